@@ -1,0 +1,1 @@
+"""The domain of petitions 信访业务: pure functions, no I/O."""

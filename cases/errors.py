@@ -1,0 +1,26 @@
+"""What the domain refuses, and how it says so."""
+
+from __future__ import annotations
+
+from schemas.errors import PetitionLinkError
+
+
+class UnknownNode(PetitionLinkError):
+    """A node code outside the list of the national centre and the 32 provinces."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(
+            f"node {code!r} is unknown: use one of the 33 six-digit codes, for example 000000 "
+            "(national), 110000 Beijing, 370000 Shandong, 660000 Xinjiang corps"
+        )
+
+
+class Refusal(PetitionLinkError):
+    """A command that the rules of petitions do not allow 不符合规定; nothing was changed.
+
+    `rule` is a stable short name for programs, the message is for people.
+    """
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule

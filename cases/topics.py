@@ -1,0 +1,39 @@
+"""Names of the topics 主题 of the star (CONTRACT §1): one place that spells them."""
+
+from __future__ import annotations
+
+from cases.nodes import NATIONAL, PROVINCES
+
+
+def uplink(node: str) -> str:
+    """上行: what province `node` writes and the centre reads."""
+    return f"petition.uplink.{node}"
+
+
+def downlink(node: str) -> str:
+    """下行: what the centre writes and province `node` reads."""
+    return f"petition.downlink.{node}"
+
+
+def dead_letter(node: str) -> str:
+    """死信: what `node` could not apply, with the original bytes."""
+    return f"petition.deadletter.{node}"
+
+
+def topic_between(sender: str, receiver: str) -> str:
+    """The topic on which `sender` writes for `receiver`; one of the two is the centre."""
+    return uplink(sender) if receiver == NATIONAL else downlink(receiver)
+
+
+def consumed_topics(node: str) -> list[str]:
+    """The topics that `node` applies to its ledger."""
+    if node == NATIONAL:
+        return [uplink(province) for province in PROVINCES]
+    return [downlink(node)]
+
+
+def produced_topics(node: str) -> list[str]:
+    """The topics that the relay of `node` publishes to."""
+    if node == NATIONAL:
+        return [downlink(province) for province in PROVINCES]
+    return [uplink(node)]

@@ -1,0 +1,1 @@
+"""From a topic to the database: poll → decode → one transaction → commit 接收侧."""

@@ -1,0 +1,57 @@
+"""One transaction 一个事务 for one batch: ledger, projection, onward copies, dead letters, offset.
+
+1. Move the offsets by compare-and-set: a zombie stops here and holds nothing up.
+2. Add the events to the ledger; those known already are duplicates.
+3. Fold the new ones into their cases.
+4. At the centre, write the onward copies to the outbox.
+5. Keep the dead letters.
+6. Commit. Offsets go to Kafka afterwards, by the loop, for lag tools only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from consumers import positions
+from consumers.batch import Arrival, Batch
+from consumers.dead_letters import keep
+from node import ledger, outbox, projection
+from node.postgres import Connection, Cursor
+
+
+class Applied(NamedTuple):
+    """Event ids of a batch that were new, and those of them that are conflicts."""
+
+    fresh: set[str]
+    conflicts: set[str]
+
+
+def apply_batch(connection: Connection, node: str, batch: Batch, now: int) -> Applied:
+    """Apply `batch` wholly or not at all; `now` in micros.
+
+    Raises `Fenced`, and whatever the driver raises; then nothing was changed.
+    """
+    with connection, connection.cursor() as cursor:
+        positions.advance(cursor, batch.advances)
+        applied = _write(cursor, node, batch.arrivals, now)
+        keep(cursor, batch.poison)
+    return applied
+
+
+def _write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> Applied:
+    if not arrivals:
+        return Applied(set(), set())
+    new = ledger.write(cursor, [_entry(arrival, now) for arrival in arrivals])
+    changes = projection.apply(cursor, new)
+    outbox.enqueue(cursor, node, changes)
+    marked = {conflict.event_id for change in changes for conflict in change.after.conflicts}
+    fresh = {event.event_id for event in new}
+    return Applied(fresh, fresh & marked)
+
+
+def _entry(arrival: Arrival, now: int) -> ledger.Entry:
+    record, event, body = arrival
+    return ledger.Entry(
+        event, body, ledger.Source(record.topic, record.partition, record.offset, now)
+    )

@@ -1,0 +1,109 @@
+"""A batch 批次: what one poll gave, decoded, with the offsets it moves from and to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from kafka.consumer.fetcher import ConsumerRecord
+
+from cases.nodes import NODES
+from cases.topics import uplink
+from node.ledger import body_json
+from schemas.errors import INVALID_TEXT, WRONG_EMITTER, Undecodable
+from schemas.event import Event
+from schemas.headers import read_event
+
+
+class Arrival(NamedTuple):
+    """A record, the event in it, and the event's body as JSON text."""
+
+    record: ConsumerRecord
+    event: Event
+    body: bytes
+
+
+class Poison(NamedTuple):
+    """A record 毒消息 that will never be an event, and why."""
+
+    record: ConsumerRecord
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        """One line without payload."""
+        record = self.record
+        place = f"{record.topic} partition {record.partition} offset {record.offset}"
+        return f"{place}: {self.reason}: {self.detail}"
+
+
+class Advance(NamedTuple):
+    """A partition and the offsets that its records move it from and to."""
+
+    topic: str
+    partition: int
+    before: int
+    after: int
+
+
+class Batch(NamedTuple):
+    """Records of one or more partitions, to be applied in one transaction."""
+
+    arrivals: Sequence[Arrival]
+    poison: Sequence[Poison]
+    advances: Sequence[Advance]
+
+    def __len__(self) -> int:
+        return len(self.arrivals) + len(self.poison)
+
+
+def decoded(records: Iterable[ConsumerRecord], advances: Sequence[Advance]) -> Batch:
+    """Decode each record on its own: a bad one never takes its neighbours along."""
+    arrivals: list[Arrival] = []
+    poison: list[Poison] = []
+    for record in records:
+        try:
+            event = read_event(record.key, record.value, record.headers)
+            _check_sender(record.topic, event)
+            body = _storable(event)
+        except Undecodable as error:
+            poison.append(Poison(record, error.reason, error.detail))
+        else:
+            arrivals.append(Arrival(record, event, body))
+    return Batch(arrivals, poison, advances)
+
+
+def advances_of(
+    polled: Mapping[Any, Sequence[ConsumerRecord]], positions: Mapping[Any, int]
+) -> list[Advance]:
+    """What `polled` moves: from the positions held to behind the last record of each."""
+    return [
+        Advance(partition.topic, partition.partition, positions[partition], records[-1].offset + 1)
+        for partition, records in polled.items()
+    ]
+
+
+_EMITTER_OF = {uplink(code): code for code in NODES}
+
+
+def _check_sender(topic: str, event: Event) -> None:
+    """A province writes only its own events on its uplink; the centre passes on anyone's."""
+    expected = _EMITTER_OF.get(topic)
+    if expected is not None and event.emitter != expected:
+        raise Undecodable(WRONG_EMITTER, f"an event of {event.emitter} on the uplink of {expected}")
+
+
+def _storable(event: Event) -> bytes:
+    """The body as JSON; NUL decodes well and is then refused by Postgres."""
+    body = body_json(event.body)
+    if b"\\u0000" in body and _has_nul(event.body):
+        raise Undecodable(INVALID_TEXT, "NUL in a text of the body")
+    return body
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(map(_has_nul, value.values()))
+    return isinstance(value, list) and any(map(_has_nul, value))

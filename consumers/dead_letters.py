@@ -1,0 +1,86 @@
+"""Dead letters 死信: records that could not be applied, with their original bytes and the reason.
+
+First to the node's dead-letter topic, acknowledged; then to the table, in the transaction that
+moves the offset. If the topic cannot be written the loop stops and the offset stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kafka import KafkaProducer
+from psycopg2.extras import execute_values
+
+from cases.topics import dead_letter
+from consumers.batch import Poison
+from node import kafka
+from node.errors import Fatal
+from node.ledger import headers_json
+from node.postgres import Cursor
+from node.settings import Settings
+
+_ACKNOWLEDGE_SECONDS = 30
+_KEEP = """
+    insert into dead_letter
+        (topic, partition, "offset", record_key, value, headers, recorded_at, reason, detail)
+    values %s on conflict (topic, partition, "offset") do nothing
+"""
+_KEEP_ROW = "(%s, %s, %s, %s, %s, %s::jsonb, to_timestamp(%s / 1000.0), %s, %s)"
+
+
+def keep(cursor: Cursor, poison: Sequence[Poison]) -> None:
+    """Write dead letters to the table; one that is there already stays as it is."""
+    if poison:
+        execute_values(cursor, _KEEP, [_row(one) for one in poison], _KEEP_ROW)
+
+
+def _row(poison: Poison) -> tuple[object, ...]:
+    record, reason, detail = poison
+    return (
+        *(record.topic, record.partition, record.offset, record.key, record.value),
+        headers_json(record.headers or ()).decode(),
+        *(record.timestamp, reason, detail),
+    )
+
+
+class DeadLetterTopic:
+    """The node's topic of dead letters; its producer is made when it is first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topic = dead_letter(settings.node)
+        self._producer: KafkaProducer | None = None
+
+    def publish(self, poison: Sequence[Poison]) -> None:
+        """Send and wait for the acknowledgement; a Kafka error or `Fatal` if it fails."""
+        if not poison:
+            return
+        if self._producer is None:
+            self._check_topic()
+            self._producer = kafka.producer(self._settings, "dead-letters")
+        futures = [
+            self._producer.send(self._topic, one.record.value, one.record.key or b"", _headers(one))
+            for one in poison
+        ]
+        for future in futures:
+            future.get(timeout=_ACKNOWLEDGE_SECONDS)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._producer is not None:
+            self._producer.close(timeout=1)
+
+    def _check_topic(self) -> None:
+        if self._topic not in kafka.existing_topics(self._settings):
+            raise Fatal(f"topic {self._topic} is missing: run `petitionlink topics apply`")
+
+
+def _headers(poison: Poison) -> list[tuple[str, bytes]]:
+    record, reason, _ = poison
+    return [
+        *(record.headers or ()),
+        ("petitionlink-reason", reason.encode()),
+        ("petitionlink-topic", record.topic.encode()),
+        ("petitionlink-partition", str(record.partition).encode()),
+        ("petitionlink-offset", str(record.offset).encode()),
+    ]

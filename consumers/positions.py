@@ -1,0 +1,54 @@
+"""Positions 位点: the next offset of each partition, kept in Postgres.
+
+They move only by compare-and-set inside the transaction that applies the records, so a zombie
+or a restored backup can neither skip nor repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from consumers.batch import Advance
+from node.errors import Fenced
+from node.postgres import Cursor
+
+Positions = dict[tuple[str, int], int]
+
+_LOAD = "select topic, partition, next_offset from consumer_offset where topic = any(%s)"
+_BEGIN = (
+    "insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s) "
+    "on conflict do nothing"
+)
+_ADVANCE = """
+    update consumer_offset held set next_offset = moved.after, updated_at = now()
+    from unnest(%s::text[], %s::integer[], %s::bigint[], %s::bigint[])
+        as moved (topic, partition, before, after)
+    where held.topic = moved.topic and held.partition = moved.partition
+        and held.next_offset = moved.before
+"""
+
+
+def load(cursor: Cursor, topics: Iterable[str]) -> Positions:
+    """The positions of all partitions of `topics` that this node ever began to read."""
+    cursor.execute(_LOAD, ([*topics],))
+    return {(topic, partition): offset for topic, partition, offset in cursor}
+
+
+def begin(cursor: Cursor, first_offsets: Mapping[tuple[str, int], int]) -> None:
+    """Note where reading begins for partitions that have no position yet."""
+    for (topic, partition), offset in first_offsets.items():
+        cursor.execute(_BEGIN, (topic, partition, offset))
+
+
+def advance(cursor: Cursor, advances: Sequence[Advance]) -> None:
+    """Move positions on, all or none; raises `Fenced` if one is not where we left it."""
+    columns = [list(column) for column in zip(*advances, strict=True)]
+    cursor.execute(_ADVANCE, columns)
+    if cursor.rowcount != len(advances):
+        raise Fenced("another process moved these partitions on; ours was rolled back")
+
+
+def stands_behind(cursor: Cursor, advances: Sequence[Advance]) -> bool:
+    """Whether every position is already where `advances` lead: the commit had gone through."""
+    held = load(cursor, {one.topic for one in advances})
+    return all(held.get((one.topic, one.partition)) == one.after for one in advances)

@@ -1,0 +1,89 @@
+"""Where a node stands 运行状态: position, end and lag of each partition, asked from outside.
+
+For `petitionlink status`: positions from Postgres, ends and the oldest unapplied record's
+timestamp from Kafka. The running consumer's own metrics say the same without asking.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from kafka import KafkaConsumer
+
+from cases.topics import consumed_topics
+from consumers import positions
+from node import kafka
+from node.kafka import TopicPartition
+from node.postgres import Connection
+from node.settings import Settings
+
+_ANSWER_MS = 5_000
+_LOOK_MS = 2_000
+
+
+class PartitionStanding(NamedTuple):
+    """One partition: `lag_seconds` is None while the oldest unapplied record is not readable."""
+
+    topic: str
+    partition: int
+    position: int
+    end: int
+    lag_records: int
+    lag_seconds: float | None
+
+
+def standing(settings: Settings, connection: Connection, now: int) -> list[PartitionStanding]:
+    """Every partition that the node applies; raises a Kafka error while the broker is away."""
+    existing = kafka.existing_topics(settings)
+    topics = [topic for topic in consumed_topics(settings.node) if topic in existing]
+    with connection, connection.cursor() as cursor:
+        known = positions.load(cursor, topics)
+    with closing(kafka.plain_consumer(settings, "status")) as client:
+        ends = _ends(client, topics)
+        starts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
+        held = {one: known.get(tuple(one), starts[one]) for one in ends}
+        behind = [one for one, end in ends.items() if held[one] < end]
+        oldest = _oldest_timestamps(client, {one: held[one] for one in behind})
+    return [_standing(one, held[one], end, oldest.get(one), now) for one, end in ends.items()]
+
+
+def _ends(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, int]:
+    partitions = [
+        TopicPartition(topic, number)
+        for topic in topics
+        for number in sorted(client.partitions_for_topic(topic) or ())
+    ]
+    ends: dict[TopicPartition, int] = (
+        client.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}
+    )
+    return ends
+
+
+def _oldest_timestamps(
+    client: KafkaConsumer, behind: dict[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """The timestamps (ms) of the first records that are not applied."""
+    if not behind:
+        return {}
+    client.assign([*behind])
+    for partition, offset in behind.items():
+        client.seek(partition, offset)
+    found: dict[TopicPartition, int] = {}
+    polled: dict[Any, Any] = client.poll(timeout_ms=_LOOK_MS)
+    while polled and len(found) < len(behind):
+        for partition, records in polled.items():
+            found.setdefault(partition, records[0].timestamp)
+            client.pause(partition)
+        polled = client.poll(timeout_ms=_LOOK_MS) if len(found) < len(behind) else {}
+    return found
+
+
+def _standing(
+    one: TopicPartition, position: int, end: int, oldest_millis: int | None, now: int
+) -> PartitionStanding:
+    lag = max(0, end - position)
+    seconds: float | None = 0.0
+    if lag:
+        seconds = None if oldest_millis is None else max(0.0, now / 1e6 - oldest_millis / 1e3)
+    return PartitionStanding(one.topic, one.partition, position, end, lag, seconds)

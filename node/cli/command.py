@@ -1,0 +1,79 @@
+"""`petitionlink command`: case commands as JSON lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cases.errors import Refusal
+from node.cli.output import NodeOption, print_json, say
+from node.errors import PetitionLinkError
+from node.postgres import Connection, connected, own_database
+from node.settings import load_settings
+from producers.commands import parse_line
+from producers.handling import handle
+from producers.office import Office, open_office
+from schemas.errors import Invalid
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("command")(command_command)
+
+
+def command_command(
+    file: Annotated[str, typer.Argument(help="A file of JSON lines, or - for standard input.")],
+    node: NodeOption = None,
+) -> None:
+    """Case commands 办件指令 as JSON lines, one result line each on stdout.
+
+    {"command": "register", "title": "…", "channel": "web"} gives the case id;
+    {"command": "assign", "case_id": "…", "to": "370000"} and so on: forward, assign, copy, land,
+    accept, decide, serve, close, evaluate. See docs/commands.md. Exit code 1 if one was refused.
+    """
+    settings = load_settings(node)
+    office = open_office(settings)
+    refused = 0
+    with connected(settings.dsn, "command") as connection:
+        with connection, connection.cursor() as cursor:
+            own_database(cursor, settings.node)
+        for number, line in _lines(file):
+            result = _result(connection, office, number, line)
+            refused += not result["ok"]
+            print_json(result, indent=False)
+    if refused:
+        say(f"error: {refused} commands were refused: each result line says why")
+        raise typer.Exit(1)
+
+
+def _lines(file: str) -> Iterator[tuple[int, bytes]]:
+    try:
+        stream = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115
+    except OSError as error:
+        raise PetitionLinkError(f"{file} cannot be read: {error.strerror}") from None
+    with stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                yield number, line
+
+
+def _result(connection: Connection, office: Office, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        done = handle(connection, office, parse_line(line, office))
+    except Refusal as error:
+        return {"line": number, "ok": False, "rule": error.rule, "error": str(error)}
+    except Invalid as error:
+        return {"line": number, "ok": False, "rule": "invalid", "error": str(error)}
+    return {
+        "line": number,
+        "ok": True,
+        "case_id": done.case.case_id,
+        "event_id": done.event.event_id,
+        "event_type": done.event.type,
+        "version": done.event.version,
+        "state": done.case.state,
+    }

@@ -1,0 +1,119 @@
+"""`petitionlink demo`: real cases through a whole life across four nodes of the local stack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import track
+
+from cases.nodes import NATIONAL, NODES
+from node import localstack
+from node.cli.demo_figures import Figures, figures, quiet
+from node.cli.demo_life import Route, live, open_desks
+from node.cli.output import err, out, say, table
+from node.cli.processes import running_nodes
+from node.errors import PetitionLinkError
+from node.localstack import LocalStack
+from node.postgres import connected
+from node.settings import load_settings
+from producers.importing import Totals, import_rows
+from producers.office import open_office
+from producers.register import load_mapping, read_register
+
+DEMO_NODES = (NATIONAL, "110000", "370000", "660000")
+_REGISTER = Path(__file__).parents[2] / "deploy" / "demo" / "register.csv"
+_QUIET_SECONDS = 60
+_ROUTES = (
+    Route("110000", "370000", "跨省欠薪问题"),
+    Route("370000", "110000", "老旧小区供暖问题"),
+    Route("660000", "370000", "团场水费问题"),
+    Route("110000", "660000", "兵团退休待遇问题"),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo_command)
+
+
+def demo_command(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the stack and nodes running.")
+    ] = False,
+    lives: Annotated[
+        int, typer.Option(min=1, max=10000, help="Cases that live a whole life.")
+    ] = 40,
+) -> None:
+    """Four nodes on real Kafka and Postgres; cases travel between them; the figures at the end."""
+    was_up = localstack.load() is not None
+    say("1/5 the local stack: Kafka, Postgres, a database per node")
+    stack = localstack.up(DEMO_NODES)
+    try:
+        reconciled = _show(stack, lives, keep=keep)
+    finally:
+        if not keep and not was_up:
+            say("stopping what was started")
+            localstack.down()
+    if not reconciled:
+        raise PetitionLinkError("the nodes do not hold the same: see the table above")
+
+
+def _show(stack: LocalStack, lives: int, *, keep: bool) -> bool:
+    say("2/5 four nodes, a process each: " + ", ".join(NODES[code].chinese for code in DEMO_NODES))
+    with running_nodes(stack, DEMO_NODES, keep=keep):
+        since = time.time()
+        say(f"3/5 registers: {_REGISTER.name} (invented) at each province")
+        for code in DEMO_NODES[1:]:
+            say(f"    {NODES[code].chinese}: {_import(code)}")
+        say(f"4/5 {lives} cases live: registered, assigned by the centre, handled, evaluated")
+        with open_desks(stack) as desks:
+            for number in track(range(lives), "    cases", console=err, transient=True):
+                live(desks, _ROUTES[number % len(_ROUTES)], number + 1)
+        say("5/5 waiting until every outbox is empty and every lag is 0")
+        _await_quiet(stack)
+        found = [figures(stack, code, since) for code in DEMO_NODES]
+        _print(stack, found, keep=keep)
+    return all(one.reconciled for one in found)
+
+
+def _import(code: str) -> str:
+    settings = load_settings(code)
+    totals = Totals()
+    rows = read_register(_REGISTER, load_mapping("register"))
+    with closing(rows), connected(settings.dsn, "demo-import") as connection:
+        for chunk in import_rows(connection, open_office(settings), rows):
+            totals.add(chunk.totals)
+    return (
+        f"read {totals.read}, registered {totals.registered}, duplicates {totals.duplicates}, "
+        f"rejected {totals.rejected}, events {totals.events}"
+    )
+
+
+def _await_quiet(stack: LocalStack) -> None:
+    deadline = time.monotonic() + _QUIET_SECONDS
+    while not all(quiet(stack, code) for code in DEMO_NODES):
+        if time.monotonic() > deadline:
+            raise PetitionLinkError("the nodes did not come to rest: see .local/logs/")
+        time.sleep(0.1)
+
+
+def _print(stack: LocalStack, found: Sequence[Figures], *, keep: bool) -> None:
+    columns = (
+        *("node", "cases", "events", "own", "received", "outbox pending", "lag"),
+        *("p50 ms", "p99 ms", "reconciled with the centre"),
+    )
+    out.print(table("PetitionLink 信访互联: four nodes", columns, [one.cells() for one in found]))
+    say("p50 and p99: from an event's recording at its source to its applying at this node")
+    addresses: list[Sequence[Any]] = [
+        (NODES[code].chinese, f"http://127.0.0.1:{stack.metrics_port(code)}/metrics")
+        for code in DEMO_NODES
+    ]
+    state = "running" if keep else "answering while the nodes run: make demo KEEP=1"
+    out.print(table(f"addresses ({state})", ("node", "metrics"), addresses))
+    if keep:
+        say("look around:  petitionlink status --node 000000;  petitionlink stack down ends it")

@@ -1,0 +1,91 @@
+"""`petitionlink run`, `relay`, `consume`: the long-lived processes of a node."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+from prometheus_client import start_http_server
+
+from consumers.loop import Consumer
+from node.cli.output import NodeOption, say
+from node.errors import Fatal
+from node.lifecycle import Stop, Worker, signals_stop, supervise
+from node.metrics import Metrics
+from node.observing import Observer
+from node.settings import Settings, load_settings
+from producers.relay import Relay
+
+Make = Callable[[Settings, Metrics], Sequence[Worker]]
+
+# With several threads in one process, a shorter switch lets the other loop answer sooner.
+_SWITCH_SECONDS = 0.0005
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("run")(run_command)
+    app.command("relay")(relay_command)
+    app.command("consume")(consume_command)
+
+
+def run_command(node: NodeOption = None) -> None:
+    """Relay, consumer and metrics of a node in one supervised process 节点运行.
+
+    Stops cleanly on SIGTERM; degraded, not dead, while Kafka or Postgres is away.
+    """
+    _run(node, lambda s, m: [Relay(s, m), Consumer(s, m), Observer(s, m)])
+
+
+def relay_command(node: NodeOption = None) -> None:
+    """The relay alone 中继: outbox → Kafka."""
+    _run(node, lambda s, m: [Relay(s, m), Observer(s, m)])
+
+
+def consume_command(node: NodeOption = None) -> None:
+    """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
+    _run(node, lambda s, m: [Consumer(s, m), Observer(s, m)])
+
+
+def _run(node: str | None, make: Make) -> None:
+    settings = load_settings(node)
+    _log_to_stderr(settings.log_level)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    metrics = Metrics()
+    metrics.about(settings.node)
+    stop = Stop()
+    with _metrics_served(settings, metrics), signals_stop(stop):
+        say(
+            f"node {settings.node} runs; metrics on http://localhost:{settings.metrics_port}/metrics"
+        )
+        supervise(make(settings, metrics), stop)
+    say(f"node {settings.node} stopped")
+
+
+@contextmanager
+def _metrics_served(settings: Settings, metrics: Metrics) -> Iterator[None]:
+    try:
+        server, thread = start_http_server(settings.metrics_port, registry=metrics.registry)
+    except OSError as error:
+        raise Fatal(
+            f"metrics port {settings.metrics_port} cannot be opened ({error.strerror}): "
+            "set PETITIONLINK_METRICS_PORT to a free one"
+        ) from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s",
+    )
+    gc.freeze()

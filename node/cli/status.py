@@ -1,0 +1,95 @@
+"""`petitionlink status`: does this node keep up?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from kafka import errors as kafka_errors
+from psycopg2.extras import RealDictCursor
+from rich.table import Table
+
+from consumers.standing import standing
+from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.clock import now_micros
+from node.errors import classified
+from node.postgres import Connection, connected, own_database
+from node.settings import Settings, load_settings
+
+_OUTBOX = """
+    select topic, count(*) filter (where published_at is null) as pending,
+           count(published_at) as published,
+           coalesce(extract(epoch from now() - min(enqueued_at)
+               filter (where published_at is null)), 0)::float as oldest_pending_seconds
+    from outbox group by topic order by topic
+"""
+_COUNTS = """
+    select (select count(*) from case_event) as events,
+           (select count(*) from petition_case) as cases,
+           (select count(*) from petition_case where incomplete) as incomplete_cases,
+           (select count(*) from petition_case where conflicts > 0) as cases_with_conflicts,
+           (select count(*) from dead_letter where status = 'open') as dead_letters_open
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(status_command)
+
+
+def status_command(node: NodeOption = None, output: FormatOption = Format.table) -> None:
+    """Position, end and lag of each partition; outbox, dead letters, incomplete cases 运行状态.
+
+    Exit code 1 if Kafka does not answer; what Postgres knows is shown all the same.
+    """
+    settings = load_settings(node)
+    with connected(settings.dsn, "status") as connection:
+        with connection, connection.cursor() as cursor:
+            own_database(cursor, settings.node)
+        partitions, problem = _partitions(settings, connection)
+        data = {
+            "node": settings.node,
+            **_rows(connection, _COUNTS)[0],
+            "outbox": _rows(connection, _OUTBOX),
+            "partitions": partitions,
+        }
+    print_data(data, output, lambda: _tables(data))
+    if problem is not None:
+        say(f"error: {problem}")
+        raise typer.Exit(1)
+
+
+def _partitions(
+    settings: Settings, connection: Connection
+) -> tuple[list[dict[str, Any]] | None, Exception | None]:
+    try:
+        found = standing(settings, connection, now_micros())
+    except kafka_errors.KafkaError as error:
+        return None, classified(error)
+    return [one._asdict() for one in found], None
+
+
+def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:
+    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(query)
+        return [dict(row) for row in cursor]
+
+
+def _tables(data: dict[str, Any]) -> Iterator[Table]:
+    counts = ["events", "cases", "incomplete_cases", "cases_with_conflicts", "dead_letters_open"]
+    title = f"node {data['node']}"
+    yield table(title, [name.replace("_", " ") for name in counts], [[data[n] for n in counts]])
+    rows = [
+        (o["topic"], o["pending"], f"{o['oldest_pending_seconds']:.1f}", o["published"])
+        for o in data["outbox"]
+    ]
+    yield table("outbox 发件箱", ("topic", "pending", "oldest pending s", "published"), rows)
+    if data["partitions"] is not None:
+        columns = ("topic", "partition", "position", "end", "lag records", "lag s")
+        lines = [
+            (p["topic"], p["partition"], p["position"], p["end"], p["lag_records"],
+             None if p["lag_seconds"] is None else f"{p['lag_seconds']:.1f}")
+            for p in data["partitions"]
+        ]  # fmt: skip
+        yield table("partitions 分区", columns, lines)

@@ -1,0 +1,102 @@
+"""Three kinds of failure, told apart in one place.
+
+    PetitionLinkError        one clear line for a person; exit code 1
+    ├── Fatal                stops the process: configuration, privilege, a missing topic
+    └── Transient            the environment is away: wait, try again, advance nothing
+    Undecodable (schemas)    poison: dead-letter this record, go on with the next
+
+Everything that is none of these is a defect of ours and stops the process with its traceback
+in the log.
+"""
+
+from __future__ import annotations
+
+import psycopg2
+from kafka import errors as kafka_errors
+
+from schemas.errors import PetitionLinkError
+
+__all__ = ["Fatal", "Fenced", "PetitionLinkError", "Transient", "classified", "is_data_error"]
+
+
+class Fatal(PetitionLinkError):
+    """Waiting would not help: a person must mend something first."""
+
+
+class Transient(PetitionLinkError):
+    """Kafka or Postgres, named by `dependency`, is away or busy; the same step may succeed later."""
+
+    def __init__(self, message: str, dependency: str = "postgres") -> None:
+        super().__init__(message)
+        self.dependency = dependency
+
+
+class Fenced(PetitionLinkError):
+    """Another process moved this partition on; what we held was rolled back."""
+
+
+# SQLSTATE classes and codes, PostgreSQL manual appendix A.
+_TRANSIENT_CLASSES = (
+    "08",  # connection exception
+    "40",  # serialization failure, deadlock detected
+    "53",  # insufficient resources: disk full, out of memory, too many connections
+    "55",  # lock not available, object in use
+    "57",  # operator intervention: admin shutdown, crash shutdown, cannot connect now
+    "58",  # system error: I/O error
+)
+_TRANSIENT_CODES = ("25006",)  # read-only transaction: a standby before its promotion
+_DATA_CLASSES = (
+    "22",  # data exception: the record's own value
+    "23",  # integrity constraint violation
+)
+
+
+def classified(error: Exception) -> Transient | Fatal | None:
+    """Transient or fatal for an error of the environment, None for anything else.
+
+    A database error without SQLSTATE is a lost or refused connection.
+    """
+    if isinstance(error, psycopg2.Error):
+        return _classified_postgres(error)
+    if isinstance(error, kafka_errors.KafkaError):
+        return _classified_kafka(error)
+    return None
+
+
+def is_data_error(error: Exception) -> bool:
+    """Whether Postgres refused a value, so that one record of the batch is the culprit."""
+    return isinstance(error, psycopg2.Error) and (error.pgcode or "")[:2] in _DATA_CLASSES
+
+
+def _classified_postgres(error: psycopg2.Error) -> Transient | Fatal:
+    code = error.pgcode or ""
+    text = _first_line(error) or type(error).__name__
+    if not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+        if "authentication failed" in text or "does not exist" in text:
+            return Fatal(f"Postgres refuses us: {text}: check PETITIONLINK_POSTGRES_DSN")
+        return Transient(f"Postgres is away: {text}")
+    if code[:2] in _TRANSIENT_CLASSES or code in _TRANSIENT_CODES:
+        return Transient(f"Postgres cannot serve now ({code}): {text}")
+    return Fatal(f"Postgres refuses ({code}): {text}")
+
+
+def _classified_kafka(error: kafka_errors.KafkaError) -> Transient | Fatal:
+    text = f"{type(error).__name__}: {_first_line(error)}".rstrip(": ")
+    if isinstance(error, _FATAL_KAFKA):
+        return Fatal(f"Kafka refuses: {text}")
+    return Transient(f"Kafka cannot serve now: {text}", "kafka")
+
+
+_FATAL_KAFKA = (
+    kafka_errors.AuthorizationError,
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.KafkaConfigurationError,
+    kafka_errors.MessageSizeTooLargeError,
+    kafka_errors.InvalidTopicError,
+    kafka_errors.UnsupportedVersionError,
+)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else ""

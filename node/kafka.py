@@ -1,0 +1,109 @@
+"""The only module that builds Kafka clients: kafka-python 3, pinned.
+
+Its defaults that we override, and why (read in its source):
+- `api_version` is pinned, or building a client fails while the broker is away;
+- `enable_auto_commit=False`, because the offset that counts is in Postgres;
+- `auto_offset_reset='none'`, because a position that is gone must stop us, never skip;
+- `allow_auto_create_topics=False`, because topics are declared (deploy/topics.toml).
+Values are bytes: a deserializer that raises would repeat for ever from `poll()`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from node.settings import Settings
+
+__all__ = ["TopicPartition", "admin", "consumer", "plain_consumer", "producer"]
+
+# The oldest broker we support; newer ones still speak it.
+_API_VERSION = (4, 0)
+# 1 MiB is the broker's default limit of a request; a batch stays under it.
+_BATCH_BYTES = 900_000
+_PARTITION_FETCH_BYTES = 4 * 1024 * 1024
+_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+# Reconnect fast: a link that comes back must drain within seconds.
+_RECONNECT_BACKOFF_MAX_MS = 2_000
+_SESSION_TIMEOUT_MS = 30_000
+_MAX_POLL_INTERVAL_MS = 300_000
+_REQUEST_TIMEOUT_MS = 20_000
+# Given up after this long, the outbox rows stay pending and are sent again.
+_DELIVERY_TIMEOUT_MS = 30_000
+
+# The library repeats each failed reconnection at WARNING or ERROR; the node says it once.
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def _common(settings: Settings, role: str) -> dict[str, Any]:
+    # Mutual TLS will be added here, and only here.
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
+        "client_id": f"petitionlink-{settings.node}-{role}",
+        "api_version": _API_VERSION,
+        "reconnect_backoff_max_ms": _RECONNECT_BACKOFF_MAX_MS,
+    }
+
+
+def consumer(settings: Settings, *, fetch_wait_ms: int) -> KafkaConsumer:
+    """The group consumer of a node; positions are set by the caller from Postgres."""
+    return KafkaConsumer(
+        **_common(settings, "consumer"),
+        group_id=f"petitionlink.{settings.node}",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        allow_auto_create_topics=False,
+        max_poll_records=settings.batch_records,
+        max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+        receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
+        fetch_max_wait_ms=fetch_wait_ms,
+        session_timeout_ms=_SESSION_TIMEOUT_MS,
+        max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        metrics_enabled=False,
+    )
+
+
+def plain_consumer(settings: Settings, role: str) -> KafkaConsumer:
+    """A consumer outside every group, to look at offsets and single records."""
+    return KafkaConsumer(
+        **_common(settings, role),
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        allow_auto_create_topics=False,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        metrics_enabled=False,
+    )
+
+
+def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProducer:
+    """An idempotent producer: acknowledged by all, in order, without doubles per session."""
+    return KafkaProducer(
+        **_common(settings, role),
+        acks="all",
+        enable_idempotence=True,
+        allow_auto_create_topics=False,
+        compression_type="lz4",
+        batch_size=_BATCH_BYTES,
+        linger_ms=linger_ms,
+        max_block_ms=_REQUEST_TIMEOUT_MS,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
+        metrics_enabled=False,
+    )
+
+
+def admin(settings: Settings) -> KafkaAdminClient:
+    """A client that reads and changes topics."""
+    return KafkaAdminClient(**_common(settings, "admin"), request_timeout_ms=_REQUEST_TIMEOUT_MS)
+
+
+def existing_topics(settings: Settings) -> set[str]:
+    """The topics that the cluster has; raises a Kafka error while it is away."""
+    client = admin(settings)
+    try:
+        return set(client.list_topics())
+    finally:
+        client.close()

@@ -1,0 +1,125 @@
+"""How a process of a node lives 生命周期: start, wait for what is away, stop cleanly.
+
+A worker is a session that is opened again after each transient error, with growing pauses. A
+fatal error of any worker stops the whole process: half a node is worse than a clear message.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from node.errors import PetitionLinkError, Transient, classified
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS = 0.1
+# Recovery is promised within 10 s of a dependency's return.
+_LONGEST_PAUSE_SECONDS = 3.0
+# SIGTERM ends a process within 30 s (FAULTS 24); batches in hand take a few.
+_STOP_LIMIT_SECONDS = 25.0
+
+Stop = threading.Event
+
+
+class Worker(Protocol):
+    """One loop of a node: relay, consumer, observer."""
+
+    name: str
+
+    def session(self, stop: Stop) -> None:
+        """Work until `stop` is set; raise `Transient` to be opened again."""
+
+
+class Backoff:
+    """Growing pauses between attempts, short again after a success."""
+
+    def __init__(self) -> None:
+        self._seconds = _FIRST_PAUSE_SECONDS
+
+    def reset(self) -> None:
+        """The last attempt worked."""
+        self._seconds = _FIRST_PAUSE_SECONDS
+
+    def next_seconds(self) -> float:
+        """How long to wait before the next attempt."""
+        seconds = self._seconds
+        self._seconds = min(2 * seconds, _LONGEST_PAUSE_SECONDS)
+        return seconds
+
+
+@contextmanager
+def signals_stop(stop: Stop) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stop`; a second one ends the process at once."""
+
+    def ask(number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise SystemExit(128 + number)
+        log.info("stopping: %s", signal.Signals(number).name)
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def supervise(workers: Sequence[Worker], stop: Stop) -> None:
+    """Run workers, a thread each, until `stop`; raise the first error that ended one."""
+    failures: list[BaseException] = []
+    threads = [
+        threading.Thread(
+            target=_guarded, args=(worker, stop, failures), name=worker.name, daemon=True
+        )
+        for worker in workers
+    ]
+    for thread in threads:
+        thread.start()
+    while not stop.wait(_LONGEST_PAUSE_SECONDS):
+        """Signals interrupt this wait."""
+    for thread in threads:
+        thread.join(_STOP_LIMIT_SECONDS)
+    if failures:
+        raise failures[0]
+
+
+def _guarded(worker: Worker, stop: Stop, failures: list[BaseException]) -> None:
+    try:
+        keep_open(worker, stop)
+    except BaseException as error:
+        if not isinstance(error, PetitionLinkError):
+            log.exception("%s ended by a defect", worker.name)
+        failures.append(error)
+    finally:
+        stop.set()
+
+
+def keep_open(worker: Worker, stop: Stop) -> None:
+    """Open the worker's session again after each transient error, until `stop`."""
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            worker.session(stop)
+        except Exception as error:
+            transient = as_transient(error)
+            seconds = backoff.next_seconds()
+            log.warning("%s: %s; trying again in %.1f s", worker.name, transient, seconds)
+            stop.wait(seconds)
+        else:
+            backoff.reset()
+
+
+def as_transient(error: Exception) -> Transient:
+    """The error as something to wait for; raises it, classified, if waiting will not help."""
+    known = error if isinstance(error, PetitionLinkError) else classified(error)
+    if isinstance(known, Transient):
+        return known
+    if known is None:
+        raise error
+    raise known from error

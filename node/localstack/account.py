@@ -1,0 +1,91 @@
+"""Who runs Postgres: it refuses root, so root lends it to an unprivileged user.
+
+A normal user runs it directly. Root runs it as `postgres`, whom the server package brings. If that
+user cannot get to the project (it lies under /root, say), the server's folder is made under
+/var/tmp instead, private to that user, named after the project's path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import stat
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from node.errors import Fatal
+from node.localstack.folder import make_folder, not_ours
+
+# `nobody` serves where Postgres came as a Python wheel and nobody made the other user.
+_ACCOUNTS = ("postgres", "nobody")
+_ELSEWHERE = Path("/var/tmp")
+_PRIVATE_MODE = 0o700
+
+
+def lent_account() -> pwd.struct_passwd | None:
+    """The user that root runs Postgres as; None for a normal user."""
+    if os.geteuid() != 0:
+        return None
+    for name in _ACCOUNTS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise Fatal("Postgres does not run as root and there is no user `postgres`: run `make setup`")
+
+
+def run_as_owner(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a Postgres program as the user that owns the server, output captured."""
+    user = lent_account()
+    switch: dict[str, Any] = {}
+    if user:
+        switch = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    environment = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(
+        list(command), cwd="/", env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, errors="replace", check=False, **switch,
+    )  # fmt: skip
+
+
+def server_folder(folder: Path) -> Path:
+    """The private folder of the server of this stack, made if need be."""
+    inside, elsewhere = possible_folders(make_folder(folder))
+    reachable = lent_account() is None or _can_enter(folder)
+    return _private(inside if reachable else elsewhere)
+
+
+def possible_folders(folder: Path) -> list[Path]:
+    """Where the server of this stack may have its files: in the stack's folder, or elsewhere."""
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    return [folder / "postgres", _ELSEWHERE / f"petitionlink-{digest}"]
+
+
+def own(path: Path) -> None:
+    """Hand a file that we wrote to the user who runs the server."""
+    user = lent_account()
+    if user:
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _can_enter(folder: Path) -> bool:
+    return run_as_owner(["test", "-x", str(folder)]).returncode == 0
+
+
+def _private(path: Path) -> Path:
+    """A folder that only the server's user may enter; never one that another user laid out."""
+    user = lent_account()
+    owner = user.pw_uid if user else os.geteuid()
+    try:
+        path.mkdir(mode=_PRIVATE_MODE)
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner:
+            raise not_ours(path, PermissionError("it belongs to another user")) from None
+        return path
+    except OSError as error:
+        raise not_ours(path, error) from None
+    own(path)
+    return path

@@ -1,0 +1,57 @@
+"""One database per node, in our own server or in an outside one, migrated."""
+
+from __future__ import annotations
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+
+from node.errors import Fatal
+from node.localstack.stack import LocalStack, database_name
+from node.postgres import Cursor, connected, migrate
+
+_ROLE = "stack"
+
+
+def make_databases(stack: LocalStack) -> list[str]:
+    """Make and migrate what is missing; the nodes whose database was made or changed."""
+    missing = _missing(stack)
+    changed = []
+    for node in stack.nodes:
+        if node in missing:
+            _create(stack, node)
+        if migrate(stack.dsn(node), node) or node in missing:
+            changed.append(node)
+    return changed
+
+
+def _missing(stack: LocalStack) -> set[str]:
+    with connected(stack.postgres_dsn, _ROLE) as connection, connection.cursor() as cursor:
+        present = _names(cursor)
+    return {node for node in stack.nodes if database_name(node) not in present}
+
+
+def existing_nodes(stack: LocalStack) -> set[str]:
+    """The nodes of the stack whose database is there; raises `Transient` if the server is not."""
+    return set(stack.nodes) - _missing(stack)
+
+
+def _names(cursor: Cursor) -> set[str]:
+    cursor.execute("select datname from pg_database")
+    return {name for (name,) in cursor.fetchall()}
+
+
+def _create(stack: LocalStack, node: str) -> None:
+    statement = sql.SQL("create database {} encoding 'UTF8' template template0").format(
+        sql.Identifier(database_name(node))
+    )
+    with connected(stack.postgres_dsn, _ROLE) as connection:
+        connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(statement)
+            except psycopg2.errors.InsufficientPrivilege:
+                raise Fatal(
+                    f"the user of PETITIONLINK_POSTGRES_DSN may not create the database "
+                    f"{database_name(node)}: give it CREATEDB, or create the database"
+                ) from None

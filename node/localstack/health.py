@@ -1,0 +1,99 @@
+"""`stack status`: which parts of the stack are up, asked of the parts themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from psycopg2.extensions import parse_dsn
+
+from node.errors import PetitionLinkError
+from node.localstack import broker, postgres
+from node.localstack.databases import existing_nodes
+from node.localstack.folder import local_folder
+from node.localstack.ports import HOST, listens
+from node.localstack.probe import any_answers
+from node.localstack.stack import LocalStack, as_stack, database_name
+from node.localstack.state import Kafka, Postgres, State, read_state
+
+
+class Part(NamedTuple):
+    """A server of the stack. `pid` is None for an outside one and for one that is down."""
+
+    name: str
+    address: str
+    outside: bool
+    up: bool
+    pid: int | None
+    place: str
+
+
+class NodePart(NamedTuple):
+    """A node of the stack: its database, its ports, and whether its process answers there."""
+
+    node: str
+    database: str
+    database_up: bool
+    http_port: int
+    metrics_port: int
+    running: bool
+
+
+class Health(NamedTuple):
+    """The whole stack. Nodes that do not run are well: `petitionlink run` starts them."""
+
+    folder: str
+    servers: list[Part]
+    nodes: list[NodePart]
+
+    @property
+    def down(self) -> list[str]:
+        """What should be up and is not, in words."""
+        names = [part.name for part in self.servers if not part.up]
+        return names + [f"database {node.database}" for node in self.nodes if not node.database_up]
+
+
+def health() -> Health:
+    """Look at every part now; a stack that was never set up has none."""
+    folder = local_folder()
+    state = read_state(folder)
+    stack = as_stack(folder, state)
+    servers = [_broker(folder, state.kafka)] if state.kafka else []
+    servers += [_postgres(state.postgres, stack)] if state.postgres else []
+    return Health(str(folder), servers, _nodes(state, stack))
+
+
+def _broker(folder: Path, kafka: Kafka) -> Part:
+    pid = None if kafka.outside else broker.find(folder)
+    up = any_answers(kafka.bootstrap_servers) and (kafka.outside or pid is not None)
+    place = "" if kafka.outside else str(folder / "kafka" / "data")
+    return Part("broker", kafka.bootstrap_servers, kafka.outside, up, pid, place)
+
+
+def _postgres(known: Postgres, stack: LocalStack | None) -> Part:
+    pid = None if known.outside else postgres.find(Path(known.folder))
+    parts = parse_dsn(known.dsn)
+    address = f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}"
+    up = _databases(stack) is not None and (known.outside or pid is not None)
+    return Part("Postgres", address, known.outside, up, pid, known.folder)
+
+
+def _databases(stack: LocalStack | None) -> set[str] | None:
+    """The nodes whose database is there; None if the server does not answer."""
+    if stack is None:
+        return None
+    try:
+        return existing_nodes(stack)
+    except PetitionLinkError:
+        return None
+
+
+def _nodes(state: State, stack: LocalStack | None) -> list[NodePart]:
+    present = _databases(stack) or set()
+    return [
+        NodePart(
+            node, database_name(node), node in present, ports.http, ports.metrics,
+            listens(HOST, ports.http) or listens(HOST, ports.metrics),
+        )
+        for node, ports in state.nodes.items()
+    ]  # fmt: skip

@@ -1,0 +1,132 @@
+"""`stack up` and `stack down`: the whole stack made, completed, ended."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from cases.nodes import NATIONAL, NODES, known_node
+from node import kafka, topics
+from node.keys import make_local_keys
+from node.localstack import postgres
+from node.localstack.databases import make_databases
+from node.localstack.folder import local_folder
+from node.localstack.lock import locked
+from node.localstack.outside import with_outside, without_outside
+from node.localstack.ports import free_port
+from node.localstack.services import begin_broker, bring_up_postgres, end_services, finish_broker
+from node.localstack.stack import LocalStack, as_stack
+from node.localstack.state import FILE_NAME, Ports, State, read_state, write_state
+from node.settings import Settings
+
+Say = Callable[[str], None]
+
+DEFAULT_NODES = ("000000", "110000", "370000", "660000")
+# What `down --purge` removes; the jars in kafka/libs stay, they are `make setup`'s.
+_PURGED = ("kafka/data", "kafka/server.properties", "keys", FILE_NAME)
+_PURGED_LOGS = ("broker.log*", "broker.out", "java_error.log")
+
+
+def up(nodes: Sequence[str] | None, say: Say) -> LocalStack:
+    """Bring the stack up with at least these nodes; what is there and well is left as it is.
+
+    Without `nodes`: those it has, or DEFAULT_NODES. The centre always belongs to it. `say` takes
+    one line per step that does something. Safe to call by two processes at once. Raises
+    `PetitionLinkError` with the cure if a part is missing, taken or does not start.
+    """
+    wanted = [known_node(node).code for node in nodes or ()]
+    folder = local_folder()
+    with locked(folder, say):
+        state = _with_nodes(with_outside(read_state(folder)), wanted)
+        state = begin_broker(folder, state, say)
+        state = bring_up_postgres(folder, state, say)
+        state = state.model_copy(update={"up": True})
+        _prepare_databases(_stack(folder, state), say)
+        # Databases and keys were made while the broker was starting.
+        state = finish_broker(folder, state, say)
+        write_state(folder, state)
+        stack = _stack(folder, state)
+        _apply_topics(stack, say)
+    return stack
+
+
+def down(say: Say, *, purge: bool = False) -> None:
+    """End what `up` started; `purge` also removes its data, keys and settings.
+
+    Databases and topics in outside services stay.
+    """
+    folder = local_folder()
+    if not folder.exists():
+        return say("there is no local stack")
+    with locked(folder, say):
+        state = read_state(folder)
+        end_services(folder, state, say)
+        if purge:
+            _purge(folder, state, say)
+        elif state != State():
+            write_state(folder, without_outside(state.model_copy(update={"up": False})))
+    return None
+
+
+def _stack(folder: Path, state: State) -> LocalStack:
+    stack = as_stack(folder, state)
+    assert stack
+    return stack
+
+
+def _with_nodes(state: State, wanted: Sequence[str]) -> State:
+    chosen = {NATIONAL, *state.nodes, *(wanted or (() if state.nodes else DEFAULT_NODES))}
+    nodes, taken = dict(state.nodes), state.ports()
+    for node in sorted(chosen - nodes.keys()):
+        http = free_port(taken)
+        metrics = free_port(taken | {http})
+        taken |= {http, metrics}
+        nodes[node] = Ports(http=http, metrics=metrics)
+    ordered = {node: nodes[node] for node in NODES if node in nodes}
+    return state.model_copy(update={"nodes": ordered})
+
+
+def _prepare_databases(stack: LocalStack, say: Say) -> None:
+    changed = make_databases(stack)
+    if changed:
+        say(f"databases made or migrated: {', '.join(changed)}")
+    make_local_keys(stack.key_folder, stack.nodes)
+
+
+def cluster_settings(bootstrap_servers: str) -> Settings:
+    """Settings that are good for looking at a cluster, and for nothing else."""
+    # Built without reading the environment, which may hold a node's own settings.
+    return Settings.model_construct(
+        node=NATIONAL, postgres_dsn=SecretStr(""), kafka_bootstrap_servers=bootstrap_servers
+    )
+
+
+def _apply_topics(stack: LocalStack, say: Say) -> None:
+    client = kafka.admin(cluster_settings(stack.bootstrap_servers))
+    try:
+        local = topics.brokers(client) == 1
+        declared = topics.declared_topics(stack.nodes, local=local)
+        changes = topics.plan(client, declared)
+        topics.apply(client, declared, changes)
+    finally:
+        client.close()
+    changing = (topics.Action.CREATE, topics.Action.DIFFERS)
+    made = [each for each in changes if each.action in changing]
+    if made:
+        say(f"topics made or altered: {len(made)}")
+
+
+def _purge(folder: Path, state: State, say: Say) -> None:
+    gone = [folder / name for name in _PURGED]
+    gone += [path for pattern in _PURGED_LOGS for path in (folder / "kafka").glob(pattern)]
+    if not (state.postgres and state.postgres.outside):
+        gone += postgres.homes(folder, state.postgres)
+    for path in gone:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    say("data, keys and settings of the stack removed")

@@ -1,0 +1,149 @@
+"""Every metric 指标 of a node, as one commented list (CONTRACT §6).
+
+Base units, prefix `petitionlink_`; never a case id, person, offset or error text in a label.
+docs/metrics.md is made from this list: `python -m node.metrics > docs/metrics.md`.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+# From one commit of Postgres to a slow batch after an outage.
+_BATCH_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
+# Milliseconds on a healthy day; alerts look at 300 s and 3600 s.
+_DELIVERY_SECONDS = (
+    *(0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5),
+    *(1, 2, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400),
+)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._about_the_process()
+        self._about_the_consumer()
+        self._about_the_outbox()
+        self._about_the_cases()
+
+    def _about_the_process(self) -> None:
+        # Which release runs for which node.
+        self.build_info = self._info("build", "The release that runs and the node it runs for.")
+        # 1 while Kafka and Postgres answer, 0 while we wait for them: degraded, not dead.
+        self.dependency_up = self._gauge(
+            "dependency_up", "1 while the dependency answers, 0 while it is away.", "dependency"
+        )
+
+    def _about_the_consumer(self) -> None:
+        # What became of every record that was polled.
+        self.consumer_records = self._counter(
+            "consumer_records",
+            "Records by what became of them: applied, duplicate, conflict or dead_letter.",
+            *("topic", "result"),
+        )
+        # Clamped at 0: the end offset may have been read before the position.
+        self.consumer_lag_records = self._gauge(
+            "consumer_lag_records", "Records between position and end.", "topic", "partition"
+        )
+        # Grows while stuck, which a count of records does not show.
+        self.consumer_lag_seconds = self._gauge(
+            "consumer_lag_seconds",
+            "Age of the oldest record that is not applied, 0 if there is none.",
+            *("topic", "partition"),
+        )
+        # Applied means committed in Postgres.
+        self.consumer_applied_offset = self._gauge(
+            "consumer_applied_offset", "The next offset to apply.", "topic", "partition"
+        )
+        self.consumer_rebalances = self._counter(
+            "consumer_rebalances", "Times that partitions were assigned anew."
+        )
+        # A zombie's write that was rolled back.
+        self.consumer_fenced_transactions = self._counter(
+            "consumer_fenced_transactions",
+            "Transactions rolled back because another process had moved the offset.",
+        )
+        self.consumer_batch_seconds = self._histogram(
+            "consumer_batch_seconds", "Time of one batch's transaction.", _BATCH_SECONDS
+        )
+        self.consumer_batch_records = self._histogram(
+            "consumer_batch_records", "Records of one batch.", _BATCH_RECORDS
+        )
+        # The whole way: recorded at the source → applied here.
+        self.event_delivery_seconds = self._histogram(
+            "event_delivery_seconds",
+            "From an event's recording at its source to its applying here.",
+            _DELIVERY_SECONDS,
+            "source",
+        )
+
+    def _about_the_outbox(self) -> None:
+        self.outbox_pending_records = self._gauge(
+            "outbox_pending_records", "Outbox rows that are not yet acknowledged.", "topic"
+        )
+        self.outbox_oldest_pending_seconds = self._gauge(
+            "outbox_oldest_pending_seconds",
+            "Age of the oldest outbox row that is not yet acknowledged, 0 if there is none.",
+            "topic",
+        )
+        self.outbox_published = self._counter(
+            "outbox_published",
+            "Outbox rows handed to Kafka: acknowledged or failed (and kept).",
+            *("topic", "result"),
+        )
+
+    def _about_the_cases(self) -> None:
+        self.dead_letters_open = self._gauge(
+            "dead_letters_open", "Dead letters that nobody has dealt with.", "reason"
+        )
+        self.cases_incomplete = self._gauge(
+            "cases_incomplete", "Cases of which events are known to be missing."
+        )
+        # The centre knows whom to expect, so that a silent node can alert.
+        self.nodes_expected = self._gauge(
+            "nodes_expected", "1 for each node that should take part (national only).", "node"
+        )
+
+    def about(self, node: str) -> None:
+        """Say which node this is."""
+        self.build_info.info({"version": version("petitionlink"), "node": node})
+
+    def _info(self, name: str, text: str) -> Info:
+        return Info(name, text, namespace="petitionlink", registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, namespace="petitionlink", registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, namespace="petitionlink", registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            name, text, labels, namespace="petitionlink", registry=self.registry, buckets=buckets
+        )
+
+
+def documentation() -> str:
+    """docs/metrics.md: a table made from the list above."""
+    lines = [
+        "# Metrics 指标",
+        "",
+        "Made by `python -m node.metrics`; `make check` holds it against the code.",
+        "",
+        "| metric | type | meaning |",
+        "|---|---|---|",
+    ]
+    for family in Metrics().registry.collect():
+        suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        lines.append(f"| `{family.name}{suffix}` | {family.type} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")

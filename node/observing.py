@@ -1,0 +1,85 @@
+"""The observer 观测: figures that only the database knows, read every few seconds.
+
+Apart from the loops, so that they go on telling while a loop is stuck.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+
+from cases.nodes import NATIONAL, PROVINCES
+from cases.topics import produced_topics
+from node.clock import Clock, now_micros
+from node.lifecycle import Stop
+from node.metrics import Metrics
+from node.postgres import Connection, connect, own_database
+from node.settings import Settings
+
+_PERIOD_SECONDS = 2.0
+
+_PENDING = """
+    select topic, count(*), (extract(epoch from min(enqueued_at)) * 1000000)::bigint
+    from outbox where published_at is null group by topic
+"""
+_DEAD = "select reason, count(*) from dead_letter where status = 'open' group by reason"
+_INCOMPLETE = "select count(*) from petition_case where incomplete"
+
+
+class Observer:
+    """Keeps the database's gauges; a worker for `node.lifecycle`."""
+
+    name = "observer"
+
+    def __init__(self, settings: Settings, metrics: Metrics, clock: Clock = now_micros) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._oldest: dict[str, int] = {}
+        self._expect_nodes()
+
+    def session(self, stop: Stop) -> None:
+        """Look every few seconds until `stop`."""
+        up = self._metrics.dependency_up.labels("postgres")
+        up.set(0)
+        with closing(connect(self._settings.dsn, "observer")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                own_database(cursor, self._settings.node)
+            try:
+                while not stop.is_set():
+                    self._look(connection)
+                    up.set(1)
+                    stop.wait(_PERIOD_SECONDS)
+            except Exception:
+                up.set(0)
+                raise
+
+    def _expect_nodes(self) -> None:
+        if self._settings.node == NATIONAL:
+            for code in PROVINCES:
+                self._metrics.nodes_expected.labels(code).set(1)
+        for topic in produced_topics(self._settings.node):
+            self._metrics.outbox_oldest_pending_seconds.labels(topic).set_function(
+                partial(self._oldest_seconds, topic)
+            )
+
+    def _oldest_seconds(self, topic: str) -> float:
+        since = self._oldest.get(topic)
+        return 0.0 if since is None else max(0.0, (self._clock() - since) / 1_000_000)
+
+    def _look(self, connection: Connection) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_PENDING)
+            pending = {topic: (count, oldest) for topic, count, oldest in cursor}
+            self._oldest = {topic: oldest for topic, (_, oldest) in pending.items()}
+            for topic in produced_topics(self._settings.node):
+                count = pending.get(topic, (0, 0))[0]
+                self._metrics.outbox_pending_records.labels(topic).set(count)
+            cursor.execute(_DEAD)
+            self._metrics.dead_letters_open.clear()
+            for reason, count in cursor:
+                self._metrics.dead_letters_open.labels(reason).set(count)
+            cursor.execute(_INCOMPLETE)
+            (incomplete,) = cursor.fetchone() or (0,)
+            self._metrics.cases_incomplete.set(incomplete)

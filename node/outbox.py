@@ -1,0 +1,106 @@
+"""The outbox 发件箱: what this node still owes to others, one row per event and destination.
+
+Rows are written in the transaction that made or applied the event, while the case's row is
+held, so within a case they stand in the order in which their transactions committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from cases.nodes import NATIONAL
+from cases.routing import recipients
+from cases.topics import topic_between
+from node.postgres import Cursor
+from node.projection import Change
+
+NOTIFY_CHANNEL = "petitionlink_outbox"
+
+
+class Owed(NamedTuple):
+    """One event for one destination."""
+
+    topic: str
+    case_id: str
+    event_id: str
+
+
+_ROUTES = (
+    "select case_id, array_agg(destination) from case_route where case_id = any(%s) group by 1"
+)
+_ADD_ROUTES = (
+    "insert into case_route (case_id, destination) select * from unnest(%s::text[], %s::text[])"
+)
+# A node that becomes a participant first gets the case's whole history, in fold order.
+_ADD_HISTORIES = """
+    insert into outbox (topic, case_id, event_id)
+    select joined.topic, e.case_id, e.event_id
+    from unnest(%s::text[], %s::text[], %s::text[]) as joined (case_id, destination, topic)
+    join case_event e on e.case_id = joined.case_id and e.emitter <> joined.destination
+    order by e.case_id, joined.topic, e.version, e.emitter, e.event_id
+"""
+_ADD = """
+    insert into outbox (topic, case_id, event_id)
+    select topic, case_id, event_id
+    from unnest(%s::text[], %s::text[], %s::uuid[])
+        with ordinality as owed (topic, case_id, event_id, place)
+    order by place
+"""
+
+
+def enqueue(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
+    """Write what `node` owes to others after these changes; the number of rows written."""
+    written = _enqueue_onward(cursor, changes) if node == NATIONAL else _own(cursor, node, changes)
+    if written:
+        cursor.execute("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
+    return written
+
+
+def _own(cursor: Cursor, node: str, changes: Iterable[Change]) -> int:
+    owed = [
+        Owed(topic_between(node, to), event.case_id, event.event_id)
+        for change in changes
+        for event in change.events
+        for to in recipients(node, event.emitter, ())
+    ]
+    return _add(cursor, owed)
+
+
+def _enqueue_onward(cursor: Cursor, changes: Sequence[Change]) -> int:
+    routes = _known_routes(cursor, changes)
+    owed: list[Owed] = []
+    joined: list[tuple[str, str]] = []
+    for change in changes:
+        case_id = change.after.case_id
+        known = routes.get(case_id, [])
+        for event in change.events:
+            for to in recipients(NATIONAL, event.emitter, known):
+                owed.append(Owed(topic_between(NATIONAL, to), case_id, event.event_id))
+        joined += [
+            (case_id, to) for to in change.after.participants if to != NATIONAL and to not in known
+        ]
+    return _add_histories(cursor, joined) + _add(cursor, owed)
+
+
+def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[str]]:
+    cursor.execute(_ROUTES, ([change.after.case_id for change in changes],))
+    return dict(cursor.fetchall())
+
+
+def _add_histories(cursor: Cursor, joined: Sequence[tuple[str, str]]) -> int:
+    if not joined:
+        return 0
+    case_ids = [case_id for case_id, _ in joined]
+    destinations = [to for _, to in joined]
+    cursor.execute(_ADD_ROUTES, (case_ids, destinations))
+    topics = [topic_between(NATIONAL, to) for to in destinations]
+    cursor.execute(_ADD_HISTORIES, (case_ids, destinations, topics))
+    return cursor.rowcount
+
+
+def _add(cursor: Cursor, owed: Sequence[Owed]) -> int:
+    if owed:
+        topics, case_ids, event_ids = (list(column) for column in zip(*owed, strict=True))
+        cursor.execute(_ADD, (topics, case_ids, event_ids))
+    return len(owed)

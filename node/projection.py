@@ -1,0 +1,143 @@
+"""The projection 信访件投影: folding new events into the rows of `petition_case`.
+
+Runs inside the transaction that wrote the events to the ledger, and holds the rows of their
+cases until it ends: that is what serialises everybody who changes a case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from cases.case import Case
+from cases.fold import continues, extend, fold
+from node import copying, ledger
+from node.errors import Transient
+from node.postgres import Cursor
+from schemas.event import Event
+
+
+class Change(NamedTuple):
+    """A case that new events changed: before, after, and those events."""
+
+    before: Case
+    after: Case
+    events: list[Event]
+
+    @property
+    def conflicts(self) -> int:
+        """How many of the new events are conflicts."""
+        marked = {conflict.event_id for conflict in self.after.conflicts}
+        return sum(event.event_id in marked for event in self.events)
+
+
+class _Held(NamedTuple):
+    case: Case
+    revision: int
+
+
+_COLUMNS = (
+    "case_id, state, registered_by, handled_by, participants, channel, title, area, "
+    "content_category_1, received_at, registered_at, version, conflicts, incomplete, revision, fold"
+)
+_COLUMN_COUNT = _COLUMNS.count(",") + 1
+_LOCK = (
+    "select case_id, revision, fold from petition_case where case_id = any(%s) "
+    "order by case_id for update"
+)
+_CREATE_FOLDED = (
+    "create temporary table if not exists folded_case "
+    "(like petition_case including defaults) on commit delete rows"
+)
+_ALL_BUT_KEY = _COLUMNS.removeprefix("case_id, ")
+_EXCLUDED = ", ".join(f"excluded.{name}" for name in _ALL_BUT_KEY.split(", "))
+_UPSERT = (
+    f"insert into petition_case ({_COLUMNS}) select {_COLUMNS} from folded_case "
+    f"on conflict (case_id) do update set ({_ALL_BUT_KEY}) = ({_EXCLUDED}) "
+    "where petition_case.revision = excluded.revision - 1"
+)
+
+
+def lock(cursor: Cursor, case_id: str) -> Case | None:
+    """The case as it stands, its row held until the transaction ends; None if unknown here."""
+    held = _hold(cursor, [case_id]).get(case_id)
+    return held and held.case
+
+
+def apply(cursor: Cursor, events: Sequence[Event]) -> list[Change]:
+    """Fold events that were new to the ledger into their cases; one read, one write.
+
+    Events must be in the ledger already: a case whose order they disturb is folded anew from
+    there. Raises `Transient` if a case was created beside us: run the transaction again.
+    """
+    if not events:
+        return []
+    by_case: dict[str, list[Event]] = {}
+    for event in events:
+        by_case.setdefault(event.case_id, []).append(event)
+    held = _hold(cursor, by_case)
+    changes = _folded(cursor, by_case, held)
+    _write(cursor, changes, held)
+    return changes
+
+
+def _hold(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, _Held]:
+    cursor.execute(_LOCK, ([*case_ids],))
+    return {
+        case_id: _Held(Case.from_json(folded), revision) for case_id, revision, folded in cursor
+    }
+
+
+def _folded(
+    cursor: Cursor, by_case: dict[str, list[Event]], held: dict[str, _Held]
+) -> list[Change]:
+    changes, disturbed = [], []
+    for case_id, events in by_case.items():
+        before = held[case_id].case if case_id in held else Case(case_id)
+        if continues(before, events):
+            changes.append(Change(before, extend(before, events), events))
+        else:
+            disturbed.append(Change(before, before, events))
+    if disturbed:
+        all_events = ledger.read(cursor, [change.before.case_id for change in disturbed])
+        for before, _, events in disturbed:
+            after = fold(before.case_id, all_events[before.case_id])
+            changes.append(Change(before, after, events))
+    return changes
+
+
+def _write(cursor: Cursor, changes: Sequence[Change], held: dict[str, _Held]) -> None:
+    rows = []
+    for change in changes:
+        known = held.get(change.after.case_id)
+        rows.append(_row(change.after, known.revision + 1 if known else 1))
+    cursor.execute(_CREATE_FOLDED)
+    copying.copy(cursor, "folded_case", rows)
+    cursor.execute(_UPSERT)
+    if cursor.rowcount != len(rows):
+        raise Transient("a case was created by another transaction at the same moment")
+
+
+def _row(case: Case, revision: int) -> bytes:
+    shown = case.registration.get
+    cells = (
+        copying.text(case.case_id),
+        copying.text(case.state),
+        copying.text_or_null(case.registered_by),
+        copying.text_or_null(case.handled_by),
+        copying.text_array(case.participants),
+        copying.text_or_null(shown("channel")),
+        copying.text_or_null(shown("title")),
+        copying.text_or_null(shown("area")),
+        copying.text_or_null(shown("content_category_1")),
+        copying.instant(shown("received_at")),
+        copying.instant(case.milestones.get("registered")),
+        copying.int8(case.version),
+        copying.int4(len(case.conflicts)),
+        copying.boolean(case.incomplete),
+        copying.int8(revision),
+        copying.jsonb(orjson.dumps(case.to_json())),
+    )
+    return copying.row(cells, _COLUMN_COUNT)

@@ -1,0 +1,61 @@
+"""Reading cases 查询: the case, its events, and the hops that each event took.
+
+Instants are timestamps with zone as Postgres gives them; payloads are shown only on request.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg2.extras import RealDictCursor
+
+from node.errors import PetitionLinkError
+from node.postgres import Connection
+
+_CASE = "select fold from petition_case where case_id = %s"
+_EVENTS = """
+    select event_id::text, event_type, version, emitter, emitter_sequence, occurred_at,
+           recorded_at, exchanged_at, actor, rule_set, body
+    from case_event where case_id = %s order by version, emitter, event_id
+"""
+_HOPS = """
+    select e.event_id::text, e.event_type, e.version, e.emitter, e.emitter_sequence,
+           e.recorded_at, e.traceparent,
+           e.exchanged_at, e.source_topic, e.source_partition, e.source_offset,
+           coalesce(json_agg(json_build_object(
+               'topic', o.topic, 'partition', o.partition, 'offset', o."offset",
+               'enqueued_at', o.enqueued_at, 'published_at', o.published_at
+           ) order by o.id) filter (where o.id is not null), '[]') as published
+    from case_event e left join outbox o using (event_id)
+    where e.case_id = %s group by e.event_id order by e.version, e.emitter, e.event_id
+"""
+
+
+def read_case(connection: Connection, case_id: str) -> dict[str, Any]:
+    """The fold of a case; `PetitionLinkError` if this node does not know it."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_CASE, (case_id,))
+        row = cursor.fetchone()
+    if row is None:
+        raise PetitionLinkError(
+            f"case {case_id} is unknown to this node: it has no part in it, or nothing of it "
+            "has arrived yet (`petitionlink status` shows the lag)"
+        )
+    fold: dict[str, Any] = row[0]
+    return fold
+
+
+def read_events(connection: Connection, case_id: str) -> list[dict[str, Any]]:
+    """The events of a case in fold order, each with its body."""
+    return _rows(connection, _EVENTS, case_id)
+
+
+def read_hops(connection: Connection, case_id: str) -> list[dict[str, Any]]:
+    """For each event: emitted, published by this node where and when, applied here from where."""
+    return _rows(connection, _HOPS, case_id)
+
+
+def _rows(connection: Connection, query: str, case_id: str) -> list[dict[str, Any]]:
+    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(query, (case_id,))
+        return [dict(row) for row in cursor]

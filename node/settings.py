@@ -1,0 +1,95 @@
+"""Settings 设置 of one node: from the environment, prefix `PETITIONLINK_`.
+
+`deploy/petitionlink.env` is the commented reference. A node of the local stack needs none of
+them: `--node CODE` takes addresses, ports and keys from the stack's own file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cases.nodes import known_node
+from node.errors import Fatal
+
+ENV_PREFIX = "PETITIONLINK_"
+
+
+def _node_code(code: str) -> str:
+    return known_node(code).code
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """What one process of a node must know; frozen, validated, secrets as a type."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")
+
+    node: Annotated[str, AfterValidator(_node_code)]
+    postgres_dsn: SecretStr
+    kafka_bootstrap_servers: str = Field(min_length=1)
+    http_port: Port = 8080
+    metrics_port: Port = 9464
+    key_folder: Path = Path("/etc/petitionlink/keys")
+    actor: str = Field(default="system", min_length=1, max_length=100)
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    batch_records: int = Field(default=2000, ge=1, le=20000)
+
+    @property
+    def dsn(self) -> str:
+        """The Postgres address in the clear, for the driver only."""
+        return self.postgres_dsn.get_secret_value()
+
+    def shown(self) -> dict[str, Any]:
+        """The settings as an operator may see them: secrets stay hidden."""
+        return self.model_dump(mode="json")
+
+
+def load_settings(node: str | None = None) -> Settings:
+    """The settings of `node`, a node of the local stack, or of the environment when None.
+
+    Raises `Fatal` with one line that names each wrong or missing setting.
+    """
+    values = _local_values(node)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise Fatal(_explained(error, node)) from None
+
+
+def _local_values(node: str | None) -> dict[str, Any]:
+    if node is None:
+        return {}
+    known_node(node)
+    from node import localstack  # the stack reads settings of its own
+
+    stack = localstack.load()
+    if stack is None:
+        raise Fatal(
+            f"--node {node} picks a node of the local stack and none is set up: "
+            "run `petitionlink stack up`, or set PETITIONLINK_NODE and the other settings "
+            "of deploy/petitionlink.env instead"
+        )
+    return {
+        "node": node,
+        "postgres_dsn": stack.dsn(node),
+        "kafka_bootstrap_servers": stack.bootstrap_servers,
+        "http_port": stack.http_port(node),
+        "metrics_port": stack.metrics_port(node),
+        "key_folder": stack.key_folder,
+    }
+
+
+def _explained(error: ValidationError, node: str | None) -> str:
+    problems = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = ENV_PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
+        missing = problem["type"] == "missing"
+        problems.append(f"{name} is not set" if missing else f"{name}: {problem['msg']}")
+    hint = "" if node else " (or pass --node CODE for a node of the local stack)"
+    return f"settings: {'; '.join(problems)}: see deploy/petitionlink.env{hint}"

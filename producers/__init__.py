@@ -1,0 +1,1 @@
+"""From a command to a topic: command → ledger, case, outbox → relay → Kafka 发送侧."""

@@ -1,0 +1,130 @@
+"""Avro on the wire 编解码: a zero byte, the schema id in four bytes (big-endian), one Avro record.
+
+Strict on writing, exact on reading. Instants are ints (micros), uuids are strings.
+"""
+
+from io import BytesIO
+from typing import Any, Final, cast
+
+from fastavro import schemaless_reader, schemaless_writer
+
+from schemas.catalogue import Schema, catalogue
+from schemas.checking import check_instants, check_record, lone_surrogate
+from schemas.errors import (
+    EMPTY,
+    INVALID_TEXT,
+    MALFORMED,
+    TOO_LARGE,
+    TOO_SHORT,
+    TRAILING_BYTES,
+    UNKNOWN_SCHEMA,
+    WRONG_MAGIC,
+    Invalid,
+    Undecodable,
+)
+from schemas.limits import MAX_VALUE_BYTES
+
+FRAME_BYTES: Final = 5
+
+# What fastavro raises over damaged bytes. MemoryError is not among them: it is no fault of the
+# record, because no allocation is larger than the value.
+DAMAGED: Final = (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+
+
+def encode(schema: Schema, record: dict[str, Any]) -> bytes:
+    """The wire value of a whole record: envelope and body, every field given.
+
+    Raises Invalid, naming the field, for a field that is missing, unknown or of a wrong type, for
+    NUL or a lone surrogate in text, for an instant outside the years 1 to 9999, and for a value
+    over MAX_VALUE_BYTES.
+    """
+    check_record(schema, record)
+    stream = BytesIO()
+    stream.write(schema.frame)
+    try:
+        schemaless_writer(stream, schema.physical, _named(schema, record), strict=True)
+    except UnicodeEncodeError as error:
+        field = lone_surrogate(record)
+        raise Invalid(f"{field}: half a surrogate pair is no text; enter it anew") from error
+    value = stream.getvalue()
+    if len(value) > MAX_VALUE_BYTES:
+        raise Invalid(
+            f"the event has {len(value)} bytes and may have {MAX_VALUE_BYTES}:"
+            " shorten its texts or move them to an attachment"
+        )
+    return value
+
+
+def _named(schema: Schema, record: dict[str, Any]) -> dict[str, Any]:
+    """Records in unions as (name, record): found by trial they would cost as much again."""
+    named = {
+        field: (name, record[field])
+        for field, name in schema.record_unions
+        if record[field] is not None
+    }
+    return {**record, **named} if named else record
+
+
+def schema_id(value: bytes) -> int:
+    """The schema id of a framed value. Raises Undecodable if it is no frame or over the cap."""
+    if not value:
+        raise Undecodable(EMPTY, "the record has no value")
+    if len(value) <= FRAME_BYTES:
+        raise Undecodable(TOO_SHORT, f"{len(value)} bytes hold no framed record")
+    if value[0] != 0:
+        raise Undecodable(WRONG_MAGIC, f"the first byte is {value[0]:#04x}, not 0x00")
+    if len(value) > MAX_VALUE_BYTES:
+        raise Undecodable(TOO_LARGE, f"{len(value)} bytes, more than {MAX_VALUE_BYTES}")
+    return int.from_bytes(value[1:FRAME_BYTES])
+
+
+def schema_of(value: bytes) -> Schema | None:
+    """The schema that a framed value names, None if it is not in this release.
+
+    Raises Undecodable if the value is no frame or over the cap.
+    """
+    return catalogue().by_id.get(schema_id(value))
+
+
+def decode(value: bytes) -> tuple[Schema, dict[str, Any]]:
+    """The schema and the whole record of a wire value, nothing left over.
+
+    Raises Undecodable with its reason, UNKNOWN_SCHEMA among them. See `decode_as` about NUL.
+    """
+    schema = schema_of(value)
+    if schema is None:
+        raise unknown_schema(value)
+    return schema, decode_as(schema, value)
+
+
+def decode_as(schema: Schema, value: bytes) -> dict[str, Any]:
+    """The whole record of a framed value of this schema. Raises Undecodable with its reason.
+
+    Text may still hold NUL, which costs too much to look for here: whoever makes JSON of the
+    record finds it there as \\u0000 and refuses it as INVALID_TEXT.
+    """
+    record = read_record(schema.physical, value, exact=True)
+    check_instants(schema.body_instants, record)
+    return record
+
+
+def unknown_schema(value: bytes) -> Undecodable:
+    """The error for a schema id that this release does not have."""
+    number = int.from_bytes(value[1:FRAME_BYTES])
+    return Undecodable(UNKNOWN_SCHEMA, f"schema id {number} is not in this release")
+
+
+def read_record(physical: dict[str, Any], value: bytes, *, exact: bool) -> dict[str, Any]:
+    """One record after the frame; `exact` refuses what follows it. Raises Undecodable."""
+    stream = BytesIO(value)
+    stream.seek(FRAME_BYTES)
+    try:
+        record = cast(dict[str, Any], schemaless_reader(stream, physical, None))
+    except UnicodeDecodeError as error:
+        raise Undecodable(INVALID_TEXT, "a text is not UTF-8") from error
+    except DAMAGED as error:
+        raise Undecodable(MALFORMED, f"the bytes are no {physical['name']}") from error
+    left = len(value) - stream.tell()
+    if exact and left:
+        raise Undecodable(TRAILING_BYTES, f"{left} bytes follow the record")
+    return record

@@ -1,0 +1,67 @@
+"""Instants 时刻 as people and JSON write them, and as our records hold them (micros, UTC)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+from schemas.errors import Invalid
+from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
+
+CHINA: Final = timezone(timedelta(hours=8))  # 北京时间, the zone of what names none
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+# RFC 3339, with the zone and the seconds left out at will.
+_WRITTEN: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?",
+    re.ASCII | re.IGNORECASE,
+)
+_HINT: Final = "write it as 2026-02-13T09:30:00+08:00"
+
+
+def parse_instant(name: str, value: Any) -> int:
+    """Micros of RFC 3339 text, or of an int that is micros already; `Invalid` names the field.
+
+    Text without a zone is UTC+8. Years 1 to 9999.
+    """
+    try:
+        return micros_of(value)
+    except ValueError as error:
+        raise Invalid(f"{name}: {error}") from None
+
+
+def micros_of(value: Any) -> int:
+    """As `parse_instant`, for who names the field himself: `ValueError` says what is wrong."""
+    if type(value) is str:
+        value = _parsed(value)
+    elif type(value) is not int:
+        raise ValueError(f"is no instant: {_HINT}")
+    if not MIN_INSTANT_MICROS <= value <= MAX_INSTANT_MICROS:
+        raise ValueError("the instant is outside the years 1 to 9999")
+    return int(value)
+
+
+def text_of(micros: int) -> str:
+    """RFC 3339 in +08:00, with a fraction only where there is one.
+
+    The first and last hours that +08:00 cannot say are given in UTC.
+    """
+    instant = _EPOCH + timedelta(microseconds=micros)
+    try:
+        return instant.astimezone(CHINA).isoformat()
+    except OverflowError:
+        return instant.isoformat()
+
+
+def _parsed(text: str) -> int:
+    if not _WRITTEN.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no instant: {_HINT}")
+    try:
+        instant = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise ValueError(f"{text!r} is not in the calendar or on the clock: {_HINT}") from None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=CHINA)
+    return (instant - _EPOCH) // _MICROSECOND
