@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 import psycopg2
@@ -40,7 +40,7 @@ _MIGRATION_LOCK = 0x70657469
 def connect(dsn: str, role: str) -> Connection:
     """A new connection, named `role` in pg_stat_activity; raises `Transient` or `Fatal`."""
     try:
-        connection = psycopg2.connect(
+        made = psycopg2.connect(
             dsn,
             application_name=f"petitionlink-{role}",
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
@@ -48,8 +48,8 @@ def connect(dsn: str, role: str) -> Connection:
         )
     except psycopg2.Error as error:
         raise classified(error) or error from None
-    connection.set_client_encoding("UTF8")
-    return connection
+    made.set_client_encoding("UTF8")
+    return cast(Connection, made)
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from schemas.forms import parse_instant
 
 from cases.commands import event_type_of
 from cases.errors import Refusal
 from producers.drafting import Command
 from producers.office import Office
+from schemas.forms import parse_instant
 
 _PETITIONER_FIELDS = ("name", "id_type", "id_number", "phone", "address")
 _CASE_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import uuid_utils
-from schemas.forms import fill
 
 from cases import event_types as types
 from cases.case import Case
@@ -20,6 +19,7 @@ from cases.rules import violation
 from producers.office import Office
 from schemas.catalogue import catalogue
 from schemas.event import Event
+from schemas.forms import fill
 from schemas.headers import make_event, new_traceparent
 from schemas.sealing import identity_digest
 

@@ -69,7 +69,7 @@ def mark(connection: Connection, published: Sequence[Published]) -> None:
 
 def _pending(row: tuple[Any, ...]) -> Pending:
     (outbox_id, topic, *envelope, value, traceparent, extra) = row
-    event = Event(*envelope, {}, bytes(value), traceparent, _extra(extra))
+    event = Event._make((*envelope, {}, bytes(value), traceparent, _extra(extra)))
     return Pending(outbox_id, topic, event.case_id, event.key, event.value, [*wire_headers(event)])
 
 

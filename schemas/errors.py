@@ -16,9 +16,6 @@ WRONG_HEADERS: Final = "wrong_headers"  # key or headers say something else than
 WRONG_FINGERPRINT: Final = "wrong_fingerprint"  # the schema id was re-used for another schema
 WRONG_EMITTER: Final = "wrong_emitter"  # not from the node whose topic it came by, or not for us
 REFUSED_BY_DATABASE: Final = "refused_by_database"  # Postgres refused the row by its content
-# The last two are found by the consumer, behind decoding.
-WRONG_EMITTER: Final = "wrong_emitter"  # an event of another node on a province's uplink
-REFUSED_BY_DATABASE: Final = "refused_by_database"  # only Postgres could find what is wrong
 
 REASONS: Final = (
     EMPTY,

@@ -52,13 +52,13 @@ def demo_command(
     """Four nodes on real Kafka and Postgres; cases travel between them; the figures at the end."""
     was_up = localstack.load() is not None
     say("1/5 the local stack: Kafka, Postgres, a database per node")
-    stack = localstack.up(DEMO_NODES)
+    stack = localstack.up(DEMO_NODES, _indented)
     try:
         reconciled = _show(stack, lives, keep=keep)
     finally:
         if not keep and not was_up:
             say("stopping what was started")
-            localstack.down()
+            localstack.down(_indented)
     if not reconciled:
         raise PetitionLinkError("the nodes do not hold the same: see the table above")
 
@@ -79,6 +79,10 @@ def _show(stack: LocalStack, lives: int, *, keep: bool) -> bool:
         found = [figures(stack, code, since) for code in DEMO_NODES]
         _print(stack, found, keep=keep)
     return all(one.reconciled for one in found)
+
+
+def _indented(text: str) -> None:
+    say(f"    {text}")
 
 
 def _import(code: str) -> str:

@@ -59,9 +59,8 @@ def figures(stack: LocalStack, node: str, since: float) -> Figures:
         (pending,) = cursor.fetchone() or (0,)
         cursor.execute(_LATENCY, (since,))
         (latencies,) = cursor.fetchone() or (None,)
-    return Figures(
-        node, *counts, pending, lag_records(stack, node), latencies, reconciled(stack, node)
-    )
+    lag = lag_records(stack, node)
+    return Figures._make((node, *counts, pending, lag, latencies, reconciled(stack, node)))
 
 
 def reconciled(stack: LocalStack, node: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ from node.postgres import connected, own_database
 from node.settings import load_settings
 from producers.importing import Totals, import_rows
 from producers.office import open_office
-from producers.register import RejectWriter, load_mapping, read_register
+from producers.register import RejectWriter, load_mapping, read_register, reject_path
 
 MappingOption = Annotated[
     str,
@@ -45,23 +44,22 @@ def import_command(
     """
     settings = load_settings(node)
     columns = load_mapping(mapping)
-    rows = read_register(file, columns)
     office = open_office(settings)
     totals = Totals()
     with (
+        read_register(file, columns) as rows,
         connected(settings.dsn, "import") as connection,
-        closing(RejectWriter(rejects or file.with_suffix(".rejected.csv"))) as refused,
+        RejectWriter(rejects or reject_path(file)) as refused,
         _progress() as progress,
     ):
         with connection, connection.cursor() as cursor:
             own_database(cursor, settings.node)
-        task = progress.add_task("rows", total=None)
+        task = progress.add_task("rows", total=1.0, rows=0)
         for chunk in import_rows(connection, office, rows):
             totals.add(chunk.totals)
             for row in chunk.rejected:
                 refused.write(row)
-            progress.update(task, completed=totals.read)
-        progress.update(task, total=totals.read)
+            progress.update(task, completed=rows.progress or 0.0, rows=totals.read)
     if totals.rejected:
         say(f"{totals.rejected} rows were refused; row number and reason of each: {refused.path}")
     result = asdict(totals)
@@ -72,9 +70,9 @@ def import_command(
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.completed} {task.description}"),
+        TextColumn("{task.fields[rows]} {task.description}"),
         BarColumn(),
-        TaskProgressColumn(show_speed=True),
+        TaskProgressColumn(),
         TimeElapsedColumn(),
         console=err,
         transient=True,

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def running_nodes(stack: LocalStack, nodes: Sequence[str], *, keep: bool) -> Ite
             end(processes.values())
 
 
-def end(processes: Iterator[subprocess.Popen[bytes]] | Sequence[subprocess.Popen[bytes]]) -> None:
+def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
     """SIGTERM to all, then wait; SIGKILL to one that does not end in time."""
     several = list(processes)
     for process in several:

@@ -33,7 +33,7 @@ from typing import Any, Final
 
 from producers.register.errors import CellError, RegisterError
 from producers.register.records import REJECT_COLUMNS
-from producers.register.targets import HANDLING, Kind, Target, required_targets, targets
+from producers.register.targets import HANDLING, Kind, Target, parts_of, required_targets, targets
 from producers.register.values import BOUNDLESS, converter
 
 SHIPPED_FOLDER: Final = Path(__file__).parent.parent / "mappings"
@@ -72,6 +72,11 @@ class Mapping:
     def passes_over(self, column: str) -> bool:
         """Whether a column may be there without being mapped."""
         return column in self.ignored or ANY_COLUMN in self.ignored or column in REJECT_COLUMNS
+
+    def constants_of(self, part: str) -> dict[str, Any]:
+        """The constants of one part of a row, by field."""
+        named = ((*parts_of(name), value) for name, value in self.constants.items())
+        return {field: value for owner, field, value in named if owner == part}
 
     def column_of(self, target: str) -> str:
         """The column that fills a target, for messages; the target itself if none does."""
@@ -202,7 +207,7 @@ class _Parser:
         """A handling command needs its date, what the schema requires, and the one before it."""
         before: list[str] = []
         for command in HANDLING:
-            own = [target for name, target in targets().items() if name.startswith(f"{command}.")]
+            own = [one for name, one in targets().items() if parts_of(name)[0] == command]
             needed = [target.name for target in own if target.required]
             if any(target.name in given for target in own):
                 for name in [*before, *needed]:

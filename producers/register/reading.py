@@ -29,13 +29,17 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class RegisterRows(Iterator[Registration | Rejected]):
     """The rows of an open register, in order, one at a time; closes the file behind the last."""
 
-    def __init__(self, source: Source, reader: RowReader) -> None:
+    def __init__(self, path: Path, source: Source, reader: RowReader) -> None:
+        self._path = path
         self._source = source
         self._reader = reader
 
     def __next__(self) -> Registration | Rejected:
         try:
             return self._reader.read(next(self._source.rows))
+        except OSError as error:
+            self.close()
+            raise _unreadable(self._path, error) from None
         except BaseException:
             self.close()
             raise
@@ -73,10 +77,10 @@ def read_register(path: Path, mapping: Mapping, *, clock: Clock = now_micros) ->
     try:
         source = _open(path, mapping)
     except OSError as error:
-        raise RegisterError(f"{path}: cannot be read ({error.strerror}): {_cure(error)}") from None
+        raise _unreadable(path, error) from None
     try:
         check_columns(source, mapping, path)
-        return RegisterRows(source, RowReader(mapping, source.columns, clock()))
+        return RegisterRows(path, source, RowReader(mapping, source.columns, clock()))
     except BaseException:
         source.close()
         raise
@@ -114,9 +118,10 @@ def _open_text(path: Path, mapping: Mapping, start: bytes) -> Source:
     return open_csv(path, mapping)
 
 
-def _cure(error: OSError) -> str:
+def _unreadable(path: Path, error: OSError) -> RegisterError:
+    cure = "copy it to a local disk"
     if isinstance(error, FileNotFoundError):
-        return "check the path"
+        cure = "check the path"
     if isinstance(error, PermissionError):
-        return "ask for the right to read it"
-    return "copy it to a local disk"
+        cure = "ask for the right to read it"
+    return RegisterError(f"{path}: cannot be read ({error.strerror}): {cure}")

@@ -28,7 +28,8 @@ class Registration:
 
     `content_digest` (SHA-256, hex) is the same for the same content whatever file format, encoding
     or dialect it came in, and covers the petitioner too: keep it in the node's own database, never
-    in an event, because a plain hash of personal data can be searched for.
+    in an event, because a plain hash of personal data can be searched for. `cells` are the row as
+    it came, for the reject file if the case cannot be registered after all.
     """
 
     row: int
@@ -41,6 +42,7 @@ class Registration:
     petitioner: dict[str, str] | None
     handling: list[tuple[str, int, dict[str, Any]]]
     content_digest: str
+    cells: dict[str, str]
 
 
 @dataclass(slots=True)

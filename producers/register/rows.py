@@ -14,23 +14,35 @@ from producers.register.instants import Instant, not_before
 from producers.register.mapping import Mapping
 from producers.register.records import LINE, REASON, REST, ROW, Registration, Rejected
 from producers.register.source import RawRow
-from producers.register.targets import HANDLING, PETITIONER, REGISTERED_AT, required_targets
-from producers.register.text import quoted
+from producers.register.targets import (
+    HANDLING,
+    PETITIONER,
+    REGISTERED,
+    REGISTERED_AT,
+    parts_of,
+    required_targets,
+)
+from producers.register.text import is_storable, quoted
 from producers.register.values import Converter, converter
 
-_OWN_COLUMNS: Final = frozenset((ROW, LINE, REASON))
+# Columns that say nothing of the case: those of an earlier reject file, those without a header.
+_OWN_COLUMNS: Final = (ROW, LINE, REASON, "")
+_PARTS: Final = (REGISTERED, PETITIONER, *HANDLING)
 
-Values = dict[str, Any]
+Fields = dict[str, Any]
 
 
 class Slot(NamedTuple):
-    """A column of this file that is mapped: where it stands, and what becomes of a cell."""
+    """A column of this file that is mapped: where it stands, and what becomes of a cell.
+
+    `fills` are the fields, each with the part that it belongs to: registered, petitioner, or a
+    handling command.
+    """
 
     place: int
     column: str
-    targets: tuple[str, ...]
+    fills: tuple[tuple[str, str], ...]
     convert: Converter
-    is_personal: bool
 
 
 class RowReader:
@@ -40,19 +52,12 @@ class RowReader:
         self._mapping = mapping
         self._columns = columns
         self._slots = [*_slots(mapping, columns, now)]
-        self._unmapped = [i for i, column in enumerate(columns) if not column]
+        self._nameless = [place for place, column in enumerate(columns) if not column]
+        self._own_columns = [column for column in _OWN_COLUMNS if column in columns]
         self._rest = columns.index(REST) if REST in columns else None
         self._required = [(name, mapping.column_of(name)) for name in required_targets()]
-        self._constants = {
-            name: value
-            for name, value in mapping.constants.items()
-            if not name.startswith((PETITIONER, *_COMMANDS))
-        }
-        self._personal_constants = {
-            name.removeprefix(PETITIONER): value
-            for name, value in mapping.constants.items()
-            if name.startswith(PETITIONER)
-        }
+        self._constants = mapping.constants_of(REGISTERED)
+        self._personal_constants = mapping.constants_of(PETITIONER)
         self._handling = Handling(mapping)
 
     def read(self, raw: RawRow) -> Registration | Rejected:
@@ -65,69 +70,69 @@ class RowReader:
             return self._rejected(raw, str(error))
 
     def _registration(self, raw: RawRow) -> Registration:
-        by_column = self._convert(raw.cells)
-        values: Values = dict(self._constants)
-        for slot in self._slots:
-            if slot.column in by_column:
-                values.update(dict.fromkeys(slot.targets, by_column[slot.column]))
+        self._check_cells(raw.cells)
+        by_column, parts = self._convert(raw.cells)
+        registered = self._constants | parts[REGISTERED]
         for name, column in self._required:
-            if name not in values:
+            if name not in registered:
                 raise RowError(f"column {column} is empty: fill it in")
-        received: Instant = values["received_at"]
-        registered_at = self._registered_at(values, received)
-        registered = {
-            name: value.at if isinstance(value, Instant) else value
-            for name, value in values.items()
-            if "." not in name and name != REGISTERED_AT
-        }
+        received: Instant = registered["received_at"]
+        registered["received_at"] = received.at
+        registered_at = self._registered_at(registered.pop(REGISTERED_AT, received), received)
         return Registration(
             row=raw.row,
             line=raw.line,
             source=self._mapping.source,
-            origin_number=values["origin_number"],
+            origin_number=registered["origin_number"],
             registered=registered,
             received_at=received.at,
             registered_at=registered_at,
-            petitioner=self._petitioner(values),
-            handling=self._handling.commands(values, by_column, registered_at),
+            petitioner=self._petitioner(parts[PETITIONER]),
+            handling=self._handling.commands(parts, by_column, registered_at),
             content_digest=_digest(by_column),
+            cells=self._original(raw),
         )
 
-    def _convert(self, cells: list[str]) -> Values:
-        """The value of each filled column that is mapped."""
-        by_column: Values = {}
-        for slot in self._slots:
-            cell = cells[slot.place]
+    def _convert(self, cells: list[str]) -> tuple[Fields, dict[str, Fields]]:
+        """The value of each filled column that is mapped, by column and by part and field."""
+        by_column: Fields = {}
+        parts: dict[str, Fields] = {part: {} for part in _PARTS}
+        for place, column, fills, convert in self._slots:
+            cell = cells[place]
             if not cell:
                 continue
             try:
-                value = slot.convert(cell)
+                value = convert(cell)
             except CellError as error:
-                told = "the value" if slot.is_personal else quoted(cell.strip())
-                raise RowError(f"column {slot.column}: {told} {error}") from None
+                raise RowError(f"column {column}: {_told(cell, fills)} {error}") from None
             if value is not None:
-                by_column[slot.column] = value
-        for index in self._unmapped:
-            if cells[index].strip():
-                raise RowError(f"cell {index + 1} stands under no header: give it one or remove it")
+                by_column[column] = value
+                for part, field in fills:
+                    parts[part][field] = value
+        return by_column, parts
+
+    def _check_cells(self, cells: list[str]) -> None:
+        if not is_storable("".join(cells)):  # one look per row is cheaper than one per cell
+            for slot in self._slots:
+                if not is_storable(cells[slot.place]):
+                    raise RowError(
+                        f"column {slot.column} has a NUL or half of a surrogate pair: "
+                        "remove that character"
+                    )
+        for place in self._nameless:
+            if cells[place].strip():
+                raise RowError(f"cell {place + 1} stands under no header: give it one or remove it")
         if self._rest is not None and cells[self._rest].strip():
             raise RowError(f"column {REST} is not empty: move its content to where it belongs")
-        return by_column
 
-    def _registered_at(self, values: Values, received: Instant) -> int:
-        given: Instant = values.get(REGISTERED_AT, received)
+    def _registered_at(self, given: Instant, received: Instant) -> int:
         at = not_before(given, received.at)
         if at is None:
             first, second = map(self._mapping.column_of, ("received_at", REGISTERED_AT))
             raise RowError(f"column {second} lies before {first}: correct one of them")
         return at
 
-    def _petitioner(self, values: Values) -> dict[str, str] | None:
-        found = {
-            name.removeprefix(PETITIONER): value
-            for name, value in values.items()
-            if name.startswith(PETITIONER)
-        }
+    def _petitioner(self, found: dict[str, str]) -> dict[str, str] | None:
         if not found:
             return None
         for name, value in self._personal_constants.items():
@@ -136,34 +141,38 @@ class RowReader:
                 found.setdefault(name, value)
         return found
 
-    def _rejected(self, raw: RawRow, reason: str) -> Rejected:
-        cells = {
-            column: cell
-            for column, cell in zip(self._columns, raw.cells, strict=True)
-            if column and column not in _OWN_COLUMNS
-        }
+    def _original(self, raw: RawRow) -> dict[str, str]:
+        """The cells as they came, by column."""
+        cells = dict(zip(self._columns, raw.cells, strict=True))
+        for column in self._own_columns:
+            del cells[column]
         if raw.rest:
             cells[REST] = raw.rest
-        return Rejected(raw.row, raw.line, reason, cells)
+        return cells
 
-
-_COMMANDS: Final = tuple(f"{command}." for command in HANDLING)
+    def _rejected(self, raw: RawRow, reason: str) -> Rejected:
+        return Rejected(raw.row, raw.line, reason, self._original(raw))
 
 
 def _slots(mapping: Mapping, columns: list[str], now: int) -> Iterator[Slot]:
-    for index, column in enumerate(columns):
+    for place, column in enumerate(columns):
         filled = mapping.columns.get(column)
         if filled is None:
             continue
-        words: Values = {}
+        words: Fields = {}
         for target in filled:
             words.update(mapping.values.get(target.name, {}))
-        names = tuple(target.name for target in filled)
-        is_personal = any(name.startswith(PETITIONER) for name in names)
-        yield Slot(index, column, names, converter(filled, words, now), is_personal)
+        fills = tuple(parts_of(target.name) for target in filled)
+        yield Slot(place, column, fills, converter(filled, words, now))
 
 
-def _digest(by_column: Values) -> str:
+def _told(cell: str, fills: tuple[tuple[str, str], ...]) -> str:
+    """The value for a reason, unless it tells who the petitioner is."""
+    is_personal = any(part == PETITIONER for part, _ in fills)
+    return "the value" if is_personal else quoted(cell.strip())
+
+
+def _digest(by_column: Fields) -> str:
     """SHA-256 of the converted cells by column, so that neither format nor dialect matters."""
     content = orjson.dumps(by_column, default=_plain, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(content).hexdigest()

@@ -21,7 +21,11 @@ from schemas.event import ENVELOPE_FIELDS
 from schemas.petitioner import MAX_FIELD_CHARACTERS, PETITIONER_FIELDS
 
 REGISTERED_AT: Final = "registered_at"
-PETITIONER: Final = "petitioner."
+AT: Final = "at"
+
+# The parts of a row that targets belong to; the others are the handling commands.
+REGISTERED: Final = "registered"
+PETITIONER: Final = "petitioner"
 
 # Handling 办理 in the order of a case's life, each only after the one before it.
 HANDLING: Final = {
@@ -69,6 +73,12 @@ def targets() -> dict[str, Target]:
     return {target.name: target for target in found}
 
 
+def parts_of(name: str) -> tuple[str, str]:
+    """The part that a target belongs to, and its field there."""
+    part, dot, field = name.partition(".")
+    return (part, field) if dot else (REGISTERED, name)
+
+
 def required_targets() -> list[str]:
     """What every mapping must fill, by a column or a constant."""
     return [name for name in targets() if name in _REQUIRED_OF_A_ROW]
@@ -83,12 +93,12 @@ def _registered() -> Iterator[Target]:
 
 def _petitioner() -> Iterator[Target]:
     for field in PETITIONER_FIELDS:
-        yield Target(PETITIONER + field, Kind.LINE, MAX_FIELD_CHARACTERS)
+        yield Target(f"{PETITIONER}.{field}", Kind.LINE, MAX_FIELD_CHARACTERS)
 
 
 def _handling() -> Iterator[Target]:
     for command, event_type in HANDLING.items():
-        yield Target(f"{command}.at", Kind.INSTANT, required=True)
+        yield Target(f"{command}.{AT}", Kind.INSTANT, required=True)
         yield from _fields_of(event_type, f"{command}.")
 
 

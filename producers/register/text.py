@@ -17,6 +17,7 @@ import re
 _ZERO_WIDTH = "\u200b\u2060\ufeff"
 EDGE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + _ZERO_WIDTH
 
+_RETURN = "_x000D_"
 _LINE_BREAK = re.compile("(?:_x000D_|\r)\n?|[\x0b\x0c\x85\u2028\u2029]")
 _LAYOUT = re.compile("[\t\n\r\x0b\x0c\x85\u2028\u2029]|_x000D_")
 _LAYOUTS = re.compile("(?:[\t\n\r\x0b\x0c\x85\u2028\u2029]|_x000D_)+")
@@ -40,6 +41,8 @@ def clean_text(cell: str) -> str:
 
 def clean_line(cell: str) -> str:
     """A text of one line by rules 1 and 4; "" if nothing is left."""
+    if cell.isprintable() and _RETURN not in cell:  # most cells; of white space only the blank
+        return cell.strip(" ")
     text = cell.strip(EDGE)
     if not _LAYOUT.search(text):
         return text

@@ -11,7 +11,7 @@ from typing import Any, Final
 from producers.register.errors import CellError
 from producers.register.instants import parse_instant
 from producers.register.targets import Kind, Target
-from producers.register.text import clean_line, clean_text, is_storable
+from producers.register.text import clean_line, clean_text
 
 Converter = Callable[[str], Any]
 
@@ -67,7 +67,6 @@ class _Line:
             return str(self._words[text])
         if self._codes and text not in self._codes:
             raise _no_word([*self._words] or sorted(self._codes))
-        _check_storable(text)
         _check_length(text, self._limit)
         if "E+" in text and _SHORTENED_NUMBER.fullmatch(text):
             raise CellError("was shortened by a spreadsheet: format the column as text, enter it")
@@ -80,7 +79,6 @@ def _text(cell: str, limit: int | None) -> str | None:
     text = clean_text(cell)
     if not text:
         return None
-    _check_storable(text)
     _check_length(text, limit)
     return text
 
@@ -117,8 +115,6 @@ def _number(cell: str, target: Target) -> int | None:
 def _list(cell: str, target: Target) -> list[str] | None:
     parts = [clean_line(part) for part in _LIST_MARKS.split(clean_text(cell))]
     items = [part for part in parts if part]
-    for item in items:
-        _check_storable(item)
     if target.max_length is not None and len(items) > target.max_length:
         raise CellError(f"has {len(items)} entries: at most {target.max_length}")
     return items or None
@@ -131,11 +127,6 @@ def _limit(filled: tuple[Target, ...]) -> int | None:
 def _check_length(text: str, limit: int | None) -> None:
     if limit is not None and len(text) > limit:
         raise CellError(f"has {len(text)} characters, at most {limit} fit: shorten it")
-
-
-def _check_storable(text: str) -> None:
-    if not is_storable(text):
-        raise CellError("has a NUL or half of a surrogate pair: remove that character")
 
 
 def _no_word(known: list[str]) -> CellError:
