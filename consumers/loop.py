@@ -14,29 +14,27 @@ come from Postgres again: it alone knows what was applied. Anything else ends th
 from __future__ import annotations
 
 import logging
-import re
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
-from kafka import KafkaConsumer, OffsetAndMetadata
 from kafka import errors as kafka_errors
 
-from cases.nodes import NATIONAL
-from cases.topics import consumed_topics
 from consumers.applying import apply_batch
 from consumers.assignment import Assignment
 from consumers.batch import Batch, advances_of, decoded
 from consumers.counting import count
 from consumers.dead_letters import DeadLetterTopic
 from consumers.isolating import apply_isolating
-from consumers.lag import Lag
+from consumers.membership import join
+from consumers.reporting import Reporter
 from node import kafka
 from node.clock import Clock, now_micros
 from node.errors import Fatal, Fenced, Transient
 from node.lifecycle import Backoff, Stop, as_transient
 from node.metrics import Metrics
-from node.postgres import Connection, connect, own_database
+from node.postgres import Database
 from node.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,9 +42,8 @@ log = logging.getLogger(__name__)
 # The broker answers a fetch as soon as there is a record; this is only its longest silence.
 _FETCH_WAIT_MS = 100
 _POLL_MS = 200
-_MEASURE_SECONDS = 2.0
-_MEASURE_LIMIT_MS = 3_000
-_COMMIT_SECONDS = 1.0
+_HOLD_POLL_MS = 50
+_LEAVE_MS = 2_000
 
 
 class Consumer:
@@ -60,81 +57,78 @@ class Consumer:
         self._clock = clock
 
     def session(self, stop: Stop) -> None:
-        """Consume until `stop`; raises `Fatal`, or a Kafka error when no client can be built."""
+        """Consume until `stop`; raises `Fatal`, or a Kafka error when the group cannot be joined.
+
+        Postgres may be away: that is waited for inside, without leaving the group.
+        """
         with ExitStack() as stack:
             client = kafka.consumer(self._settings, fetch_wait_ms=_FETCH_WAIT_MS)
-            stack.callback(client.close, autocommit=False, timeout_ms=2_000)
+            stack.callback(client.close, autocommit=False, timeout_ms=_LEAVE_MS)
+            assignment = Assignment(client)
+            join(client, self._settings, assignment)
+            self._metrics.dependency_up.labels("kafka").set(1)
+            database = stack.enter_context(closing(Database(self._settings, "consumer")))
             dead_letters = stack.enter_context(closing(DeadLetterTopic(self._settings)))
-            database = stack.enter_context(closing(_Database(self._settings)))
-            turns = _Turns(
-                self._settings, self._metrics, self._clock, client, database, dead_letters
-            )
-            turns.subscribe()
+            reporter = Reporter(client, assignment, self._metrics, self._clock)
+            sink = _Sink(self._settings, self._metrics, self._clock, database, dead_letters)
+            turns = _Turns(client, assignment, sink, reporter, self._metrics)
             while not stop.is_set():
                 turns.one(stop)
-            turns.finish()
+            reporter.commit()
 
 
-class _Database:
-    """The consumer's connection: made when needed, thrown away after an error."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._connection: Connection | None = None
-
-    def connection(self) -> Connection:
-        if self._connection is None:
-            self._connection = connect(self._settings.dsn, "consumer")
-            with self._connection, self._connection.cursor() as cursor:
-                own_database(cursor, self._settings.node)
-        return self._connection
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-class _Turns:
-    """One session's state: what is held, what is due, and how long to wait after an error."""
+class _Sink:
+    """Where a batch goes: the database, and the dead-letter topic for what is poison."""
 
     def __init__(
         self,
         settings: Settings,
         metrics: Metrics,
         clock: Clock,
-        client: KafkaConsumer,
-        database: _Database,
+        database: Database,
         dead_letters: DeadLetterTopic,
     ) -> None:
-        self._settings = settings
+        self._node = settings.node
         self._metrics = metrics
         self._clock = clock
-        self._client = client
-        self._database = database
         self._dead_letters = dead_letters
-        self._assignment = Assignment(client)
-        self._lag = Lag(metrics, clock)
-        self._backoff = Backoff()
-        self._measure_due = self._commit_due = 0.0
-        self._rebalances_counted = 0
+        self.database = database
 
-    def subscribe(self) -> None:
-        """Join the group; a province without its topic is a mistake that waiting won't mend."""
-        wanted = consumed_topics(self._settings.node)
-        existing = kafka.existing_topics(self._settings).intersection(wanted)
-        if not existing:
-            raise Fatal(f"topic {wanted[0]} is missing: run `petitionlink topics apply`")
-        self._metrics.dependency_up.labels("kafka").set(1)
-        if self._settings.node == NATIONAL:
-            # By pattern: a province that is connected later is read without a restart.
-            pattern = "^(" + "|".join(map(re.escape, wanted)) + ")$"
-            self._client.subscribe(pattern=pattern, listener=self._assignment)
-        else:
-            self._client.subscribe(topics=wanted, listener=self._assignment)
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch; a record that only Postgres refuses is found and dead-lettered."""
+        apply_isolating(batch, self._apply_once)
+
+    def _apply_once(self, batch: Batch) -> None:
+        self._dead_letters.publish(batch.poison)
+        connection = self.database.connection()
+        with self._metrics.consumer_batch_seconds.time():
+            applied = apply_batch(connection, self._node, batch, self._clock())
+        self._metrics.consumer_batch_records.observe(len(batch))
+        count(self._metrics, batch, applied, self._clock())
+        for poison in batch.poison:
+            log.warning("dead letter: %s", poison)
+
+
+class _Turns:
+    """Settle, poll, apply, again and again; and what to do when a turn fails."""
+
+    def __init__(
+        self,
+        client: Any,
+        assignment: Assignment,
+        sink: _Sink,
+        reporter: Reporter,
+        metrics: Metrics,
+    ) -> None:
+        self._client = client
+        self._assignment = assignment
+        self._sink = sink
+        self._reporter = reporter
+        self._metrics = metrics
+        self._backoff = Backoff()
 
     def one(self, stop: Stop) -> None:
-        """One turn: settle, poll, apply; an error of the environment costs a pause."""
+        """One turn; an error of the environment costs a pause, never a record."""
         try:
             self._settle_if_changed()
             self._poll_and_apply()
@@ -144,110 +138,55 @@ class _Turns:
             self._metrics.consumer_fenced_transactions.inc()
             self._assignment.unsettle()
         except kafka_errors.OffsetOutOfRangeError as error:
-            raise self._gone(error) from error
+            raise self._gone() from error
         except Exception as error:
-            self._wait_for(as_transient(error), stop)
-
-    def finish(self) -> None:
-        """Tell Kafka where we stopped, so that lag tools agree; failure is harmless."""
-        self._commit()
+            self._hold(as_transient(error), stop)
 
     def _settle_if_changed(self) -> None:
-        if not self._assignment.changed:
-            return
-        self._assignment.settle(self._database.connection())
-        self._lag.hold(self._assignment.positions)
-        self._measure_due = 0.0
-        self._metrics.consumer_rebalances.inc(
-            self._assignment.rebalances - self._rebalances_counted
-        )
-        self._rebalances_counted = self._assignment.rebalances
-        self._metrics.dependency_up.labels("postgres").set(1)
+        if self._assignment.changed:
+            self._assignment.settle(self._sink.database.connection())
+            self._metrics.dependency_up.labels("postgres").set(1)
+            self._reporter.settled()
 
     def _poll_and_apply(self) -> None:
         polled = self._client.poll(timeout_ms=_POLL_MS)
         if self._assignment.changed:
             return  # positions come from Postgres again, so nothing is lost by dropping these
-        for partition, records in polled.items():
-            self._lag.polled(partition, records[0].timestamp)
         if polled:
+            self._reporter.polled(polled)
             self._apply(polled)
-        self._measure_if_due()
-        self._commit_if_due()
+            self._reporter.applied(polled)
+        self._reporter.report_if_due()
 
-    def _apply(self, polled: dict[Any, list[Any]]) -> None:
+    def _apply(self, polled: Mapping[Any, Sequence[Any]]) -> None:
         records = [record for several in polled.values() for record in several]
         advances = advances_of(polled, self._assignment.positions)
-        apply_isolating(decoded(records, advances), self._apply_once)
+        self._sink.apply(decoded(records, advances))
         for partition, several in polled.items():
             self._assignment.positions[partition] = several[-1].offset + 1
-            self._lag.applied(partition, several[-1].offset + 1, several[-1].timestamp)
-            self._measure(partition, self._client.highwater(partition))
 
-    def _apply_once(self, batch: Batch) -> None:
-        self._dead_letters.publish(batch.poison)
-        connection = self._database.connection()
-        with self._metrics.consumer_batch_seconds.time():
-            applied = apply_batch(connection, self._settings.node, batch, self._clock())
-        self._metrics.consumer_batch_records.observe(len(batch))
-        count(self._metrics, batch, applied, self._clock())
-        for poison in batch.poison:
-            log.warning("dead letter: %s", poison)
-
-    def _measure_if_due(self) -> None:
-        """Ask Kafka for the ends: a partition that is not fetched tells nothing by itself."""
-        if time.monotonic() < self._measure_due or not self._assignment.positions:
-            return
-        self._measure_due = time.monotonic() + _MEASURE_SECONDS
-        try:
-            ends = self._client.end_offsets(
-                [*self._assignment.positions], timeout_ms=_MEASURE_LIMIT_MS
-            )
-        except kafka_errors.KafkaError as error:
-            log.warning("Kafka does not tell the end of our partitions: %s", type(error).__name__)
-            self._metrics.dependency_up.labels("kafka").set(0)
-            return
-        self._metrics.dependency_up.labels("kafka").set(1)
-        for partition, end in ends.items():
-            self._measure(partition, end)
-
-    def _measure(self, partition: Any, end: int | None) -> None:
-        if end is not None:
-            self._lag.measured(partition, self._assignment.positions[partition], end)
-
-    def _commit_if_due(self) -> None:
-        if time.monotonic() >= self._commit_due:
-            self._commit_due = time.monotonic() + _COMMIT_SECONDS
-            self._commit()
-
-    def _commit(self) -> None:
-        offsets = {
-            partition: OffsetAndMetadata(offset, "", -1)
-            for partition, offset in self._assignment.positions.items()
-        }
-        if offsets:
-            self._client.commit_async(offsets)
-
-    def _wait_for(self, away: Transient, stop: Stop) -> None:
-        """Hold still without leaving the group, then take the positions anew."""
+    def _hold(self, away: Transient, stop: Stop) -> None:
+        """Wait without leaving the group; the positions are taken anew afterwards."""
         seconds = self._backoff.next_seconds()
         log.warning("consumer: %s; trying again in %.1f s", away, seconds)
         self._metrics.dependency_up.labels(away.dependency).set(0)
-        self._database.close()
+        self._sink.database.discard()
         self._assignment.unsettle()
         self._client.pause(*self._client.assignment())
         deadline = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < deadline:
-            self._client.poll(timeout_ms=50)
+            self._client.poll(timeout_ms=_HOLD_POLL_MS)
 
-    def _gone(self, error: kafka_errors.OffsetOutOfRangeError) -> Fatal:
-        first = self._client.beginning_offsets([*self._assignment.positions])
+    def _gone(self) -> Fatal:
+        held = self._assignment.positions
+        first = self._client.beginning_offsets([*held])
         gone = [
             f"{one.topic} partition {one.partition} offsets {offset} to {first[one] - 1}"
-            for one, offset in self._assignment.positions.items()
+            for one, offset in held.items()
             if offset < first[one]
         ]
+        what = "; ".join(gone) or "a position lies behind the end of its partition"
         return Fatal(
-            f"records we have not applied are gone from Kafka: {'; '.join(gone) or error}: "
-            "have their source send them again, then set the position by hand"
+            f"records that were not applied are gone from Kafka: {what}: have their source send "
+            "them again, then set the position in consumer_offset"
         )

@@ -24,7 +24,7 @@ class Fatal(PetitionLinkError):
 
 
 class Transient(PetitionLinkError):
-    """Kafka or Postgres, named by `dependency`, is away or busy; the same step may succeed later."""
+    """The `dependency`, kafka or postgres, is away or busy: the same step may succeed later."""
 
     def __init__(self, message: str, dependency: str = "postgres") -> None:
         super().__init__(message)
@@ -81,10 +81,15 @@ def _classified_postgres(error: psycopg2.Error) -> Transient | Fatal:
 
 
 def _classified_kafka(error: kafka_errors.KafkaError) -> Transient | Fatal:
-    text = f"{type(error).__name__}: {_first_line(error)}".rstrip(": ")
+    name = type(error).__name__
+    # The library puts the name of the error before its text.
+    text = f"{name}: {_first_line(error).removeprefix(f'{name}: ')}".rstrip(": ")
     if isinstance(error, _FATAL_KAFKA):
         return Fatal(f"Kafka refuses: {text}")
-    return Transient(f"Kafka cannot serve now: {text}", "kafka")
+    return Transient(
+        f"Kafka is away: {text}: is the broker up? see PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS",
+        "kafka",
+    )
 
 
 _FATAL_KAFKA = (

@@ -30,6 +30,10 @@ _RECONNECT_BACKOFF_MAX_MS = 2_000
 _SESSION_TIMEOUT_MS = 30_000
 _MAX_POLL_INTERVAL_MS = 300_000
 _REQUEST_TIMEOUT_MS = 20_000
+# A look at the cluster fails fast: somebody waits for the answer.
+_LOOK_TIMEOUT_MS = 5_000
+# A topic that is made later is found within this time.
+_METADATA_AGE_MS = 30_000
 # Given up after this long, the outbox rows stay pending and are sent again.
 _DELIVERY_TIMEOUT_MS = 30_000
 
@@ -62,6 +66,7 @@ def consumer(settings: Settings, *, fetch_wait_ms: int) -> KafkaConsumer:
         session_timeout_ms=_SESSION_TIMEOUT_MS,
         max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        metadata_max_age_ms=_METADATA_AGE_MS,
         metrics_enabled=False,
     )
 
@@ -73,7 +78,8 @@ def plain_consumer(settings: Settings, role: str) -> KafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="none",
         allow_auto_create_topics=False,
-        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
+        request_timeout_ms=_LOOK_TIMEOUT_MS,
         metrics_enabled=False,
     )
 
@@ -97,7 +103,11 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
 
 def admin(settings: Settings) -> KafkaAdminClient:
     """A client that reads and changes topics."""
-    return KafkaAdminClient(**_common(settings, "admin"), request_timeout_ms=_REQUEST_TIMEOUT_MS)
+    return KafkaAdminClient(
+        **_common(settings, "admin"),
+        bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+    )
 
 
 def existing_topics(settings: Settings) -> set[str]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from node.errors import PetitionLinkError, Transient, classified
+from node.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +71,12 @@ def signals_stop(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def supervise(workers: Sequence[Worker], stop: Stop) -> None:
+def supervise(workers: Sequence[Worker], metrics: Metrics, stop: Stop) -> None:
     """Run workers, a thread each, until `stop`; raise the first error that ended one."""
     failures: list[BaseException] = []
     threads = [
         threading.Thread(
-            target=_guarded, args=(worker, stop, failures), name=worker.name, daemon=True
+            target=_guarded, args=(worker, metrics, stop, failures), name=worker.name, daemon=True
         )
         for worker in workers
     ]
@@ -89,9 +90,9 @@ def supervise(workers: Sequence[Worker], stop: Stop) -> None:
         raise failures[0]
 
 
-def _guarded(worker: Worker, stop: Stop, failures: list[BaseException]) -> None:
+def _guarded(worker: Worker, metrics: Metrics, stop: Stop, failures: list[BaseException]) -> None:
     try:
-        keep_open(worker, stop)
+        keep_open(worker, metrics, stop)
     except BaseException as error:
         if not isinstance(error, PetitionLinkError):
             log.exception("%s ended by a defect", worker.name)
@@ -100,7 +101,7 @@ def _guarded(worker: Worker, stop: Stop, failures: list[BaseException]) -> None:
         stop.set()
 
 
-def keep_open(worker: Worker, stop: Stop) -> None:
+def keep_open(worker: Worker, metrics: Metrics, stop: Stop) -> None:
     """Open the worker's session again after each transient error, until `stop`."""
     backoff = Backoff()
     while not stop.is_set():
@@ -108,6 +109,7 @@ def keep_open(worker: Worker, stop: Stop) -> None:
             worker.session(stop)
         except Exception as error:
             transient = as_transient(error)
+            metrics.dependency_up.labels(transient.dependency).set(0)
             seconds = backoff.next_seconds()
             log.warning("%s: %s; trying again in %.1f s", worker.name, transient, seconds)
             stop.wait(seconds)

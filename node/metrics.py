@@ -109,7 +109,9 @@ class Metrics:
         )
 
     def about(self, node: str) -> None:
-        """Say which node this is."""
+        """Say which node this is; nothing has answered it yet."""
+        for dependency in ("kafka", "postgres"):
+            self.dependency_up.labels(dependency).set(0)
         self.build_info.info({"version": version("petitionlink"), "node": node})
 
     def _info(self, name: str, text: str) -> Info:

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 from node.errors import Fatal, classified
+from node.settings import Settings
 
 __all__ = ["Connection", "Cursor", "Migration", "connect", "connected", "migrate", "own_database"]
 
@@ -145,3 +146,33 @@ def own_database(cursor: Cursor, node: str) -> None:
             f"this database belongs to node {row[0]}, not to {node}: "
             "check PETITIONLINK_NODE and PETITIONLINK_POSTGRES_DSN"
         )
+
+
+class Database:
+    """A loop's own connection: made when it is needed, thrown away after an error."""
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self._settings = settings
+        self._role = role
+        self._connection: Connection | None = None
+
+    def connection(self) -> Connection:
+        """The live connection; raises `Transient`, or `Fatal` if the database is not ours."""
+        if self._connection is None:
+            made = connect(self._settings.dsn, self._role)
+            try:
+                with made, made.cursor() as cursor:
+                    own_database(cursor, self._settings.node)
+            except BaseException:
+                made.close()
+                raise
+            self._connection = made
+        return self._connection
+
+    def discard(self) -> None:
+        """Forget a connection that failed; what it had not committed is rolled back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    close = discard

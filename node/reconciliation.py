@@ -26,7 +26,7 @@ _HOLDING = """
     select
         (select count(*) from petition_case where case_id in {shared}),
         (select count(*) from case_event where case_id in {shared}),
-        (select coalesce(md5(string_agg(md5(event_id::text || md5(value)), '' order by event_id)), '')
+        (select coalesce(md5(string_agg(md5(event_id || md5(value)), '' order by event_id)), '')
          from case_event where case_id in {shared}),
         (select coalesce(md5(string_agg(md5(case_id || fold::text), '' order by case_id)), '')
          from petition_case where case_id in {shared})

@@ -62,7 +62,7 @@ def _run(node: str | None, make: Make) -> None:
         say(
             f"node {settings.node} runs; metrics on http://localhost:{settings.metrics_port}/metrics"
         )
-        supervise(make(settings, metrics), stop)
+        supervise(make(settings, metrics), metrics, stop)
     say(f"node {settings.node} stopped")
 
 

@@ -99,9 +99,7 @@ def _tables(found: localstack.Health) -> list[Table]:
     ]
     return [
         table(f"Stack in {found.folder}", ("server", "address", "process", "", "data"), servers),
-        table(
-            "Nodes", ("node", "name", "database", "", "HTTP port", "metrics port", "running"), nodes
-        ),
+        table("Nodes", ("node", "name", "database", "", "HTTP", "metrics", "running"), nodes),
     ]
 
 

@@ -3,6 +3,7 @@
 - stack.json    addresses, ports, the database password (mode 0600)
 - stack.lock    held while a command changes the stack
 - keys/         key pairs of the nodes
+- logs/         of node processes that were started for this stack
 - kafka/        libs/ (jars, from `make setup`), data/, server.properties, broker.log, broker.out
 - postgres/     data/, postgres.log; elsewhere if its user cannot get here (see account.py)
 """

@@ -16,6 +16,8 @@ from node.localstack.probe import any_answers
 from node.localstack.stack import LocalStack, as_stack, database_name
 from node.localstack.state import Kafka, Postgres, State, read_state
 
+BROKER, POSTGRES = "broker", "Postgres"
+
 
 class Part(NamedTuple):
     """A server of the stack. `pid` is None for an outside one and for one that is down."""
@@ -48,9 +50,11 @@ class Health(NamedTuple):
 
     @property
     def down(self) -> list[str]:
-        """What should be up and is not, in words."""
+        """What should be up and is not, in words; databases only where the server is up."""
         names = [part.name for part in self.servers if not part.up]
-        return names + [f"database {node.database}" for node in self.nodes if not node.database_up]
+        if any(part.up for part in self.servers if part.name == POSTGRES):
+            names += [f"database {node.database}" for node in self.nodes if not node.database_up]
+        return names
 
 
 def health() -> Health:
@@ -67,7 +71,7 @@ def _broker(folder: Path, kafka: Kafka) -> Part:
     pid = None if kafka.outside else broker.find(folder)
     up = any_answers(kafka.bootstrap_servers) and (kafka.outside or pid is not None)
     place = "" if kafka.outside else str(folder / "kafka" / "data")
-    return Part("broker", kafka.bootstrap_servers, kafka.outside, up, pid, place)
+    return Part(BROKER, kafka.bootstrap_servers, kafka.outside, up, pid, place)
 
 
 def _postgres(known: Postgres, stack: LocalStack | None) -> Part:
@@ -75,7 +79,7 @@ def _postgres(known: Postgres, stack: LocalStack | None) -> Part:
     parts = parse_dsn(known.dsn)
     address = f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}"
     up = _databases(stack) is not None and (known.outside or pid is not None)
-    return Part("Postgres", address, known.outside, up, pid, known.folder)
+    return Part(POSTGRES, address, known.outside, up, pid, known.folder)
 
 
 def _databases(stack: LocalStack | None) -> set[str] | None:

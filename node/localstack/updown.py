@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 DEFAULT_NODES = ("000000", "110000", "370000", "660000")
 # What `down --purge` removes; the jars in kafka/libs stay, they are `make setup`'s.
-_PURGED = ("kafka/data", "kafka/server.properties", "keys", FILE_NAME)
+_PURGED = ("kafka/data", "kafka/server.properties", "keys", "logs", FILE_NAME)
 _PURGED_LOGS = ("broker.log*", "broker.out", "java_error.log")
 
 

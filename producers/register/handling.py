@@ -20,9 +20,6 @@ class Handling:
         self._mapping = mapping
         self._constants = {command: mapping.constants_of(command) for command in HANDLING}
         self._required = {command: _required(command) for command in HANDLING}
-        # The column of the date that the first command must not precede.
-        column = mapping.column_of(REGISTERED_AT)
-        self._before = mapping.column_of("received_at") if column == REGISTERED_AT else column
         self._columns = _handling_columns(mapping)
 
     def commands(
@@ -39,11 +36,11 @@ class Handling:
         self._check_columns(by_column, given)
         self._check_order(given)
         found: list[Command] = []
-        before, earlier = self._before, registered_at
+        before, earlier = "", registered_at
         for command in given:
             fields = self._constants[command] | parts[command]
             earlier = self._instant(command, fields.pop(AT), before, earlier)
-            before = self._column(command, AT)
+            before = command
             self._check_fields(command, fields)
             found.append((command, earlier, fields))
         return found
@@ -70,8 +67,13 @@ class Handling:
         at = not_before(given, earlier)
         if at is None:
             column = self._column(command, AT)
-            raise RowError(f"column {column} lies before {before}: correct one of them")
+            other = self._column(before, AT) if before else self._registration_column()
+            raise RowError(f"column {column} lies before {other}: correct one of them")
         return at
+
+    def _registration_column(self) -> str:
+        column = self._mapping.column_of(REGISTERED_AT)
+        return self._mapping.column_of("received_at") if column == REGISTERED_AT else column
 
     def _column(self, command: str, field: str) -> str:
         return self._mapping.column_of(f"{command}.{field}")

@@ -1,0 +1,39 @@
+# `make` shows the targets. Each one does all the set-up it needs; what is up to date is skipped.
+SHELL := /bin/bash
+VENV := .venv/bin
+# The tool that resolves requirements.lock; only `make lock` needs it.
+UV := uv==0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests demo test check lock clean
+
+help:  ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+setup:  ## system packages, .venv and Kafka's jars
+	@deploy/setup.sh
+
+setup-tests:
+	@deploy/setup.sh --tests
+
+demo: setup  ## four nodes on real Kafka and Postgres; KEEP=1 leaves them running
+	@$(VENV)/petitionlink demo $(if $(filter 1,$(KEEP)),--keep)
+
+test: setup-tests  ## all tests, on a stack of their own
+	@$(VENV)/pytest $(PYTEST)
+
+check: setup  ## lint, format, types, compatibility of the schemas
+	@$(VENV)/ruff check
+	@$(VENV)/ruff format --check
+	@$(VENV)/mypy --strict
+	@$(VENV)/python -m schemas.compatibility
+
+lock: setup  ## resolve requirements.lock anew from pyproject.toml
+	@$(VENV)/python -m pip install -q --disable-pip-version-check $(UV)
+	@printf 'hatchling\neditables\n' | $(VENV)/uv pip compile pyproject.toml - --extra dev --quiet \
+		--universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command 'make lock' --output-file requirements.lock
+
+clean:  ## stop the stack; remove .local and .venv
+	@if [ -x $(VENV)/petitionlink ]; then $(VENV)/petitionlink stack down --purge; fi
+	@rm -rf .local .venv

@@ -1,0 +1,98 @@
+"""Publishing 发布: one batch of outbox rows to Kafka, and what became of each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from kafka import KafkaProducer
+
+from node import kafka
+from node.errors import Fatal, Transient, classified
+from node.settings import Settings
+from producers.pending import Pending, Published
+
+log = logging.getLogger(__name__)
+
+# Longer than the producer's own delivery timeout, so that every future has its outcome.
+_FLUSH_SECONDS = 40.0
+_CLOSE_SECONDS = 1.0
+
+Failure = Transient | Fatal
+
+
+class Publisher:
+    """One producer for one session; after a failure it is closed and never used again.
+
+    Closing it is what keeps the order: whatever was in flight behind the failed record is sent
+    again behind it by the next one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._producer: KafkaProducer = kafka.producer(settings, "relay")
+
+    def publish(self, pending: Sequence[Pending]) -> tuple[list[Published], Failure | None]:
+        """Send and wait: the acknowledged rows that may be marked, and the first failure."""
+        futures = self._sent(pending)
+        try:
+            self._producer.flush(timeout=_FLUSH_SECONDS)
+        except Exception as error:  # each future knows its own outcome
+            log.debug("flush: %s", error)
+        return outcomes(pending, futures)
+
+    def close(self) -> None:
+        """Give the connections back; what was not acknowledged stays in the outbox."""
+        self._producer.close(timeout=_CLOSE_SECONDS)
+
+    def _sent(self, pending: Sequence[Pending]) -> list[Any]:
+        refused: dict[str, Refused] = {}
+        futures: list[Any] = []
+        for row in pending:
+            if row.topic not in refused:
+                try:
+                    sent = self._producer.send(row.topic, row.value, row.key, row.headers)
+                    futures.append(sent)
+                    continue
+                except Exception as error:  # e.g. the topic is gone: it blocked long enough
+                    refused[row.topic] = Refused(error)
+            futures.append(refused[row.topic])
+        return futures
+
+
+class Refused:
+    """Stands where a future would, for a record that could not even be queued."""
+
+    is_done = True
+    value = None
+
+    def __init__(self, exception: Exception) -> None:
+        self.exception = exception
+
+
+def outcomes(
+    pending: Sequence[Pending], futures: Sequence[Any]
+) -> tuple[list[Published], Failure | None]:
+    """The rows that may be marked, and the first failure.
+
+    Behind the first failed row of a case nothing of it is marked for that topic, acknowledged or
+    not: it is sent again, in order.
+    """
+    published: list[Published] = []
+    failed: set[tuple[str, str]] = set()
+    failure: Exception | None = None
+    for row, future in zip(pending, futures, strict=True):
+        fine = future.is_done and future.exception is None
+        if fine and (row.topic, row.case_id) not in failed:
+            published.append(Published(row.id, future.value.partition, future.value.offset))
+            continue
+        failed.add((row.topic, row.case_id))
+        if not fine and failure is None:
+            failure = future.exception or Transient("Kafka did not answer in time", "kafka")
+    return published, None if failure is None else _explained(failure)
+
+
+def _explained(failure: Exception) -> Failure:
+    if isinstance(failure, Failure):
+        return failure
+    return classified(failure) or Transient(f"{type(failure).__name__}: {failure}", "kafka")
