@@ -16,8 +16,9 @@ from charset_normalizer import from_bytes
 
 from producers.register.errors import RegisterError
 
-CHUNK_BYTES: Final = 1 << 20  # large enough to be fast, small enough not to matter
-_SAMPLE_BYTES: Final = 1 << 16  # charset-normalizer is slow, and only names what it sees
+# Large enough to be fast, small enough not to matter; also what charset-normalizer, which is slow
+# and only names what it sees, gets as a sample.
+CHUNK_BYTES: Final = 1 << 16
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -87,6 +88,6 @@ def _neither(path: Path, not_utf8: int, not_gb18030: int) -> RegisterError:
 
 def _likely_name(path: Path) -> str:
     with path.open("rb") as file, contextlib.suppress(Exception):
-        best = from_bytes(file.read(_SAMPLE_BYTES)).best()
+        best = from_bytes(file.read(CHUNK_BYTES)).best()
         return best.encoding if best else ""
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from producers.register.errors import RowError
-from producers.register.instants import Instant, not_before
+from producers.register.instants import not_before
 from producers.register.mapping import Mapping
 from producers.register.targets import AT, HANDLING, REGISTERED_AT, parts_of, targets
 
@@ -39,8 +39,10 @@ class Handling:
         before, earlier = "", registered_at
         for command in given:
             fields = self._constants[command] | parts[command]
-            earlier = self._instant(command, fields.pop(AT), before, earlier)
-            before = command
+            at = not_before(fields.pop(AT), earlier)
+            if at is None:
+                raise self._backwards(command, before, by_column)
+            before, earlier = command, at
             self._check_fields(command, fields)
             found.append((command, earlier, fields))
         return found
@@ -63,17 +65,12 @@ class Handling:
                 has, lacks = self._column(command, AT), self._column(command, field)
                 raise RowError(f"column {has} is filled but {lacks} is empty: fill it in")
 
-    def _instant(self, command: str, given: Instant, before: str, earlier: int) -> int:
-        at = not_before(given, earlier)
-        if at is None:
-            column = self._column(command, AT)
-            other = self._column(before, AT) if before else self._registration_column()
-            raise RowError(f"column {column} lies before {other}: correct one of them")
-        return at
-
-    def _registration_column(self) -> str:
-        column = self._mapping.column_of(REGISTERED_AT)
-        return self._mapping.column_of("received_at") if column == REGISTERED_AT else column
+    def _backwards(self, command: str, before: str, by_column: Fields) -> RowError:
+        other = self._column(before, AT) if before else self._mapping.column_of(REGISTERED_AT)
+        if other not in by_column:
+            other = self._mapping.column_of("received_at")
+        column = self._column(command, AT)
+        return RowError(f"column {column} lies before {other}: correct one of them")
 
     def _column(self, command: str, field: str) -> str:
         return self._mapping.column_of(f"{command}.{field}")

@@ -54,7 +54,7 @@ def test_a_mapping_of_ones_own_is_loaded_by_its_path(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_shipped_mappings() -> None:
-    with pytest.raises(RegisterError, match="'registr' is neither .* messages or register"):
+    with pytest.raises(RegisterError, match=r"'registr' is neither .* messages or register"):
         load_mapping("registr")
 
 

@@ -1,0 +1,185 @@
+"""What tests share: one real broker and one real Postgres for the whole session.
+
+Ask for what a test needs; nothing is started for tests that ask for none of it.
+
+    def test_something(stack): ...
+        The running LocalStack with nodes 000000, 110000, 370000 and 660000. PETITIONLINK_LOCAL
+        names its folder, so `load_settings("370000")`, `localstack.load()` and any
+        `petitionlink … --node 370000` that a test starts find it by themselves. Its databases
+        and topics are shared by all tests of the session: look, or use what follows.
+
+    def test_something(fresh_settings): settings = fresh_settings("370000")
+        Settings of a node whose database is new, empty and migrated (about 0.1 s each), on the
+        stack's broker with the stack's keys. The database is dropped after the test.
+
+    def test_something(fresh_dsn): dsn = fresh_dsn("370000")
+        The same for tests that need only the database.
+
+    def test_something(empty_topics, fresh_settings): ...
+        All topics of the stack's nodes made anew: offsets begin at 0, nothing of other tests is
+        in them (about 0.5 s). With `fresh_settings` for each node, a world of its own.
+
+    def test_something(stack_folder): ...
+        A folder for a further stack, empty; PETITIONLINK_LOCAL names it. Whatever the test brings
+        up there is taken down after it.
+
+The stack lives in `.local/tests/<process>`, apart from the developer's own. One that a killed
+session left behind is taken down by the next. If Java, Kafka's jars or Postgres are missing, tests
+fail with the line to run; they are never skipped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
+from pydantic import SecretStr
+
+from node import kafka, localstack, topics
+from node.localstack import LocalStack
+from node.postgres import migrate
+from node.settings import Settings, load_settings
+
+NODES = ("000000", "110000", "370000", "660000")
+_SESSIONS = Path(__file__).parents[1] / ".local" / "tests"
+_counter = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_developer() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PETITIONLINK_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """The running stack of this session; see above."""
+    _sweep()
+    with _held_folder(_SESSIONS / str(os.getpid())) as folder:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PETITIONLINK_LOCAL", str(folder))
+            try:
+                yield localstack.up(NODES, print)
+            finally:
+                patch.setenv("PETITIONLINK_LOCAL", str(folder))
+                localstack.down(print, purge=True)
+
+
+@pytest.fixture
+def stack_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder for a further stack; see above."""
+    _sweep()
+    with _held_folder(_SESSIONS / f"{os.getpid()}-{next(_counter)}") as folder:
+        monkeypatch.setenv("PETITIONLINK_LOCAL", str(folder))
+        try:
+            yield folder
+        finally:
+            monkeypatch.setenv("PETITIONLINK_LOCAL", str(folder))
+            localstack.down(print, purge=True)
+
+
+@pytest.fixture(scope="session")
+def _templates(stack: LocalStack) -> Callable[[str], str]:
+    """The name of the migrated database that fresh ones of a node are copied from."""
+    made: dict[str, str] = {}
+
+    def template(node: str) -> str:
+        if node not in made:
+            name = f"template_{node}"
+            _execute(stack, sql.SQL("create database {}").format(sql.Identifier(name)))
+            migrate(make_dsn(stack.postgres_dsn, dbname=name), node)
+            made[node] = name
+        return made[node]
+
+    return template
+
+
+@pytest.fixture
+def fresh_dsn(stack: LocalStack, _templates: Callable[[str], str]) -> Iterator[Callable[..., str]]:
+    """A maker of fresh databases; see above."""
+    made: list[str] = []
+
+    def make(node: str = "370000") -> str:
+        name = f"test_{next(_counter)}_{node}"
+        statement = sql.SQL("create database {} template {}")
+        _execute(
+            stack, statement.format(sql.Identifier(name), sql.Identifier(_templates(node)))
+        )
+        made.append(name)
+        return make_dsn(stack.postgres_dsn, dbname=name)
+
+    yield make
+    for name in made:
+        _execute(stack, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def fresh_settings(stack: LocalStack, fresh_dsn: Callable[..., str]) -> Callable[..., Settings]:
+    """A maker of settings with a fresh database; see above."""
+
+    def make(node: str = "370000") -> Settings:
+        dsn = SecretStr(fresh_dsn(node))
+        return load_settings(node).model_copy(update={"postgres_dsn": dsn})
+
+    return make
+
+
+@pytest.fixture
+def empty_topics(stack: LocalStack) -> LocalStack:
+    """The stack with all its topics made anew; see above."""
+    client = kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))
+    declared = topics.declared_topics(stack.nodes, local=True)
+    try:
+        client.delete_topics([topic.name for topic in declared])
+        new = [topics.Change(topic.name, topics.Action.CREATE) for topic in declared]
+        topics.apply(client, declared, new)
+    finally:
+        client.close()
+    return stack
+
+
+def _execute(stack: LocalStack, statement: sql.Composed) -> None:
+    connection = psycopg2.connect(stack.postgres_dsn)
+    try:
+        connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _held_folder(folder: Path) -> Iterator[Path]:
+    """The folder, with a lock that the kernel releases when this session ends, however it ends."""
+    folder.mkdir(parents=True)
+    lock = folder.with_suffix(".session")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield folder
+        shutil.rmtree(folder)
+        lock.unlink()
+
+
+def _sweep() -> None:
+    """Take down the stacks whose session is no more."""
+    for lock in _SESSIONS.glob("*.session"):
+        with lock.open("a") as file, pytest.MonkeyPatch.context() as patch:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            patch.setenv("PETITIONLINK_LOCAL", str(lock.with_suffix("")))
+            localstack.down(print, purge=True)
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink()

@@ -1,0 +1,52 @@
+"""The fixtures that other tests stand on."""
+
+from __future__ import annotations
+
+import psycopg2
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from node import localstack
+
+TOPIC = "petition.uplink.370000"
+
+
+def test_the_stack_is_found_by_load(stack):
+    assert localstack.load() == stack
+
+
+def test_fresh_databases_are_migrated_and_apart(fresh_dsn):
+    with psycopg2.connect(fresh_dsn("370000")) as first, first.cursor() as cursor:
+        cursor.execute("insert into consumer_offset (topic, partition, next_offset) values ('t', 0, 1)")
+    second = psycopg2.connect(fresh_dsn("370000"))
+    with second, second.cursor() as cursor:
+        cursor.execute("select count(*) from consumer_offset")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("select node from node_identity")
+        assert cursor.fetchone() == ("370000",)
+    first.close()
+    second.close()
+
+
+def test_fresh_settings_name_the_fresh_database(fresh_settings, stack):
+    settings = fresh_settings("110000")
+    assert settings.node == "110000"
+    assert settings.dsn != stack.dsn("110000")
+    assert settings.kafka_bootstrap_servers == stack.bootstrap_servers
+
+
+def test_empty_topics_begin_at_offset_0(stack, request):
+    producer = KafkaProducer(bootstrap_servers=stack.bootstrap_servers)
+    producer.send(TOPIC, b"left by another test", partition=0).get(timeout=20)
+    producer.close()
+    assert _end(stack) > 0
+    request.getfixturevalue("empty_topics")
+    assert _end(stack) == 0
+
+
+def _end(stack):
+    consumer = KafkaConsumer(bootstrap_servers=stack.bootstrap_servers)
+    partition = TopicPartition(TOPIC, 0)
+    try:
+        return consumer.end_offsets([partition])[partition]
+    finally:
+        consumer.close()

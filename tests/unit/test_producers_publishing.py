@@ -1,0 +1,68 @@
+"""What a batch of sends leads to: mark a prefix per case, keep the rest, name the first failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafka import errors as kafka_errors
+
+from node.errors import Fatal, Transient
+from producers.pending import Pending
+from producers.publishing import Refused, outcomes
+
+
+class Acknowledged:
+    is_done = True
+    exception = None
+
+    def __init__(self, offset: int) -> None:
+        self.value = type("Metadata", (), {"partition": 0, "offset": offset})
+
+
+class Unanswered:
+    is_done = False
+    exception = None
+    value = None
+
+
+def row(number: int, case_id: str, topic: str = "up") -> Pending:
+    return Pending(number, topic, case_id, b"", b"", [])
+
+
+def marked(rows: list[Pending], futures: list[Any]) -> list[int]:
+    return [one.id for one in outcomes(rows, futures)[0]]
+
+
+def test_nothing_of_a_case_behind_its_first_failure_is_marked() -> None:
+    rows = [row(1, "a"), row(2, "a"), row(3, "b"), row(4, "a")]
+    futures = [
+        Acknowledged(0),
+        Refused(kafka_errors.KafkaTimeoutError("late")),
+        Acknowledged(1),
+        Acknowledged(2),
+    ]
+    assert marked(rows, futures) == [1, 3]
+
+
+def test_a_failure_on_one_topic_does_not_hold_up_the_case_on_another() -> None:
+    rows = [row(1, "a", "down.1"), row(2, "a", "down.2")]
+    assert marked(rows, [Unanswered(), Acknowledged(5)]) == [2]
+
+
+def test_an_unanswered_send_is_transient() -> None:
+    _, failure = outcomes([row(1, "a")], [Unanswered()])
+    assert isinstance(failure, Transient)
+    assert failure.dependency == "kafka"
+
+
+def test_a_forbidden_topic_is_fatal_and_named() -> None:
+    refused = Refused(kafka_errors.TopicAuthorizationFailedError("petition.uplink.370000"))
+    _, failure = outcomes([row(1, "a")], [refused])
+    assert isinstance(failure, Fatal)
+    assert "petition.uplink.370000" in str(failure)
+
+
+def test_all_acknowledged_is_all_marked_without_failure() -> None:
+    published, failure = outcomes([row(1, "a"), row(2, "a")], [Acknowledged(7), Acknowledged(8)])
+    assert [(one.id, one.partition, one.offset) for one in published] == [(1, 0, 7), (2, 0, 8)]
+    assert failure is None

@@ -1,0 +1,343 @@
+"""Formats, encodings and dialects: the same register comes out the same, the wrong file not."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from producers.register import (
+    RegisterError,
+    Registration,
+    Rejected,
+    load_mapping,
+    read_register,
+)
+from producers.register.csv_source import FIELD_CHARACTERS_LIMIT
+
+MAPPING = load_mapping("register")
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+HEADER = ["登记编号", "信访形式", "信访日期", "标题", "信访内容", "涉及人数", "证件号码"]
+ROWS = [
+    ["1", "来信", "2024-05-06 09:32:09", "虚构一", '第一行\n"第二行"', "3", "000000190001010001"],
+    ["2", "网上", "2024-05-07", "虚构二；甲,乙", "", "", ""],
+]
+
+
+def as_csv(delimiter: str = ",", line_end: str = "\r\n") -> str:
+    def quote(cell: str) -> str:
+        return '"' + cell.replace('"', '""') + '"'
+
+    lines = [delimiter.join(map(quote, row)) for row in [HEADER, *ROWS]]
+    return line_end.join(lines) + line_end
+
+
+def as_jsonl() -> str:
+    rows = (dict(zip(HEADER, row, strict=True)) for row in ROWS)
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def save_xlsx(path: Path, rows: list[list[Any]], *more_sheets: list[list[Any]]) -> Path:
+    workbook = Workbook()
+    sheet = workbook.active
+    assert sheet is not None
+    for row in rows:
+        sheet.append(row)
+    for other in more_sheets:
+        sheet = workbook.create_sheet()
+        for row in other:
+            sheet.append(row)
+    workbook.save(path)
+    return path
+
+
+def read(path: Path) -> list[Registration | Rejected]:
+    return list(read_register(path, MAPPING))
+
+
+def read_bytes(folder: Path, content: bytes, name: str = "r.csv") -> list[Registration | Rejected]:
+    path = folder / name
+    path.write_bytes(content)
+    return read(path)
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(RegisterError) as caught:
+        read_register(path, MAPPING)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return message
+
+
+def content(rows: list[Registration | Rejected]) -> list[Any]:
+    """All of a registration but where it stood and how its cells were written."""
+    registrations = [row for row in rows if isinstance(row, Registration)]
+    assert len(registrations) == len(rows), rows
+    return [
+        (r.row, r.registered, r.registered_at, r.petitioner, r.handling, r.content_digest)
+        for r in registrations
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_encoding_separator_and_line_ends_make_no_difference(
+    tmp_path: Path, encoding: str, delimiter: str, line_end: str
+) -> None:
+    expected = content(read_bytes(tmp_path, as_csv().encode()))
+    text = as_csv(delimiter, line_end)
+    assert content(read_bytes(tmp_path, text.encode(encoding))) == expected
+
+
+def test_json_lines_give_the_same(tmp_path: Path) -> None:
+    expected = content(read_bytes(tmp_path, as_csv().encode()))
+    assert content(read_bytes(tmp_path, as_jsonl().encode(), "r.txt")) == expected
+    assert content(read_bytes(tmp_path, as_jsonl().encode("gb18030"), "r.jsonl")) == expected
+
+
+def test_a_workbook_gives_the_same_from_its_own_dates_and_numbers(tmp_path: Path) -> None:
+    expected = content(read_bytes(tmp_path, as_csv().encode()))
+    first = [1, "来信", datetime(2024, 5, 6, 9, 32, 9), *ROWS[0][3:5], 3.0, ROWS[0][6]]
+    second = ["2", "网上", 45419, *ROWS[1][3:5], None, None]
+    path = save_xlsx(tmp_path / "r.xlsx", [HEADER, first, [None] * 7, second])
+    rows = read(path)
+    assert content(rows) == expected
+    assert [row.line for row in rows] == [2, 4]
+
+
+def test_the_gb18030_fixture_reads_with_its_rare_characters() -> None:
+    path = FIXTURES / "register_gb18030.csv"
+    with pytest.raises(UnicodeDecodeError):
+        path.read_text(encoding="utf-8")
+    rows = read(path)
+    assert [row.origin_number for row in rows if isinstance(row, Registration)] == [
+        "虚构-1",
+        "虚构-2",
+    ]
+    assert isinstance(rows[1], Registration)
+    assert rows[1].registered["title"] == "虚构：𠀀与\u3400字"
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    text = as_csv(line_end="\n") + "\n,,,,,,\n" + "3,来信,2024-05-08,虚构三,,,\n"
+    rows = read_bytes(tmp_path, text.encode())
+    assert [(row.row, row.line) for row in rows] == [(1, 2), (2, 4), (3, 7)]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("9,来信,2024-05-08", "3 cells for 7 columns"),
+        ("9,来信,2024-05-08,虚,构,1,0,八,九", "9 cells for 7 columns"),
+        ('9,来信,2024-05-08,"虚"构,,,', "text behind a closing quotation mark"),
+        ('9,来信,2024-05-08,"虚构,,,', "opens a quotation mark that is never closed"),
+    ],
+)
+@pytest.mark.parametrize("after", [0, 5])
+def test_a_bad_row_is_rejected_alone(tmp_path: Path, line: str, problem: str, after: int) -> None:
+    good = [f"{n},来信,2024-05-06,虚构{n},,," for n in range(6)]
+    lines = [",".join(HEADER), *good[:1], line, *good[1 : after + 1]]
+    rows = read_bytes(tmp_path, ("\n".join(lines) + "\n").encode())
+    assert len(rows) == after + 2
+    (bad,) = [row for row in rows if isinstance(row, Rejected)]
+    assert (bad.row, bad.line) == (2, 3)
+    assert problem in bad.reason
+    kept = "".join(bad.cells.values())
+    assert all(cell in kept for cell in ("9", "来信", "2024-05-08"))
+
+
+def test_a_cell_over_the_bound_is_rejected_with_its_row(tmp_path: Path) -> None:
+    lines = [",".join(HEADER), "1,来信,2024-05-06,虚构,", "2,来信,2024-05-06,虚构,,,"]
+    lines[1] += "长" * (FIELD_CHARACTERS_LIMIT + 1) + ",,"
+    rows = read_bytes(tmp_path, "\n".join(lines).encode())
+    assert [type(row) for row in rows] == [Rejected, Registration]
+    assert isinstance(rows[0], Rejected)
+    assert "more than 1,048,576 characters" in rows[0].reason
+
+
+def test_a_cell_under_no_header_is_not_lost(tmp_path: Path) -> None:
+    text = "登记编号,信访形式,信访日期,标题,\n1,来信,2024-05-06,虚,\n2,来信,2024-05-06,虚,多\n"
+    good, bad = read_bytes(tmp_path, text.encode())
+    assert isinstance(good, Registration)
+    assert isinstance(bad, Rejected)
+    assert "cell 5 stands under no header" in bad.reason
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", "is not JSON"),
+        ("[1]", "is not a JSON object"),
+        ('{"登记编号": "1", "登记编号": "2"}', "names a column twice"),
+        ('{"登记编号": ["1"]}', 'list or an object in column "登记编号"'),
+        ('{"登记编号": "1", "备注": "虚构"}', 'column "备注" is not in the mapping'),
+        (
+            '{"登记编号": "9", "信访形式": "来信", "信访日期": "2024-05-06", "标题": "\\ud800"}',
+            "NUL",
+        ),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_a_bad_json_line_is_rejected_alone(tmp_path: Path, line: str, problem: str) -> None:
+    rows = read_bytes(tmp_path, (as_jsonl() + line + "\n\n" + as_jsonl()).encode())
+    assert [type(row) for row in rows] == [Registration] * 2 + [Rejected] + [Registration] * 2
+    assert isinstance(rows[2], Rejected)
+    assert (rows[2].row, rows[2].line) == (3, 3)
+    assert problem in rows[2].reason
+
+
+def test_a_later_json_line_may_have_columns_that_the_first_left_out(tmp_path: Path) -> None:
+    first = {"登记编号": 1, "信访形式": "来信", "信访日期": "2024-05-06", "标题": "虚构"}
+    second = first | {"登记编号": 2.0, "是否公开": True, "涉及人数": None}
+    text = json.dumps(first) + "\n" + json.dumps(second)
+    rows = read_bytes(tmp_path, text.encode(), "r.jsonl")
+    assert isinstance(rows[1], Registration)
+    assert rows[1].origin_number == "2"
+    assert rows[1].registered["public"] is True
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        ("#N/A", "cell 7 of the row holds the error #N/A"),
+        (110101199001010011, "number of more than 15 digits"),
+    ],
+)
+def test_a_workbook_cell_that_excel_has_spoilt_is_rejected(
+    tmp_path: Path, cell: object, problem: str
+) -> None:
+    path = save_xlsx(tmp_path / "r.xlsx", [HEADER, [*ROWS[0][:6], cell], ROWS[1]])
+    bad, good = read(path)
+    assert isinstance(bad, Rejected)
+    assert isinstance(good, Registration)
+    assert problem in bad.reason
+
+
+def test_the_sheet_with_the_columns_is_read_and_two_of_them_are_refused(tmp_path: Path) -> None:
+    notes = [["说明"], ["虚构"]]
+    path = save_xlsx(tmp_path / "r.xlsx", notes, [HEADER, *ROWS], [])
+    assert len(content(read(path))) == 2
+    twice = save_xlsx(tmp_path / "s.xlsx", [HEADER, *ROWS], [HEADER])
+    assert "sheets Sheet, Sheet1 all have the columns" in refusal(twice)
+
+
+def test_a_workbook_that_says_it_has_one_cell_is_read_whole(tmp_path: Path) -> None:
+    path = save_xlsx(tmp_path / "r.xlsx", [HEADER, *ROWS])
+    rewritten = rewrite_member(path, "xl/worksheets/sheet1.xml", b'ref="A1:G3"', b'ref="A1"')
+    assert len(content(read(rewritten))) == 2
+
+
+def rewrite_member(path: Path, member: str, old: bytes, new: bytes) -> Path:
+    from zipfile import ZipFile
+
+    with ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    assert old in parts[member]
+    parts[member] = parts[member].replace(old, new)
+    with ZipFile(path, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    return path
+
+
+def test_half_a_workbook_is_refused_or_breaks_off_with_one_line(tmp_path: Path) -> None:
+    path = save_xlsx(tmp_path / "r.xlsx", [HEADER, *ROWS])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "not a readable XLSX workbook" in refusal(path)
+    save_xlsx(path, [HEADER, *ROWS])
+    rewrite_member(path, "xl/worksheets/sheet1.xml", b"</sheetData>", b"</oops>")
+    with pytest.raises(RegisterError, match="not a readable XLSX workbook"):
+        read(path)
+
+
+def test_what_is_no_register_at_all_is_refused_with_one_line(tmp_path: Path) -> None:
+    assert "No such file" in refusal(tmp_path / "nowhere.csv")
+    assert "is a folder" in refusal(tmp_path)
+    path = tmp_path / "r.csv"
+    for text, problem in (
+        (b"", "the file is empty"),
+        (b"\xef\xbb\xbf\n \n,,\n", "the file is empty"),
+        (b"<html><table></table>", "is HTML or XML"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel workbook"),
+        ("登\0记".encode(), "line 1 has NULs"),
+        (b"{broken", "line 1 is not JSON"),
+        ('"登记编号\n'.encode(), "header on line 1 opens a quotation mark"),
+        (b"PK\x03\x04junk", "not a readable XLSX workbook"),
+    ):
+        path.write_bytes(text)
+        assert problem in refusal(path)
+    array = tmp_path / "r.json"
+    array.write_text("[{}]")
+    assert "one JSON array" in refusal(array)
+    lines = tmp_path / "r.jsonl"
+    lines.write_text("\n")
+    assert "the file is empty" in refusal(lines)
+
+
+def test_bytes_of_no_known_encoding_are_named_by_their_offset(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    start = as_csv().encode("gb18030")
+    path.write_bytes(start + b"ok\xff\xff")
+    offset = len(start) + 2
+    first_not_utf8 = len(b'"')
+    told = refusal(path)
+    assert (
+        f"neither UTF-8 (byte {first_not_utf8} is not) nor GB18030 (byte {offset} is not)" in told
+    )
+    assert told.endswith("save it as UTF-8")
+
+
+def test_the_offset_is_right_across_the_chunks_of_a_large_file(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    # 3 bytes each, so that a character straddles the border of the first chunk.
+    start = ("a" + "虚" * 400_000).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + start + b"\xff")
+    assert f"byte {len(start) + 3} is not UTF-8" in refusal(path)
+    path.write_bytes(start + b"\xff")
+    assert f"neither UTF-8 (byte {len(start)} is not)" in refusal(path)
+
+
+def test_a_damaged_utf8_file_is_not_silently_taken_for_gb18030(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    header = "登记编号,信访形式,信访日期,标题\n".encode()
+    path.write_bytes(header + b"\xd2\xd2")  # a valid pair of GB18030, as all pairs of the header
+    assert f"read as GB18030, because byte {len(header)} is not UTF-8" in refusal(path)
+
+
+def test_missing_columns_name_what_is_there_and_the_mapping_that_fits(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("留言编号,留言用户,留言主题,留言时间,留言详情\n", encoding="utf-8")
+    told = refusal(path)
+    assert "columns 登记编号, 信访形式, 信访日期, 标题 of mapping 'register' not found" in told
+    assert "the file has 留言编号, 留言用户" in told
+    assert told.endswith("mapping 'messages' fits")
+
+
+def test_columns_that_are_double_or_unknown_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(",".join([*HEADER, "标题"]), encoding="utf-8")
+    assert "column 标题 there twice" in refusal(path)
+    path.write_text(",".join([*HEADER, "受里时间"]), encoding="utf-8")
+    assert "column 受里时间 not in mapping 'register'" in refusal(path)
+
+
+def test_a_header_without_rows_is_an_empty_register(tmp_path: Path) -> None:
+    assert read_bytes(tmp_path, ",".join(HEADER).encode()) == []
+
+
+def test_an_abandoned_register_can_be_closed(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_bytes(as_csv().encode())
+    with read_register(path, MAPPING) as rows:
+        next(rows)
+        assert rows.progress is not None
+        assert 0 < rows.progress <= 1
+    with pytest.raises(ValueError, match="closed file"):
+        list(rows)

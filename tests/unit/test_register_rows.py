@@ -1,0 +1,236 @@
+"""Rows of the product's own format: what a registration has, and why a row is rejected."""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from producers.register import Mapping, Registration, Rejected, load_mapping, read_register
+from schemas.catalogue import catalogue
+from schemas.forms import fill
+
+MAPPING = load_mapping("register")
+GOOD = {
+    "登记编号": "虚构-1",
+    "信访形式": "来信",
+    "信访日期": "2024-05-06 09:00",
+    "标题": "虚构标题",
+}
+HANDLED = {
+    **GOOD,
+    "受理时间": "2024-05-07",
+    "处理结果": "支持",
+    "答复意见": "虚构答复",
+    "答复时间": "2024-05-08 10:00",
+    "送达时间": "2024-05-08",
+    "办结时间": "2024-05-09",
+}
+
+
+def micros(*parts: int) -> int:
+    china = timezone(timedelta(hours=8))
+    return round(datetime(*parts, tzinfo=china).timestamp()) * 1_000_000
+
+
+def clock() -> int:
+    return micros(2024, 6, 1)
+
+
+def read_one(
+    folder: Path, row: dict[str, str], mapping: Mapping = MAPPING
+) -> Registration | Rejected:
+    path = folder / "register.csv"
+    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+        csv.writer(file).writerows([row.keys(), row.values()])
+    (read,) = read_register(path, mapping, clock=clock)
+    return read
+
+
+def registration(folder: Path, row: dict[str, str], mapping: Mapping = MAPPING) -> Registration:
+    read = read_one(folder, row, mapping)
+    assert isinstance(read, Registration), read
+    return read
+
+
+def reason(folder: Path, row: dict[str, str], mapping: Mapping = MAPPING) -> str:
+    read = read_one(folder, row, mapping)
+    assert isinstance(read, Rejected), read
+    assert "\n" not in read.reason
+    return read.reason
+
+
+def test_a_row_has_only_the_fields_that_were_given(tmp_path: Path) -> None:
+    read = registration(tmp_path, {**GOOD, "信访目的": " ", "涉及人数": "5", "是否公开": "否"})
+    assert read.registered == {
+        "origin_number": "虚构-1",
+        "channel": "letter",
+        "received_at": micros(2024, 5, 6, 9),
+        "title": "虚构标题",
+        "persons": 5,
+        "public": False,
+    }
+    assert (read.row, read.line, read.source) == (1, 2, "register")
+    assert (read.origin_number, read.petitioner, read.handling) == ("虚构-1", None, [])
+    assert read.received_at == read.registered_at == micros(2024, 5, 6, 9)
+    assert read.cells["涉及人数"] == "5"
+
+
+def test_the_registration_has_its_own_time_not_before_the_petition(tmp_path: Path) -> None:
+    assert registration(tmp_path, {**GOOD, "登记时间": "2024-05-07 08:00"}).registered_at == micros(
+        2024, 5, 7, 8
+    )
+    same_day = registration(tmp_path, {**GOOD, "登记时间": "2024-05-06"})
+    assert same_day.registered_at == same_day.received_at
+    assert "登记时间 lies before 信访日期" in reason(tmp_path, {**GOOD, "登记时间": "2024-05-05"})
+
+
+def test_the_petitioner_stands_apart_from_the_registration(tmp_path: Path) -> None:
+    read = registration(tmp_path, {**GOOD, "姓名": "张示例", "证件号码": "000", "住址": "\u3000"})
+    assert read.petitioner == {"name": "张示例", "id_type": "resident_id", "id_number": "000"}
+    assert "张示例" not in str(read.registered)
+
+
+def test_an_identity_type_alone_is_not_made_up(tmp_path: Path) -> None:
+    assert registration(tmp_path, {**GOOD, "姓名": "张示例"}).petitioner == {"name": "张示例"}
+
+
+def test_handling_becomes_commands_in_the_order_of_a_life(tmp_path: Path) -> None:
+    row = {**HANDLED, "责任单位": "虚构单位", "送达方式": "邮寄"}
+    decided = {"unit": "虚构单位", "outcome": "supported", "opinion": "虚构答复"}
+    assert registration(tmp_path, row).handling == [
+        ("accept", micros(2024, 5, 7), {"unit": "虚构单位"}),
+        ("decide", micros(2024, 5, 8, 10), decided),
+        ("serve", micros(2024, 5, 8, 10), {"method": "post"}),
+        ("close", micros(2024, 5, 9), {}),
+    ]
+
+
+def test_a_unit_may_have_accepted_and_not_yet_decided(tmp_path: Path) -> None:
+    row = {**GOOD, "受理时间": "2024-05-07", "责任单位": "虚构单位", "答复时间": ""}
+    assert registration(tmp_path, row).handling == [
+        ("accept", micros(2024, 5, 7), {"unit": "虚构单位"})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"受理时间": ""}, "答复时间 is filled but 受理时间 is empty"),
+        ({"答复意见": ""}, "答复时间 is filled but 答复意见 is empty"),
+        ({"处理结果": ""}, "答复时间 is filled but 处理结果 is empty"),
+        ({"答复时间": ""}, "处理结果 is filled but 答复时间 is empty"),
+        ({"送达时间": ""}, "办结时间 is filled but 送达时间 is empty"),
+        ({"受理时间": "2024-05-05"}, "受理时间 lies before 信访日期"),
+        ({"答复时间": "2024-05-06 23:59"}, "答复时间 lies before 受理时间"),
+        ({"送达时间": "2024-05-07"}, "送达时间 lies before 答复时间"),
+        ({"处理结果": "不明"}, '处理结果: "不明" is not one of 支持, 解释说明'),
+    ],
+)
+def test_handling_that_cannot_have_been_so_is_rejected(
+    tmp_path: Path, change: dict[str, str], problem: str
+) -> None:
+    assert problem in reason(tmp_path, HANDLED | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"登记编号": "\u3000"}, "column 登记编号 is empty: fill it in"),
+        ({"标题": ""}, "column 标题 is empty: fill it in"),
+        ({"登记编号": "长" * 39}, "39 characters, at most 38 fit"),
+        ({"信访形式": "飞鸽"}, '信访形式: "飞鸽" is not one of 来信, 来访, 网上'),
+        ({"信访日期": "2024-02-30"}, '信访日期: "2024-02-30" is not a day of the calendar'),
+        ({"信访日期": "2024-06-03"}, "lies in the future"),
+        ({"信访日期": "1924-05-06"}, "lies before 1949"),
+        ({"标题": "虚\0构"}, "column 标题 has a NUL or half of a surrogate pair"),
+    ],
+)
+def test_a_row_that_is_no_registration_is_rejected_with_one_sentence(
+    tmp_path: Path, change: dict[str, str], problem: str
+) -> None:
+    assert problem in reason(tmp_path, GOOD | change)
+
+
+def test_a_reason_never_quotes_who_the_petitioner_is(tmp_path: Path) -> None:
+    told = reason(tmp_path, {**GOOD, "证件号码": "9.99E+17"})
+    assert "column 证件号码: the value was shortened" in told
+    assert "9.99" not in told
+
+
+def test_a_rejected_row_keeps_its_cells_as_they_were(tmp_path: Path) -> None:
+    read = read_one(tmp_path, {**GOOD, "信访日期": " 昨天\t"})
+    assert isinstance(read, Rejected)
+    assert (read.row, read.line) == (1, 2)
+    assert read.cells == {**GOOD, "信访日期": " 昨天\t"}
+
+
+def test_the_schemas_take_every_field_of_a_registration(tmp_path: Path) -> None:
+    """The reading side and the forms of the writing side have the same idea of a field."""
+    read = registration(tmp_path, {**HANDLED, "是否联名": "是", "被检举控告对象": "甲、乙"})
+    types = {"accept": "accepted", "decide": "decided", "serve": "served", "close": "closed"}
+    by_type = catalogue().by_type
+    assert fill(by_type["petition.case.registered.v1"], read.registered)["accused"] == ["甲", "乙"]
+    for command, _, fields in read.handling:
+        fill(by_type[f"petition.case.{types[command]}.v1"], fields)
+
+
+def test_the_digest_knows_the_same_content_and_tells_other_content(tmp_path: Path) -> None:
+    first = registration(tmp_path, GOOD).content_digest
+    assert len(first) == 64
+    dressed = {**GOOD, "信访日期": "2024年5月6日9时", "标题": "\u3000虚构标题\n", "涉及人数": ""}
+    assert registration(tmp_path, dressed).content_digest == first
+    assert registration(tmp_path, dict(reversed(GOOD.items()))).content_digest == first
+    for change in ({"标题": "别的"}, {"姓名": "张示例"}, {"信访日期": "2024-05-06 09:01"}):
+        assert registration(tmp_path, GOOD | change).content_digest != first
+
+
+def message(**change: str) -> dict[str, str]:
+    row = {
+        "留言编号": "1",
+        "留言用户": "U1",
+        "留言主题": "虚构主题",
+        "留言时间": "2018/3/19 10:05:04",
+        "留言详情": "虚构内容",
+        "答复意见": "虚构答复",
+        "答复时间": "2018/4/24",
+    }
+    return row | change
+
+
+def test_a_reply_becomes_acceptance_decision_and_service_at_its_time(tmp_path: Path) -> None:
+    read = registration(tmp_path, message(), load_mapping("messages"))
+    at = micros(2018, 4, 24)
+    assert read.handling == [
+        ("accept", at, {}),
+        ("decide", at, {"outcome": "explained", "opinion": "虚构答复"}),
+        ("serve", at, {"method": "online"}),
+    ]
+    assert read.petitioner == {"name": "U1", "id_number": "U1", "id_type": "account"}
+    assert read.registered["channel"] == "web"
+
+
+def test_a_reply_dated_by_its_day_alone_is_not_before_its_message(tmp_path: Path) -> None:
+    read = registration(tmp_path, message(答复时间="2018/3/19"), load_mapping("messages"))
+    assert {at for _, at, _ in read.handling} == {read.received_at}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"答复时间": "2018/3/18"}, "答复时间 lies before 留言时间"),
+        ({"答复时间": ""}, "答复意见 is filled but 答复时间 is empty"),
+        ({"答复意见": "\t\n"}, "答复时间 is filled but 答复意见 is empty"),
+    ],
+)
+def test_half_a_reply_or_one_before_its_message_is_rejected(
+    tmp_path: Path, change: dict[str, str], problem: str
+) -> None:
+    assert problem in reason(tmp_path, message(**change), load_mapping("messages"))
+
+
+def test_a_message_without_reply_is_only_registered(tmp_path: Path) -> None:
+    row = message(答复时间="", 答复意见="")
+    assert registration(tmp_path, row, load_mapping("messages")).handling == []
