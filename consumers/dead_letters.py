@@ -55,24 +55,31 @@ class DeadLetterTopic:
         """Send and wait for the acknowledgement; a Kafka error or `Fatal` if it fails."""
         if not poison:
             return
-        if self._producer is None:
-            self._check_topic()
-            self._producer = kafka.producer(self._settings, "dead-letters")
-        futures = [
-            self._producer.send(self._topic, one.record.value, one.record.key or b"", _headers(one))
-            for one in poison
-        ]
-        for future in futures:
-            future.get(timeout=_ACKNOWLEDGE_SECONDS)
+        try:
+            self._publish(self._producer or self._opened(), poison)
+        except BaseException:
+            self.close()  # the next attempt looks anew whether the topic is there
+            raise
 
     def close(self) -> None:
         """Give the connection back."""
         if self._producer is not None:
             self._producer.close(timeout=1)
+            self._producer = None
 
-    def _check_topic(self) -> None:
+    def _opened(self) -> KafkaProducer:
         if self._topic not in kafka.existing_topics(self._settings):
             raise Fatal(f"topic {self._topic} is missing: run `petitionlink topics apply`")
+        self._producer = kafka.producer(self._settings, "dead-letters")
+        return self._producer
+
+    def _publish(self, producer: KafkaProducer, poison: Sequence[Poison]) -> None:
+        futures = [
+            producer.send(self._topic, one.record.value, one.record.key or b"", _headers(one))
+            for one in poison
+        ]
+        for future in futures:
+            future.get(timeout=_ACKNOWLEDGE_SECONDS)
 
 
 def _headers(poison: Poison) -> list[tuple[str, bytes]]:

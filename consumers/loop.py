@@ -51,10 +51,17 @@ class Consumer:
 
     name = "consumer"
 
-    def __init__(self, settings: Settings, metrics: Metrics, clock: Clock = now_micros) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock = now_micros,
+        instance: str | None = None,
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._instance = instance
 
     def session(self, stop: Stop) -> None:
         """Consume until `stop`; raises `Fatal`, or a Kafka error when the group cannot be joined.
@@ -62,7 +69,9 @@ class Consumer:
         Postgres may be away: that is waited for inside, without leaving the group.
         """
         with ExitStack() as stack:
-            client = kafka.consumer(self._settings, fetch_wait_ms=_FETCH_WAIT_MS)
+            client = kafka.consumer(
+                self._settings, fetch_wait_ms=_FETCH_WAIT_MS, instance=self._instance
+            )
             stack.callback(client.close, autocommit=False, timeout_ms=_LEAVE_MS)
             assignment = Assignment(client)
             join(client, self._settings, assignment)

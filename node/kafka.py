@@ -27,7 +27,8 @@ _PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 # Reconnect fast: a link that comes back must drain within seconds.
 _RECONNECT_BACKOFF_MAX_MS = 2_000
-_SESSION_TIMEOUT_MS = 30_000
+# How long the partitions of a process that is gone for good stand still.
+_SESSION_TIMEOUT_MS = 10_000
 _MAX_POLL_INTERVAL_MS = 300_000
 _REQUEST_TIMEOUT_MS = 20_000
 # A look at the cluster fails fast: somebody waits for the answer.
@@ -51,11 +52,19 @@ def _common(settings: Settings, role: str) -> dict[str, Any]:
     }
 
 
-def consumer(settings: Settings, *, fetch_wait_ms: int) -> KafkaConsumer:
-    """The group consumer of a node; positions are set by the caller from Postgres."""
+def consumer(
+    settings: Settings, *, fetch_wait_ms: int, instance: str | None = None
+) -> KafkaConsumer:
+    """The group consumer of a node; positions are set by the caller from Postgres.
+
+    With an `instance`, a name that no other living process has, one that was killed gets its
+    partitions back at once when it comes again; without, the group first waits for its session
+    to run out.
+    """
     return KafkaConsumer(
         **_common(settings, "consumer"),
         group_id=f"petitionlink.{settings.node}",
+        group_instance_id=instance,
         enable_auto_commit=False,
         auto_offset_reset="none",
         allow_auto_create_topics=False,

@@ -7,21 +7,27 @@ copies data), delete a topic, or reset a setting that is not declared.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import NoError, TopicAlreadyExistsError
 
 from cases.nodes import NODES
-from node.errors import Fatal
+from node.errors import Fatal, Transient
 from node.topic_file import Topic, declared_topics
 
 __all__ = ["Action", "Change", "Difference", "Topic", "apply", "brokers", "declared_topics", "plan"]
 
 _OURS = "petition."
 _NEW_TOPIC_LIMIT_MS = 20_000
+_IN_FORCE_LIMIT_SECONDS = 20.0
+_POLL_SECONDS = 0.05
+# No error, or another `apply` was faster: either way the topic is there.
+_IS_THERE = (NoError.errno, TopicAlreadyExistsError.errno)
 
 
 class Action(StrEnum):
@@ -78,11 +84,15 @@ def plan(client: KafkaAdminClient, topics: Sequence[Topic]) -> list[Change]:
 
 
 def apply(client: KafkaAdminClient, topics: Sequence[Topic], changes: Iterable[Change]) -> None:
-    """Create and alter what the plan says; afterwards `Fatal` if something had to be refused."""
+    """Create and alter what the plan says and wait until it is in force.
+
+    Afterwards `Fatal` if something had to be refused, with the reason.
+    """
     declared = {topic.name: topic for topic in topics}
     changes = list(changes)
     _create(client, [declared[each.topic] for each in changes if each.action is Action.CREATE])
     _alter(client, changes)
+    _await_in_force(client, [declared[each.topic] for each in changes if _is_open(each)])
     refused = [(each.topic, difference) for each in changes for difference in each.refused]
     if refused:
         topic, first = refused[0]
@@ -91,6 +101,21 @@ def apply(client: KafkaAdminClient, topics: Sequence[Topic], changes: Iterable[C
             f"topic {topic}: {first.setting} is {first.actual}, declared is {first.declared}: "
             f"{first.refusal}{more}"
         )
+
+
+def _is_open(change: Change) -> bool:
+    """Whether there is something for `apply` to do."""
+    alterable = any(not each.refusal for each in change.differences)
+    return change.action is Action.CREATE or alterable
+
+
+def _await_in_force(client: KafkaAdminClient, topics: Sequence[Topic]) -> None:
+    """Kafka acknowledges a change a moment before every broker shows it."""
+    deadline = time.monotonic() + _IN_FORCE_LIMIT_SECONDS
+    while topics and any(_is_open(change) for change in plan(client, topics)):
+        if time.monotonic() > deadline:
+            raise Transient("the topics are made, but Kafka does not show them yet: look again")
+        time.sleep(_POLL_SECONDS)
 
 
 def _create(client: KafkaAdminClient, topics: Sequence[Topic]) -> None:
@@ -110,8 +135,11 @@ def _create(client: KafkaAdminClient, topics: Sequence[Topic]) -> None:
         }
         for topic in topics
     }
-    client.create_topics(new, timeout_ms=_NEW_TOPIC_LIMIT_MS)
-    client.wait_for_topics(list(new), timeout_ms=_NEW_TOPIC_LIMIT_MS)
+    answer = client.create_topics(new, timeout_ms=_NEW_TOPIC_LIMIT_MS, raise_errors=False)
+    for topic in answer["topics"]:
+        if topic["error_code"] not in _IS_THERE:
+            raise Fatal(f"topic {topic['name']}: Kafka refuses it: {topic['error_message']}")
+    client.wait_for_topics(list(new), timeout_ms=_NEW_TOPIC_LIMIT_MS)  # their leaders, too
 
 
 def _alter(client: KafkaAdminClient, changes: Iterable[Change]) -> None:

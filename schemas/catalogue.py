@@ -48,7 +48,7 @@ def instant_paths(avro: Avro) -> Iterator[FieldPath]:
             yield from ((part["name"], *path) for path in instant_paths(part["type"]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object for each schema, and quick to look up
 class Schema:
     """One released schema: a line of the catalogue, and its file once that is asked for."""
 

@@ -6,42 +6,19 @@ int) and names no field when it cannot; so types and ranges are checked here fir
 
 import re
 from collections.abc import Iterable
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from schemas.catalogue import FieldPath, Schema
 from schemas.errors import OUT_OF_RANGE, Invalid, Undecodable
-from schemas.limits import MAX_INSTANT_MICROS, MAX_NUMBER, MIN_INSTANT_MICROS, UUID_PATTERN
-
-PYTHON_TYPES: Final = {
-    "string": str,
-    "bytes": bytes,
-    "boolean": bool,
-    "int": int,
-    "long": int,
-    "array": list,
-    "null": type(None),
-}
-MAX_INT: Final = 2**31 - 1
+from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS, UUID_PATTERN
+from schemas.rules import Rule, rules_of
 
 _uuid: Final = re.compile(UUID_PATTERN).fullmatch
 
 
-class Rule(NamedTuple):
-    """What one field, or one item of an array, must be."""
-
-    types: frozenset[type]
-    low: int
-    high: int
-    uuid: bool
-    instant: bool
-    items: "Rule | None"  # of an array
-    fields: "dict[str, Rule] | None"  # of a record
-
-
 def check_record(schema: Schema, record: dict[str, Any]) -> None:
     """Raises Invalid, naming the field, unless the record can be written as it stands."""
-    _check_fields(_rules(schema), record, "")
+    _check_fields(rules_of(schema), record, "")
 
 
 def check_instants(paths: Iterable[FieldPath], record: dict[str, Any]) -> None:
@@ -75,10 +52,14 @@ def _check_fields(rules: dict[str, Rule], record: dict[str, Any], path: str) -> 
         raise Invalid(_field_names(rules, record, path))
     for name, rule in rules.items():
         value = record[name]
-        if type(value) is not str or rule.uuid or str not in rule.types:
+        if value.__class__ is not str or not _good_text(rule, value):
             _check(rule, value, f"{path}{name}")
-        elif "\0" in value:
-            raise Invalid(f"{path}{name}: NUL is no text; remove it")
+
+
+def _good_text(rule: Rule, value: str) -> bool:
+    """Whether it is good without looking closer; most fields are."""
+    plain = str in rule.types and rule.meaning is None and "\0" not in value
+    return plain and rule.low <= len(value) <= rule.high
 
 
 def _field_names(rules: dict[str, Rule], record: dict[str, Any], path: str) -> str:
@@ -96,6 +77,7 @@ def _check(rule: Rule, value: Any, path: str) -> None:
     if kind is int:
         _check_number(rule, value, path)
     elif kind is list and rule.items:
+        _check_length(rule, value, path, "items")
         for index, item in enumerate(value):
             _check(rule.items, item, f"{path}.{index}")
     elif kind is dict and rule.fields:
@@ -107,52 +89,21 @@ def _check(rule: Rule, value: Any, path: str) -> None:
 def _check_number(rule: Rule, value: int, path: str) -> None:
     if rule.low <= value <= rule.high:
         return
-    if rule.instant:
+    if rule.meaning == "timestamp-micros":
         raise Invalid(f"{path}: the instant is outside the years 1 to 9999")
     raise Invalid(f"{path}: {value} is not between {rule.low} and {rule.high}")
+
+
+def _check_length(rule: Rule, value: str | list[Any], path: str, unit: str) -> None:
+    if not rule.low <= len(value) <= rule.high:
+        raise Invalid(
+            f"{path}: has {len(value)} {unit}, between {rule.low} and {rule.high} are allowed"
+        )
 
 
 def _check_text(rule: Rule, value: str, path: str) -> None:
     if "\0" in value:
         raise Invalid(f"{path}: NUL is no text; remove it")
-    if rule.uuid and not _uuid(value):
+    _check_length(rule, value, path, "characters")
+    if rule.meaning == "uuid" and not _uuid(value):
         raise Invalid(f"{path}: is no UUID of 36 characters in lower case")
-
-
-@cache
-def _rules(schema: Schema) -> dict[str, Rule]:
-    return _field_rules(schema.avro, {})
-
-
-def _field_rules(avro: dict[str, Any], named: dict[str, Any]) -> dict[str, Rule]:
-    rules = {part["name"]: _rule(part["type"], part, named) for part in avro["fields"]}
-    named[avro["name"]] = rules
-    return rules
-
-
-def _rule(avro: Any, field: dict[str, Any], named: dict[str, Any]) -> Rule:
-    """The rule of a type; `field` carries the attributes minimum and maximum of its numbers."""
-    if isinstance(avro, list):
-        rule = _rule(avro[1], field, named)  # our unions are all ["null", X]
-        return rule._replace(types=rule.types | {type(None)})
-    if isinstance(avro, str) and avro in named:
-        return _nested(named[avro])
-    avro = avro if isinstance(avro, dict) else {"type": avro}
-    if avro["type"] == "record":
-        return _nested(_field_rules(avro, named))
-    instant = avro.get("logicalType") == "timestamp-micros"
-    low, high = _range(avro["type"], field, instant)
-    uuid = avro.get("logicalType") == "uuid"
-    items = _rule(avro["items"], field, named) if avro["type"] == "array" else None
-    return Rule(frozenset({PYTHON_TYPES[avro["type"]]}), low, high, uuid, instant, items, None)
-
-
-def _nested(fields: dict[str, Rule]) -> Rule:
-    return Rule(frozenset({dict}), 0, 0, uuid=False, instant=False, items=None, fields=fields)
-
-
-def _range(avro_type: str, field: dict[str, Any], instant: bool) -> tuple[int, int]:
-    if instant:
-        return MIN_INSTANT_MICROS, MAX_INSTANT_MICROS
-    high = MAX_INT if avro_type == "int" else MAX_NUMBER
-    return field.get("minimum", 0), field.get("maximum", high)

@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from schemas.checking import MAX_INT
 from schemas.instants import micros_of
-from schemas.limits import MAX_NUMBER, UUID_PATTERN
+from schemas.limits import MAX_INT, MAX_NUMBER, UUID_PATTERN
 
 Check = Callable[[Any], Any]
 Field = Mapping[str, Any]

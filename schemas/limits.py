@@ -14,6 +14,7 @@ MAX_INSTANT_MICROS: Final = 253_402_300_799_999_999
 
 # The largest whole number that every JSON reader keeps exact; a version is raised by one at a time.
 MAX_NUMBER: Final = 2**53 - 1
+MAX_INT: Final = 2**31 - 1  # of Avro's int
 
 # A case id is a Kafka key and a part of every index entry.
 MAX_CASE_ID_CHARACTERS: Final = 64

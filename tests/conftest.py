@@ -66,27 +66,29 @@ def _no_settings_of_the_developer() -> Iterator[None]:
 def stack() -> Iterator[LocalStack]:
     """The running stack of this session; see above."""
     _sweep()
-    with _held_folder(_SESSIONS / str(os.getpid())) as folder:
-        with pytest.MonkeyPatch.context() as patch:
+    folder = _SESSIONS / str(os.getpid())
+    with _held_folder(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PETITIONLINK_LOCAL", str(folder))
+        try:
+            yield localstack.up(NODES, print)
+        finally:
             patch.setenv("PETITIONLINK_LOCAL", str(folder))
-            try:
-                yield localstack.up(NODES, print)
-            finally:
-                patch.setenv("PETITIONLINK_LOCAL", str(folder))
-                localstack.down(print, purge=True)
+            localstack.down(print, purge=True)
+
+
+@pytest.fixture(scope="module")
+def module_stack_folder() -> Iterator[Path]:
+    """A folder for a further stack of a whole module; the module names it in PETITIONLINK_LOCAL."""
+    with _further_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
 def stack_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder for a further stack; see above."""
-    _sweep()
-    with _held_folder(_SESSIONS / f"{os.getpid()}-{next(_counter)}") as folder:
+    with _further_folder() as folder:
         monkeypatch.setenv("PETITIONLINK_LOCAL", str(folder))
-        try:
-            yield folder
-        finally:
-            monkeypatch.setenv("PETITIONLINK_LOCAL", str(folder))
-            localstack.down(print, purge=True)
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -113,9 +115,7 @@ def fresh_dsn(stack: LocalStack, _templates: Callable[[str], str]) -> Iterator[C
     def make(node: str = "370000") -> str:
         name = f"test_{next(_counter)}_{node}"
         statement = sql.SQL("create database {} template {}")
-        _execute(
-            stack, statement.format(sql.Identifier(name), sql.Identifier(_templates(node)))
-        )
+        _execute(stack, statement.format(sql.Identifier(name), sql.Identifier(_templates(node))))
         made.append(name)
         return make_dsn(stack.postgres_dsn, dbname=name)
 
@@ -141,7 +141,8 @@ def empty_topics(stack: LocalStack) -> LocalStack:
     client = kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))
     declared = topics.declared_topics(stack.nodes, local=True)
     try:
-        client.delete_topics([topic.name for topic in declared])
+        there = set(client.list_topics())
+        client.delete_topics([topic.name for topic in declared if topic.name in there])
         new = [topics.Change(topic.name, topics.Action.CREATE) for topic in declared]
         topics.apply(client, declared, new)
     finally:
@@ -157,6 +158,17 @@ def _execute(stack: LocalStack, statement: sql.Composed) -> None:
             cursor.execute(statement)
     finally:
         connection.close()
+
+
+@contextmanager
+def _further_folder() -> Iterator[Path]:
+    """A folder whose stack is taken down at the end."""
+    _sweep()
+    with _held_folder(_SESSIONS / f"{os.getpid()}-{next(_counter)}") as folder:
+        yield folder
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PETITIONLINK_LOCAL", str(folder))
+            localstack.down(print, purge=True)
 
 
 @contextmanager

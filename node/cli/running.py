@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ def run_command(node: NodeOption = None) -> None:
 
     Stops cleanly on SIGTERM; degraded, not dead, while Kafka or Postgres is away.
     """
-    _run(node, lambda s, m: [Relay(s, m), Consumer(s, m), Observer(s, m)])
+    _run(node, lambda s, m: [Relay(s, m), _consumer(s, m), Observer(s, m)])
 
 
 def relay_command(node: NodeOption = None) -> None:
@@ -48,7 +49,13 @@ def relay_command(node: NodeOption = None) -> None:
 
 def consume_command(node: NodeOption = None) -> None:
     """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
-    _run(node, lambda s, m: [Consumer(s, m), Observer(s, m)])
+    _run(node, lambda s, m: [_consumer(s, m), Observer(s, m)])
+
+
+def _consumer(settings: Settings, metrics: Metrics) -> Consumer:
+    # Only one process of a host can hold its metrics port, and it does before it consumes.
+    instance = f"{settings.node}-{socket.gethostname()}-{settings.metrics_port}"
+    return Consumer(settings, metrics, instance=instance)
 
 
 def _run(node: str | None, make: Make) -> None:

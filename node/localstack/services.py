@@ -80,16 +80,22 @@ def bring_up_postgres(folder: Path, state: State, say: Say) -> State:
 
 def end_services(folder: Path, state: State, say: Say) -> None:
     """End what was started for this stack; outside services are left alone."""
+    said = [*_end_broker(folder, state), *_end_postgres(folder, state)]
+    for line in said or ["nothing was running"]:
+        say(line)
+
+
+def _end_broker(folder: Path, state: State) -> list[str]:
     if state.kafka and state.kafka.outside:
-        say(f"the outside broker {state.kafka.bootstrap_servers} is left alone")
-    elif broker.stop(folder):
-        say("broker stopped")
+        return [f"the outside broker {state.kafka.bootstrap_servers} is left alone"]
+    return ["broker stopped"] if broker.stop(folder) else []
+
+
+def _end_postgres(folder: Path, state: State) -> list[str]:
     if state.postgres and state.postgres.outside:
-        say("the outside Postgres is left alone")
-        return
-    for home in postgres.homes(folder, state.postgres):
-        if postgres.stop(home):
-            say("Postgres stopped")
+        return ["the outside Postgres is left alone"]
+    homes = postgres.homes(folder, state.postgres)
+    return ["Postgres stopped" for home in homes if postgres.stop(home)]
 
 
 def _written(folder: Path, state: State, update: dict[str, object]) -> State:

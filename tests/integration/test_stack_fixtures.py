@@ -16,7 +16,9 @@ def test_the_stack_is_found_by_load(stack):
 
 def test_fresh_databases_are_migrated_and_apart(fresh_dsn):
     with psycopg2.connect(fresh_dsn("370000")) as first, first.cursor() as cursor:
-        cursor.execute("insert into consumer_offset (topic, partition, next_offset) values ('t', 0, 1)")
+        cursor.execute(
+            "insert into consumer_offset (topic, partition, next_offset) values ('t', 0, 1)"
+        )
     second = psycopg2.connect(fresh_dsn("370000"))
     with second, second.cursor() as cursor:
         cursor.execute("select count(*) from consumer_offset")

@@ -1,0 +1,72 @@
+"""`python -m benchmarks`: run the measurements, print the table, write RESULTS.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from benchmarks import catch_up, import_rate, latency, relay_rate, report
+from benchmarks.figures import Figure
+from benchmarks.home import bench_stack
+from benchmarks.machine import machine
+from benchmarks.plan import Plan
+from node.cli.output import out, say
+from node.errors import PetitionLinkError
+from node.localstack import LocalStack
+
+_EVENTS = 60_000
+_FULL_EVENTS = 300_000
+
+Measure = Callable[[LocalStack, Plan], list[Figure]]
+_MEASURES: dict[str, Measure] = {
+    "import": import_rate.measure,
+    "catch-up": catch_up.measure,
+    "relay": relay_rate.measure,
+    "latency": latency.measure,
+}
+
+
+def main(
+    only: Annotated[
+        str, typer.Option(help=f"Some of {','.join(_MEASURES)}; RESULTS.md is left alone then.")
+    ] = "",
+    runs: Annotated[int, typer.Option(min=1, help="How often each is repeated.")] = 3,
+    events: Annotated[int | None, typer.Option(min=20_000, help="Events to catch up.")] = None,
+) -> None:
+    """Measure the product on a Kafka and Postgres of its own. FULL=1: five times the events."""
+    full = os.environ.get("FULL") == "1"
+    plan = Plan(runs, events or (_FULL_EVENTS if full else _EVENTS))
+    chosen = _chosen(only)
+    figures: list[Figure] = []
+    with bench_stack(say) as stack:
+        line = machine(stack)
+        say(line)
+        for name in chosen:
+            say(name)
+            figures += _MEASURES[name](stack, plan)
+    out.print(report.printed(figures, f"PetitionLink: median of {runs} runs"))
+    say(line)
+    if chosen == [*_MEASURES]:
+        report.write(figures, line, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        say(f"written to {report.FILE.name}")
+
+
+def _chosen(only: str) -> list[str]:
+    names = [name.strip() for name in only.split(",") if name.strip()] or [*_MEASURES]
+    unknown = [name for name in names if name not in _MEASURES]
+    if unknown:
+        raise typer.BadParameter(f"no measurement {unknown[0]}: choose of {', '.join(_MEASURES)}")
+    return names
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except PetitionLinkError as error:
+        say(f"error: {error}")
+        sys.exit(1)

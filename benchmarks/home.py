@@ -1,0 +1,101 @@
+"""Where the measurements live 测量环境: a stack of their own, so that they may empty it.
+
+The stack lies in `.local/bench`; Kafka's jars are shared with the project's other stack. Settings
+of the environment that name another broker or database are ignored: nothing there is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+from cases.nodes import NATIONAL
+from cases.topics import consumed_topics
+from consumers import positions
+from node import kafka, localstack
+from node.cli.processes import end, start_node
+from node.localstack import LocalStack
+from node.localstack.folder import PROJECT
+from node.localstack.updown import Say
+from node.postgres import connect, connected
+from node.settings import ENV_PREFIX, Settings, load_settings
+
+# The province that produces, and the one that cases are sent on to.
+NODES = (NATIONAL, "110000", "370000", "660000")
+
+_TABLES = (
+    "case_event, petition_case, case_route, outbox, consumer_offset, dead_letter, imported_row"
+)
+_ANSWER_MS = 20_000
+
+
+@contextmanager
+def bench_stack(say: Say) -> Iterator[LocalStack]:
+    """The stack, up inside, gone with its data behind."""
+    for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
+        del os.environ[name]
+    os.environ["PETITIONLINK_LOCAL"] = str(PROJECT / ".local" / "bench")
+    try:
+        yield localstack.up(NODES, say)
+    finally:
+        localstack.down(say, purge=True)
+
+
+def empty(stack: LocalStack, nodes: Sequence[str] = NODES) -> None:
+    """Empty the tables of these nodes; a checkpoint, so that no run pays for the one before."""
+    for node in nodes:
+        with closing(connect(stack.dsn(node), "bench")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"truncate {_TABLES} restart identity")
+                cursor.execute("checkpoint")
+
+
+def begin_at_end(node: str, *, but: str = "") -> int:
+    """Let `node` begin behind everything on its topics, except `but`, which it reads whole.
+
+    The number of records on `but`.
+    """
+    settings = load_settings(node)
+    first, behind = _bounds(settings)
+    begins = {place: end if place[0] != but else first[place] for place, end in behind.items()}
+    with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
+        positions.begin(cursor, begins)
+    return sum(behind[place] - begin for place, begin in begins.items())
+
+
+def _bounds(settings: Settings) -> tuple[positions.Positions, positions.Positions]:
+    """The first and the next offset of every partition that the node reads."""
+    with closing(kafka.plain_consumer(settings, "bench")) as client:
+        existing = client.topics()
+        places = [
+            kafka.TopicPartition(topic, number)
+            for topic in consumed_topics(settings.node)
+            if topic in existing
+            for number in client.partitions_for_topic(topic)
+        ]
+        first = client.beginning_offsets(places, timeout_ms=_ANSWER_MS)
+        behind = client.end_offsets(places, timeout_ms=_ANSWER_MS)
+    return (
+        {tuple(place): offset for place, offset in first.items()},
+        {tuple(place): offset for place, offset in behind.items()},
+    )
+
+
+@contextmanager
+def process(stack: LocalStack, node: str, command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One process of a node, `petitionlink COMMAND --node NODE`, ended behind the block."""
+    started = start_node(stack, node, command)
+    try:
+        yield started
+    finally:
+        end([started])
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that a process has had resident so far, in MB."""
+    with open(f"/proc/{pid}/status") as lines:
+        peak = next(line for line in lines if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) * 1024 / 1e6

@@ -1,0 +1,153 @@
+"""The limit 上限: the same rows by `psql`, no Python while the clock runs.
+
+Prepared by the product itself: the topic is read partition by partition in chunks of 5,000; each
+chunk is written and folded by it, and the rows that this gave, of the ledger and of the cases, go
+to files as binary COPY. The timed script then does, per chunk and transaction, what a consumer
+must: COPY into temporary tables, INSERT … ON CONFLICT DO NOTHING into the ledger, upsert of the cases by
+version, and the offset. Same tables, same indexes, same server.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.home import empty
+from cases.nodes import NATIONAL
+from node import kafka, ledger, projection
+from node.clock import now_micros
+from node.errors import PetitionLinkError
+from node.localstack import LocalStack
+from node.postgres import Cursor, connected
+from node.settings import load_settings
+from schemas.headers import read_event
+
+NAME = "the same rows by psql"
+
+_CHUNK_RECORDS = 5_000
+_POLL_MS = 10_000
+_BEGIN = """\\set ON_ERROR_STOP on
+create temporary table incoming (like case_event including defaults) on commit delete rows;
+create temporary table folded (like petition_case including defaults) on commit delete rows;
+"""
+_CHUNK = """begin;
+\\copy incoming from '{events}' with (format binary)
+insert into case_event select * from incoming on conflict (event_id) do nothing;
+\\copy folded from '{cases}' with (format binary)
+insert into petition_case select * from folded on conflict (case_id) do update set
+    ({columns}) = ({excluded}) where petition_case.version < excluded.version;
+insert into consumer_offset values ('{topic}', {partition}, {next_offset})
+    on conflict (topic, partition) do update set next_offset = excluded.next_offset;
+commit;
+"""
+_EVENTS_OF = (
+    "copy (select * from case_event where event_id = any(%s::uuid[])) to stdout (format binary)"
+)
+_CASES_OF = "copy (select * from petition_case where case_id = any(%s)) to stdout (format binary)"
+_COLUMNS = """
+    select column_name from information_schema.columns
+    where table_name = 'petition_case' and column_name <> 'case_id' order by ordinal_position
+"""
+
+
+class Script(NamedTuple):
+    """A psql script and the folder with its rows."""
+
+    file: Path
+    folder: Path
+
+
+def prepare(stack: LocalStack, topic: str, events: int) -> Script:
+    """Write the script for all records of `topic`, in this stack's emptied national database."""
+    empty(stack, [NATIONAL])
+    folder = stack.folder / "limit"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    script = [_BEGIN]
+    with connected(stack.dsn(NATIONAL), "bench") as connection:
+        for number, records in enumerate(_chunks(topic, events)):
+            with connection, connection.cursor() as cursor:
+                script.append(_chunk(cursor, records, folder / f"{number:04d}"))
+    file = folder / "script.sql"
+    file.write_text("".join(script))
+    return Script(file, folder)
+
+
+def run(stack: LocalStack, script: Script, events: int) -> float:
+    """Events per second of the script into the emptied database; psql's start is not counted."""
+    empty(stack, [NATIONAL])
+    dsn = stack.dsn(NATIONAL)
+    idle = _seconds(dsn, ["-c", "select 1"])
+    seconds = _seconds(dsn, ["-f", str(script.file)]) - idle
+    with connected(dsn, "bench") as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from case_event")
+        if cursor.fetchone() != (events,):
+            raise PetitionLinkError("psql wrote another number of events than the topic has")
+    return events / seconds
+
+
+def _chunks(topic: str, events: int) -> Iterator[Sequence[Any]]:
+    settings = load_settings(NATIONAL)
+    read = 0
+    with closing(kafka.plain_consumer(settings, "bench")) as client:
+        for number in sorted(client.partitions_for_topic(topic)):
+            place = kafka.TopicPartition(topic, number)
+            left = client.end_offsets([place])[place]
+            client.assign([place])
+            client.seek(place, 0)
+            while left:
+                records: list[Any] = []
+                while len(records) < min(_CHUNK_RECORDS, left):
+                    records += client.poll(_POLL_MS, _CHUNK_RECORDS - len(records)).get(place, [])
+                left -= len(records)
+                read += len(records)
+                yield records
+    if read != events:
+        raise PetitionLinkError(f"{topic} holds {read} records, {events} were sent")
+
+
+def _chunk(cursor: Cursor, records: Sequence[Any], base: Path) -> str:
+    """Apply a chunk, write its rows beside `base`; its part of the script."""
+    events = [read_event(record.key, record.value, record.headers) for record in records]
+    ledger.write(cursor, [_entry(*pair) for pair in zip(records, events, strict=True)])
+    projection.apply(cursor, events)
+    event_rows, case_rows = base.with_suffix(".events"), base.with_suffix(".cases")
+    _export(cursor, _EVENTS_OF, [event.event_id for event in events], event_rows)
+    _export(cursor, _CASES_OF, list({event.case_id for event in events}), case_rows)
+    cursor.execute(_COLUMNS)
+    columns = [name for (name,) in cursor]
+    last = records[-1]
+    return _CHUNK.format(
+        events=event_rows,
+        cases=case_rows,
+        columns=", ".join(columns),
+        excluded=", ".join(f"excluded.{name}" for name in columns),
+        topic=last.topic,
+        partition=last.partition,
+        next_offset=last.offset + 1,
+    )
+
+
+def _entry(record: Any, event: Any) -> ledger.Entry:
+    source = ledger.Source(record.topic, record.partition, record.offset, now_micros())
+    return ledger.Entry(event, ledger.body_json(event.body), source)
+
+
+def _export(cursor: Cursor, statement: str, ids: list[str], path: Path) -> None:
+    with path.open("wb") as file:
+        cursor.copy_expert(cursor.mogrify(statement, (ids,)), file)
+
+
+def _seconds(dsn: str, arguments: list[str]) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(
+        ["psql", "-X", "-q", "-d", dsn, *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise PetitionLinkError(f"psql failed: {done.stderr.strip()[-500:]}")
+    return time.perf_counter() - began

@@ -1,0 +1,114 @@
+"""CloudEvents in Kafka's binary mode 事件头: the standard headers, and whether others agree."""
+
+import os
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from schemas.catalogue import Schema, catalogue
+from schemas.errors import WRONG_FINGERPRINT, WRONG_HEADERS, Undecodable
+from schemas.event import Event
+
+Headers = Sequence[tuple[str, bytes]]
+
+SPECIFICATION_VERSION: Final = b"1.0"  # of CloudEvents
+CONTENT_TYPE: Final = b"application/avro"
+FINGERPRINT: Final = "schema-fingerprint"
+
+_TRACEPARENT_PLACE: Final = 7  # in the standard order
+_EPOCH: Final = datetime(1970, 1, 1)
+_traceparent: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def new_traceparent() -> str:
+    """A W3C trace context that begins a trace: version, trace id, span id, sampled."""
+    random = os.urandom(24).hex()
+    return f"00-{random[:32]}-{random[32:]}-01"
+
+
+def instant_text(micros: int) -> str:
+    """RFC 3339 in UTC, always with microseconds: 2026-01-31T08:00:00.000000Z."""
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{_second_text(seconds)}.{rest:06d}Z"
+
+
+@lru_cache(maxsize=4096)  # events come in bursts, and formatting costs 2 µs
+def _second_text(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
+
+
+def standard_headers(event: Event, fingerprint: str) -> list[tuple[str, bytes]]:
+    """The headers of CONTRACT section 2, in their fixed order."""
+    return [
+        ("ce_specversion", SPECIFICATION_VERSION),
+        ("ce_id", event.event_id.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_time", instant_text(event.recorded_at).encode()),
+        ("ce_subject", event.case_id.encode()),
+        ("content-type", CONTENT_TYPE),
+        ("traceparent", event.traceparent.encode()),
+        (FINGERPRINT, fingerprint.encode()),
+    ]
+
+
+def wire_headers(event: Event) -> list[tuple[str, bytes]]:
+    """The headers to publish: as they came, or the standard ones."""
+    if event.extra_headers is not None:
+        return list(event.extra_headers)
+    return standard_headers(event, catalogue().by_type[event.type].fingerprint)
+
+
+def traceparent_in(headers: Headers) -> str:
+    """The valid traceparent, or "": W3C has a receiver ignore a damaged one."""
+    if len(headers) > _TRACEPARENT_PLACE and headers[_TRACEPARENT_PLACE][0] == "traceparent":
+        found: bytes | None = headers[_TRACEPARENT_PLACE][1]
+    else:
+        found = dict(headers).get("traceparent")
+    return found.decode() if found and is_traceparent(found) else ""
+
+
+def is_traceparent(content: bytes) -> bool:
+    """Whether it is a W3C trace context of version 00 with ids that are not all zero."""
+    return _traceparent.fullmatch(content) is not None
+
+
+def check_agreement(
+    key: bytes | None, event: Event, headers: Headers, schema: Schema | None
+) -> None:
+    """Raises Undecodable unless key and headers tell the same as the record."""
+    if key != event.key:
+        raise Undecodable(WRONG_HEADERS, "the key is not the case id of the record")
+    given = _unambiguous(headers)
+    for name, expected in _expected(event):
+        if given.get(name) != expected:
+            fault = "differs from the record" if name in given else "is missing"
+            raise Undecodable(WRONG_HEADERS, f"header {name} {fault}")
+    fingerprint = given.get(FINGERPRINT)
+    if schema and fingerprint != schema.fingerprint.encode():
+        fault = "names another schema than its id" if fingerprint else "is missing"
+        raise Undecodable(WRONG_FINGERPRINT, f"header {FINGERPRINT} {fault}")
+
+
+def _expected(event: Event) -> list[tuple[str, bytes]]:
+    """The headers that must be there and agree; the others may be missing or differ."""
+    return [
+        ("ce_specversion", SPECIFICATION_VERSION),
+        ("ce_id", event.event_id.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_subject", event.key),
+        ("content-type", CONTENT_TYPE),
+    ]
+
+
+def _unambiguous(headers: Headers) -> dict[str, bytes]:
+    given = dict(headers)
+    if len(given) != len(headers):
+        raise Undecodable(WRONG_HEADERS, "a header stands there twice")
+    for name, content in headers:
+        if content is None or "\0" in name:
+            raise Undecodable(WRONG_HEADERS, f"header {name!r} cannot be kept")
+    return given

@@ -1,0 +1,163 @@
+"""Registers imported by the real command line; the centre holds the same soon afterwards."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.cli import petitionlink
+from support.ledgers import (
+    assert_equal,
+    assert_sound,
+    await_settled,
+    cases_of,
+    event_count,
+    forget_everything,
+)
+from support.processes import running_nodes
+from support.registers import LONGEST_TEXT, make_register
+
+from node.localstack import LocalStack
+
+CENTRE, SHANDONG = "000000", "370000"
+REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
+needs_real_data = pytest.mark.skipif(
+    not REAL_DATA.is_dir(),
+    reason="the citizens' messages are not part of the project; tests over a made-up register run",
+)
+# "Within seconds": what the centre may take for 1,400 rows on two busy cores.
+_ARRIVAL_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def _running(stack: LocalStack) -> Iterator[LocalStack]:
+    forget_everything(stack)
+    with running_nodes(stack, CENTRE, SHANDONG):
+        yield stack
+
+
+@pytest.fixture
+def network(_running: LocalStack) -> LocalStack:
+    """Centre and Shandong run, their databases empty."""
+    await_settled(_running)
+    forget_rows(_running)
+    return _running
+
+
+def forget_rows(stack: LocalStack) -> None:
+    """Empty ledgers under running nodes: their positions stay."""
+    forget_everything(stack)
+
+
+def imported(path: Path, folder: Path) -> Any:
+    """The totals that `petitionlink import` prints for a file of messages at Shandong."""
+    return petitionlink(
+        *("import", path, "--mapping", "messages", "--node", SHANDONG, "--format", "json"),
+        *("--rejects", folder / "rejects.csv"),
+    ).json()
+
+
+def rejects(folder: Path) -> list[dict[str, str]]:
+    with (folder / "rejects.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def balanced(totals: Any) -> bool:
+    return bool(
+        totals["read"] == totals["registered"] + totals["duplicates"] + totals["rejected"]
+    )
+
+
+def transcoded(path: Path, folder: Path) -> Path:
+    """The same register in GB18030, without a byte order mark."""
+    copy = folder / f"gb18030-{path.name}"
+    copy.write_bytes(path.read_bytes().decode("utf-8-sig").encode("gb18030"))
+    return copy
+
+
+def test_every_row_of_a_register_is_registered_a_duplicate_or_rejected_with_a_reason(
+    network: LocalStack, tmp_path: Path
+) -> None:
+    made = make_register(tmp_path / "register.csv", 300, repeated=20)
+    totals = imported(made.path, tmp_path)
+    assert totals == made.totals
+    assert balanced(totals)
+    too_long, no_time, changed = rejects(tmp_path)
+    last = made.read
+    assert [row["row"] for row in (too_long, no_time, changed)] == [
+        str(number) for number in (last - 2, last - 1, last)
+    ]
+    assert str(LONGEST_TEXT) in too_long["reason"]
+    assert "留言时间" in no_time["reason"]
+    assert "already registered" in changed["reason"]
+    await_settled(network, _ARRIVAL_SECONDS)
+    assert_sound(network)
+    assert event_count(CENTRE) == event_count(SHANDONG) == made.events
+
+
+def test_a_second_import_of_the_same_register_adds_nothing(
+    network: LocalStack, tmp_path: Path
+) -> None:
+    made = make_register(tmp_path / "register.csv", 300)
+    imported(made.path, tmp_path)
+    before = cases_of(SHANDONG)
+    again = imported(made.path, tmp_path)
+    assert again == made.totals | {"registered": 0, "duplicates": 300, "events": 0}
+    await_settled(network, _ARRIVAL_SECONDS)
+    assert cases_of(SHANDONG) == cases_of(CENTRE) == before
+    assert event_count(SHANDONG) == made.events
+
+
+def test_a_register_in_gb18030_counts_the_same_and_holds_the_same_rows(
+    network: LocalStack, tmp_path: Path
+) -> None:
+    made = make_register(tmp_path / "register.csv", 300, repeated=5)
+    copy = transcoded(made.path, tmp_path)
+    assert imported(copy, tmp_path) == made.totals
+    # Rows that differed by one character only would be rejected as changed.
+    again = imported(made.path, tmp_path)
+    assert (again["duplicates"], again["rejected"]) == (305, made.rejected)
+
+
+@needs_real_data
+def test_the_citizens_messages_with_replies_arrive_at_the_centre_whole(
+    network: LocalStack, tmp_path: Path
+) -> None:
+    path = REAL_DATA / "messages_with_replies.csv"
+    totals = imported(path, tmp_path)
+    assert totals["read"] == 1400
+    assert balanced(totals)
+    assert totals["registered"] > 1300
+    if totals["rejected"]:
+        found = rejects(tmp_path)
+        assert len(found) == totals["rejected"]
+        assert all(row["reason"] for row in found)
+    await_settled(network, _ARRIVAL_SECONDS)
+    assert event_count(CENTRE) == event_count(SHANDONG) == totals["events"]
+    assert_equal(SHANDONG)
+    again = imported(path, tmp_path)
+    known = totals["registered"] + totals["duplicates"]
+    assert again == totals | {"registered": 0, "events": 0, "duplicates": known}
+    as_gb18030 = imported(transcoded(path, tmp_path), tmp_path)
+    assert as_gb18030 == again
+    await_settled(network, _ARRIVAL_SECONDS)
+    assert event_count(CENTRE) == event_count(SHANDONG) == totals["events"]
+    forget_rows(network)
+    assert imported(transcoded(path, tmp_path), tmp_path) == totals
+
+
+@needs_real_data
+def test_the_messages_with_texts_over_the_limit_are_rejected_with_the_reason(
+    network: LocalStack, tmp_path: Path
+) -> None:
+    totals = imported(REAL_DATA / "messages.csv", tmp_path)
+    assert totals["read"] == 2000
+    assert balanced(totals)
+    found = rejects(tmp_path)
+    assert totals["rejected"] == len(found) == 4
+    for row in found:
+        assert str(LONGEST_TEXT) in row["reason"]
+        assert len(row["留言详情"]) > LONGEST_TEXT

@@ -1,0 +1,312 @@
+"""The consumer on real Kafka and Postgres: what arrives, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.world import (
+    count,
+    ended_with,
+    event,
+    eventually,
+    raw,
+    read_topic,
+    register,
+    rows,
+    running,
+    sample,
+    send,
+)
+
+from cases import event_types as types
+from cases.topics import dead_letter, downlink, uplink
+from consumers import batch as batches
+from consumers import positions
+from consumers.applying import apply_batch
+from consumers.batch import Advance, Batch
+from consumers.loop import Consumer
+from node import kafka
+from node.errors import Fenced
+from node.kafka import TopicPartition
+from node.localstack import LocalStack
+from node.metrics import Metrics
+from node.postgres import connected
+from node.settings import Settings
+
+SHANDONG = "370000"
+TOPIC = downlink(SHANDONG)
+CASE = "110000-20260401-7K3M9QXA"
+POSITION = "select next_offset from consumer_offset where topic = %s and partition = 0"
+
+
+@pytest.fixture
+def shandong(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
+    """Shandong with empty topics and an empty database."""
+    return fresh_settings(SHANDONG)
+
+
+def start(settings: Settings, metrics: Metrics) -> Any:
+    return running(Consumer(settings, metrics), metrics)
+
+
+def applied(settings: Settings, number: int) -> None:
+    eventually(lambda: count(settings, "case_event") == number, f"{number} events in the ledger")
+
+
+def position(settings: Settings) -> int:
+    found = rows(settings, POSITION, (TOPIC,))
+    return found[0][0] if found else 0
+
+
+def test_a_new_group_reads_from_the_beginning_and_notes_the_offset_with_the_rows(
+    shandong: Settings,
+) -> None:
+    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(5)])
+    with start(shandong, Metrics()):
+        applied(shandong, 5)
+    assert position(shandong) == 5
+    assert count(shandong, "petition_case") == 5
+
+
+def test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_is_applied(
+    shandong: Settings,
+) -> None:
+    good = event(CASE)
+    key, value, headers = raw(good)
+    assert value is not None
+    poison = [
+        ("empty", (key, b"", headers)),
+        ("too_short", (key, b"\x00\x00\x00\x00", headers)),
+        ("wrong_magic", (key, b"\x01" + value[1:], headers)),
+        ("unknown_schema", (key, b"\x00\x00\x00\xff\xff" + value[5:], headers)),
+        ("malformed", (key, value[:40], headers)),
+        ("trailing_bytes", (key, value + b"\x00", headers)),
+        ("wrong_headers", (b"another-case", value, headers)),
+        ("invalid_text", raw(with_nul())),
+    ]
+    send(shandong, TOPIC, [*(one for _, one in poison), (key, value, headers)])
+    metrics = Metrics()
+    with start(shandong, metrics):
+        applied(shandong, 1)
+    kept = rows(shandong, 'select reason, record_key, value from dead_letter order by "offset"')
+    assert [(r, bytes(k), bytes(v)) for r, k, v in kept] == [
+        (reason, key_, value_) for reason, (key_, value_, _) in poison
+    ]
+    on_topic = read_topic(shandong, dead_letter(SHANDONG), len(poison))
+    told = {dict(r.headers)["petitionlink-reason"].decode(): r.value for r in on_topic}
+    assert told == {reason: value_ for reason, (_, value_, _) in poison}
+    assert sample(metrics, "consumer_records_total", topic=TOPIC, result="dead_letter") == 8
+    assert sample(metrics, "consumer_records_total", topic=TOPIC, result="applied") == 1
+
+
+def with_nul() -> Any:
+    """A valid record with NUL in its text, as no writer of ours would make it."""
+    one = event(CASE, body={"title": "a?b", "channel": "web", "received_at": 0})
+    return one._replace(value=one.value.replace(b"a?b", b"a\0b"))
+
+
+def test_what_only_postgres_refuses_is_found_by_halving(
+    shandong: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
+    good = [raw(event(f"{CASE}{n}")) for n in range(6)]
+    send(shandong, TOPIC, [*good[:3], raw(with_nul()), *good[3:]])
+    with start(shandong, Metrics()):
+        applied(shandong, 6)
+    assert rows(shandong, 'select reason, "offset" from dead_letter') == [
+        ("refused_by_database", 3)
+    ]
+    assert position(shandong) == 7
+
+
+def test_a_record_that_comes_twice_is_in_the_ledger_once_and_counted(shandong: Settings) -> None:
+    again = raw(event(CASE))
+    send(shandong, TOPIC, [again, again])
+    metrics = Metrics()
+    with start(shandong, metrics):
+        eventually(lambda: position(shandong) == 2, "both records are passed")
+    assert count(shandong, "case_event") == 1
+    assert sample(metrics, "consumer_records_total", topic=TOPIC, result="duplicate") == 1
+
+
+def test_a_late_event_is_put_in_its_place(shandong: Settings) -> None:
+    registered = event(CASE)
+    assigned = event(CASE, 2, "000000", type_=types.ASSIGNED, emitter_sequence=1,
+                     body={"to": SHANDONG})  # fmt: skip
+    landed = event(CASE, 3, SHANDONG, type_=types.LANDED, emitter_sequence=1, body={})
+    with start(shandong, Metrics()):
+        send(shandong, TOPIC, [raw(registered), raw(landed)])
+        applied(shandong, 2)
+        assert state(shandong) == [("registered", 1, False)]
+        send(shandong, TOPIC, [raw(assigned)])
+        applied(shandong, 3)
+    assert state(shandong) == [("landed", 0, False)]
+
+
+def state(settings: Settings) -> list[tuple[Any, ...]]:
+    return rows(settings, "select state, conflicts, incomplete from petition_case")
+
+
+def test_a_case_with_a_missing_event_says_which(shandong: Settings) -> None:
+    send(shandong, TOPIC, [raw(event(CASE, 3))])
+    with start(shandong, Metrics()):
+        applied(shandong, 1)
+    assert rows(shandong, "select incomplete, fold -> 'gaps' from petition_case") == [
+        (True, [["110000", 1, 2]])
+    ]
+
+
+def test_a_type_from_a_newer_release_is_kept_whole(shandong: Settings) -> None:
+    one = event(CASE)
+    headers = [(n, b"petition.case.dreamt_of.v1" if n == "ce_type" else v) for n, v in raw(one)[2]]
+    value = b"\x00\x00\x00\x7f\x01" + one.value[5:] + b"more"
+    send(shandong, TOPIC, [raw(event(f"{CASE}0")), (one.key, value, headers)])
+    with start(shandong, Metrics()):
+        applied(shandong, 2)
+    kept = rows(
+        shandong, "select value, extra_headers from case_event where event_type like '%%dreamt%%'"
+    )
+    assert bytes(kept[0][0]) == value
+    assert [name for name, _ in kept[0][1]] == [name for name, _ in headers]
+    assert count(shandong, "dead_letter") == 0
+
+
+def test_an_event_on_a_strange_uplink_is_refused(
+    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
+) -> None:
+    centre = fresh_settings("000000")
+    send(centre, uplink("660000"), [raw(event(CASE, emitter="110000"))])
+    with start(centre, Metrics()):
+        eventually(lambda: count(centre, "dead_letter") == 1, "a dead letter")
+    assert rows(centre, "select reason from dead_letter") == [("wrong_emitter",)]
+    assert count(centre, "case_event") == 0
+
+
+def test_a_zombie_rolls_back(shandong: Settings) -> None:
+    advance = [Advance(TOPIC, 0, 0, 1)]
+    one = event(CASE)
+    with connected(shandong.dsn, "test") as connection:
+        with connection, connection.cursor() as cursor:
+            positions.begin(cursor, {(TOPIC, 0): 0})
+        apply_batch(connection, SHANDONG, Batch([], [], advance), 0)
+        record: Any = type("Record", (), {"topic": TOPIC, "partition": 0, "offset": 0})
+        late = Batch([batches.Arrival(record, one, b"{}")], [], advance)
+        with pytest.raises(Fenced):
+            apply_batch(connection, SHANDONG, late, 0)
+    assert count(shandong, "case_event") == 0
+    assert position(shandong) == 1
+
+
+def test_a_consumer_whose_offsets_were_moved_goes_on_from_where_they_are(
+    shandong: Settings,
+) -> None:
+    metrics = Metrics()
+    with start(shandong, metrics):
+        send(shandong, TOPIC, [raw(event(f"{CASE}0"))])
+        applied(shandong, 1)
+        rows(shandong, "update consumer_offset set next_offset = 2 where partition = 0")
+        send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in (1, 2)])
+        applied(shandong, 2)
+    assert sample(metrics, "consumer_fenced_transactions_total") == 1
+    assert rows(shandong, "select case_id from petition_case order by 1") == [
+        (f"{CASE}0",),
+        (f"{CASE}2",),
+    ]
+
+
+def test_terminated_backends_cost_a_pause_and_no_event(shandong: Settings) -> None:
+    metrics = Metrics()
+    with start(shandong, metrics) as ended:
+        for number in range(6):
+            send(shandong, TOPIC, [raw(event(f"{CASE}{number}"))])
+            rows(
+                shandong,
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where application_name = 'petitionlink-consumer' "
+                "and datname = current_database()",
+            )
+        applied(shandong, 6)
+        assert ended == []
+    assert count(shandong, "dead_letter") == 0
+    assert sample(metrics, "dependency_up", dependency="postgres") == 1
+
+
+def test_positions_come_from_postgres_whatever_kafka_has_committed(shandong: Settings) -> None:
+    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(4)])
+    with start(shandong, Metrics()):
+        applied(shandong, 4)
+    rows(shandong, "update consumer_offset set next_offset = 1 where partition = 0")
+    rows(shandong, "delete from case_event where case_id <> %s", (f"{CASE}0",))
+    rows(shandong, "delete from petition_case where case_id <> %s", (f"{CASE}0",))
+    with start(shandong, Metrics()):
+        applied(shandong, 4)
+
+
+def test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays(
+    shandong: Settings,
+) -> None:
+    client = kafka.admin(shandong)
+    client.delete_topics([dead_letter(SHANDONG)])
+    client.close()
+    send(shandong, TOPIC, [(b"k", b"\x01poison", [])])
+    with start(shandong, Metrics()) as ended:
+        assert dead_letter(SHANDONG) in ended_with(ended)
+    assert position(shandong) == 0
+    assert count(shandong, "dead_letter") == 0
+
+
+def test_a_missing_topic_is_an_error_at_the_start(shandong: Settings) -> None:
+    client = kafka.admin(shandong)
+    client.delete_topics([TOPIC])
+    client.close()
+    with start(shandong, Metrics()) as ended:
+        assert f"{TOPIC} is missing: run `petitionlink topics apply`" in ended_with(ended)
+
+
+def test_a_truncated_topic_stops_the_process_and_names_the_offsets(shandong: Settings) -> None:
+    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3)])
+    with start(shandong, Metrics()):
+        applied(shandong, 3)
+    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3, 8)])
+    client = kafka.admin(shandong)
+    client.delete_records({TopicPartition(TOPIC, 0): 6})
+    client.close()
+    with start(shandong, Metrics()) as ended:
+        assert f"{TOPIC} partition 0 offsets 3 to 5" in ended_with(ended)
+    assert position(shandong) == 3
+
+
+def test_the_centre_sends_a_new_participant_the_whole_history_byte_for_byte(
+    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
+) -> None:
+    centre = fresh_settings("000000")
+    first = event(CASE)
+    copied = event(CASE, 2, type_=types.COPIED, body={"to": SHANDONG})
+    noted = event(CASE, 3, type_="petition.case.progressed.v1", body={"progress": "…"})
+    with start(centre, Metrics()):
+        send(centre, uplink("110000"), [raw(first), raw(copied)])
+        applied(centre, 2)
+        send(centre, uplink("110000"), [raw(noted)])
+        applied(centre, 3)
+    owed = rows(
+        centre,
+        "select topic, event_id::text, value from outbox join case_event using (event_id) "
+        "order by id",
+    )
+    assert [(topic, event_id, bytes(value)) for topic, event_id, value in owed] == [
+        (TOPIC, one.event_id, one.value) for one in (first, copied, noted)
+    ]
+
+
+def test_own_cases_of_a_province_are_not_sent_back_to_it(
+    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
+) -> None:
+    centre = fresh_settings("000000")
+    send(centre, uplink("110000"), [raw(event(CASE)), raw(event(CASE, 2, body={"title": "x",
+         "channel": "web", "received_at": 0}))])  # fmt: skip
+    with start(centre, Metrics()):
+        applied(centre, 2)
+    assert count(centre, "outbox") == 0
+    assert register(centre)

@@ -1,0 +1,69 @@
+"""`petitionlink topics …` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "node.cli", "topics", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_plan_of_the_local_stack_has_the_topics_of_its_nodes(stack):
+    done = run("plan", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    # Three provinces with three topics each, and the centre's dead letters.
+    assert len([each for each in shown if each["action"] != "undeclared"]) == 10
+    assert {each["action"] for each in shown if each["topic"].endswith("370000")} == {"unchanged"}
+
+
+def test_apply_twice_changes_nothing(stack):
+    assert run("apply").returncode == 0
+    done = run("apply")
+    assert done.returncode == 0
+    assert "applied: 0 create, 10 unchanged, 0 differs" in done.stderr
+
+
+def test_plan_of_a_named_cluster_has_all_nodes(stack):
+    done = run(
+        "plan", "--format", "json", PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS=stack.bootstrap_servers
+    )
+    shown = {each["topic"]: each for each in json.loads(done.stdout)}
+    assert shown["petition.downlink.540000"]["action"] == "create"
+    # As declared for the real cluster, three replicas, which this one broker does not have.
+    differences = shown["petition.uplink.370000"]["differences"]
+    assert {each["setting"] for each in differences} == {
+        "replication_factor",
+        "min.insync.replicas",
+    }
+
+
+def test_apply_to_a_named_cluster_with_too_few_brokers_is_one_line_and_code_1(stack):
+    done = run("apply", PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS=stack.bootstrap_servers)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: replication factor 3 is declared")
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_cluster_is_one_line_and_code_1(stack_folder):
+    done = run("plan")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: no cluster is named")
+
+
+def test_a_topics_file_that_is_not_there_is_named(stack, tmp_path):
+    missing = tmp_path / "topics.toml"
+    done = run("plan", PETITIONLINK_TOPICS_FILE=str(missing))
+    assert done.returncode == 1
+    assert str(missing) in done.stderr

@@ -1,0 +1,81 @@
+"""The real `petitionlink` in processes of its own: what a person types, and what comes back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from node.settings import Settings
+
+PROGRAM = Path(sys.executable).with_name("petitionlink")
+# Two busy cores: a command that takes one second by itself may take many.
+_LIMIT_SECONDS = 60
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """The one JSON document on stdout; fails if there is none, or anything beside it."""
+        assert self.code == 0, self
+        return orjson.loads(self.out)
+
+    def lines(self) -> list[Any]:
+        """The JSON lines on stdout."""
+        return [orjson.loads(line) for line in self.out.splitlines()]
+
+
+def petitionlink(
+    *arguments: str | Path,
+    stdin: str | bytes = "",
+    settings: Mapping[str, str] | None = None,
+    seconds: float = _LIMIT_SECONDS,
+) -> Done:
+    """Run a command to its end; `settings` are added to the environment."""
+    done = subprocess.run(
+        [PROGRAM, *arguments],
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True,
+        env=environment() | (settings or {}),
+        timeout=seconds,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def environment() -> dict[str, str]:
+    """This process's environment; children may keep their byte code, for there are many."""
+    return {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings of a node as a service manager would give them, without any local stack."""
+    return {
+        "PETITIONLINK_NODE": settings.node,
+        "PETITIONLINK_POSTGRES_DSN": settings.dsn,
+        "PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "PETITIONLINK_METRICS_PORT": str(settings.metrics_port),
+        "PETITIONLINK_KEY_FOLDER": str(settings.key_folder),
+    }
+
+
+def refused(done: Done, code: int = 1) -> str:
+    """The one line that says why a command was refused; fails if it is not exactly one."""
+    assert done.code == code, done
+    assert "Traceback" not in done.err, done.err
+    lines = done.err.strip().splitlines()
+    assert len(lines) == 1, done.err
+    assert lines[0].startswith("error: "), done.err
+    return lines[0].removeprefix("error: ")

@@ -1,0 +1,129 @@
+"""What nodes hold, compared: the oracle of the end-to-end tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any
+
+from kafka import KafkaConsumer
+from support.world import eventually, read_topic, rows
+
+from cases.nodes import NATIONAL
+from cases.topics import consumed_topics
+from node import kafka
+from node.kafka import TopicPartition
+from node.localstack import LocalStack
+from node.settings import load_settings
+
+_TABLES = (
+    "case_event, petition_case, case_route, outbox, consumer_offset, dead_letter, imported_row"
+)
+_EVENTS = "select event_id::text, md5(value) from case_event where case_id = any(%s)"
+_FOLDS = "select case_id, fold::text from petition_case where case_id = any(%s)"
+_CASES = "select case_id from petition_case"
+_BAD_SEQUENCES = """
+    select case_id, emitter, count(*), count(distinct emitter_sequence), max(emitter_sequence)
+    from case_event group by case_id, emitter
+    having count(*) <> max(emitter_sequence) or count(*) <> count(distinct emitter_sequence)
+        or min(emitter_sequence) <> 1
+"""
+_TROUBLES = """
+    select (select count(*) from petition_case where incomplete),
+           (select count(*) from petition_case where conflicts > 0),
+           (select count(*) from dead_letter),
+           (select count(*) from outbox where published_at is null),
+           (select count(*) from case_event e
+            where not exists (select from petition_case c where c.case_id = e.case_id))
+"""
+_BEGIN = "insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s)"
+
+
+def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What a query gives in the database of a node of the stack."""
+    return rows(load_settings(node), text, values)
+
+
+def forget_everything(stack: LocalStack) -> None:
+    """Every node of the stack as if new: empty tables, positions at the end of the topics."""
+    for node in stack.nodes:
+        query(node, f"truncate {_TABLES}")
+        for (topic, partition), offset in _ends(node).items():
+            query(node, _BEGIN, topic, partition, offset)
+
+
+def _ends(node: str) -> dict[tuple[str, int], int]:
+    """The ends of all partitions that a node applies."""
+    with closing(kafka.plain_consumer(load_settings(node), "test")) as client:
+        existing = client.topics()
+        partitions = [
+            one
+            for topic in consumed_topics(node)
+            if topic in existing
+            for one in _partitions(client, topic)
+        ]
+        return {tuple(one): end for one, end in client.end_offsets(partitions).items()}
+
+
+def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for number in client.partitions_for_topic(topic) or ()]
+
+
+def records(node: str, topic: str) -> list[Any]:
+    """All records that a topic holds now, in order within each partition."""
+    with closing(kafka.plain_consumer(load_settings(node), "test")) as client:
+        partitions = _partitions(client, topic)
+        first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
+    return read_topic(load_settings(node), topic, sum(end.values()) - sum(first.values()))
+
+
+def await_settled(stack: LocalStack, seconds: float = 60.0) -> None:
+    """Until every outbox is empty and every node has applied its topics to their end."""
+    eventually(lambda: all(map(_is_settled, stack.nodes)), "all is delivered", seconds)
+
+
+def _is_settled(node: str) -> bool:
+    ((pending,),) = query(node, "select count(*) from outbox where published_at is null")
+    if pending:
+        return False
+    held = query(node, "select topic, partition, next_offset from consumer_offset")
+    positions = {(topic, partition): offset for topic, partition, offset in held}
+    return all(positions.get(one, 0) >= end for one, end in _ends(node).items())
+
+
+def assert_sound(stack: LocalStack) -> None:
+    """The oracle: nothing missing, doubled, stuck or poisoned, and all hold the same."""
+    for node in stack.nodes:
+        assert query(node, _BAD_SEQUENCES) == [], f"sequences of {node} are not 1…n"
+        ((incomplete, conflicts, dead, pending, homeless),) = query(node, _TROUBLES)
+        assert (incomplete, conflicts, dead, pending, homeless) == (0, 0, 0, 0, 0), node
+    for node in stack.nodes:
+        if node != NATIONAL:
+            assert_equal(node)
+
+
+def assert_equal(province: str) -> None:
+    """A province and the centre hold the same events and folds of all the province's cases."""
+    cases = cases_of(province)
+    assert events(NATIONAL, cases) == events(province, cases)
+    assert folds(NATIONAL, cases) == folds(province, cases)
+
+
+def cases_of(node: str) -> list[str]:
+    """The ids of the cases that a node knows."""
+    return sorted(case_id for (case_id,) in query(node, _CASES))
+
+
+def events(node: str, cases: Iterable[str]) -> dict[str, str]:
+    """The events of these cases at a node, event id → md5 of the value."""
+    return dict(query(node, _EVENTS, [*cases]))
+
+
+def folds(node: str, cases: Iterable[str]) -> dict[str, str]:
+    """The folds of these cases at a node as JSON text, by case id."""
+    return dict(query(node, _FOLDS, [*cases]))
+
+
+def event_count(node: str) -> int:
+    """How many events a node's ledger holds."""
+    return int(query(node, "select count(*) from case_event")[0][0])

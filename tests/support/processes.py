@@ -1,0 +1,129 @@
+"""Long-lived processes of nodes of the local stack, as an operator runs them."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+from support.cli import PROGRAM, environment
+from support.world import eventually
+
+from node.cli.processes import metrics_text
+from node.localstack import LocalStack
+
+READY_SECONDS = 60.0
+# What FAULTS 24 promises for SIGTERM.
+STOP_SECONDS = 30.0
+
+
+class Process:
+    """`petitionlink run|relay|consume --node X`, its log and its metrics."""
+
+    def __init__(self, stack: LocalStack, node: str, command: str = "run") -> None:
+        self.stack = stack
+        self.node = node
+        self.command = command
+        self.log = _new_log(stack, f"{command}-{node}")
+        with self.log.open("wb") as stream:
+            self._process = subprocess.Popen(
+                [PROGRAM, command, "--node", node],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env=environment(),
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def await_ready(self) -> None:
+        """Until it answers with its metrics and, if it consumes, holds partitions."""
+        eventually(self._is_ready, f"{self.command} of {self.node} is ready", READY_SECONDS)
+
+    def _is_ready(self) -> bool:
+        assert self.is_alive, self.text()
+        shown = metrics_text(self.stack, self.node)
+        if self.command == "relay" or shown is None:
+            return shown is not None
+        return "petitionlink_consumer_applied_offset{" in shown
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to finish anything."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code, which must come in time."""
+        self._process.terminate()
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"it did not end within {STOP_SECONDS} s: {self.text()}") from None
+
+    def text(self) -> str:
+        """Its log so far."""
+        return self.log.read_text(errors="replace")
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """The sum of a metric's samples with these labels; None if it has none or is silent."""
+        return metric(self.stack, self.node, name, **labels)
+
+
+def metric(stack: LocalStack, node: str, name: str, **labels: str) -> float | None:
+    """The sum of the samples of `petitionlink_<name>` that have these labels."""
+    text = metrics_text(stack, node)
+    if text is None:
+        return None
+    found = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == f"petitionlink_{name}" and labels.items() <= sample.labels.items()
+    ]
+    return sum(found) if found else None
+
+
+@contextmanager
+def running_nodes(
+    stack: LocalStack, *nodes: str, command: str = "run"
+) -> Iterator[dict[str, Process]]:
+    """A ready process for each node; stopped behind the block, each with exit code 0."""
+    processes = {node: Process(stack, node, command) for node in nodes}
+    try:
+        for process in processes.values():
+            process.await_ready()
+        yield processes
+    except BaseException:
+        for process in processes.values():
+            process.kill()
+        raise
+    codes = {node: process.stop() for node, process in processes.items() if process.is_alive}
+    assert set(codes.values()) <= {0}, {node: processes[node].text() for node in codes}
+
+
+@contextmanager
+def one(make: Callable[[], Process]) -> Iterator[Process]:
+    """A ready process that the block may end; killed behind it if it still lives."""
+    process = make()
+    try:
+        process.await_ready()
+        yield process
+    finally:
+        if process.is_alive:
+            process.kill()
+
+
+def _new_log(stack: LocalStack, name: str) -> Path:
+    folder = stack.folder / "logs"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}-{time.time_ns()}.log"

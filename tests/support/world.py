@@ -1,0 +1,154 @@
+"""A small world for integration tests: offices, workers in threads, records written by hand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import uuid_utils
+
+from node import kafka
+from node.errors import PetitionLinkError
+from node.kafka import TopicPartition
+from node.lifecycle import Stop, Worker, keep_open
+from node.metrics import Metrics
+from node.postgres import connected
+from node.settings import Settings
+from producers.commands import parse
+from producers.handling import Done, handle
+from producers.office import open_office
+from schemas.catalogue import catalogue
+from schemas.event import Event
+from schemas.forms import fill
+from schemas.headers import make_event, wire_headers
+
+WAIT_SECONDS = 30.0
+
+
+def eventually(check: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -> None:
+    """Wait until `check` holds; fail with `what` if it never does."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(worker: Worker, metrics: Metrics) -> Iterator[list[BaseException]]:
+    """The worker in a thread; what ended it is in the list. It is stopped behind the block."""
+    stop, ended = Stop(), []
+
+    def work() -> None:
+        try:
+            keep_open(worker, metrics, stop)
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield ended
+    finally:
+        stop.set()
+        thread.join(WAIT_SECONDS)
+        assert not thread.is_alive()
+
+
+def rows(settings: Settings, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """What a query gives in the node's database; changes are committed."""
+    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def count(settings: Settings, table: str) -> int:
+    """How many rows a table has."""
+    return int(rows(settings, f"select count(*) from {table}")[0][0])
+
+
+def do(settings: Settings, name: str, **given: Any) -> Done:
+    """One command at the node of `settings`, as its desk would give it."""
+    office = open_office(settings)
+    with connected(settings.dsn, "test") as connection:
+        return handle(connection, office, parse({"command": name, **given}, office))
+
+
+def register(settings: Settings, **given: Any) -> str:
+    """A new case; its id."""
+    return do(settings, "register", title="供暖不足", channel="web", **given).case.case_id
+
+
+def event(case_id: str, version: int = 1, emitter: str = "110000", **changed: Any) -> Event:
+    """An event of another node, ready to be written to a topic."""
+    given: dict[str, Any] = {
+        "type_": "petition.case.registered.v1",
+        "event_id": str(uuid_utils.uuid7()),
+        "case_id": case_id,
+        "version": version,
+        "emitter": emitter,
+        "emitter_sequence": version,
+        "occurred_at": 1_767_225_600_000_000,
+        "recorded_at": 1_767_225_600_000_000,
+        "actor": "test",
+        "rule_set": "XF2022",
+        "body": {"title": "测试", "channel": "web", "received_at": 1_767_225_600_000_000},
+    } | changed
+    given["body"] = fill(catalogue().by_type[given["type_"]], given["body"])
+    return make_event(given.pop("type_"), **given)
+
+
+Raw = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+
+
+def raw(one: Event) -> Raw:
+    """An event as key, value and headers."""
+    return one.key, one.value, wire_headers(one)
+
+
+def send(settings: Settings, topic: str, records: Sequence[Raw], partition: int = 0) -> None:
+    """Write records to one partition, in order."""
+    producer = kafka.producer(settings, "test")
+    try:
+        sent = [
+            producer.send(topic, value, key, headers, partition=partition)
+            for key, value, headers in records
+        ]
+        for future in sent:
+            future.get(timeout=WAIT_SECONDS)
+    finally:
+        producer.close(timeout=1)
+
+
+def read_topic(settings: Settings, topic: str, expected: int) -> list[Any]:
+    """The first `expected` records of a topic over all its partitions."""
+    client = kafka.plain_consumer(settings, "test")
+    try:
+        partitions = [
+            TopicPartition(topic, number) for number in client.partitions_for_topic(topic) or ()
+        ]
+        client.assign(partitions)
+        for one in partitions:
+            client.seek(one, 0)
+        found: list[Any] = []
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(found) < expected and time.monotonic() < deadline:
+            for several in client.poll(timeout_ms=200).values():
+                found += several
+        return found
+    finally:
+        client.close()
+
+
+def sample(metrics: Metrics, name: str, **labels: str) -> float:
+    """A metric's present value; 0 if it has none yet."""
+    return metrics.registry.get_sample_value(f"petitionlink_{name}", labels) or 0.0
+
+
+def ended_with(ended: list[BaseException]) -> str:
+    """The message of the error that ended a worker, once it has."""
+    eventually(lambda: bool(ended), "the worker should end")
+    assert isinstance(ended[0], PetitionLinkError)
+    return str(ended[0])

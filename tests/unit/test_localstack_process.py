@@ -1,0 +1,71 @@
+"""A process is known by its command line, and only then is it ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from node.localstack import process
+
+MARK = "3611.25"  # an argument that no other process has
+
+
+@pytest.fixture
+def sleeper():
+    started = subprocess.Popen(["sleep", MARK])
+    yield started
+    started.kill()
+    started.wait()
+
+
+def test_a_process_is_found_by_program_and_argument(sleeper):
+    assert process.find("sleep", MARK) == sleeper.pid
+    assert process.find("sleep", "3611.2") is None
+    assert process.find("java", MARK) is None
+
+
+def test_another_process_under_our_number_is_not_signalled(sleeper):
+    assert process.end(sleeper.pid, "java", MARK, signal.SIGKILL, 0.2)
+    assert process.end(sleeper.pid, "sleep", "1", signal.SIGKILL, 0.2)
+    assert sleeper.poll() is None
+
+
+def test_our_process_is_ended(sleeper):
+    assert process.end(sleeper.pid, "sleep", MARK, signal.SIGTERM, 5)
+    assert process.find("sleep", MARK) is None
+
+
+def test_one_that_does_not_end_in_time_is_told():
+    stubborn = subprocess.Popen(["sh", "-c", f"trap '' TERM; echo ready; sleep {MARK}"],
+                                stdout=subprocess.PIPE)  # fmt: skip
+    try:
+        stubborn.stdout.readline()
+        argument = process.command_line(stubborn.pid)[2]
+        assert not process.end(stubborn.pid, "sh", argument, signal.SIGTERM, 0.3)
+        assert process.end(stubborn.pid, "sh", argument, signal.SIGKILL, 5)
+    finally:
+        stubborn.stdout.close()
+        stubborn.kill()
+        stubborn.wait()
+        child = process.find("sleep", MARK)
+        if child:
+            process.end(child, "sleep", MARK, signal.SIGKILL, 5)
+
+
+def test_a_spawned_process_logs_to_its_file_and_is_buried(tmp_path):
+    log = tmp_path / "log"
+    pid = process.spawn(["/bin/sh", "-c", "echo out; echo err >&2; sleep 0.1"], log, {})
+    deadline = time.monotonic() + 5
+    while process.command_line(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert log.read_text() == "out\nerr\n"
+    assert process.end(pid, "sh", "-c", signal.SIGTERM, 1)
+
+
+def test_a_process_that_never_was_counts_as_ended():
+    assert process.command_line(2**22 + 1) == []
+    assert process.end(2**22 + 1, "sh", "-c", signal.SIGTERM, 1)

@@ -1,0 +1,133 @@
+"""Bytes made to exhaust a decoder are refused quickly and cost next to no memory."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from fastavro import schemaless_writer
+from support.events import ENVELOPE, REGISTERED, registered
+
+from schemas.catalogue import Schema, catalogue
+from schemas.codec import decode, encode
+from schemas.errors import MALFORMED, Undecodable
+from schemas.limits import MAX_VALUE_BYTES
+from schemas.versions import expanded, unsuitable_types
+
+SCHEMAS = list(catalogue().by_id.values())
+MAX_GROWTH_BYTES = 50_000_000  # what a bomb may cost at most
+MAX_SECONDS = 2.0  # generous for a slow machine; a bomb that works takes minutes
+
+
+def zigzag(number: int) -> bytes:
+    """A long as Avro has it."""
+    stream = BytesIO()
+    schemaless_writer(stream, "long", number)
+    return stream.getvalue()
+
+
+THIRTY_MILLION_ITEMS = zigzag(30_000_000)
+BOMBS = {
+    "30 million items": THIRTY_MILLION_ITEMS,
+    "30 million items, counted in bytes": zigzag(-30_000_000) + zigzag(1),
+    "2^62 items": zigzag(2**62),
+    "a length of 2^62": zigzag(2**62),
+    "a negative length": zigzag(-1),
+    "a very negative length": zigzag(-(2**63)),
+    "a number that never ends": b"\xff" * 100_000,
+    "the union member number 2^62": zigzag(2**62),
+    "the union member number -1": zigzag(-1),
+}
+
+
+def costs(value: bytes) -> tuple[Undecodable | None, float, int]:
+    """The error, the seconds and the peak of bytes that it takes to decode."""
+    tracemalloc.start()
+    begun = time.perf_counter()
+    try:
+        decode(value)
+        error = None
+    except Undecodable as undecodable:
+        error = undecodable
+    seconds = time.perf_counter() - begun
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return error, seconds, peak
+
+
+def cut_before(schema: Schema, wanted: Any) -> Iterator[bytes]:
+    """The record of a schema up to each of its fields of a kind, for a bomb to follow."""
+    stream = BytesIO()
+    stream.write(schema.frame)
+    for field in schema.physical["fields"]:
+        kind = field["type"] if isinstance(field["type"], list) else [field["type"]]
+        if any(wanted in (member, isinstance(member, dict) and member["type"]) for member in kind):
+            yield stream.getvalue() + (b"\x02" if len(kind) == 2 else b"")
+        sample = ENVELOPE.get(field["name"], empty(expanded(field["type"])))
+        schemaless_writer(stream, _alone(field["type"]), sample)
+
+
+def _alone(avro: Any) -> Any:
+    """A type by itself; a union is written as null, so that its records need no definition."""
+    if isinstance(avro, list):
+        return ["null"]
+    return (
+        {"type": "array", "items": "null"}
+        if isinstance(avro, dict) and avro["type"] == "array"
+        else avro
+    )
+
+
+def empty(avro: Any) -> Any:
+    """The smallest value of a type."""
+    if isinstance(avro, list):
+        return None
+    kind = avro if isinstance(avro, str) else avro["type"]
+    return {"string": "", "bytes": b"", "boolean": False, "array": []}.get(kind, 0)
+
+
+@pytest.mark.parametrize("kind", ["string", "array"])
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.type)
+def test_a_bomb_in_any_field_of_any_type_is_refused(schema: Schema, kind: str) -> None:
+    for start in cut_before(schema, kind):
+        for name, bomb in BOMBS.items():
+            error, seconds, peak = costs(start + bomb)
+            assert error is not None, name
+            assert error.reason == MALFORMED, name
+            assert seconds < MAX_SECONDS, name
+            assert peak < 1_000_000, name
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.type)
+def test_no_type_nests_without_end_or_has_items_that_take_no_byte(schema: Schema) -> None:
+    """This is why a value of MAX_VALUE_BYTES has at most as many items, and a fixed depth."""
+    assert list(unsuitable_types(expanded(schema.avro), schema.file)) == []
+
+
+def test_five_bytes_of_array_are_refused() -> None:
+    """The record of a registered case has 30 million accused, and ends there."""
+    start = next(iter(cut_before(catalogue().by_type[REGISTERED], "array")))
+    assert len(THIRTY_MILLION_ITEMS) < 5
+    assert costs(start + THIRTY_MILLION_ITEMS)[0] is not None
+
+
+def test_the_densest_records_at_the_size_limit_stay_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("schemas.codec.check_record", lambda schema, record: None)
+    room = MAX_VALUE_BYTES - 1_000
+    corrections = [{"field": "", "value": ""}] * (room // 2)
+    corrected = catalogue().by_type["petition.case.corrected.v1"]
+    body = {**corrected.defaults(), "corrections": corrections, "reason": ""}
+    dense = [
+        registered({"accused": [""] * room}).value,
+        encode(corrected, {**ENVELOPE, **body}),
+    ]
+    for value in dense:
+        assert len(value) > MAX_VALUE_BYTES * 0.99
+        error, seconds, peak = costs(value)
+        assert error is None
+        assert seconds < MAX_SECONDS
+        assert peak < MAX_GROWTH_BYTES
