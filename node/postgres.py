@@ -21,7 +21,17 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 from node.errors import Fatal, classified
 from node.settings import Settings
 
-__all__ = ["Connection", "Cursor", "Migration", "connect", "connected", "migrate", "own_database"]
+__all__ = [
+    "Connection",
+    "Cursor",
+    "Database",
+    "Migration",
+    "connect",
+    "connected",
+    "migrate",
+    "own_connected",
+    "own_database",
+]
 
 psycopg2.extras.register_default_jsonb(globally=True, loads=orjson.loads)
 
@@ -63,6 +73,15 @@ def connected(dsn: str, role: str) -> Iterator[Connection]:
         raise classified(error) or error from error
     finally:
         connection.close()
+
+
+@contextmanager
+def own_connected(settings: Settings, role: str) -> Iterator[Connection]:
+    """As `connected`, to the node's own database; `Fatal` if it is another's or has no tables."""
+    with connected(settings.dsn, role) as connection:
+        with connection, connection.cursor() as cursor:
+            own_database(cursor, settings.node)
+        yield connection
 
 
 class Migration(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cases.errors import UnknownNode
 from cases.nodes import known_node
 from node.errors import Fatal
 
@@ -19,7 +20,10 @@ ENV_PREFIX = "PETITIONLINK_"
 
 
 def _node_code(code: str) -> str:
-    return known_node(code).code
+    try:
+        return known_node(code).code
+    except UnknownNode as error:
+        raise ValueError(str(error)) from None
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]

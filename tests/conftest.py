@@ -16,8 +16,9 @@ Ask for what a test needs; nothing is started for tests that ask for none of it.
         The same for tests that need only the database.
 
     def test_something(empty_topics, fresh_settings): ...
-        All topics of the stack's nodes made anew: offsets begin at 0, nothing of other tests is
-        in them (about 0.5 s). With `fresh_settings` for each node, a world of its own.
+        Nothing of other tests is in the topics of the stack's nodes; offsets go on from where
+        they were. With `fresh_settings` for each node, a world of its own. (Topics are not made
+        anew: for a moment a record may still go to the log that is being deleted.)
 
     def test_something(stack_folder): ...
         A folder for a further stack, empty; PETITIONLINK_LOCAL names it. Whatever the test brings
@@ -35,7 +36,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -45,6 +46,7 @@ from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
 from pydantic import SecretStr
 
 from node import kafka, localstack, topics
+from node.kafka import TopicPartition
 from node.localstack import LocalStack
 from node.postgres import migrate
 from node.settings import Settings, load_settings
@@ -137,16 +139,19 @@ def fresh_settings(stack: LocalStack, fresh_dsn: Callable[..., str]) -> Callable
 
 @pytest.fixture
 def empty_topics(stack: LocalStack) -> LocalStack:
-    """The stack with all its topics made anew; see above."""
-    client = kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))
+    """The stack with nothing in its topics; see above."""
+    cluster = localstack.cluster_settings(stack.bootstrap_servers)
     declared = topics.declared_topics(stack.nodes, local=True)
-    try:
+    with closing(kafka.admin(cluster)) as client:
         there = set(client.list_topics())
-        client.delete_topics([topic.name for topic in declared if topic.name in there])
-        new = [topics.Change(topic.name, topics.Action.CREATE) for topic in declared]
-        topics.apply(client, declared, new)
-    finally:
-        client.close()
+        missing = [topic for topic in declared if topic.name not in there]
+        new = [topics.Change(topic.name, topics.Action.CREATE) for topic in missing]
+        topics.apply(client, missing, new)
+        with closing(kafka.plain_consumer(cluster, "tests")) as reader:
+            ends = reader.end_offsets(
+                [TopicPartition(one.name, n) for one in declared for n in range(one.partitions)]
+            )
+        client.delete_records({one: end for one, end in ends.items() if end})
     return stack
 
 

@@ -23,24 +23,39 @@ for module in (database, running, importing, command, case, status, demo):
     module.register(app)
 
 
+_WRONG_USAGE = 2
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
 def main() -> None:
     """Run one command: exit code 0 done, 1 refused or failed with one line, 2 wrong usage."""
     try:
-        app()
+        # Not standalone, so that wrong usage too is one line and not a drawing of several.
+        code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:
+            say("interrupted")
+        sys.exit(code)
     except PetitionLinkError as error:
-        _fail(error)
-    except KeyboardInterrupt:
-        say("interrupted")
-        sys.exit(130)
+        _fail(str(error))
+    except typer.TyperException as error:
+        _fail(_usage(error), _WRONG_USAGE)
     except BrokenPipeError:
         sys.exit(1)
     except Exception as error:
         known = classified(error)
         if known is None:
             raise
-        _fail(known)
+        _fail(str(known))
 
 
-def _fail(error: PetitionLinkError) -> None:
-    say(f"error: {error}")
-    sys.exit(1)
+def _usage(error: typer.TyperException) -> str:
+    """What was wrong, and of which command; nothing if help was printed instead."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{text}: see `{context.command_path} --help`" if text and context else text
+
+
+def _fail(text: str, code: int = 1) -> None:
+    if text:
+        say(f"error: {text}")
+    sys.exit(code)

@@ -12,7 +12,7 @@ from rich.table import Table
 from cases.nodes import NODES
 from node import localstack
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
-from node.postgres import connected
+from node.postgres import own_connected
 from node.reading import read_case, read_events, read_hops
 from node.settings import Settings, load_settings
 
@@ -32,7 +32,7 @@ def show_command(
 ) -> None:
     """The case as this node's ledger folds it, and its events; bodies with --format json."""
     settings = load_settings(node)
-    with connected(settings.dsn, "case-show") as connection:
+    with own_connected(settings, "case-show") as connection:
         case = read_case(connection, case_id)
         events = read_events(connection, case_id)
     data = {"node": settings.node, "case": case, "events": events}
@@ -71,55 +71,61 @@ def trace_command(
     With --node, the hops at all nodes of the local stack; else those that this node knows.
     """
     settings = load_settings(node)
-    hops = [hop for place in _places(settings, node) for hop in _hops(*place, case_id)]
-    if not any(hop["node"] == settings.node for hop in hops):
-        with connected(settings.dsn, "case-trace") as connection:
-            read_case(connection, case_id)  # says that it is unknown
-    hops.sort(key=lambda hop: (hop["version"], hop["emitter"], hop["event_id"], hop["at"] or ""))
+    with own_connected(settings, "case-trace") as connection:
+        read_case(connection, case_id)  # says if it is unknown
+    hops = [hop for place in _places(settings, node) for hop in _hops(place, case_id)]
+    hops.sort(key=_in_order)
     print_data({"case_id": case_id, "hops": hops}, output, lambda: _traced(case_id, hops))
 
 
-def _places(settings: Settings, node: str | None) -> list[tuple[str, str]]:
+def _places(settings: Settings, node: str | None) -> list[Settings]:
     stack = localstack.load() if node else None
     if stack is None:
-        return [(settings.node, settings.dsn)]
-    return [(code, stack.dsn(code)) for code in stack.nodes]
+        return [settings]
+    return [load_settings(code) for code in stack.nodes]
 
 
-def _hops(node: str, dsn: str, case_id: str) -> Iterator[dict[str, Any]]:
-    with connected(dsn, "case-trace") as connection:
+def _hops(place: Settings, case_id: str) -> Iterator[dict[str, Any]]:
+    node = place.node
+    with own_connected(place, "case-trace") as connection:
         events = read_hops(connection, case_id)
     for event in events:
         about = {name: event[name] for name in ("event_id", "event_type", "version", "emitter")}
         if event["exchanged_at"] is None:
             yield _hop(about, node, "emitted", event["recorded_at"])
         else:
-            place = (event["source_topic"], event["source_partition"], event["source_offset"])
-            yield _hop(about, node, "applied", event["exchanged_at"], *place)
+            source = (event["source_topic"], event["source_partition"], event["source_offset"])
+            yield _hop(about, node, "applied", event["exchanged_at"], *source)
         for one in event["published"]:
             kind = "published" if one["published_at"] else "pending"
-            place = (one["topic"], one["partition"], one["offset"])
-            yield _hop(about, node, kind, one["published_at"] or one["enqueued_at"], *place)
+            target = (one["topic"], one["partition"], one["offset"])
+            at = datetime.fromisoformat(one["published_at"] or one["enqueued_at"])
+            yield _hop(about, node, kind, at, *target)
 
 
 def _hop(
     about: dict[str, Any],
     node: str,
     kind: str,
-    at: datetime | str | None,
+    at: datetime,
     topic: str | None = None,
     partition: int | None = None,
     offset: int | None = None,
 ) -> dict[str, Any]:
-    instant = datetime.fromisoformat(at) if isinstance(at, str) else at
     place = {"topic": topic, "partition": partition, "offset": offset}
-    return {**about, "hop": kind, "node": node, "at": instant and instant.isoformat(), **place}
+    return {**about, "hop": kind, "node": node, "at": at, **place}
+
+
+def _in_order(hop: dict[str, Any]) -> tuple[Any, ...]:
+    """By event; its making first, what still waits last, the rest by time."""
+    rank = {"emitted": 0, "pending": 2}.get(hop["hop"], 1)
+    return hop["version"], hop["emitter"], hop["event_id"], rank, hop["at"]
 
 
 def _traced(case_id: str, hops: list[dict[str, Any]]) -> Table:
     columns = ("version", "event", "hop", "node", "at", "topic", "partition", "offset")
     rows = [
-        (hop["version"], _short(hop["event_type"]), hop["hop"], hop["node"], hop["at"],
+        (hop["version"], _short(hop["event_type"]), hop["hop"], hop["node"], hop["at"].isoformat(),
          hop["topic"], hop["partition"], hop["offset"])
         for hop in hops
     ]  # fmt: skip

@@ -12,7 +12,7 @@ import typer
 from cases.errors import Refusal
 from node.cli.output import NodeOption, print_json, say
 from node.errors import PetitionLinkError
-from node.postgres import Connection, connected, own_database
+from node.postgres import Connection, own_connected
 from node.settings import load_settings
 from producers.commands import parse_line
 from producers.handling import handle
@@ -38,9 +38,7 @@ def command_command(
     settings = load_settings(node)
     office = open_office(settings)
     refused = 0
-    with connected(settings.dsn, "command") as connection:
-        with connection, connection.cursor() as cursor:
-            own_database(cursor, settings.node)
+    with own_connected(settings, "command") as connection:
         for number, line in _lines(file):
             result = _result(connection, office, number, line)
             refused += not result["ok"]

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from node.cli.output import Format, FormatOption, NodeOption, err, print_data, say, table
-from node.postgres import connected, own_database
+from node.postgres import own_connected
 from node.settings import load_settings
 from producers.importing import Totals, import_rows
 from producers.office import open_office
@@ -48,12 +48,10 @@ def import_command(
     totals = Totals()
     with (
         read_register(file, columns) as rows,
-        connected(settings.dsn, "import") as connection,
+        own_connected(settings, "import") as connection,
         RejectWriter(rejects or reject_path(file)) as refused,
         _progress() as progress,
     ):
-        with connection, connection.cursor() as cursor:
-            own_database(cursor, settings.node)
         task = progress.add_task("rows", total=1.0, rows=0)
         for chunk in import_rows(connection, office, rows):
             totals.add(chunk.totals)

@@ -14,7 +14,7 @@ from consumers.standing import standing
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.clock import now_micros
 from node.errors import classified
-from node.postgres import Connection, connected, own_database
+from node.postgres import Connection, own_connected
 from node.settings import Settings, load_settings
 
 _OUTBOX = """
@@ -44,9 +44,7 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
     Exit code 1 if Kafka does not answer; what Postgres knows is shown all the same.
     """
     settings = load_settings(node)
-    with connected(settings.dsn, "status") as connection:
-        with connection, connection.cursor() as cursor:
-            own_database(cursor, settings.node)
+    with own_connected(settings, "status") as connection:
         partitions, problem = _partitions(settings, connection)
         data = {
             "node": settings.node,

@@ -27,6 +27,8 @@ _START_LIMIT_SECONDS = 90.0
 _STOP_LIMIT_SECONDS = 30.0
 _KILL_LIMIT_SECONDS = 10.0
 _POLL_SECONDS = 0.05
+# Between its spawning and its first step a process has no command line to be known by.
+_MISSES = 5
 
 
 def chosen(known: Kafka | None, taken: set[int]) -> Kafka:
@@ -66,8 +68,10 @@ def start(folder: Path, kafka: Kafka) -> None:
 def await_ready(folder: Path, kafka: Kafka) -> None:
     """Wait until the broker answers; `Fatal` with its last log lines if it does not."""
     deadline = time.monotonic() + _START_LIMIT_SECONDS
+    misses = 0
     while not answers(HOST, kafka.port):
-        if find(folder) is None:
+        misses = 0 if find(folder) else misses + 1
+        if misses == _MISSES:
             raise Fatal(f"the broker ended while starting\n{_why(folder)}")
         if time.monotonic() > deadline:
             raise Fatal(

@@ -21,6 +21,7 @@ from support.processes import running_nodes
 from support.registers import LONGEST_TEXT, make_register
 
 from node.localstack import LocalStack
+from producers.register.records import REASON, ROW
 
 CENTRE, SHANDONG = "000000", "370000"
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -43,13 +44,8 @@ def _running(stack: LocalStack) -> Iterator[LocalStack]:
 def network(_running: LocalStack) -> LocalStack:
     """Centre and Shandong run, their databases empty."""
     await_settled(_running)
-    forget_rows(_running)
+    forget_everything(_running)  # under running nodes: their positions stay
     return _running
-
-
-def forget_rows(stack: LocalStack) -> None:
-    """Empty ledgers under running nodes: their positions stay."""
-    forget_everything(stack)
 
 
 def imported(path: Path, folder: Path) -> Any:
@@ -66,9 +62,7 @@ def rejects(folder: Path) -> list[dict[str, str]]:
 
 
 def balanced(totals: Any) -> bool:
-    return bool(
-        totals["read"] == totals["registered"] + totals["duplicates"] + totals["rejected"]
-    )
+    return bool(totals["read"] == totals["registered"] + totals["duplicates"] + totals["rejected"])
 
 
 def transcoded(path: Path, folder: Path) -> Path:
@@ -87,12 +81,12 @@ def test_every_row_of_a_register_is_registered_a_duplicate_or_rejected_with_a_re
     assert balanced(totals)
     too_long, no_time, changed = rejects(tmp_path)
     last = made.read
-    assert [row["row"] for row in (too_long, no_time, changed)] == [
+    assert [row[ROW] for row in (too_long, no_time, changed)] == [
         str(number) for number in (last - 2, last - 1, last)
     ]
-    assert str(LONGEST_TEXT) in too_long["reason"]
-    assert "留言时间" in no_time["reason"]
-    assert "already registered" in changed["reason"]
+    assert str(LONGEST_TEXT) in too_long[REASON]
+    assert "留言时间" in no_time[REASON]
+    assert "already registered" in changed[REASON]
     await_settled(network, _ARRIVAL_SECONDS)
     assert_sound(network)
     assert event_count(CENTRE) == event_count(SHANDONG) == made.events
@@ -134,7 +128,7 @@ def test_the_citizens_messages_with_replies_arrive_at_the_centre_whole(
     if totals["rejected"]:
         found = rejects(tmp_path)
         assert len(found) == totals["rejected"]
-        assert all(row["reason"] for row in found)
+        assert all(row[REASON] for row in found)
     await_settled(network, _ARRIVAL_SECONDS)
     assert event_count(CENTRE) == event_count(SHANDONG) == totals["events"]
     assert_equal(SHANDONG)
@@ -145,7 +139,7 @@ def test_the_citizens_messages_with_replies_arrive_at_the_centre_whole(
     assert as_gb18030 == again
     await_settled(network, _ARRIVAL_SECONDS)
     assert event_count(CENTRE) == event_count(SHANDONG) == totals["events"]
-    forget_rows(network)
+    forget_everything(network)
     assert imported(transcoded(path, tmp_path), tmp_path) == totals
 
 
@@ -159,5 +153,5 @@ def test_the_messages_with_texts_over_the_limit_are_rejected_with_the_reason(
     found = rejects(tmp_path)
     assert totals["rejected"] == len(found) == 4
     for row in found:
-        assert str(LONGEST_TEXT) in row["reason"]
+        assert str(LONGEST_TEXT) in row[REASON]
         assert len(row["留言详情"]) > LONGEST_TEXT

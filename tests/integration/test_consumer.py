@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.world import (
     count,
+    end_offset,
     ended_with,
     event,
     eventually,
@@ -47,6 +48,12 @@ def shandong(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) 
     return fresh_settings(SHANDONG)
 
 
+@pytest.fixture
+def base(shandong: Settings) -> int:
+    """The offset of the first record that the test writes to partition 0."""
+    return end_offset(shandong, TOPIC)
+
+
 def start(settings: Settings, metrics: Metrics) -> Any:
     return running(Consumer(settings, metrics), metrics)
 
@@ -61,12 +68,12 @@ def position(settings: Settings) -> int:
 
 
 def test_a_new_group_reads_from_the_beginning_and_notes_the_offset_with_the_rows(
-    shandong: Settings,
+    shandong: Settings, base: int
 ) -> None:
     send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(5)])
     with start(shandong, Metrics()):
         applied(shandong, 5)
-    assert position(shandong) == 5
+    assert position(shandong) == base + 5
     assert count(shandong, "petition_case") == 5
 
 
@@ -108,7 +115,7 @@ def with_nul() -> Any:
 
 
 def test_what_only_postgres_refuses_is_found_by_halving(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch
+    shandong: Settings, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
     good = [raw(event(f"{CASE}{n}")) for n in range(6)]
@@ -116,17 +123,19 @@ def test_what_only_postgres_refuses_is_found_by_halving(
     with start(shandong, Metrics()):
         applied(shandong, 6)
     assert rows(shandong, 'select reason, "offset" from dead_letter') == [
-        ("refused_by_database", 3)
+        ("refused_by_database", base + 3)
     ]
-    assert position(shandong) == 7
+    assert position(shandong) == base + 7
 
 
-def test_a_record_that_comes_twice_is_in_the_ledger_once_and_counted(shandong: Settings) -> None:
+def test_a_record_that_comes_twice_is_in_the_ledger_once_and_counted(
+    shandong: Settings, base: int
+) -> None:
     again = raw(event(CASE))
     send(shandong, TOPIC, [again, again])
     metrics = Metrics()
     with start(shandong, metrics):
-        eventually(lambda: position(shandong) == 2, "both records are passed")
+        eventually(lambda: position(shandong) == base + 2, "both records are passed")
     assert count(shandong, "case_event") == 1
     assert sample(metrics, "consumer_records_total", topic=TOPIC, result="duplicate") == 1
 
@@ -199,14 +208,18 @@ def test_a_zombie_rolls_back(shandong: Settings) -> None:
     assert position(shandong) == 1
 
 
+def move(settings: Settings, offset: int) -> None:
+    rows(settings, "update consumer_offset set next_offset = %s where partition = 0", (offset,))
+
+
 def test_a_consumer_whose_offsets_were_moved_goes_on_from_where_they_are(
-    shandong: Settings,
+    shandong: Settings, base: int
 ) -> None:
     metrics = Metrics()
     with start(shandong, metrics):
         send(shandong, TOPIC, [raw(event(f"{CASE}0"))])
         applied(shandong, 1)
-        rows(shandong, "update consumer_offset set next_offset = 2 where partition = 0")
+        move(shandong, base + 2)
         send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in (1, 2)])
         applied(shandong, 2)
     assert sample(metrics, "consumer_fenced_transactions_total") == 1
@@ -233,11 +246,13 @@ def test_terminated_backends_cost_a_pause_and_no_event(shandong: Settings) -> No
     assert sample(metrics, "dependency_up", dependency="postgres") == 1
 
 
-def test_positions_come_from_postgres_whatever_kafka_has_committed(shandong: Settings) -> None:
+def test_positions_come_from_postgres_whatever_kafka_has_committed(
+    shandong: Settings, base: int
+) -> None:
     send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(4)])
     with start(shandong, Metrics()):
         applied(shandong, 4)
-    rows(shandong, "update consumer_offset set next_offset = 1 where partition = 0")
+    move(shandong, base + 1)
     rows(shandong, "delete from case_event where case_id <> %s", (f"{CASE}0",))
     rows(shandong, "delete from petition_case where case_id <> %s", (f"{CASE}0",))
     with start(shandong, Metrics()):
@@ -245,7 +260,7 @@ def test_positions_come_from_postgres_whatever_kafka_has_committed(shandong: Set
 
 
 def test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays(
-    shandong: Settings,
+    shandong: Settings, base: int
 ) -> None:
     client = kafka.admin(shandong)
     client.delete_topics([dead_letter(SHANDONG)])
@@ -253,7 +268,7 @@ def test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays(
     send(shandong, TOPIC, [(b"k", b"\x01poison", [])])
     with start(shandong, Metrics()) as ended:
         assert dead_letter(SHANDONG) in ended_with(ended)
-    assert position(shandong) == 0
+    assert position(shandong) == base
     assert count(shandong, "dead_letter") == 0
 
 
@@ -265,17 +280,19 @@ def test_a_missing_topic_is_an_error_at_the_start(shandong: Settings) -> None:
         assert f"{TOPIC} is missing: run `petitionlink topics apply`" in ended_with(ended)
 
 
-def test_a_truncated_topic_stops_the_process_and_names_the_offsets(shandong: Settings) -> None:
+def test_a_truncated_topic_stops_the_process_and_names_the_offsets(
+    shandong: Settings, base: int
+) -> None:
     send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3)])
     with start(shandong, Metrics()):
         applied(shandong, 3)
     send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3, 8)])
     client = kafka.admin(shandong)
-    client.delete_records({TopicPartition(TOPIC, 0): 6})
+    client.delete_records({TopicPartition(TOPIC, 0): base + 6})
     client.close()
     with start(shandong, Metrics()) as ended:
-        assert f"{TOPIC} partition 0 offsets 3 to 5" in ended_with(ended)
-    assert position(shandong) == 3
+        assert f"{TOPIC} partition 0 offsets {base + 3} to {base + 5}" in ended_with(ended)
+    assert position(shandong) == base + 3
 
 
 def test_the_centre_sends_a_new_participant_the_whole_history_byte_for_byte(

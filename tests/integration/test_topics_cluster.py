@@ -47,7 +47,11 @@ def set_setting(client, name, value):
     resource = ConfigResource(ConfigResourceType.TOPIC, UPLINK)
     changed = ConfigResource(ConfigResourceType.TOPIC, UPLINK, {name: value})
     client.alter_configs([changed])
-    wait_for(lambda: client.describe_configs([resource])["topic"][UPLINK][name]["value"] == value)
+    wait_for(
+        lambda: (
+            client.describe_configs([resource])["topic"][UPLINK].get(name, {}).get("value") == value
+        )
+    )
 
 
 def make(client, name, partitions):

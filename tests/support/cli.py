@@ -55,9 +55,7 @@ def petitionlink(
 
 def environment() -> dict[str, str]:
     """This process's environment; children may keep their byte code, for there are many."""
-    return {
-        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-    }
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

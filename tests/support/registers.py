@@ -31,31 +31,32 @@ class Made(NamedTuple):
         return counts
 
 
-def make_register(path: Path, good: int, *, repeated: int = 0, encoding: str = "utf-8-sig") -> Made:
+def make_register(path: Path, good: int, *, repeated: int = 0, prefix: str = "T") -> Made:
     """A register of `good` rows, `repeated` of them twice, three that must be rejected.
 
-    Two of three rows have a reply: registered, accepted, decided and served.
+    Two of three rows have a reply: registered, accepted, decided and served. `prefix` begins the
+    numbers of the rows: with another one, other rows.
     """
-    rows = [_row(number) for number in range(1, good + 1)]
+    rows = [_row(prefix, number) for number in range(1, good + 1)]
     replied = sum(bool(row[5]) for row in rows)
     bad = [
-        (*_row(good + 1)[:4], "长" * (LONGEST_TEXT + 1), "", ""),
-        (*_row(good + 2)[:3], "昨天下午", "时间不成样子", "", ""),
-        (*_row(1)[:4], "同一编号,另一内容", "", ""),
+        (*_row(prefix, good + 1)[:4], "长" * (LONGEST_TEXT + 1), "", ""),
+        (*_row(prefix, good + 2)[:3], "昨天下午", "时间不成样子", "", ""),
+        (*_row(prefix, 1)[:4], "同一编号,另一内容", "", ""),
     ]
-    with path.open("w", encoding=encoding, newline="") as file:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows([_HEADER, *rows, *rows[:repeated], *bad])
     return Made(path, good + repeated + len(bad), good, repeated, len(bad), good + 3 * replied)
 
 
-def _row(number: int) -> tuple[str, ...]:
+def _row(prefix: str, number: int) -> tuple[str, ...]:
     received = _FIRST + timedelta(minutes=7 * number)
     # Two date formats in one column, full-width spaces and lines: as in real exports.
     shown = f"{received:%Y/%m/%d %H:%M}" if number % 2 else f"{received:%Y-%m-%d %H:%M:%S}"
     text = f"\n\t\t第{number}件:小区供暖不足,\u3000望解决。𠮷\n\t\t"
     reply = (f"您好,第{number}件已核实。", f"{received + timedelta(days=9):%Y-%m-%d %H:%M:%S}")
     return (
-        f"T{number:06d}",
+        f"{prefix}{number:06d}",
         f"用户{number:05d}",
         f"供暖问题({number})",
         shown,

@@ -130,14 +130,24 @@ def read_topic(settings: Settings, topic: str, expected: int) -> list[Any]:
             TopicPartition(topic, number) for number in client.partitions_for_topic(topic) or ()
         ]
         client.assign(partitions)
-        for one in partitions:
-            client.seek(one, 0)
+        for one, first in client.beginning_offsets(partitions).items():
+            client.seek(one, first)
         found: list[Any] = []
         deadline = time.monotonic() + WAIT_SECONDS
         while len(found) < expected and time.monotonic() < deadline:
             for several in client.poll(timeout_ms=200).values():
                 found += several
         return found
+    finally:
+        client.close()
+
+
+def end_offset(settings: Settings, topic: str, partition: int = 0) -> int:
+    """Where the next record of a partition will stand."""
+    client = kafka.plain_consumer(settings, "test")
+    try:
+        one = TopicPartition(topic, partition)
+        return int(client.end_offsets([one])[one])
     finally:
         client.close()
 
