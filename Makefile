@@ -22,11 +22,12 @@ demo: setup  ## four nodes on real Kafka and Postgres; KEEP=1 leaves them runnin
 test: setup-tests  ## all tests, on a stack of their own
 	@$(VENV)/pytest $(PYTEST)
 
-check: setup  ## lint, format, types, compatibility of the schemas
+check: setup  ## lint, format, types, schemas, direction of imports, docs in step
 	@$(VENV)/ruff check
 	@$(VENV)/ruff format --check
 	@$(VENV)/mypy --strict
 	@$(VENV)/python -m schemas.compatibility
+	@$(VENV)/pytest tests/unit/test_architecture.py tests/unit/test_metrics.py tests/unit/test_settings.py
 
 lock: setup  ## resolve requirements.lock anew from pyproject.toml
 	@$(VENV)/python -m pip install -q --disable-pip-version-check $(UV)

@@ -49,8 +49,7 @@ def test_packages_import_in_one_direction_only() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path, name in every_import()
-        if name.split(".")[0] in PACKAGES
-        and name.split(".")[0] not in MAY_IMPORT[place_of(path)]
+        if name.split(".")[0] in PACKAGES and name.split(".")[0] not in MAY_IMPORT[place_of(path)]
     ]
     assert wrong == []
 

@@ -59,7 +59,7 @@ def test_a_spawned_process_logs_to_its_file_and_is_buried(tmp_path):
     log = tmp_path / "log"
     pid = process.spawn(["/bin/sh", "-c", "echo out; echo err >&2; sleep 0.1"], log, {})
     deadline = time.monotonic() + 5
-    while process.command_line(pid):
+    while process.command_line(pid) or not log.read_text().endswith("err\n"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert log.read_text() == "out\nerr\n"

@@ -65,7 +65,7 @@ def test_missing_settings_are_all_named_with_the_place_to_look(
 ) -> None:
     monkeypatch.delenv("PETITIONLINK_NODE")
     monkeypatch.delenv("PETITIONLINK_POSTGRES_DSN")
-    with pytest.raises(Fatal, match="petitionlink.env") as caught:
+    with pytest.raises(Fatal, match=r"petitionlink\.env") as caught:
         load_settings()
     assert "PETITIONLINK_NODE is not set" in str(caught.value)
     assert "PETITIONLINK_POSTGRES_DSN is not set" in str(caught.value)

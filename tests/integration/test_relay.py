@@ -1,0 +1,218 @@
+"""The relay on real Kafka and Postgres: every committed row once marked, in order per case."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+from support.world import (
+    count,
+    do,
+    end_offset,
+    eventually,
+    read_topic,
+    register,
+    rows,
+    running,
+    sample,
+)
+
+from cases.case import Case
+from cases.topics import uplink
+from node import kafka
+from node.lifecycle import Backoff
+from node.localstack import LocalStack
+from node.metrics import Metrics
+from node.postgres import connect, connected
+from node.settings import Settings
+from producers import relay as relays
+from producers.commands import parse
+from producers.drafting import draft
+from producers.office import open_office
+from producers.pending import take
+from producers.publishing import Publisher
+from producers.recording import record
+from producers.relay import Relay
+from schemas.event import Event
+
+BEIJING = "110000"
+TOPIC = uplink(BEIJING)
+
+
+@pytest.fixture
+def beijing(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
+    """Beijing with an empty topic and an empty database."""
+    return fresh_settings(BEIJING)
+
+
+def start(settings: Settings, metrics: Metrics | None = None) -> Any:
+    metrics = metrics or Metrics()
+    return running(Relay(settings, metrics), metrics)
+
+
+def drained(settings: Settings) -> None:
+    pending = "select count(*) from outbox where published_at is null"
+    eventually(lambda: rows(settings, pending) == [(0,)], "an empty outbox")
+
+
+def ids_on_topic(settings: Settings, expected: int) -> list[str]:
+    return [dict(one.headers)["ce_id"].decode() for one in read_topic(settings, TOPIC, expected)]
+
+
+def test_rows_are_published_with_key_value_and_headers_and_marked_with_their_place(
+    beijing: Settings,
+) -> None:
+    done = do(beijing, "register", title="供暖不足", channel="web")
+    metrics = Metrics()
+    with start(beijing, metrics):
+        drained(beijing)
+    (found,) = read_topic(beijing, TOPIC, 1)
+    assert found.key == done.event.key
+    assert found.value == done.event.value
+    assert dict(found.headers)["ce_type"] == b"petition.case.registered.v1"
+    assert rows(beijing, 'select topic, partition, "offset" from outbox') == [
+        (TOPIC, found.partition, found.offset)
+    ]
+    assert sample(metrics, "outbox_published_total", topic=TOPIC, result="acknowledged") == 1
+
+
+def test_a_commit_wakes_the_relay_without_waiting_for_the_poll(
+    beijing: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "_POLL_SECONDS", 6.0)
+    with start(beijing):
+        register(beijing)
+        drained(beijing)
+        began = time.monotonic()
+        register(beijing)
+        drained(beijing)
+        assert time.monotonic() - began < 3
+
+
+def test_a_lower_id_that_commits_later_is_neither_lost_nor_overtaken_within_its_case(
+    beijing: Settings,
+) -> None:
+    chance = random.Random(20261123)
+    made: list[list[str]] = []
+    with start(beijing):
+        writers = [
+            threading.Thread(target=_write_slowly, args=(beijing, chance.random, made))
+            for _ in range(8)
+        ]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        drained(beijing)
+    published = ids_on_topic(beijing, 8 * 3 * 3)
+    assert sorted(published) == sorted(event_id for events in made for event_id in events)
+    for events in made:
+        assert [one for one in published if one in events] == events
+    order = rows(beijing, "select id from outbox order by published_at, id")
+    assert len(order) == 8 * 3 * 3
+
+
+def _write_slowly(settings: Settings, chance: Callable[[], float], made: list[list[str]]) -> None:
+    """Three cases of three events, each committed a random moment after its outbox row."""
+    office = open_office(settings)
+    with closing(connect(settings.dsn, "test")) as connection:
+        for _ in range(3):
+            events: list[Event] = []
+            case = None
+            for name in ("register", "accept", "decide"):
+                given = {"command": name, **_FIELDS[name]}
+                if case is not None:
+                    given["case_id"] = case.case_id
+                command = parse(given, office)
+                with connection, connection.cursor() as cursor:
+                    one = draft(office, case or Case(command.case_id), command, lambda: None)
+                    (change,) = record(cursor, office.node, [one])
+                    time.sleep(chance() * 0.05)
+                case = change.after
+                events.append(one)
+            made.append([one.event_id for one in events])
+
+
+_FIELDS: dict[str, dict[str, str]] = {
+    "register": {"title": "供暖不足", "channel": "web"},
+    "accept": {},
+    "decide": {"outcome": "explained", "opinion": "…"},
+}
+
+
+def test_an_idle_transaction_of_somebody_else_stalls_nothing(beijing: Settings) -> None:
+    with connected(beijing.dsn, "idle") as idle, idle.cursor() as cursor:
+        cursor.execute("create table idle_transaction (id integer)")
+        register(beijing)
+        with start(beijing):
+            drained(beijing)
+
+
+def test_what_was_acknowledged_but_not_marked_is_sent_again_and_marked(
+    beijing: Settings,
+) -> None:
+    register(beijing)
+    with connected(beijing.dsn, "test") as connection, closing(Publisher(beijing)) as publisher:
+        published, failure = publisher.publish(take(connection, [TOPIC], 10))
+        assert (len(published), failure) == (1, None)
+    with start(beijing):  # killed between 3 and 4, and started again
+        drained(beijing)
+    twice = ids_on_topic(beijing, 2)
+    assert len(twice) == 2
+    assert len(set(twice)) == 1
+
+
+def test_a_second_relay_stands_by_and_takes_over(beijing: Settings) -> None:
+    first, second = Metrics(), Metrics()
+    with start(beijing, first):
+        register(beijing)
+        drained(beijing)
+        with start(beijing, second):
+            time.sleep(1.5)
+            register(beijing)
+            drained(beijing)
+            assert sample(second, "outbox_published_total", topic=TOPIC, result="acknowledged") == 0
+    with start(beijing, second):
+        register(beijing)
+        drained(beijing)
+    assert sample(first, "outbox_published_total", topic=TOPIC, result="acknowledged") == 2
+    assert sample(second, "outbox_published_total", topic=TOPIC, result="acknowledged") == 1
+
+
+def test_terminated_backends_cost_a_pause_and_no_row(beijing: Settings) -> None:
+    before = sum(end_offset(beijing, TOPIC, number) for number in range(6))
+    with start(beijing) as ended:
+        for _ in range(5):
+            register(beijing)
+            rows(
+                beijing,
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where application_name = 'petitionlink-relay' and datname = current_database()",
+            )
+        drained(beijing)
+        assert ended == []
+    assert sum(end_offset(beijing, TOPIC, number) for number in range(6)) >= before + 5
+    assert count(beijing, "outbox") == 5
+
+
+def test_pauses_grow_and_are_short_again_after_a_success() -> None:
+    backoff = Backoff()
+    pauses = [backoff.next_seconds() for _ in range(8)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] <= 5
+    backoff.reset()
+    assert backoff.next_seconds() == pauses[0]
+
+
+def test_a_missing_topic_is_an_error_at_the_start(beijing: Settings) -> None:
+    client = kafka.admin(beijing)
+    client.delete_topics([TOPIC])
+    client.close()
+    with start(beijing) as ended:
+        eventually(lambda: bool(ended), "the relay should end")
+    assert f"{TOPIC} is missing: run `petitionlink topics apply`" in str(ended[0])
