@@ -7,9 +7,10 @@ the years before it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
-CHINA = timezone(timedelta(hours=8))
+from schemas.instants import CHINA
+
 _XF2022_FROM = int(datetime(2022, 5, 1, tzinfo=CHINA).timestamp()) * 1_000_000
 
 

@@ -144,8 +144,10 @@ copy_jars() {
     if jars_are_fresh; then return 0; fi
     say "copying Apache Kafka's jars into $jars"
     rm -rf "$jars.new"
-    mvn -q -B -Dstyle.color=never -f deploy/kafka/pom.xml dependency:copy-dependencies \
-        -DoutputDirectory="$PWD/$jars.new" -DincludeScope=runtime </dev/null >&2
+    local log
+    log=$(mvn -q -B -f deploy/kafka/pom.xml dependency:copy-dependencies \
+        -DoutputDirectory="$PWD/$jars.new" -DincludeScope=runtime </dev/null 2>&1) ||
+        fail "Maven cannot copy the jars: $log"
     jars_stamp >"$jars.new/.stamp"
     rm -rf "$jars"
     mv "$jars.new" "$jars"

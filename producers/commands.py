@@ -21,8 +21,8 @@ from cases.errors import Refusal
 from producers.drafting import Command
 from producers.office import Office
 from schemas.forms import parse_instant
+from schemas.petitioner import PETITIONER_FIELDS
 
-_PETITIONER_FIELDS = ("name", "id_type", "id_number", "phone", "address")
 _CASE_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
@@ -72,5 +72,5 @@ def _petitioner(value: object) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise Refusal("petitioner", f"'petitioner' is an object of {', '.join(_PETITIONER_FIELDS)}")
+        raise Refusal("petitioner", f"'petitioner' is an object of {', '.join(PETITIONER_FIELDS)}")
     return value

@@ -23,9 +23,11 @@ from node.postgres import connected
 from node.settings import load_settings
 from producers.importing import Totals, import_rows
 from producers.office import open_office
-from producers.register import load_mapping, read_register
+from producers.register import Rejected, load_mapping, read_register
 
 DEMO_NODES = (NATIONAL, "110000", "370000", "660000")
+# Whose rows are whose in the one invented register, by the numbers they begin with.
+_NUMBERS = {"110000": "示例京", "370000": "示例鲁", "660000": "示例兵"}
 _REGISTER = Path(__file__).parents[2] / "deploy" / "demo" / "register.csv"
 _QUIET_SECONDS = 60
 _ROUTES = (
@@ -66,10 +68,10 @@ def demo_command(
 def _show(stack: LocalStack, lives: int, *, keep: bool) -> bool:
     say("2/5 four nodes, a process each: " + ", ".join(NODES[code].chinese for code in DEMO_NODES))
     with running_nodes(stack, DEMO_NODES, keep=keep):
-        since = time.time()
-        say(f"3/5 registers: {_REGISTER.name} (invented) at each province")
+        say(f"3/5 a case register at each province: {_REGISTER.name}, invented")
         for code in DEMO_NODES[1:]:
             say(f"    {NODES[code].chinese}: {_import(code)}")
+        since = time.time()
         say(f"4/5 {lives} cases live: registered, assigned by the centre, handled, evaluated")
         with open_desks(stack) as desks:
             for number in track(range(lives), "    cases", console=err, transient=True):
@@ -88,9 +90,14 @@ def _indented(text: str) -> None:
 def _import(code: str) -> str:
     settings = load_settings(code)
     totals = Totals()
-    rows = read_register(_REGISTER, load_mapping("register"))
-    with closing(rows), connected(settings.dsn, "demo-import") as connection:
-        for chunk in import_rows(connection, open_office(settings), rows):
+    register = read_register(_REGISTER, load_mapping("register"))
+    with closing(register), connected(settings.dsn, "demo-import") as connection:
+        own = (
+            row
+            for row in register
+            if isinstance(row, Rejected) or row.origin_number.startswith(_NUMBERS[code])
+        )
+        for chunk in import_rows(connection, open_office(settings), own):
             totals.add(chunk.totals)
     return (
         f"read {totals.read}, registered {totals.registered}, duplicates {totals.duplicates}, "
@@ -112,12 +119,16 @@ def _print(stack: LocalStack, found: Sequence[Figures], *, keep: bool) -> None:
         *("p50 ms", "p99 ms", "reconciled with the centre"),
     )
     out.print(table("PetitionLink 信访互联: four nodes", columns, [one.cells() for one in found]))
-    say("p50 and p99: from an event's recording at its source to its applying at this node")
+    say(
+        "p50 and p99: events of the lives above, from recording at the source to applying here, "
+        "one at a time"
+    )
     addresses: list[Sequence[Any]] = [
         (NODES[code].chinese, f"http://127.0.0.1:{stack.metrics_port(code)}/metrics")
         for code in DEMO_NODES
     ]
-    state = "running" if keep else "answering while the nodes run: make demo KEEP=1"
-    out.print(table(f"addresses ({state})", ("node", "metrics"), addresses))
-    if keep:
+    out.print(table("addresses", ("node", "metrics"), addresses))
+    if not keep:
+        say("they answer while the nodes run: make demo KEEP=1 leaves them running")
+    else:
         say("look around:  petitionlink status --node 000000;  petitionlink stack down ends it")
