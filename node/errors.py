@@ -102,6 +102,10 @@ _FATAL_KAFKA = (
 )
 
 
+# Some Kafka errors quote a whole response.
+_LONGEST_LINE = 200
+
+
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else ""
+    return lines[0][:_LONGEST_LINE] if lines else ""

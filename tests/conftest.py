@@ -138,21 +138,22 @@ def fresh_settings(stack: LocalStack, fresh_dsn: Callable[..., str]) -> Callable
 
 
 @pytest.fixture
-def empty_topics(stack: LocalStack) -> LocalStack:
+def empty_topics(stack: LocalStack) -> Iterator[LocalStack]:
     """The stack with nothing in its topics; see above."""
     cluster = localstack.cluster_settings(stack.bootstrap_servers)
     declared = topics.declared_topics(stack.nodes, local=True)
     with closing(kafka.admin(cluster)) as client:
-        there = set(client.list_topics())
-        missing = [topic for topic in declared if topic.name not in there]
-        new = [topics.Change(topic.name, topics.Action.CREATE) for topic in missing]
-        topics.apply(client, missing, new)
         with closing(kafka.plain_consumer(cluster, "tests")) as reader:
             ends = reader.end_offsets(
                 [TopicPartition(one.name, n) for one in declared for n in range(one.partitions)]
             )
         client.delete_records({one: end for one, end in ends.items() if end})
-    return stack
+        yield stack
+        # A test may have deleted a topic to see what happens.
+        there = set(client.list_topics())
+        missing = [topic for topic in declared if topic.name not in there]
+        new = [topics.Change(topic.name, topics.Action.CREATE) for topic in missing]
+        topics.apply(client, missing, new)
 
 
 def _execute(stack: LocalStack, statement: sql.Composed) -> None:

@@ -2,13 +2,14 @@
 
 No database and no events here: the import command makes events of what this package gives. In
 the order a row meets them: `reading` opens the file, `encoding` and a `*_source` give raw rows,
-`columns` holds them against the `mapping`, `rows` converts cells by `values` (`text`, `instants`)
-into fields of the schemas (`targets`), `handling` adds what happened to the case, `rejects` keeps
-what could not be read.
+`columns` holds them against the `mapping` (which comes from a `mapping_file`), `rows` converts
+cells by `values` (`text`, `instants`) into fields of the schemas (`targets`), `handling` adds what
+happened to the case, `rejects` keeps what could not be read.
 """
 
 from producers.register.errors import RegisterError
-from producers.register.mapping import Mapping, load_mapping, shipped_names
+from producers.register.mapping import Mapping
+from producers.register.mapping_file import load_mapping, shipped_names
 from producers.register.reading import RegisterRows, read_register
 from producers.register.records import Registration, Rejected
 from producers.register.rejects import RejectWriter, reject_path

@@ -7,7 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from producers.register.errors import RegisterError
-from producers.register.mapping import Mapping, load_mapping, shipped_names
+from producers.register.mapping import Mapping
+from producers.register.mapping_file import load_mapping, shipped_names
 from producers.register.source import Source
 from producers.register.text import quoted
 

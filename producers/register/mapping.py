@@ -1,45 +1,18 @@
-"""A mapping 映射: which column of a register fills which field, as a small TOML file.
+"""A mapping 映射: which column of a register fills which field.
 
-    title    = "…"                      what registers it is for
-    source   = "messages"               name of the numbering: with the number it identifies a row
-    required = ["留言详情"]             columns that a file must have besides those that must be
-                                        filled; they tell one kind of file from another
-    ignored  = ["点赞数"]               columns that are read over; ["*"] for all others
-
-    [columns]                           column = target, or several targets
-    "留言编号" = "origin_number"
-    "留言用户" = ["petitioner.name", "petitioner.id_number"]
-
-    [constants]                         for a target without a column, or where the cell is empty
-    channel = "web"
-
-    [values.channel]                    words of the register for the codes of a target
-    "来信" = "letter"
-
-Targets are listed in `producers.register.targets`. A column that is neither mapped nor ignored is
-refused, so that a misspelt header cannot lose its content unnoticed.
+It is read from a small TOML file (`mapping_file`).
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections import Counter
-from collections.abc import Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
-from producers.register.errors import CellError, RegisterError
 from producers.register.records import REJECT_COLUMNS
-from producers.register.targets import HANDLING, Kind, Target, parts_of, required_targets, targets
-from producers.register.values import BOUNDLESS, converter
+from producers.register.targets import Target, parts_of, required_targets
 
-SHIPPED_FOLDER: Final = Path(__file__).parent.parent / "mappings"
 ANY_COLUMN: Final = "*"
-
-_KEYS = ("title", "source", "required", "ignored", "columns", "constants", "values")
 
 
 @dataclass(frozen=True)
@@ -84,154 +57,3 @@ class Mapping:
             if any(one.name == target for one in filled):
                 return column
         return target
-
-
-def load_mapping(name_or_path: str | Path) -> Mapping:
-    """A shipped mapping by its name, or any by the path of its TOML file.
-
-    `RegisterError` names the file, the entry and the cure.
-    """
-    shipped = SHIPPED_FOLDER / f"{name_or_path}.toml"
-    path = shipped if str(name_or_path) in shipped_names() else Path(name_or_path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RegisterError(
-            f"mapping {str(name_or_path)!r} is neither shipped nor a file: "
-            f"use {' or '.join(shipped_names())}, or the path of a TOML file"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RegisterError(f"mapping {path}: cannot be read as TOML: {error}") from None
-    return _Parser(path).parse(table)
-
-
-def shipped_names() -> list[str]:
-    """The names of the mappings that come with the product."""
-    return sorted(path.stem for path in SHIPPED_FOLDER.glob("*.toml"))
-
-
-class _Parser:
-    """Checks one TOML table against the targets."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def parse(self, table: dict[str, Any]) -> Mapping:
-        for key in table:
-            if key not in _KEYS:
-                raise self._wrong(f"key {key!r} is unknown: use {', '.join(_KEYS)}")
-        values = {
-            target: self._words(target, words)
-            for target, words in self._table(table, "values").items()
-        }
-        mapping = Mapping(
-            name=self._path.stem,
-            title=self._text(table, "title"),
-            source=self._text(table, "source"),
-            columns=MappingProxyType(dict(self._columns(table))),
-            constants=MappingProxyType(dict(self._constants(table, values))),
-            values=MappingProxyType(values),
-            required=self._names(table, "required"),
-            ignored=self._names(table, "ignored"),
-        )
-        self._check_columns(mapping)
-        self._check_targets(mapping)
-        return mapping
-
-    def _columns(self, table: dict[str, Any]) -> Iterator[tuple[str, tuple[Target, ...]]]:
-        for column, given in self._table(table, "columns").items():
-            names = given if isinstance(given, list) else [given]
-            if not names:
-                raise self._wrong(f"column {column!r} has no target: list it under 'ignored'")
-            found = tuple(self._target(name, f"columns.{column}") for name in names)
-            if len({target.kind for target in found}) > 1:
-                raise self._wrong(
-                    f"column {column!r} cannot be a {found[0].kind.value} and another"
-                )
-            yield column, found
-
-    def _constants(
-        self, table: dict[str, Any], values: dict[str, Table[str, Any]]
-    ) -> Iterator[tuple[str, Any]]:
-        for name, given in self._table(table, "constants").items():
-            target = self._target(name, "constants")
-            if target.kind is Kind.INSTANT:
-                raise self._wrong(f"constants: {name} is a date and needs a column")
-            yield name, self._converted(target, given, values.get(name, {}), "constants")
-
-    def _words(self, name: str, words: object) -> Table[str, Any]:
-        target = self._target(name, "values")
-        if not isinstance(words, dict):
-            raise self._wrong(f"values.{name}: must be a table of words and codes")
-        if target.kind not in (Kind.LINE, Kind.FLAG):
-            raise self._wrong(f"values.{name}: a {target.kind.value} has no words")
-        return MappingProxyType(
-            {
-                word: self._converted(target, code, {}, f"values.{name}.{word}")
-                for word, code in words.items()
-            }
-        )
-
-    def _converted(self, target: Target, given: object, words: Table[str, Any], where: str) -> Any:
-        text = str(given).lower() if isinstance(given, bool) else str(given)
-        try:
-            return converter((target,), words, BOUNDLESS)(text)
-        except CellError as error:
-            raise self._wrong(f"{where}: {target.name} = {given!r} {error}") from None
-
-    def _target(self, name: object, where: str) -> Target:
-        target = targets().get(name) if isinstance(name, str) else None
-        if target is None:
-            raise self._wrong(f"{where}: target {name!r} is unknown: use {', '.join(targets())}")
-        return target
-
-    def _check_columns(self, mapping: Mapping) -> None:
-        for column in mapping.required:
-            if column not in mapping.columns and column not in mapping.ignored:
-                raise self._wrong(f"required column {column!r} is neither mapped nor ignored")
-        for column in mapping.ignored & set(mapping.columns):
-            raise self._wrong(f"column {column!r} is both mapped and ignored: choose one")
-
-    def _check_targets(self, mapping: Mapping) -> None:
-        names = [target.name for filled in mapping.columns.values() for target in filled]
-        for name, times in Counter(names).items():
-            if times > 1:
-                raise self._wrong(f"target {name!r} has {times} columns: leave one")
-        given = {*names, *mapping.constants}
-        for name in required_targets():
-            if name not in given:
-                raise self._wrong(f"target {name!r} is required: give it a column or a constant")
-        self._check_handling(given)
-
-    def _check_handling(self, given: set[str]) -> None:
-        """A handling command needs its date, what the schema requires, and the one before it."""
-        before: list[str] = []
-        for command in HANDLING:
-            own = [one for name, one in targets().items() if parts_of(name)[0] == command]
-            needed = [target.name for target in own if target.required]
-            if any(target.name in given for target in own):
-                for name in [*before, *needed]:
-                    if name not in given:
-                        raise self._wrong(f"{command} needs target {name!r}: give it a column")
-            before += needed
-
-    def _text(self, table: dict[str, Any], key: str) -> str:
-        given = table.get(key)
-        if not isinstance(given, str) or not given.strip():
-            raise self._wrong(f'{key!r} is missing: write {key} = "…"')
-        return given.strip()
-
-    def _names(self, table: dict[str, Any], key: str) -> frozenset[str]:
-        given = table.get(key, [])
-        if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-            raise self._wrong(f"{key!r} must be a list of column names")
-        return frozenset(given)
-
-    def _table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
-        given = table.get(key, {})
-        if not isinstance(given, dict):
-            raise self._wrong(f"{key!r} must be a table: write [{key}]")
-        return given
-
-    def _wrong(self, problem: str) -> RegisterError:
-        return RegisterError(f"mapping {self._path}: {problem}")

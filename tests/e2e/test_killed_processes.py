@@ -21,8 +21,12 @@ from node.localstack import LocalStack
 
 CENTRE, SHANDONG = "000000", "370000"
 KILLS = 10
+IMPORT_KILLS = 4
+# Ten chunks of an import: each kill comes in the first ones that are new.
+_LONG_REGISTER_ROWS = 5000
+_ONE_CHUNK_SECONDS = 0.2
 _SEED = int(os.environ.get("TEST_SEED", time.time_ns() % 1_000_000))
-_LONGEST_LIFE_SECONDS = 0.8
+_LONGEST_LIFE_SECONDS = 0.5
 
 
 @pytest.fixture
@@ -90,24 +94,16 @@ def test_a_relay_killed_ten_times_in_an_import_stream_loses_and_doubles_nothing(
     assert_sound(new_nodes)
 
 
-def test_an_import_killed_half_way_goes_on_where_it_stopped_when_it_is_run_again(
-    new_nodes: LocalStack, tmp_path: Path
+def test_an_import_killed_again_and_again_goes_on_where_it_stopped(
+    new_nodes: LocalStack, tmp_path: Path, chance: random.Random
 ) -> None:
-    made = make_register(tmp_path / "register.csv", 2000)
-    process = subprocess.Popen(
-        [PROGRAM, *import_arguments(SHANDONG, made, tmp_path)],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        eventually(lambda: event_count(SHANDONG) > 0, "the first rows are in")
-    finally:
-        process.kill()
-        process.wait()
+    made = make_register(tmp_path / "register.csv", _LONG_REGISTER_ROWS)
+    command = import_arguments(SHANDONG, made, tmp_path)
+    for _ in range(IMPORT_KILLS):
+        kill_while_importing(command, chance)
     events, done = event_count(SHANDONG), _imported_rows()
-    assert 0 < done < made.registered, "the kill came too late to show anything"
-    totals = petitionlink(*import_arguments(SHANDONG, made, tmp_path)).json()
+    assert 0 < done < made.registered, "the kills came too late to show anything"
+    totals = petitionlink(*command).json()
     assert totals == made.totals | {
         "registered": made.registered - done,
         "duplicates": done,
@@ -121,6 +117,22 @@ def test_an_import_killed_half_way_goes_on_where_it_stopped_when_it_is_run_again
         await_settled(new_nodes)
     assert event_count(CENTRE) == made.events
     assert_sound(new_nodes)
+
+
+def kill_while_importing(command: list[str | Path], moments: random.Random) -> None:
+    is_moving = grows(lambda: event_count(SHANDONG))
+    process = subprocess.Popen(
+        [PROGRAM, *command],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(is_moving, "rows are written before the kill")
+        time.sleep(moments.uniform(0, _ONE_CHUNK_SECONDS))
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _imported_rows() -> int:

@@ -39,6 +39,7 @@ from node.settings import Settings
 SHANDONG = "370000"
 TOPIC = downlink(SHANDONG)
 CASE = "110000-20260401-7K3M9QXA"
+MOVE = "update consumer_offset set next_offset = %s where partition = 0"
 POSITION = "select next_offset from consumer_offset where topic = %s and partition = 0"
 
 
@@ -208,10 +209,6 @@ def test_a_zombie_rolls_back(shandong: Settings) -> None:
     assert position(shandong) == 1
 
 
-def move(settings: Settings, offset: int) -> None:
-    rows(settings, "update consumer_offset set next_offset = %s where partition = 0", (offset,))
-
-
 def test_a_consumer_whose_offsets_were_moved_goes_on_from_where_they_are(
     shandong: Settings, base: int
 ) -> None:
@@ -219,8 +216,9 @@ def test_a_consumer_whose_offsets_were_moved_goes_on_from_where_they_are(
     with start(shandong, metrics):
         send(shandong, TOPIC, [raw(event(f"{CASE}0"))])
         applied(shandong, 1)
-        move(shandong, base + 2)
-        send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in (1, 2)])
+        with connected(shandong.dsn, "test") as other, other, other.cursor() as cursor:
+            cursor.execute(MOVE, (base + 2,))  # holds the row until the records are there
+            send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in (1, 2)])
         applied(shandong, 2)
     assert sample(metrics, "consumer_fenced_transactions_total") == 1
     assert rows(shandong, "select case_id from petition_case order by 1") == [
@@ -252,7 +250,7 @@ def test_positions_come_from_postgres_whatever_kafka_has_committed(
     send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(4)])
     with start(shandong, Metrics()):
         applied(shandong, 4)
-    move(shandong, base + 1)
+    rows(shandong, MOVE, (base + 1,))
     rows(shandong, "delete from case_event where case_id <> %s", (f"{CASE}0",))
     rows(shandong, "delete from petition_case where case_id <> %s", (f"{CASE}0",))
     with start(shandong, Metrics()):

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from kafka import KafkaConsumer
+from kafka.errors import KafkaError
 from support.world import eventually, read_topic, rows
 
 from cases.nodes import NATIONAL
@@ -36,6 +37,7 @@ _TROUBLES = """
            (select count(*) from case_event e
             where not exists (select from petition_case c where c.case_id = e.case_id))
 """
+_PENDING = "select count(*) from outbox where published_at is null"
 _BEGIN = "insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s)"
 
 
@@ -46,23 +48,23 @@ def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def forget_everything(stack: LocalStack) -> None:
     """Every node of the stack as if new: empty tables, positions at the end of the topics."""
-    for node in stack.nodes:
-        query(node, f"truncate {_TABLES}")
-        for (topic, partition), offset in _ends(node).items():
-            query(node, _BEGIN, topic, partition, offset)
+    with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:
+        for node in stack.nodes:
+            query(node, f"truncate {_TABLES}")
+            for (topic, partition), offset in _ends(client, node).items():
+                query(node, _BEGIN, topic, partition, offset)
 
 
-def _ends(node: str) -> dict[tuple[str, int], int]:
+def _ends(client: KafkaConsumer, node: str) -> dict[tuple[str, int], int]:
     """The ends of all partitions that a node applies."""
-    with closing(kafka.plain_consumer(load_settings(node), "test")) as client:
-        existing = client.topics()
-        partitions = [
-            one
-            for topic in consumed_topics(node)
-            if topic in existing
-            for one in _partitions(client, topic)
-        ]
-        return {tuple(one): end for one, end in client.end_offsets(partitions).items()}
+    existing = client.topics()
+    partitions = [
+        one
+        for topic in consumed_topics(node)
+        if topic in existing
+        for one in _partitions(client, topic)
+    ]
+    return {tuple(one): end for one, end in client.end_offsets(partitions).items()}
 
 
 def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
@@ -79,16 +81,23 @@ def records(node: str, topic: str) -> list[Any]:
 
 def await_settled(stack: LocalStack, seconds: float = 60.0) -> None:
     """Until every outbox is empty and every node has applied its topics to their end."""
-    eventually(lambda: all(map(_is_settled, stack.nodes)), "all is delivered", seconds)
+    with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:
+        eventually(lambda: _is_settled(client, stack), "all is delivered", seconds)
 
 
-def _is_settled(node: str) -> bool:
-    ((pending,),) = query(node, "select count(*) from outbox where published_at is null")
-    if pending:
+def _is_settled(client: KafkaConsumer, stack: LocalStack) -> bool:
+    if any(query(node, _PENDING) != [(0,)] for node in stack.nodes):
         return False
+    try:
+        return all(_has_applied(node, _ends(client, node)) for node in stack.nodes)
+    except KafkaError:  # a broker that has just come back may not know itself yet
+        return False
+
+
+def _has_applied(node: str, ends: dict[tuple[str, int], int]) -> bool:
     held = query(node, "select topic, partition, next_offset from consumer_offset")
     positions = {(topic, partition): offset for topic, partition, offset in held}
-    return all(positions.get(one, 0) >= end for one, end in _ends(node).items())
+    return all(positions.get(one, 0) >= end for one, end in ends.items())
 
 
 def assert_sound(stack: LocalStack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from node.localstack import process
 
-MARK = "3611.25"  # an argument that no other process has
+MARK = f"3611.{os.getpid()}"  # an argument that no other process has
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def sleeper():
 
 def test_a_process_is_found_by_program_and_argument(sleeper):
     assert process.find("sleep", MARK) == sleeper.pid
-    assert process.find("sleep", "3611.2") is None
+    assert process.find("sleep", MARK[:-1]) is None
     assert process.find("java", MARK) is None
 
 

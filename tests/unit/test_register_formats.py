@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import Workbook
@@ -20,7 +21,8 @@ from producers.register import (
 from producers.register.csv_source import FIELD_CHARACTERS_LIMIT
 
 MAPPING = load_mapping("register")
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+PROJECT = Path(__file__).parents[2]
+FIXTURES = PROJECT / "tests" / "fixtures"
 HEADER = ["登记编号", "信访形式", "信访日期", "标题", "信访内容", "涉及人数", "证件号码"]
 ROWS = [
     ["1", "来信", "2024-05-06 09:32:09", "虚构一", '第一行\n"第二行"', "3", "000000190001010001"],
@@ -244,8 +246,6 @@ def test_a_workbook_that_says_it_has_one_cell_is_read_whole(tmp_path: Path) -> N
 
 
 def rewrite_member(path: Path, member: str, old: bytes, new: bytes) -> Path:
-    from zipfile import ZipFile
-
     with ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     assert old in parts[member]
@@ -336,6 +336,31 @@ def test_columns_that_are_double_or_unknown_are_refused(tmp_path: Path) -> None:
     assert "column 标题 there twice" in refusal(path)
     path.write_text(",".join([*HEADER, "受里时间"]), encoding="utf-8")
     assert "column 受里时间 not in mapping 'register'" in refusal(path)
+
+
+@pytest.mark.parametrize("ignored", ["备注", "*"])
+def test_an_ignored_column_is_passed_over_and_changes_no_digest(
+    tmp_path: Path, ignored: str
+) -> None:
+    toml = (PROJECT / "producers" / "mappings" / "register.toml").read_text(encoding="utf-8")
+    (tmp_path / "own.toml").write_text(f'ignored = ["{ignored}"]\n{toml}', encoding="utf-8")
+    mapping = load_mapping(tmp_path / "own.toml")
+    found = []
+    for name, text in (
+        ("a.csv", "登记编号,信访形式,信访日期,标题,备注\n1,来信,2024-05-06,虚构,甲\n"),
+        ("b.csv", "登记编号,信访形式,信访日期,标题\n1,来信,2024-05-06,虚构\n"),
+        (
+            "c.jsonl",
+            '{"登记编号": 0, "信访形式": "来信", "信访日期": "2024-05-06", "标题": "虚构"}\n'
+            '{"登记编号": 1, "信访形式": "来信", "信访日期": "2024-05-06", "标题": "虚构",'
+            ' "备注": "乙"}\n',
+        ),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        *_, row = read_register(tmp_path / name, mapping)
+        assert isinstance(row, Registration), row
+        found.append((row.registered, row.content_digest))
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_header_without_rows_is_an_empty_register(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from producers.register import RegisterError, load_mapping, shipped_names
 from producers.register.targets import targets
 
+PROJECT = Path(__file__).parents[2]
 GOOD = """
 title = "试"
 source = "trial"
@@ -38,6 +39,17 @@ def test_the_register_format_has_a_column_for_every_field_that_a_clerk_fills_in(
     not_in_a_register = {"accept.note", "serve.document", "close.note"}
     assert set(targets()) - filled == not_in_a_register
     assert mapping.required_columns == ["登记编号", "信访形式", "信访日期", "标题"]
+
+
+def test_the_documentation_names_every_column_and_its_example_is_a_mapping(
+    tmp_path: Path,
+) -> None:
+    text = (PROJECT / "docs" / "register-format.md").read_text(encoding="utf-8")
+    for name in shipped_names():
+        for column in [*load_mapping(name).columns, *(load_mapping(name).ignored - {"*"})]:
+            assert column in text
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    assert load_mapping(written(tmp_path, example)).source == "hotline-37"
 
 
 def test_the_messages_mapping_says_what_the_data_do_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
@@ -181,14 +182,10 @@ FULL: dict[str, Any] = {
 
 def with_value(path: str, value: Any) -> dict[str, Any]:
     """A whole record with one value, named as errors name it, replaced."""
-    record = record_of(registered())
-    for name, whole in FULL.items():
-        record[name] = whole.copy()
-    *outer, last = path.split(".")
+    record = {**record_of(registered()), **copy.deepcopy(FULL)}
+    *outer, last = (int(step) if step.isdigit() else step for step in path.split("."))
     holder: Any = record
     for step in outer:
-        inner = int(step) if isinstance(holder, list) else step
-        holder[inner] = holder[inner].copy()
-        holder = holder[inner]
-    holder[int(last) if isinstance(holder, list) else last] = value
+        holder = holder[step]
+    holder[last] = value
     return record
