@@ -5,7 +5,7 @@ VENV := .venv/bin
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test check lock clean
+.PHONY: help setup setup-tests demo test check bench lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ check: setup  ## lint, format, types, schemas, direction of imports, docs in ste
 	@$(VENV)/mypy --strict
 	@$(VENV)/python -m schemas.compatibility
 	@$(VENV)/pytest tests/unit/test_architecture.py tests/unit/test_metrics.py tests/unit/test_settings.py
+
+bench: setup  ## measure; writes benchmarks/RESULTS.md; FULL=1 takes five times the events
+	@FULL=$(FULL) $(VENV)/python -m benchmarks
 
 lock: setup  ## resolve requirements.lock anew from pyproject.toml
 	@$(VENV)/python -m pip install -q --disable-pip-version-check $(UV)

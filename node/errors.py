@@ -99,6 +99,7 @@ _FATAL_KAFKA = (
     kafka_errors.MessageSizeTooLargeError,
     kafka_errors.InvalidTopicError,
     kafka_errors.UnsupportedVersionError,
+    kafka_errors.FencedInstanceIdError,  # another living process has our host name and port
 )
 
 

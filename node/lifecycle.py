@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 0.1
 # Recovery is promised within 10 s of a dependency's return.
 _LONGEST_PAUSE_SECONDS = 3.0
+# A session that held this long had worked: its error is the first of a new series.
+_HELD_SECONDS = 10.0
 # SIGTERM ends a process within 30 s (FAULTS 24); batches in hand take a few.
 _STOP_LIMIT_SECONDS = 25.0
 
@@ -105,16 +108,17 @@ def keep_open(worker: Worker, metrics: Metrics, stop: Stop) -> None:
     """Open the worker's session again after each transient error, until `stop`."""
     backoff = Backoff()
     while not stop.is_set():
+        opened = time.monotonic()
         try:
             worker.session(stop)
         except Exception as error:
             transient = as_transient(error)
             metrics.dependency_up.labels(transient.dependency).set(0)
+            if time.monotonic() - opened > _HELD_SECONDS:
+                backoff.reset()
             seconds = backoff.next_seconds()
             log.warning("%s: %s; trying again in %.1f s", worker.name, transient, seconds)
             stop.wait(seconds)
-        else:
-            backoff.reset()
 
 
 def as_transient(error: Exception) -> Transient:

@@ -6,6 +6,7 @@ them: `--node CODE` takes addresses, ports and keys from the stack's own file.
 
 from __future__ import annotations
 
+from os import environ
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,13 +80,14 @@ def _local_values(node: str | None) -> dict[str, Any]:
             "run `petitionlink stack up`, or set PETITIONLINK_NODE and the other settings "
             "of deploy/petitionlink.env instead"
         )
+    ports = {"http_port": stack.http_port(node), "metrics_port": stack.metrics_port(node)}
     return {
         "node": node,
         "postgres_dsn": stack.dsn(node),
         "kafka_bootstrap_servers": stack.bootstrap_servers,
-        "http_port": stack.http_port(node),
-        "metrics_port": stack.metrics_port(node),
         "key_folder": stack.key_folder,
+        # Two processes of one node, e.g. relay and consume, need a port each.
+        **{name: port for name, port in ports.items() if ENV_PREFIX + name.upper() not in environ},
     }
 
 

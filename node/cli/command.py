@@ -44,7 +44,7 @@ def command_command(
             refused += not result["ok"]
             print_json(result, indent=False)
     if refused:
-        say(f"error: {refused} commands were refused: each result line says why")
+        say(f"error: commands refused: {refused}; each result line says why")
         raise typer.Exit(1)
 
 

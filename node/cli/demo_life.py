@@ -70,7 +70,11 @@ def _registration(route: Route, number: int) -> dict[str, Any]:
         "channel": "web",
         "title": f"{route.title}({number})",
         "text": "演示数据,人物与事件均为虚构。",
-        "petitioner": {"name": "张示例", "id_type": "resident", "id_number": f"DEMO{number:06d}"},
+        "petitioner": {
+            "name": "张示例",
+            "id_type": "resident_id",
+            "id_number": f"DEMO{number:06d}",
+        },
     }
 
 

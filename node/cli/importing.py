@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from node.cli.output import Format, FormatOption, NodeOption, err, print_data, say, table
+from node.errors import PetitionLinkError
 from node.postgres import own_connected
 from node.settings import load_settings
 from producers.importing import Totals, import_rows
@@ -44,12 +45,15 @@ def import_command(
     """
     settings = load_settings(node)
     columns = load_mapping(mapping)
+    rejects = rejects or reject_path(file)
+    if rejects.resolve() == file.resolve():
+        raise PetitionLinkError(f"--rejects {rejects} is the register itself: name another file")
     office = open_office(settings)
     totals = Totals()
     with (
         read_register(file, columns) as rows,
         own_connected(settings, "import") as connection,
-        RejectWriter(rejects or reject_path(file)) as refused,
+        RejectWriter(rejects) as refused,
         _progress() as progress,
     ):
         task = progress.add_task("rows", total=1.0, rows=0)
@@ -59,7 +63,7 @@ def import_command(
                 refused.write(row)
             progress.update(task, completed=rows.progress or 0.0, rows=totals.read)
     if totals.rejected:
-        say(f"{totals.rejected} rows were refused; row number and reason of each: {refused.path}")
+        say(f"rows refused: {totals.rejected}; row number and reason of each: {refused.path}")
     result = asdict(totals)
     print_data(
         result, output, lambda: table(f"import {file.name}", [*result], [[*result.values()]])

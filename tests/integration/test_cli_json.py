@@ -31,7 +31,7 @@ def test_import_prints_its_totals(settings: Settings, tmp_path: Path) -> None:
     assert done.json() == made.totals
     # Beside the register, unless another place is named.
     assert (tmp_path / "register.rejected.csv").is_file()
-    assert "3 rows were refused" in done.err
+    assert "rows refused: 3;" in done.err
 
 
 def test_import_of_a_register_without_faults_leaves_no_reject_file(

@@ -344,7 +344,7 @@ def test_a_command_that_is_refused_says_why_on_its_result_line(desk: Environment
     assert [result["rule"] for result in results] == [rule for _, rule, _ in _REFUSED]
     for result, (_, _, names) in zip(results, _REFUSED, strict=True):
         assert names in result["error"]
-    assert f"{len(_REFUSED)} commands were refused" in refused(done)
+    assert f"commands refused: {len(_REFUSED)};" in refused(done)
 
 
 def test_a_command_that_the_state_forbids_changes_nothing_and_stops_no_other(
@@ -364,7 +364,7 @@ def test_a_command_that_the_state_forbids_changes_nothing_and_stops_no_other(
     rules = [result.get("rule") for result in results]
     assert rules == [None, "wrong_state", None, "already_registered", "wrong_state"]
     assert results[2]["version"] == 2
-    assert "3 commands were refused" in refused(done)
+    assert "commands refused: 3;" in refused(done)
 
 
 def test_a_command_file_that_is_not_there_is_named(desk: Environment, here: Path) -> None:

@@ -19,7 +19,7 @@ from schemas.errors import Invalid, PetitionLinkError
 from schemas.event import Event
 from schemas.sealing import unseal
 
-PERSON = {"name": "张示例", "id_type": "resident", "id_number": "000000190001010001"}
+PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
 
 
 @pytest.fixture

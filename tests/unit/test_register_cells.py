@@ -15,8 +15,9 @@ from producers.register.values import BOUNDLESS, converter
 CHINA = timezone(timedelta(hours=8))
 
 
-def micros(*parts: int, zone: timezone = CHINA) -> int:
-    return round(datetime(*parts, tzinfo=zone).timestamp()) * 1_000_000
+def micros(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
+    there = datetime(year, month, day, hour, minute, second, tzinfo=CHINA)
+    return round(there.timestamp()) * 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ HANDLED = {
 }
 
 
-def micros(*parts: int) -> int:
+def micros(year: int, month: int, day: int, hour: int = 0) -> int:
     china = timezone(timedelta(hours=8))
-    return round(datetime(*parts, tzinfo=china).timestamp()) * 1_000_000
+    return round(datetime(year, month, day, hour, tzinfo=china).timestamp()) * 1_000_000
 
 
 def clock() -> int:
