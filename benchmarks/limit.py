@@ -3,8 +3,8 @@
 Prepared by the product itself: the topic is read partition by partition in chunks of 5,000; each
 chunk is written and folded by it, and the rows that this gave, of the ledger and of the cases, go
 to files as binary COPY. The timed script then does, per chunk and transaction, what a consumer
-must: COPY into temporary tables, INSERT … ON CONFLICT DO NOTHING into the ledger, upsert of the cases by
-version, and the offset. Same tables, same indexes, same server.
+must: COPY into temporary tables, INSERT … ON CONFLICT DO NOTHING into the ledger, upsert of the
+cases by version, and the offset. Same tables, same indexes, same server.
 """
 
 from __future__ import annotations
