@@ -7,6 +7,7 @@ the cell of one type. Binary COPY was measured 10–20 % faster than text.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from io import BytesIO
 from struct import Struct
 
@@ -43,6 +44,15 @@ def text(value: str) -> bytes:
 def text_or_null(value: str | None) -> bytes:
     """A text cell that may be absent."""
     return NULL if value is None else raw(value.encode())
+
+
+@lru_cache(maxsize=1024)
+def word(value: str | None) -> bytes:
+    """A text cell, or NULL, of a value that repeats, made once: a node, a state, a type, a topic.
+
+    Not for what others may choose at length: the cells are kept.
+    """
+    return text_or_null(value)
 
 
 def uuid(value: str) -> bytes:

@@ -123,9 +123,9 @@ def _row(entry: Entry) -> bytes:
     cells = (
         copying.uuid(event.event_id),
         copying.text(event.case_id),
-        copying.text(event.type),
+        copying.word(event.type),
         copying.int8(event.version),
-        copying.text(event.emitter),
+        copying.word(event.emitter),
         copying.int8(event.emitter_sequence),
         copying.instant(event.occurred_at),
         copying.instant(event.recorded_at),
@@ -148,4 +148,4 @@ def _extra(event: Event) -> bytes:
 def _source_cells(source: Source | None) -> tuple[bytes, bytes, bytes]:
     if source is None:
         return copying.NULL, copying.NULL, copying.NULL
-    return copying.text(source.topic), copying.int4(source.partition), copying.int8(source.offset)
+    return copying.word(source.topic), copying.int4(source.partition), copying.int8(source.offset)

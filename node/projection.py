@@ -124,9 +124,9 @@ def _row(case: Case, revision: int) -> bytes:
     shown = case.registration.get
     cells = (
         copying.text(case.case_id),
-        copying.text(case.state),
-        copying.text_or_null(case.registered_by),
-        copying.text_or_null(case.handled_by),
+        copying.word(case.state),
+        copying.word(case.registered_by),
+        copying.word(case.handled_by),
         copying.text_array(case.participants),
         copying.text_or_null(shown("channel")),
         copying.text_or_null(shown("title")),

@@ -155,11 +155,10 @@ def draft_row(office: Office, row: Registration) -> Drafted:
             for name, instant, given in row.handling
         ),
     ]
-    events = []
+    events: list[Event] = []
     for command in commands:
-        event = draft(office, case, command, lambda: None)
-        case = extend(case, [event])
-        events.append(event)
+        case = extend(case, events[-1:])  # behind the last event nobody asks for the case
+        events.append(draft(office, case, command, lambda: None))
     return Drafted(row, case.case_id, events)
 
 
