@@ -155,9 +155,9 @@ def draft_row(office: Office, row: Registration) -> Drafted:
             for name, instant, given in row.handling
         ),
     ]
-    events: list[Event] = []
-    for command in commands:
-        case = extend(case, events[-1:])  # behind the last event nobody asks for the case
+    events = [draft(office, case, commands[0], lambda: None)]
+    for command in commands[1:]:
+        case = extend(case, events[-1:])
         events.append(draft(office, case, command, lambda: None))
     return Drafted(row, case.case_id, events)
 

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 # Longer than the producer's own delivery timeout, so that every future has its outcome.
 _FLUSH_SECONDS = 40.0
 _CLOSE_SECONDS = 1.0
+# Lets a batch fill up while rows are handed over; the flush behind them waits for nothing.
+_LINGER_MS = 20
 
 Failure = Transient | Fatal
 
@@ -30,7 +32,7 @@ class Publisher:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._producer: KafkaProducer = kafka.producer(settings, "relay")
+        self._producer: KafkaProducer = kafka.producer(settings, "relay", linger_ms=_LINGER_MS)
 
     def publish(self, pending: Sequence[Pending]) -> tuple[list[Published], Failure | None]:
         """Send and wait: the acknowledged rows that may be marked, and the first failure."""
