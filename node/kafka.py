@@ -25,6 +25,8 @@ _API_VERSION = (4, 0)
 _BATCH_BYTES = 900_000
 _PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+# A dead letter is as large as the poison was, and its headers come on top.
+_MAX_REQUEST_BYTES = 2 * 1024 * 1024
 # Reconnect fast: a link that comes back must drain within seconds.
 _RECONNECT_BACKOFF_MAX_MS = 2_000
 # How long the partitions of a process that is gone for good stand still.
@@ -102,6 +104,7 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
         allow_auto_create_topics=False,
         compression_type="lz4",
         batch_size=_BATCH_BYTES,
+        max_request_size=_MAX_REQUEST_BYTES,
         linger_ms=linger_ms,
         max_block_ms=_REQUEST_TIMEOUT_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,

@@ -93,6 +93,7 @@ def test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_i
         ("trailing_bytes", (key, value + b"\x00", headers)),
         ("wrong_headers", (b"another-case", value, headers)),
         ("invalid_text", raw(with_nul())),
+        ("too_large", (key, b"\x00" * 1_048_000, [])),
     ]
     send(shandong, TOPIC, [*(one for _, one in poison), (key, value, headers)])
     metrics = Metrics()
@@ -105,7 +106,7 @@ def test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_i
     on_topic = read_topic(shandong, dead_letter(SHANDONG), len(poison))
     told = {dict(r.headers)["petitionlink-reason"].decode(): r.value for r in on_topic}
     assert told == {reason: value_ for reason, (_, value_, _) in poison}
-    assert sample(metrics, "consumer_records_total", topic=TOPIC, result="dead_letter") == 8
+    assert sample(metrics, "consumer_records_total", topic=TOPIC, result="dead_letter") == 9
     assert sample(metrics, "consumer_records_total", topic=TOPIC, result="applied") == 1
 
 
