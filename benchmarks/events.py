@@ -89,7 +89,7 @@ class _Maker:
             "origin_number": f"BENCH-{case:07d}",
             "received_at": self._at,
             "title": self._texts.prose(20),
-            "area": f"{office.node}",
+            "area": office.node,
             "content_category_1": "城乡建设",
             "petition_class": "claim",
             "petitioner": sealed,

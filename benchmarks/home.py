@@ -6,6 +6,7 @@ of the environment that name another broker or database are ignored: nothing the
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from cases.topics import consumed_topics
 from consumers import positions
 from node import kafka, localstack
 from node.cli.processes import end, start_node
+from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.localstack.folder import PROJECT
 from node.localstack.updown import Say
@@ -33,14 +35,27 @@ _ANSWER_MS = 20_000
 
 @contextmanager
 def bench_stack(say: Say) -> Iterator[LocalStack]:
-    """The stack, up inside, gone with its data behind."""
+    """The stack, up inside, gone with its data behind; one run at a time, for each empties it."""
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         del os.environ[name]
     os.environ["PETITIONLINK_LOCAL"] = str(PROJECT / ".local" / "bench")
-    try:
-        yield localstack.up(NODES, say)
-    finally:
-        localstack.down(say, purge=True)
+    with _alone():
+        try:
+            yield localstack.up(NODES, say)
+        finally:
+            localstack.down(say, purge=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    lock = PROJECT / ".local" / "bench.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PetitionLinkError("another run measures here: wait until it is done") from None
+        yield
 
 
 def empty(stack: LocalStack, nodes: Sequence[str] = NODES) -> None:

@@ -5,6 +5,7 @@ chunk is written and folded by it, and the rows that this gave, of the ledger an
 to files as binary COPY. The timed script then does, per chunk and transaction, what a consumer
 must: COPY into temporary tables, INSERT … ON CONFLICT DO NOTHING into the ledger, upsert of the
 cases by version, and the offset. Same tables, same indexes, same server.
+What the centre does besides is not in it: decoding, the fold, routes and onward copies.
 """
 
 from __future__ import annotations

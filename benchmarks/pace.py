@@ -18,15 +18,13 @@ _LOOK_SECONDS = 0.01
 _SILENCE_SECONDS = 60
 
 
-def pace(
-    dsn: str, counter: str, goal: int, worker: subprocess.Popen[bytes], start: int = 0
-) -> float:
-    """Events per second while `counter`, a query for one number, goes from `start` to `goal`.
+def pace(dsn: str, counter: str, goal: int, worker: subprocess.Popen[bytes]) -> float:
+    """Events per second while `counter`, a query for one number, goes from 0 to `goal`.
 
     Raises `PetitionLinkError` if the worker ends or the counter stands still for a minute.
     """
     first: tuple[float, int] | None = None
-    last, moved_at = start, time.perf_counter()
+    last, moved_at = 0, time.perf_counter()
     with connected(dsn, "bench") as connection, connection.cursor() as cursor:
         connection.autocommit = True
         while last < goal:

@@ -42,8 +42,11 @@ def _lines(figures: Sequence[Figure]) -> Iterator[str]:
     yield ""
     yield "How each was measured:"
     yield ""
+    by_about: dict[str, list[str]] = {}
     for figure in figures:
-        yield f"- {figure.what}: {figure.about}."
+        by_about.setdefault(figure.about, []).append(figure.what)
+    for about, several in by_about.items():
+        yield f"- {'; '.join(several)}: {about}."
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
