@@ -17,6 +17,10 @@ MARK = f"3611.{os.getpid()}"  # an argument that no other process has
 @pytest.fixture
 def sleeper():
     started = subprocess.Popen(["sleep", MARK])
+    deadline = time.monotonic() + 5
+    while process.find("sleep", MARK) is None:  # just spawned, it has no command line yet
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
     yield started
     started.kill()
     started.wait()
