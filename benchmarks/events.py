@@ -18,13 +18,13 @@ _START_MICROS = 1_767_600_000_000_000  # 2026-01-05T08:00:00Z
 _BETWEEN_MICROS = 1_000
 _Step = tuple[str, dict[str, Any], str, int]
 
-_PROGRESS: _Step = ("case.progressed", {}, "progress", 330)
+_PROGRESS: _Step = ("case.progressed", {}, "progress", 420)
 # (type, fields, the field that holds prose, its characters)
 _LIFE: tuple[_Step, ...] = (
-    ("case.registered", {"channel": "web", "purpose": "申诉"}, "text", 420),
+    ("case.registered", {"channel": "web", "purpose": "申诉"}, "text", 500),
     ("case.accepted", {"unit": "虚构市住建局", "procedure": "ordinary"}, "note", 60),
     *(_PROGRESS,) * 3,
-    ("case.decided", {"outcome": "supported"}, "opinion", 500),
+    ("case.decided", {"outcome": "supported"}, "opinion", 600),
     ("case.served", {"method": "online"}, "", 0),
     ("case.closed", {}, "note", 60),
     ("evaluation.recorded", {"object": "unit", "satisfaction": "satisfied"}, "comment", 120),
