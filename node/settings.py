@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     node: Annotated[str, AfterValidator(_node_code)]
     postgres_dsn: SecretStr
     kafka_bootstrap_servers: str = Field(min_length=1)
+    http_address: str = Field(default="127.0.0.1", min_length=1)
     http_port: Port = 8080
     metrics_port: Port = 9464
     key_folder: Path = Path("/etc/petitionlink/keys")

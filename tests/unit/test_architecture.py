@@ -1,4 +1,4 @@
-"""The direction of imports: schemas ← cases ← node ← producers | consumers ← node.cli."""
+"""The direction of imports: schemas ← cases ← node ← producers | consumers ← node.web ← node.cli."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "node": {"node", "cases", "schemas"},
     "producers": {"producers", "node", "cases", "schemas"},
     "consumers": {"consumers", "node", "cases", "schemas"},
+    "node.web": set(PACKAGES),
     "node.cli": set(PACKAGES),
 }
 # Rules that keep a library in one place.
@@ -21,13 +22,18 @@ ONLY_IN = {
     "fastavro": {"schemas"},
     "typer": {"node.cli"},
     "rich": {"node.cli"},
+    "fastapi": {"node.web"},
+    "starlette": {"node.web"},
+    "uvicorn": {"node.web"},
+    "jinja2": {"node.web"},
+    "chinese_calendar": {"cases"},
     "cryptography": {"schemas", "node"},
 }
 
 
 def place_of(path: Path) -> str:
     parts = path.relative_to(ROOT).parts
-    return "node.cli" if parts[:2] == ("node", "cli") else parts[0]
+    return ".".join(parts[:2]) if parts[:2] in (("node", "cli"), ("node", "web")) else parts[0]
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -50,6 +56,15 @@ def test_packages_import_in_one_direction_only() -> None:
         f"{path.relative_to(ROOT)} imports {name}"
         for path, name in every_import()
         if name.split(".")[0] in PACKAGES and name.split(".")[0] not in MAY_IMPORT[place_of(path)]
+    ]
+    assert wrong == []
+
+
+def test_only_the_composition_root_imports_the_web_service() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path, name in every_import()
+        if name.startswith("node.web") and place_of(path) not in ("node.web", "node.cli")
     ]
     assert wrong == []
 
