@@ -25,6 +25,7 @@ INSTANTS = st.integers(MIN_INSTANT_MICROS, MAX_INSTANT_MICROS)
 CLOCK = st.fixed_dictionaries(
     {
         "clock": st.text(LETTERS, max_size=8),
+        "started_at": INSTANTS,
         "due_at": INSTANTS,
         "provisional": st.booleans(),
         "calendar": st.text(LETTERS, max_size=60),
