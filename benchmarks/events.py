@@ -84,7 +84,7 @@ class _Maker:
     def _registration(self, case: int, case_id: str) -> dict[str, Any]:
         petitioner = {"name": "张虚构", "id_number": f"BENCH{case:013d}", "phone": "00000000000"}
         office = self._office
-        sealed, _ = office.sealer.seal(case_id, petitioner, office.readers_of_registration())
+        sealed, _ = office.sealer.seal(case_id, petitioner, office.readers())
         return {
             "origin_number": f"BENCH-{case:07d}",
             "received_at": self._at,

@@ -6,7 +6,8 @@ as JSON beside the ledger, so that the next event continues from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple
 
 
@@ -33,23 +34,67 @@ class Conflict(NamedTuple):
     rule: str
 
 
+class Clock(NamedTuple):
+    """A deadline 时限 that `event_id` started for node `owner`; instants in micros.
+
+    `met_at` is when its duty was done; `ended_at` when it stopped: met, replaced by a later one
+    or no longer needed. It runs while `ended_at` is None.
+    """
+
+    clock: str
+    event_id: str
+    owner: str
+    started_at: int
+    due_at: int
+    provisional: bool
+    calendar: str
+    met_at: int | None = None
+    ended_at: int | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self.ended_at is None
+
+
 class State:
-    """States 状态 of the main line."""
+    """States 状态 of a case."""
 
     UNKNOWN = "unknown"  # 未知: the registration has not arrived
     REGISTERED = "registered"  # 登记
     FORWARDED = "forwarded"  # 转送
     ASSIGNED = "assigned"  # 交办
     LANDED = "landed"  # 落地接收
+    OBJECTED = "objected"  # 异议: back with the sender, who rules
+    RETURNED = "returned"  # 退回: the objection was agreed to, the sender dispatches anew
     ACCEPTED = "accepted"  # 受理
+    NOT_ACCEPTED = "not_accepted"  # 不予受理
+    NO_LONGER_ACCEPTED = "no_longer_accepted"  # 不再受理
+    ACCEPTANCE_OVERRULED = "acceptance_overruled"  # 应受理未受理: must be accepted now
+    DIVERTED = "diverted"  # 导入法定途径、移送
     DECIDED = "decided"  # 出具处理意见书
     SERVED = "served"  # 送达
     CLOSED = "closed"  # 办结
+    REVIEW_REQUESTED = "review_requested"  # 申请复查
+    REVIEW_DECIDED = "review_decided"  # 复查意见
+    RECHECK_REQUESTED = "recheck_requested"  # 申请复核
+    RECHECK_DECIDED = "recheck_decided"  # 复核意见, final
+    WITHDRAWN = "withdrawn"  # 撤回
+    MERGED = "merged"  # 并件: goes on in another case
+
+
+# Nobody of the interconnect is responsible for a case in these.
+NOBODYS = frozenset({State.UNKNOWN, State.DIVERTED, State.WITHDRAWN, State.MERGED})
 
 
 @dataclass(slots=True)
 class Case:
-    """The present of a case. Instants are micros; `milestones` maps a state to its instant."""
+    """The present of a case. Instants are micros.
+
+    `milestones` maps a state to when it was last entered, `documents` the name of a paper to the
+    event that made it, `served` a paper to the instant of its service, `dispatch` is the way the
+    case came to its handler, `supervisions` maps the issuing event to what became of it.
+    """
 
     case_id: str
     state: str = State.UNKNOWN
@@ -59,8 +104,22 @@ class Case:
     registration: dict[str, Any] = field(default_factory=dict)
     milestones: dict[str, int] = field(default_factory=dict)
     rule_set: str = ""
+    finding: str | None = None
+    repeat_of: str | None = None
+    group: bool = False
+    merged_into: str | None = None
+    dispatch: dict[str, Any] | None = None
+    objection: dict[str, str] | None = None
+    extended: bool = False
     outcome: str | None = None
+    documents: dict[str, str] = field(default_factory=dict)
+    served: dict[str, int] = field(default_factory=dict)
+    review_outcome: str | None = None
+    supervisions: dict[str, dict[str, Any]] = field(default_factory=dict)
     evaluations: dict[str, str] = field(default_factory=dict)
+    evaluated_at: dict[str, int] = field(default_factory=dict)
+    dissatisfactions: dict[str, str] = field(default_factory=dict)
+    clocks: list[Clock] = field(default_factory=list)
     version: int = 0
     position: Position | None = None
     sequences: dict[str, int] = field(default_factory=dict)
@@ -72,34 +131,75 @@ class Case:
         """Whether events are known to be missing."""
         return bool(self.gaps) or self.state == State.UNKNOWN
 
+    def running(self, clock: str) -> Clock | None:
+        """The clock of this name that runs, if one does."""
+        return next((one for one in self.clocks if one.clock == clock and one.runs), None)
+
+    def latest(self, clock: str) -> Clock | None:
+        """The clock of this name that was started last, whether it runs or not."""
+        return next((one for one in reversed(self.clocks) if one.clock == clock), None)
+
+    def enter(self, state: str, at: int) -> None:
+        """Be in `state` from the instant `at`."""
+        self.state = state
+        self.milestones[state] = at
+
     def copy(self) -> Case:
         """An equal case that can be changed without changing this one."""
-        return replace(
-            self,
-            participants=[*self.participants],
-            milestones={**self.milestones},
-            evaluations={**self.evaluations},
-            sequences={**self.sequences},
-            gaps=[*self.gaps],
-            conflicts=[*self.conflicts],
-        )
+        made = Case(self.case_id)
+        for name in _FIELDS:
+            setattr(made, name, _copied(getattr(self, name)))
+        return made
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON value from which `from_json` makes an equal case."""
-        value = {name: getattr(self, name) for name in _FIELDS}
-        value["position"] = self.position and [*self.position]
-        value["gaps"] = [[*gap] for gap in self.gaps]
-        value["conflicts"] = [[*conflict] for conflict in self.conflicts]
+    def to_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """A JSON value from which `from_json` makes an equal case.
+
+        What is as at the start is left out, unless `whole`; then clocks are objects, for readers.
+        """
+        value: dict[str, Any] = {"case_id": self.case_id}
+        for name, default in _DEFAULTS:
+            present = getattr(self, name)
+            if whole or present != default:
+                value[name] = _PLAIN[name](present) if name in _PLAIN else present
+        if whole:
+            value["clocks"] = [clock._asdict() for clock in self.clocks]
         return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Case:
         """The case that `to_json` wrote."""
         case = cls(**value)
-        case.position = Position(*value["position"]) if value["position"] else None
-        case.gaps = [Gap(*gap) for gap in value["gaps"]]
-        case.conflicts = [Conflict(*conflict) for conflict in value["conflicts"]]
+        case.position = Position(*value["position"]) if value.get("position") else None
+        case.clocks = [Clock(*clock) for clock in value.get("clocks", ())]
+        case.gaps = [Gap(*gap) for gap in value.get("gaps", ())]
+        case.conflicts = [Conflict(*conflict) for conflict in value.get("conflicts", ())]
         return case
 
 
+def _lists(tuples: list[Any]) -> list[list[Any]]:
+    return [[*one] for one in tuples]
+
+
+# Tuples are written as lists, which is what reading gives.
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "position": lambda one: one and [*one],
+    "clocks": _lists,
+    "gaps": _lists,
+    "conflicts": _lists,
+}
 _FIELDS = tuple(one.name for one in fields(Case))
+
+
+def _default_of(one: Any) -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
+_DEFAULTS = tuple((one.name, _default_of(one)) for one in fields(Case) if one.name != "case_id")
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, list):
+        return [*value]
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    return value

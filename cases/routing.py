@@ -1,18 +1,38 @@
-"""Who gets an event 事件去向: the star of CONTRACT §1 as one pure decision."""
+"""Who gets an event 事件去向: the star of CONTRACT §1 as one pure decision.
+
+The router is the second guard of accusations and secrets: what a producer let pass by mistake
+goes no further than the centre.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cases.nodes import NATIONAL
+from cases.accusation import barred_nodes
+from cases.case import Case
+from cases.nodes import NATIONAL, NODES
+
+_ALL = frozenset(NODES)
+_NONE: frozenset[str] = frozenset()
 
 
-def recipients(node: str, emitter: str, participants: Iterable[str]) -> list[str]:
+def recipients(
+    node: str, emitter: str, participants: Iterable[str], barred: frozenset[str] = _NONE
+) -> list[str]:
     """The nodes to which `node` sends an event of `emitter` for a case of `participants`.
 
     A province sends its own events to the centre and passes nothing on. The centre sends every
-    event to each participant but the one that emitted it.
+    event to each participant but the one that emitted it and those that are `barred`.
     """
     if node != NATIONAL:
         return [NATIONAL] if emitter == node else []
-    return [code for code in participants if code not in (NATIONAL, emitter)]
+    return [code for code in participants if code not in (NATIONAL, emitter) and code not in barred]
+
+
+def barred(case: Case) -> frozenset[str]:
+    """The nodes that nothing of `case` may be sent to: the accused and those under them, or all
+    of them if it is a state secret that slipped in 检举控告、涉密."""
+    if case.registration.get("confidential"):
+        return _ALL
+    accused = case.registration.get("accused")
+    return barred_nodes(accused) if accused else _NONE

@@ -2,7 +2,7 @@
 
 1. Move the offsets by compare-and-set: a zombie stops here and holds nothing up.
 2. Add the events to the ledger; those known already are duplicates.
-3. Fold the new ones into their cases.
+3. Fold the new ones into their cases, and note which nodes were heard for the first time.
 4. At the centre, write the onward copies to the outbox.
 5. Keep the dead letters.
 6. Commit. Offsets go to Kafka afterwards, by the loop, for lag tools only.
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from consumers import positions
 from consumers.batch import Arrival, Batch
 from consumers.dead_letters import keep
-from node import ledger, outbox, projection
+from node import contacts, ledger, outbox, projection
 from node.postgres import Connection, Cursor
 
 
@@ -43,7 +43,8 @@ def _write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> 
     if not arrivals:
         return Applied(set(), set())
     new = ledger.write(cursor, [_entry(arrival, now) for arrival in arrivals])
-    changes = projection.apply(cursor, new)
+    changes = projection.apply(cursor, new, exchanged_at=now)
+    contacts.note(cursor, {event.emitter for event in new}, now)
     outbox.enqueue(cursor, node, changes)
     marked = {conflict.event_id for change in changes for conflict in change.after.conflicts}
     fresh = {event.event_id for event in new}

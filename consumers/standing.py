@@ -40,15 +40,16 @@ def standing(settings: Settings, connection: Connection, now: int) -> list[Parti
     with connection, connection.cursor() as cursor:
         known = positions.load(cursor, topics)
     with closing(kafka.plain_consumer(settings, "status")) as client:
-        ends = _ends(client, topics)
+        ends = ends_of(client, topics)
         starts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
         held = {one: known.get(tuple(one), starts[one]) for one in ends}
         behind = [one for one, end in ends.items() if held[one] < end]
-        oldest = _oldest_timestamps(client, {one: held[one] for one in behind})
+        oldest = oldest_timestamps(client, {one: held[one] for one in behind})
     return [_standing(one, held[one], end, oldest.get(one), now) for one, end in ends.items()]
 
 
-def _ends(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, int]:
+def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, int]:
+    """Where the next record of each partition of these topics will stand."""
     partitions = [
         TopicPartition(topic, number)
         for topic in topics
@@ -60,7 +61,7 @@ def _ends(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, int]
     return ends
 
 
-def _oldest_timestamps(
+def oldest_timestamps(
     client: KafkaConsumer, behind: dict[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
     """The timestamps (ms) of the first records that are not applied."""

@@ -6,7 +6,7 @@ the cell of one type. Binary COPY was measured 10–20 % faster than text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from io import BytesIO
 from struct import Struct
@@ -24,6 +24,7 @@ _INT8 = Struct(">iq").pack
 # Postgres counts from 2000-01-01, the epoch from 1970-01-01.
 _MICROS_TO_2000 = 946_684_800_000_000
 _TEXT_OID = Struct(">i").pack(25)
+_INT4_OID = Struct(">i").pack(23)
 _JSONB_VERSION = b"\x01"
 _TRUE = b"\x00\x00\x00\x01\x01"
 _FALSE = b"\x00\x00\x00\x01\x00"
@@ -99,7 +100,28 @@ def row(cells: Iterable[bytes], count: int) -> bytes:
     return _COUNT(count) + b"".join(cells)
 
 
-def copy(cursor: Cursor, table: str, rows: Iterable[bytes]) -> None:
-    """COPY rows into `table`, a fixed name of ours with all its columns in order."""
+def int4_array(values: Sequence[int]) -> bytes:
+    """An integer[] cell of one dimension."""
+    if not values:
+        return _LENGTH(12) + _INT4(0, 0) + _INT4_OID
+    items = b"".join(map(int4, values))
+    head = _INT4(1, 0) + _INT4_OID + _INT4(len(values), 1)
+    return _LENGTH(len(head) + len(items)) + head + items
+
+
+def temporary(name: str, table: str, columns: str) -> str:
+    """The statement that makes sure of an empty temporary table with these columns of `table`.
+
+    It has no constraints: they are checked when its rows go to `table`.
+    """
+    return (
+        f"create temporary table if not exists {name} on commit delete rows as "
+        f"select {columns} from {table} with no data"
+    )
+
+
+def copy(cursor: Cursor, table: str, columns: str, rows: Iterable[bytes]) -> None:
+    """COPY rows of `columns`, in order, into `table`; both are fixed names of ours."""
     payload = BytesIO(b"".join((_HEADER, *rows, _TRAILER)))
-    cursor.copy_expert(f"copy {table} from stdin with (format binary)", payload, _SEND_BYTES)
+    statement = f"copy {table} ({columns}) from stdin with (format binary)"
+    cursor.copy_expert(statement, payload, _SEND_BYTES)

@@ -40,10 +40,7 @@ _COLUMNS = (
 )
 _COLUMN_COUNT = _COLUMNS.count(",") + 1
 
-_CREATE_INCOMING = (
-    "create temporary table if not exists incoming_event "
-    "(like case_event including defaults) on commit delete rows"
-)
+_CREATE_INCOMING = copying.temporary("incoming_event", "case_event", _COLUMNS)
 _INSERT_NEW = (
     f"insert into case_event ({_COLUMNS}) select {_COLUMNS} from incoming_event "
     "on conflict (event_id) do nothing returning event_id::text"
@@ -62,7 +59,7 @@ def write(cursor: Cursor, entries: Sequence[Entry]) -> list[Event]:
     One COPY and one INSERT whatever the number. Raises what the driver raises.
     """
     cursor.execute(_CREATE_INCOMING)
-    copying.copy(cursor, "incoming_event", map(_row, entries))
+    copying.copy(cursor, "incoming_event", _COLUMNS, map(_row, entries))
     cursor.execute(_INSERT_NEW)
     new = {event_id for (event_id,) in cursor.fetchall()}
     fresh = []

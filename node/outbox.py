@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL
-from cases.routing import recipients
+from cases.routing import barred, recipients
 from cases.topics import topic_between
 from node.postgres import Cursor
 from node.projection import Change
@@ -73,12 +73,14 @@ def _enqueue_onward(cursor: Cursor, changes: Sequence[Change]) -> int:
     joined: list[tuple[str, str]] = []
     for change in changes:
         case_id = change.after.case_id
-        known = routes.get(case_id, [])
+        known, closed = routes.get(case_id, []), barred(change.after)
         for event in change.events:
-            for to in recipients(NATIONAL, event.emitter, known):
+            for to in recipients(NATIONAL, event.emitter, known, closed):
                 owed.append(Owed(topic_between(NATIONAL, to), case_id, event.event_id))
         joined += [
-            (case_id, to) for to in change.after.participants if to != NATIONAL and to not in known
+            (case_id, to)
+            for to in recipients(NATIONAL, NATIONAL, change.after.participants, closed)
+            if to not in known
         ]
     return _add_histories(cursor, joined) + _add(cursor, owed)
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import orjson
 
-from cases.case import Case
+from cases.case import Case, State
 from cases.fold import continues, extend, fold
-from node import copying, ledger
+from node import copying, facets, ledger
 from node.errors import Transient
 from node.postgres import Cursor
 from schemas.event import Event
@@ -40,18 +40,19 @@ class _Held(NamedTuple):
 
 _COLUMNS = (
     "case_id, state, registered_by, handled_by, participants, channel, title, area, "
-    "content_category_1, received_at, registered_at, version, conflicts, incomplete, revision, fold"
+    "content_category_1, content_category_2, content_category_3, petition_class, claim_path, "
+    "rule_set, persons, urgent, finding, repeat_of, is_group, identity_digest, outcome, "
+    "received_at, registered_at, accepted_at, decided_at, served_at, closed_at, exchanged_at, "
+    "version, conflicts, incomplete, revision, fold"
 )
 _COLUMN_COUNT = _COLUMNS.count(",") + 1
 _LOCK = (
     "select case_id, revision, fold from petition_case where case_id = any(%s) "
     "order by case_id for update"
 )
-_CREATE_FOLDED = (
-    "create temporary table if not exists folded_case "
-    "(like petition_case including defaults) on commit delete rows"
-)
-_ALL_BUT_KEY = _COLUMNS.removeprefix("case_id, ")
+_CREATE_FOLDED = copying.temporary("folded_case", "petition_case", _COLUMNS)
+# When a case first crossed to this node is noted once.
+_ALL_BUT_KEY = _COLUMNS.removeprefix("case_id, ").replace("exchanged_at, ", "")
 _EXCLUDED = ", ".join(f"excluded.{name}" for name in _ALL_BUT_KEY.split(", "))
 _UPSERT = (
     f"insert into petition_case ({_COLUMNS}) select {_COLUMNS} from folded_case "
@@ -66,11 +67,12 @@ def lock(cursor: Cursor, case_id: str) -> Case | None:
     return held and held.case
 
 
-def apply(cursor: Cursor, events: Sequence[Event]) -> list[Change]:
+def apply(cursor: Cursor, events: Sequence[Event], exchanged_at: int | None = None) -> list[Change]:
     """Fold events that were new to the ledger into their cases; one read, one write.
 
     Events must be in the ledger already: a case whose order they disturb is folded anew from
-    there. Raises `Transient` if a case was created beside us: run the transaction again.
+    there. `exchanged_at` (micros) is when they crossed to this node, None for its own. Raises
+    `Transient` if a case was created beside us: run the transaction again.
     """
     if not events:
         return []
@@ -79,7 +81,8 @@ def apply(cursor: Cursor, events: Sequence[Event]) -> list[Change]:
         by_case.setdefault(event.case_id, []).append(event)
     held = _hold(cursor, by_case)
     changes = _folded(cursor, by_case, held)
-    _write(cursor, changes, held)
+    _write(cursor, changes, held, exchanged_at)
+    facets.write(cursor, [(change.before, change.after) for change in changes])
     return changes
 
 
@@ -108,20 +111,25 @@ def _folded(
     return changes
 
 
-def _write(cursor: Cursor, changes: Sequence[Change], held: dict[str, _Held]) -> None:
+def _write(
+    cursor: Cursor,
+    changes: Sequence[Change],
+    held: dict[str, _Held],
+    exchanged_at: int | None,
+) -> None:
     rows = []
     for change in changes:
         known = held.get(change.after.case_id)
-        rows.append(_row(change.after, known.revision + 1 if known else 1))
+        rows.append(_row(change.after, known.revision + 1 if known else 1, exchanged_at))
     cursor.execute(_CREATE_FOLDED)
-    copying.copy(cursor, "folded_case", rows)
+    copying.copy(cursor, "folded_case", _COLUMNS, rows)
     cursor.execute(_UPSERT)
     if cursor.rowcount != len(rows):
         raise Transient("a case was created by another transaction at the same moment")
 
 
-def _row(case: Case, revision: int) -> bytes:
-    shown = case.registration.get
+def _row(case: Case, revision: int, exchanged_at: int | None) -> bytes:
+    shown, since = case.registration.get, case.milestones.get
     cells = (
         copying.text(case.case_id),
         copying.word(case.state),
@@ -132,8 +140,25 @@ def _row(case: Case, revision: int) -> bytes:
         copying.text_or_null(shown("title")),
         copying.text_or_null(shown("area")),
         copying.text_or_null(shown("content_category_1")),
+        copying.text_or_null(shown("content_category_2")),
+        copying.text_or_null(shown("content_category_3")),
+        copying.text_or_null(shown("petition_class")),
+        copying.text_or_null(shown("claim_path")),
+        copying.word(case.rule_set or None),
+        copying.int4(shown("persons") or 1),
+        copying.boolean(bool(shown("urgent"))),
+        copying.word(case.finding),
+        copying.text_or_null(case.repeat_of),
+        copying.boolean(case.group),
+        copying.text_or_null(shown("identity_digest")),
+        copying.word(case.outcome),
         copying.instant(shown("received_at")),
-        copying.instant(case.milestones.get("registered")),
+        copying.instant(since(State.REGISTERED)),
+        copying.instant(since(State.ACCEPTED)),
+        copying.instant(since(State.DECIDED)),
+        copying.instant(since(State.SERVED)),
+        copying.instant(since(State.CLOSED)),
+        copying.instant(exchanged_at),
         copying.int8(case.version),
         copying.int4(len(case.conflicts)),
         copying.boolean(case.incomplete),

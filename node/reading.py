@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg2.extras import RealDictCursor
 
+from cases.case import Case
 from node.errors import PetitionLinkError
 from node.postgres import Connection
 
@@ -41,8 +42,7 @@ def read_case(connection: Connection, case_id: str) -> dict[str, Any]:
             f"case {case_id} is unknown to this node: it has no part in it, or nothing of it "
             "has arrived yet (`petitionlink status` shows the lag)"
         )
-    fold: dict[str, Any] = row[0]
-    return fold
+    return Case.from_json(row[0]).to_json(whole=True)
 
 
 def read_events(connection: Connection, case_id: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""From a command to an event: checked against the case, sealed, numbered, encoded.
+"""From a command to an event: checked against the case, sealed, timed, numbered, encoded.
 
 No I/O: the caller holds the case and writes what is drafted.
 """
@@ -12,8 +12,10 @@ import uuid_utils
 
 from cases import event_types as types
 from cases.case import Case
+from cases.clocks import starting
 from cases.commands import event_type_of
 from cases.errors import Refusal
+from cases.regulations import regulation
 from cases.rule_sets import rule_set_of
 from cases.rules import violation
 from producers.office import Office
@@ -27,6 +29,7 @@ from schemas.sealing import identity_digest
 _AHEAD_MICROS = 10 * 60 * 1_000_000
 
 KeyOfCase = Callable[[], bytes | None]
+ArrivedAt = Callable[[], int | None]
 
 
 class Command(NamedTuple):
@@ -45,21 +48,36 @@ class Draft(NamedTuple):
 
     type: str
     emitter: str
+    occurred_at: int
     body: dict[str, Any]
 
 
-def draft(office: Office, case: Case, command: Command, key_of_case: KeyOfCase) -> Event:
+def _unknown() -> None:
+    """Nothing is known of how the case came here."""
+
+
+def draft(
+    office: Office,
+    case: Case,
+    command: Command,
+    key_of_case: KeyOfCase,
+    arrived_at: ArrivedAt = _unknown,
+) -> Event:
     """The event that `command` makes of `case`.
 
-    Raises `Refusal` with the rule that forbids it, `Invalid` for a wrong field, in both cases
-    before anything exists. `key_of_case` is asked only when the case goes to a further node.
+    Raises `Refusal` with the rule and article that forbid it, `Invalid` for a wrong field, in
+    both cases before anything exists. `key_of_case` is asked only when the case goes to a further
+    node, `arrived_at` (micros) only when it lands here.
     """
     event_type = event_type_of(command.name)
-    body = fill(catalogue().by_type[event_type], command.given)
-    fact = Draft(event_type, office.node, body)
+    given = {**_implied(case, event_type), **command.given}
+    body = fill(catalogue().by_type[event_type], given)
+    fact = Draft(event_type, office.node, command.occurred_at, body)
+    rule_set = case.rule_set or rule_set_of(command.occurred_at)
     now = office.clock()
-    _check(case, fact, command, now)
+    _check(case, fact, now, rule_set)
     _seal(office, case, command, fact, key_of_case)
+    _complete(case, fact, rule_set, arrived_at)
     return make_event(
         event_type,
         event_id=str(uuid_utils.uuid7()),
@@ -70,33 +88,61 @@ def draft(office: Office, case: Case, command: Command, key_of_case: KeyOfCase) 
         occurred_at=command.occurred_at,
         recorded_at=now,
         actor=command.actor or office.actor,
-        rule_set=case.rule_set or rule_set_of(command.occurred_at),
+        rule_set=rule_set,
         body=body,
         traceparent=new_traceparent(),
     )
 
 
-def _check(case: Case, fact: Draft, command: Command, now: int) -> None:
-    if command.occurred_at > now + _AHEAD_MICROS:
+def _implied(case: Case, event_type: str) -> dict[str, Any]:
+    """Where an objection and its ruling go is known and need not be given."""
+    if event_type == types.OBJECTED and case.dispatch is not None:
+        return {"to": case.dispatch["by"]}
+    if event_type == types.OBJECTION_RULED and case.objection is not None:
+        return {"to": case.objection["by"]}
+    return {}
+
+
+def _check(case: Case, fact: Draft, now: int, rule_set: str) -> None:
+    if fact.occurred_at > now + _AHEAD_MICROS:
         raise Refusal("in_the_future", "occurred_at is in the future: correct the instant")
-    if fact.body.get("confidential"):
-        raise Refusal(
-            "state_secret",
-            "confidential matters never travel here: handle this one outside the interconnect",
-        )
     found = violation(case, fact)
     if found is not None:
-        raise Refusal(*found)
+        cited = regulation(rule_set).cite(found.rule)
+        raise Refusal(found.rule, f"{found.message} ({cited})" if cited else found.message)
+
+
+def _complete(case: Case, fact: Draft, rule_set: str, arrived_at: ArrivedAt) -> None:
+    """Fill in what the node knows better than who commands: what it refers to, what starts."""
+    body = fact.body
+    for field, document in _REFERS_TO.get(fact.type, {}).items():
+        body[field] = case.documents.get(document)
+    if fact.type == types.OBJECTED and case.dispatch is not None:
+        body["dispatch_id"] = case.dispatch["event_id"]
+    if fact.type == types.OBJECTION_RULED and case.objection is not None:
+        body["objection_id"] = case.objection["event_id"]
+    if "clocks" in body:
+        arrived = arrived_at() if fact.type == types.LANDED else None
+        body["clocks"] = starting(case, fact, rule_set, arrived)
+
+
+# Fields that name an earlier event of the case, by the document that it made.
+_REFERS_TO = {
+    types.ACCEPTANCE_OVERRULED: {"refusal_id": "refusal"},
+    types.REVIEW_REQUESTED: {"decision_id": "decision"},
+    types.REVIEW_DECIDED: {"request_id": "review_request"},
+    types.RECHECK_REQUESTED: {"decision_id": "review_decision"},
+    types.RECHECK_DECIDED: {"request_id": "recheck_request"},
+}
 
 
 def _seal(
     office: Office, case: Case, command: Command, fact: Draft, key_of_case: KeyOfCase
 ) -> None:
-    if fact.type == types.REGISTERED:
-        if command.petitioner:
-            _seal_petitioner(office, case.case_id, command.petitioner, fact.body)
-    elif command.petitioner:
-        raise Refusal("petitioner", "a petitioner is given only when a case is registered")
+    if command.petitioner:
+        if fact.type not in _SEALED:
+            raise Refusal("petitioner", "a petitioner is given only to `register` or `correct`")
+        _seal_petitioner(office, case, command.petitioner, fact.body)
     elif "petitioner_keys" in fact.body and fact.body["to"] != office.node:
         key = key_of_case()
         if key is not None:
@@ -104,10 +150,15 @@ def _seal(
             fact.body["petitioner_keys"] = office.sealer.rewrap(key, case.case_id, [reader])
 
 
+_SEALED = frozenset({types.REGISTERED, types.CORRECTED})
+
+
 def _seal_petitioner(
-    office: Office, case_id: str, petitioner: Mapping[str, str], body: dict[str, Any]
+    office: Office, case: Case, petitioner: Mapping[str, str], body: dict[str, Any]
 ) -> None:
-    record, _ = office.sealer.seal(case_id, petitioner, office.readers_of_registration())
+    """Readable for the registering node, the centre and all who have part in the case by now."""
+    readers = office.readers(case.participants)
+    record, _ = office.sealer.seal(case.case_id, petitioner, readers)
     body["petitioner"] = record
     body["identity_digest"] = identity_digest(
         office.keys.identity_key, petitioner.get("id_type", ""), petitioner.get("id_number", "")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cases import event_types as types
 from cases.case import Case
+from cases.errors import Refusal
 from node import projection
 from node.ledger import bytes_of
 from node.postgres import Connection, Cursor
@@ -16,11 +17,20 @@ from schemas.errors import PetitionLinkError
 from schemas.event import Event
 from schemas.sealing import case_key
 
-_HANDED_OVER = [types.FORWARDED, types.ASSIGNED, types.COPIED]
+# Latest last: a correction seals the petitioner anew.
 _KEYS = """
     select body -> 'petitioner', body -> 'petitioner_keys' from case_event
-    where case_id = %s and event_type = any(%s)
+    where case_id = %s and (body ? 'petitioner' or body ? 'petitioner_keys')
+    order by version, emitter, event_id
 """
+# A dispatch arrives as much later than it happened as its event travelled.
+_TRAVELLED = """
+    select (extract(epoch from exchanged_at - recorded_at) * 1000000)::bigint
+    from case_event where event_id = %s and exchanged_at is not null
+"""
+_IS_KNOWN = "select 1 from petition_case where case_id = %s"
+# Written in the command's own transaction, behind it.
+Also = Callable[[Cursor, "Done"], None]
 
 
 class Done(NamedTuple):
@@ -30,25 +40,58 @@ class Done(NamedTuple):
     case: Case
 
 
-def handle(connection: Connection, office: Office, command: Command) -> Done:
+def handle(
+    connection: Connection, office: Office, command: Command, also: Also | None = None
+) -> Done:
     """Do `command` in one transaction that holds the case's row; safe beside other writers.
 
-    Raises `Refusal` or `Invalid`, and what the driver raises; then nothing was changed.
+    Raises `Refusal` or `Invalid`, and what the driver or `also` raises; then nothing was changed.
     """
     with connection, connection.cursor() as cursor:
         case = projection.lock(cursor, command.case_id) or Case(command.case_id)
-        event = draft(office, case, command, lambda: _key_of(cursor, office, case.case_id))
+        _check_target(cursor, command)
+        event = draft(
+            office,
+            case,
+            command,
+            lambda: _key_of(cursor, office, case.case_id),
+            lambda: _arrived_at(cursor, case),
+        )
         (change,) = record(cursor, office.node, [event])
-    return Done(event, change.after)
+        done = Done(event, change.after)
+        if also is not None:
+            also(cursor, done)
+    return done
+
+
+def _check_target(cursor: Cursor, command: Command) -> None:
+    """A case is merged only into one that this node knows 并件."""
+    into = command.given.get("into")
+    if command.name != "merge" or not isinstance(into, str):
+        return
+    cursor.execute(_IS_KNOWN, (into,))
+    if cursor.fetchone() is None:
+        raise Refusal("not_registered", f"case {into[:70]} to merge into is unknown to this node")
+
+
+def _arrived_at(cursor: Cursor, case: Case) -> int | None:
+    """When the case came to this node (micros), by its own business time; None if it was here."""
+    if case.dispatch is None:
+        return None
+    cursor.execute(_TRAVELLED, (case.dispatch["event_id"],))
+    row = cursor.fetchone()
+    sent: int = case.dispatch["at"]
+    return sent + max(0, row[0]) if row else None
 
 
 def _key_of(cursor: Cursor, office: Office, case_id: str) -> bytes | None:
     """The case key, if there is a sealed petitioner and this node can read it."""
-    cursor.execute(_KEYS, (case_id, [types.REGISTERED, *_HANDED_OVER]))
+    cursor.execute(_KEYS, (case_id,))
     sealed: dict[str, Any] | None = None
     extra: list[dict[str, Any]] = []
     for petitioner, keys in cursor:
-        sealed = petitioner or sealed
+        if petitioner:
+            sealed, extra = petitioner, []
         extra += keys or []
     if sealed is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cases.nodes import NATIONAL
@@ -28,9 +29,11 @@ class Office:
     clock: Clock = now_micros
     sealer: Sealer = field(default_factory=Sealer, repr=False)
 
-    def readers_of_registration(self) -> list[PublicKey]:
-        """Who can read the petitioner from the start: the registering node and the centre."""
-        return [self.keys.public(code) for code in dict.fromkeys((self.node, NATIONAL))]
+    def readers(self, participants: Iterable[str] = ()) -> list[PublicKey]:
+        """Who can read the petitioner: this node, the centre, and who has part in the case."""
+        return [
+            self.keys.public(code) for code in dict.fromkeys((self.node, NATIONAL, *participants))
+        ]
 
     def new_case_id(self, registered_at: int) -> str:
         """A new case id 信访件编号: node, day and eight random characters, to be read out."""

@@ -7,6 +7,9 @@ alter table case_event
 create index case_event_in_feed_order on case_event (applied_xid, feed_id);
 -- Rates of the last minutes: rows lie in the order of their arrival, so a few bytes a page suffice.
 create index case_event_by_arrival on case_event using brin (exchanged_at) with (pages_per_range = 16);
+-- The same for what went out, row by row as the broker acknowledged it.
+create index outbox_by_publication on outbox using brin (published_at)
+    with (pages_per_range = 16, autosummarize = on);
 
 alter table petition_case
     add column content_category_2 text,
@@ -25,14 +28,23 @@ alter table petition_case
     add column decided_at         timestamptz,
     add column served_at          timestamptz,
     add column closed_at          timestamptz,
-    add column exchanged_at       timestamptz;       -- when the registration crossed to this node
-create index petition_case_by_registration on petition_case (registered_at desc, case_id desc);
+    add column exchanged_at       timestamptz;       -- when the case first crossed to this node; null: made here
+-- The three dates by which cases are counted; what indicators need is in the index, so that a
+-- year is counted without the wide rows (docs/query-plans.md).
+create index petition_case_by_registration on petition_case (registered_at desc, case_id desc)
+    include (registered_by, handled_by, finding, channel, persons, accepted_at, decided_at, received_at);
+create index petition_case_by_petition on petition_case (received_at)
+    include (registered_by, channel, persons);
+create index petition_case_by_exchange on petition_case (exchanged_at)
+    include (registered_by, channel, persons) where exchanged_at is not null;
+create index petition_case_repeat on petition_case (case_id) where finding = 'repeat';
 create index petition_case_by_state on petition_case (state, registered_at desc, case_id desc);
 create index petition_case_by_handler on petition_case (handled_by, registered_at desc, case_id desc);
 create index petition_case_by_registrar on petition_case (registered_by, registered_at desc, case_id desc);
 create index petition_case_by_identity on petition_case (identity_digest) where identity_digest is not null;
 create index petition_case_unidentified on petition_case (case_id)
     where finding is null and registered_by is not null;
+create index petition_case_unhandled on petition_case (state) where handled_by is null;
 create index petition_case_in_conflict on petition_case (case_id) where conflicts > 0;
 
 -- Deadlines 时限: one row for each clock that an event started. The owner computed it once.
@@ -49,9 +61,14 @@ create table case_clock (
     ended_at    timestamptz,                         -- met, replaced or no longer needed; null: it runs
     primary key (case_id, clock, event_id)
 ) with (fillfactor = 80);
-create index case_clock_running on case_clock (due_at, clock, case_id) where ended_at is null;
-create index case_clock_by_due on case_clock (clock, due_at);
-create index case_clock_by_start on case_clock (clock, started_at);
+-- By clock first: windows that lapsed run on, and must not stand in the way of overdue duties.
+create index case_clock_running on case_clock (clock, due_at, case_id, event_id)
+    include (owner) where ended_at is null;
+-- On-time reply by due instant, landing by arrival (DOMAIN §6), without the table's rows.
+create index case_clock_reply on case_clock (due_at)
+    include (case_id, owner, met_at, ended_at) where clock in ('D06', 'D07', 'D14');
+create index case_clock_landing on case_clock (started_at)
+    include (case_id, owner, due_at, met_at, ended_at) where clock = 'D02';
 create index case_clock_provisional on case_clock (owner) where provisional and ended_at is null;
 
 -- Evaluations 评价 of the petition office and of the responsible unit, each at most one.
@@ -63,7 +80,7 @@ create table case_evaluation (
     evaluated_at timestamptz not null,
     primary key (case_id, object)
 );
-create index case_evaluation_by_time on case_evaluation (evaluated_at);
+create index case_evaluation_by_time on case_evaluation (evaluated_at) include (case_id, object, result);
 
 -- Supervisions 督办.
 create table case_supervision (

@@ -27,6 +27,7 @@ def test_the_wheel_holds_packages_schemas_migrations_and_mappings(tmp_path: Path
         for pattern in (
             "schemas/events/*.avsc",
             "schemas/catalogue.json",
+            "cases/regulations/*.toml",
             "node/migrations/*.sql",
             "producers/mappings/*.toml",
         )

@@ -1,0 +1,69 @@
+"""The parts of a rule 规则: a fact, its checks, its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from cases.case import Case, State
+from schemas.event import Event
+
+
+class Fact(Protocol):
+    """What the rules look at: a recorded event, or one that a command would record."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def emitter(self) -> str: ...
+    @property
+    def occurred_at(self) -> int: ...
+    @property
+    def body(self) -> dict[str, Any]: ...
+
+
+class Violation(NamedTuple):
+    """Why a fact is not legal: a stable rule name and a sentence for people."""
+
+    rule: str
+    message: str
+
+
+Check = Callable[[Case, Fact], Violation | None]
+Effect = Callable[[Case, Event], None]
+
+
+class Rule(NamedTuple):
+    """One row of the table; `next_state` is None where the effect itself sets the state, if any."""
+
+    states: frozenset[str]
+    checks: tuple[Check, ...]
+    effect: Effect
+    next_state: str | None = None
+
+
+def no_effect(case: Case, event: Event) -> None:
+    """The state is the whole effect."""
+
+
+UNREGISTERED = frozenset({State.UNKNOWN})
+NOT_YET_ACCEPTED = frozenset(
+    {State.REGISTERED, State.FORWARDED, State.ASSIGNED, State.LANDED, State.RETURNED}
+)
+UNDER_WAY = frozenset({State.FORWARDED, State.ASSIGNED})
+# An office may deal with a matter of its own without passing it on.
+HELD = frozenset({State.REGISTERED, State.LANDED, State.RETURNED})
+REFUSED = frozenset({State.NOT_ACCEPTED, State.NO_LONGER_ACCEPTED})
+# Neither answered nor ended in another way.
+OPEN = frozenset(
+    {*NOT_YET_ACCEPTED, State.OBJECTED, State.ACCEPTANCE_OVERRULED, State.ACCEPTED, State.DECIDED}
+)
+# The decision has been served at least once.
+ANSWERED = frozenset(
+    {
+        *(State.SERVED, State.CLOSED, State.REVIEW_REQUESTED, State.REVIEW_DECIDED),
+        *(State.RECHECK_REQUESTED, State.RECHECK_DECIDED),
+    }
+)
+LIVING = frozenset({*OPEN, *REFUSED, *ANSWERED})
+ANY_REGISTERED = frozenset({*LIVING, State.DIVERTED, State.WITHDRAWN, State.MERGED})

@@ -1,0 +1,102 @@
+"""Registration 登记 and what is later set right about it: 更正, 撤回, 并件."""
+
+from __future__ import annotations
+
+from cases import event_types as types
+from cases.accusation import is_barred
+from cases.case import Case, State
+from cases.nodes import NATIONAL
+from cases.rules.corrections import corrected
+from cases.rules.model import ANY_REGISTERED, OPEN, UNREGISTERED, Fact, Rule, Violation
+from cases.rules.responsibility import by_handler_or_centre, by_participant, take_part
+from schemas.errors import Invalid
+from schemas.event import Event
+
+TYPE = types.REGISTERED
+
+# What rules, lists and pages look at; the text stays in the ledger.
+_KEPT = (
+    *("origin_number", "channel", "received_at", "area", "title", "persons", "urgent"),
+    *("content_category_1", "content_category_2", "content_category_3"),
+    *("petition_class", "claim_path", "accused", "confidential", "litigation", "repeat_of"),
+    "identity_digest",
+)
+
+
+def _not_secret(case: Case, fact: Fact) -> Violation | None:
+    """Classified matters never travel here (DOMAIN §8)."""
+    if not fact.body.get("confidential"):
+        return None
+    return _secret()
+
+
+def _secret() -> Violation:
+    return Violation(
+        "state_secret",
+        "confidential matters never travel here: handle this one outside the interconnect",
+    )
+
+
+def _not_at_the_accused(case: Case, fact: Fact) -> Violation | None:
+    """Neither the registering office nor the centre, which gets every case, may be accused."""
+    accused = fact.body.get("accused") or ()
+    for node in (fact.emitter, NATIONAL):
+        if is_barred(accused, node):
+            return Violation(
+                "accusation",
+                f"node {node} is accused itself: this matter must not be registered here, hand "
+                "it to the competent body outside the interconnect",
+            )
+    return None
+
+
+def _corrects_what_can_be(case: Case, fact: Fact) -> Violation | None:
+    for one in fact.body.get("corrections") or ():
+        try:
+            name, value = corrected(one["field"], one["value"])
+        except Invalid as error:
+            return Violation("correction", f"the correction cannot be made: {error}")
+        if name == "confidential" and value:
+            return _secret()
+    return None
+
+
+def _into_another(case: Case, fact: Fact) -> Violation | None:
+    if fact.body.get("into") and fact.body["into"] != case.case_id:
+        return None
+    return Violation("same_case", f"case {case.case_id} cannot be merged into itself: name another")
+
+
+def _register(case: Case, event: Event) -> None:
+    case.registered_by = case.handled_by = event.emitter
+    take_part(case, event.emitter)
+    case.rule_set = event.rule_set
+    kept = {name: event.body.get(name) for name in _KEPT}
+    case.registration = {name: value for name, value in kept.items() if value not in (None, "", [])}
+
+
+def _correct(case: Case, event: Event) -> None:
+    for one in event.body.get("corrections") or ():
+        name, value = corrected(one["field"], one["value"])
+        if name in _KEPT:
+            case.registration[name] = value
+    digest = event.body.get("identity_digest")
+    if digest:
+        case.registration["identity_digest"] = digest
+
+
+def _withdraw(case: Case, event: Event) -> None:
+    case.handled_by = None
+
+
+def _merge(case: Case, event: Event) -> None:
+    case.handled_by = None
+    case.merged_into = event.body.get("into")
+
+
+RULES = {
+    TYPE: Rule(UNREGISTERED, (_not_secret, _not_at_the_accused), _register, State.REGISTERED),
+    types.CORRECTED: Rule(ANY_REGISTERED, (by_participant, _corrects_what_can_be), _correct),
+    types.WITHDRAWN: Rule(OPEN, (by_participant,), _withdraw, State.WITHDRAWN),
+    types.MERGED: Rule(OPEN, (by_handler_or_centre, _into_another), _merge, State.MERGED),
+}

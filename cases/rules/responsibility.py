@@ -1,0 +1,65 @@
+"""Who may act 责任主体: exactly one node is responsible for a case, or visibly nobody is."""
+
+from __future__ import annotations
+
+from cases.accusation import is_barred
+from cases.case import Case
+from cases.nodes import NATIONAL, NODES
+from cases.rules.model import Fact, Violation
+
+
+def by_handler(case: Case, fact: Fact) -> Violation | None:
+    """Only the responsible node acts."""
+    if fact.emitter == case.handled_by:
+        return None
+    holder = case.handled_by or "nobody"
+    return Violation(
+        "not_responsible",
+        f"case {case.case_id} is handled by {holder}, not by {fact.emitter}",
+    )
+
+
+def by_handler_or_centre(case: Case, fact: Fact) -> Violation | None:
+    """The responsible node, or the centre."""
+    return None if fact.emitter == NATIONAL else by_handler(case, fact)
+
+
+def by_participant(case: Case, fact: Fact) -> Violation | None:
+    """A node that has part in the case, or the centre."""
+    if fact.emitter == NATIONAL or fact.emitter in case.participants:
+        return None
+    return Violation("not_a_participant", f"{fact.emitter} has no part in case {case.case_id}")
+
+
+def to_a_known_node(case: Case, fact: Fact) -> Violation | None:
+    """`to` is one of the 33 nodes."""
+    to = fact.body.get("to")
+    if to in NODES:
+        return None
+    return Violation("unknown_node", f"'to' is {to!r}, which is no node: use a six-digit code")
+
+
+def to_another_node(case: Case, fact: Fact) -> Violation | None:
+    """`to` is a node, and not the one that has the case."""
+    if fact.body.get("to") == case.handled_by:
+        return Violation("same_node", f"case {case.case_id} is already with {case.handled_by}")
+    return to_a_known_node(case, fact)
+
+
+def not_to_the_accused(case: Case, fact: Fact) -> Violation | None:
+    """Accusation material never reaches the accused, nor a node or unit under it 检举控告."""
+    for name in ("to", "unit", "competent", "reviewer"):
+        target = str(fact.body.get(name) or "")
+        if target and is_barred(case.registration.get("accused") or (), target):
+            return Violation(
+                "accusation",
+                f"{name!r} {target!r} is accused in case {case.case_id} or stands under the "
+                "accused: send it to another body that is competent",
+            )
+    return None
+
+
+def take_part(case: Case, node: str) -> None:
+    """`node` belongs to those who get the case's events."""
+    if node not in case.participants:
+        case.participants.append(node)
