@@ -111,7 +111,9 @@ def _landed(start: _Start) -> list[Deadline]:
 def _ruled(start: _Start) -> list[Deadline]:
     if start.fact.body.get("ruling") != "refused":
         return []
-    return start.clocks(["D02", "D03"], start.fact.occurred_at)
+    at, report = start.fact.occurred_at, start.case.latest("D12")
+    owed = [] if report is None else start.clock("D12", at, report.due_at)
+    return [*start.clocks(["D02", "D03"], at), *owed]
 
 
 def _overruled(start: _Start) -> list[Deadline]:
@@ -206,9 +208,9 @@ _ENDS: dict[str, _Ends] = {
     types.WITHDRAWN: _Ends(cancels=_ALL),
     types.MERGED: _Ends(cancels=_ALL),
 }
-# These are met by whoever does it, not by their owner: D08 and D10 are the petitioner's rights,
-# and a review is decided by the next higher body.
-_MET_BY_ANYBODY = frozenset({"D08", "D09", "D10", "D11", "D12"})
+# These are met by whoever does it, not by their owner alone: the centre may dispose of a matter for
+# the office, D08 and D10 are the petitioner's rights, the next higher body decides a review.
+_MET_BY_ANYBODY = frozenset({"D01", "D08", "D09", "D10", "D11", "D12"})
 # A clock that starts ends another: the extension takes the place of the time it extends.
 _REPLACES = {"D07": "D06"}
 _OWNED_BY_RECEIVER = frozenset(

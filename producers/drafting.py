@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import uuid_utils
 
 from cases import event_types as types
-from cases.case import Case
+from cases.case import Case, State
 from cases.clocks import starting
 from cases.commands import event_type_of
 from cases.errors import Refusal
@@ -70,6 +70,7 @@ def draft(
     node, `arrived_at` (micros) only when it lands here.
     """
     event_type = event_type_of(command.name)
+    _check_known(case, event_type)
     given = {**_implied(case, event_type), **command.given}
     body = fill(catalogue().by_type[event_type], given)
     fact = Draft(event_type, office.node, command.occurred_at, body)
@@ -101,6 +102,14 @@ def _implied(case: Case, event_type: str) -> dict[str, Any]:
     if event_type == types.OBJECTION_RULED and case.objection is not None:
         return {"to": case.objection["by"]}
     return {}
+
+
+def _check_known(case: Case, event_type: str) -> None:
+    """Of a case that is not here, nothing else need be said."""
+    unknown = case.state == State.UNKNOWN and event_type != types.REGISTERED
+    found = violation(case, Draft(event_type, "", 0, {})) if unknown else None
+    if found is not None:
+        raise Refusal(*found)
 
 
 def _check(case: Case, fact: Draft, now: int, rule_set: str) -> None:

@@ -63,7 +63,11 @@ def take_effect(case: Case, event: Event) -> None:
 
 def _wrong_state(case: Case, rule: Rule) -> Violation:
     if case.state == State.UNKNOWN:
-        return Violation("not_registered", f"case {case.case_id} is not registered here")
+        return Violation(
+            "not_registered",
+            f"case {case.case_id} is unknown to this node: it was not registered here, and nothing "
+            "of it has arrived",
+        )
     if rule is RULES[registration.TYPE]:
         return Violation("already_registered", f"case {case.case_id} is already registered")
     allowed = " or ".join(sorted(rule.states))

@@ -12,9 +12,11 @@ from rich.table import Table
 from cases.nodes import NODES
 from node import localstack
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
+from node.clock import now_micros
 from node.postgres import own_connected
 from node.reading import read_case, read_events, read_hops
 from node.settings import Settings, load_settings
+from schemas.instants import CHINA, text_of
 
 CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="The case id 信访件编号.")]
 
@@ -40,27 +42,75 @@ def show_command(
 
 
 def _shown(node: str, case: dict[str, Any], events: list[dict[str, Any]]) -> Iterator[Table]:
-    facts = [
+    facts = [(name, value or None) for name, value in _facts(case)]
+    yield table(f"case {case['case_id']} at node {_named(node)}", ["", ""], facts)
+    if case["clocks"]:
+        yield _clocks(case)
+    rows = [
+        (e["version"], _short(e["event_type"]), e["emitter"], e["emitter_sequence"],
+         _time(e["occurred_at"]), _time(e["recorded_at"]), e["actor"])
+        for e in events
+    ]  # fmt: skip
+    columns = ("version", "event", "emitter", "sequence", "occurred (UTC+8)", "recorded", "actor")
+    yield table("events 事件", columns, rows)
+
+
+def _facts(case: dict[str, Any]) -> list[tuple[str, str | None]]:
+    return [
         ("state 状态", case["state"]),
         ("title 标题", case["registration"].get("title")),
         ("registered by 登记机构", _named(case["registered_by"])),
         ("handled by 承办节点", _named(case["handled_by"])),
         ("participants 参与节点", ", ".join(map(_named, case["participants"]))),
         ("rule set 法规", case["rule_set"]),
+        ("first or repeat 初次重复", _finding(case)),
+        ("merged into 并入", case["merged_into"]),
         ("outcome 处理结果", case["outcome"]),
+        ("supervisions 督办", ", ".join(map(_supervision, case["supervisions"].values()))),
         ("evaluations 评价", ", ".join(f"{k}: {v}" for k, v in case["evaluations"].items())),
         ("missing 缺失", ", ".join(f"{g[0]} {g[1]}–{g[2]}" for g in case["gaps"])),
         ("conflicts 冲突", ", ".join(f"{c[0]}: {c[1]}" for c in case["conflicts"])),
     ]
-    title = f"case {case['case_id']} at node {_named(node)}"
-    yield table(title, ["", ""], [(name, value or None) for name, value in facts])
+
+
+def _finding(case: dict[str, Any]) -> str:
+    found = f"{case['finding'] or ''} {case['repeat_of'] or ''}".strip()
+    return f"{found}, group 集体访" if case["group"] else found
+
+
+def _supervision(one: dict[str, Any]) -> str:
+    end = "lifted" if one["lifted_at"] else "answered" if one["replied_at"] else "open"
+    return f"{one['kind']} of {_named(one['to'])}: {end}"
+
+
+def _clocks(case: dict[str, Any]) -> Table:
+    columns = ("clock", "owner", "started", "due", "met", "state")
     rows = [
-        (e["version"], _short(e["event_type"]), e["emitter"], e["emitter_sequence"],
-         _time(e["occurred_at"]), _time(e["recorded_at"]), e["actor"])
-        for e in events
+        (one["clock"], one["owner"], _micros(one["started_at"]), _due(one["due_at"]),
+         _micros(one["met_at"]), _clock_state(one))
+        for one in case["clocks"]
     ]  # fmt: skip
-    columns = ("version", "event", "emitter", "sequence", "occurred", "recorded", "actor")
-    yield table("events 事件", columns, rows)
+    return table("clocks 时限", columns, rows)
+
+
+def _clock_state(one: dict[str, Any]) -> str:
+    provisional = ", provisional" if one["provisional"] else ""
+    if one["met_at"] is not None:
+        return ("on time" if one["met_at"] < one["due_at"] else "late") + provisional
+    if one["ended_at"] is not None:
+        return "ended"
+    return ("overdue" if one["due_at"] <= now_micros() else "runs") + provisional
+
+
+def _due(micros: int) -> str | None:
+    """24:00 of the last day, as rules and people say it."""
+    shown = _micros(micros)
+    ends_a_day = shown is not None and shown.endswith(" 00:00")
+    return f"{(_micros(micros - 1) or '')[:10]} 24:00" if ends_a_day else shown
+
+
+def _micros(micros: int | None) -> str | None:
+    return None if micros is None else text_of(micros)[:16].replace("T", " ")
 
 
 def trace_command(
@@ -141,4 +191,4 @@ def _short(event_type: str) -> str:
 
 
 def _time(instant: datetime) -> str:
-    return instant.strftime("%Y-%m-%d %H:%M:%S")
+    return instant.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")

@@ -72,7 +72,7 @@ def _show(stack: LocalStack, lives: int, *, keep: bool) -> bool:
         for code in DEMO_NODES[1:]:
             say(f"    {NODES[code].chinese}: {_import(code)}")
         since = time.time()
-        say(f"4/5 {lives} cases live: registered, assigned by the centre, handled, evaluated")
+        say(f"4/5 {lives} cases live: assigned, objected to, extended, reviewed, evaluated")
         with open_desks(stack) as desks:
             for number in track(range(lives), "    cases", console=err, transient=True):
                 live(desks, _ROUTES[number % len(_ROUTES)], number + 1)
@@ -81,6 +81,12 @@ def _show(stack: LocalStack, lives: int, *, keep: bool) -> bool:
         found = [figures(stack, code, since) for code in DEMO_NODES]
         _print(stack, found, keep=keep)
     return all(one.reconciled for one in found)
+
+
+def _addresses(stack: LocalStack, node: str) -> tuple[str, str, str]:
+    web = f"http://127.0.0.1:{stack.http_port(node)}"
+    metrics = f"http://127.0.0.1:{stack.metrics_port(node)}/metrics"
+    return f"{web}/monitor", f"{web}/enquiry", metrics
 
 
 def _indented(text: str) -> None:
@@ -124,10 +130,9 @@ def _print(stack: LocalStack, found: Sequence[Figures], *, keep: bool) -> None:
         "one at a time"
     )
     addresses: list[Sequence[Any]] = [
-        (NODES[code].chinese, f"http://127.0.0.1:{stack.metrics_port(code)}/metrics")
-        for code in DEMO_NODES
+        (NODES[code].chinese, *_addresses(stack, code)) for code in DEMO_NODES
     ]
-    out.print(table("addresses", ("node", "metrics"), addresses))
+    out.print(table("addresses", ("node", "staff", "citizens", "metrics"), addresses))
     if not keep:
         say("they answer while the nodes run: make demo KEEP=1 leaves them running")
     else:

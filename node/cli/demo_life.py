@@ -1,5 +1,7 @@
-"""The life that demo cases live 演示流程: registered in a province, assigned by the centre, closed
-elsewhere, evaluated where they began. Every step waits for the last one to arrive over Kafka."""
+"""The lives that demo cases live 演示流程: registered in a province, assigned by the centre, closed
+elsewhere, evaluated where they began; objected to, extended, reviewed, supervised in turn.
+
+Every step waits for the last one to arrive over Kafka."""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from node.localstack import LocalStack
 from node.postgres import Connection, connected
 from node.settings import load_settings
 from producers.commands import parse
-from producers.handling import handle
+from producers.handling import Done, handle
 from producers.office import Office, open_office
 
 _ARRIVAL_SECONDS = 30
@@ -49,20 +51,82 @@ def open_desks(stack: LocalStack) -> Iterator[dict[str, Desk]]:
 
 
 def live(desks: Mapping[str, Desk], route: Route, number: int) -> str:
-    """One case through its whole life; its id."""
-    first, centre, second = desks[route.registered_at], desks[NATIONAL], desks[route.handled_at]
+    """One case through its whole life, with one of the turns a life can take; its id."""
+    first, second = desks[route.registered_at], desks[route.handled_at]
+    turn = _TURNS[number % len(_TURNS)]
     case_id = _do(first, None, "register", **_registration(route, number))
-    _await(centre, case_id, "registered")
-    _do(centre, case_id, "assign", to=route.handled_at, requirement="请调查处理并回报(虚构)")
+    _await(desks[NATIONAL], case_id, "registered")
+    _do(desks[NATIONAL], case_id, "assign", to=route.handled_at, requirement="请调查并回报(虚构)")
     _await(second, case_id, "assigned")
+    if turn == "objected":
+        _object(desks, second, case_id)
+    _handle(second, case_id, extended=turn == "extended")
+    _await(first, case_id, "closed")
+    _evaluate(first, case_id, satisfied=turn != "extended")
+    if turn == "reviewed":
+        _review(desks, first, case_id)
+    if turn == "supervised":
+        _supervise(desks, second, case_id)
+    return case_id
+
+
+_TURNS = ("plain", "objected", "extended", "reviewed", "supervised")
+
+
+def _object(desks: Mapping[str, Desk], second: Desk, case_id: str) -> None:
+    """异议: back to the centre, which refuses it."""
+    _do(second, case_id, "object", reasons="似不属本地管辖(虚构)")
+    _await(desks[NATIONAL], case_id, "objected")
+    _do(desks[NATIONAL], case_id, "rule_objection", ruling="refused", reasons="属地管辖(虚构)")
+    _await(second, case_id, "assigned")
+
+
+def _handle(second: Desk, case_id: str, *, extended: bool) -> None:
     _do(second, case_id, "land", unit="演示单位")
     _do(second, case_id, "accept", unit="演示单位", procedure="ordinary")
+    if extended:
+        why = {"reason": "情况复杂(虚构)", "approver": "演示单位负责人"}
+        _do(second, case_id, "extend", days=30, **why)
     _do(second, case_id, "decide", outcome="supported", opinion="诉求合理,予以支持(虚构)。")
     _do(second, case_id, "serve", method="online")
     _do(second, case_id, "close", note="演示")
-    _await(first, case_id, "closed")
-    _do(first, case_id, "evaluate", object="unit", satisfaction="satisfied")
-    return case_id
+
+
+def _evaluate(first: Desk, case_id: str, *, satisfied: bool) -> None:
+    _do(first, case_id, "evaluate", object="office", satisfaction="satisfied")
+    unit = (
+        {"satisfaction": "basically_satisfied"}
+        if satisfied
+        else {"satisfaction": "dissatisfied", "reason": "办理太慢"}
+    )
+    _do(first, case_id, "evaluate", object="unit", **unit)
+
+
+def _review(desks: Mapping[str, Desk], first: Desk, case_id: str) -> None:
+    """复查: asked for where the case began, decided by the centre."""
+    _do(first, case_id, "request_review", reasons="对处理意见不服(虚构)")
+    _await(desks[NATIONAL], case_id, "review_requested")
+    _do(desks[NATIONAL], case_id, "decide_review", outcome="upheld", opinion="予以维持(虚构)。")
+    _await(first, case_id, "review_decided")
+
+
+def _supervise(desks: Mapping[str, Desk], second: Desk, case_id: str) -> None:
+    """督办: urged by the centre, answered in writing, lifted."""
+    issued = _event(
+        desks[NATIONAL],
+        case_id,
+        "supervise",
+        kind="urged",
+        grounds=[5],
+        to=second.office.node,
+        requirement="请落实(虚构)",
+    )
+    _await_event(second, issued)
+    replied = _event(
+        second, case_id, "reply_supervision", supervision_id=issued, answer="已落实(虚构)"
+    )
+    _await_event(desks[NATIONAL], replied)
+    _do(desks[NATIONAL], case_id, "lift_supervision", supervision_id=issued)
 
 
 def _registration(route: Route, number: int) -> dict[str, Any]:
@@ -70,6 +134,8 @@ def _registration(route: Route, number: int) -> dict[str, Any]:
         "channel": "web",
         "title": f"{route.title}({number})",
         "text": "演示数据,人物与事件均为虚构。",
+        "petition_class": "claim",
+        "claim_path": "6",
         "petitioner": {
             "name": "张示例",
             "id_type": "resident_id",
@@ -79,16 +145,34 @@ def _registration(route: Route, number: int) -> dict[str, Any]:
 
 
 def _do(desk: Desk, case_id: str | None, name: str, **given: Any) -> str:
+    return _done(desk, case_id, name, given).case.case_id
+
+
+def _event(desk: Desk, case_id: str, name: str, **given: Any) -> str:
+    return _done(desk, case_id, name, given).event.event_id
+
+
+def _done(desk: Desk, case_id: str | None, name: str, given: Mapping[str, Any]) -> Done:
     value = {"command": name, **given} | ({"case_id": case_id} if case_id else {})
-    return handle(desk.connection, desk.office, parse(value, desk.office)).case.case_id
+    return handle(desk.connection, desk.office, parse(value, desk.office))
 
 
 def _await(desk: Desk, case_id: str, state: str) -> None:
+    query = "select 1 from petition_case where case_id = %s and state = %s"
+    _await_row(desk, query, (case_id, state), f"case {case_id} did not become {state}")
+
+
+def _await_event(desk: Desk, event_id: str) -> None:
+    query = "select 1 from case_event where event_id = %s"
+    _await_row(desk, query, (event_id,), f"event {event_id} did not arrive")
+
+
+def _await_row(desk: Desk, query: str, values: tuple[str, ...], failure: str) -> None:
     deadline = time.monotonic() + _ARRIVAL_SECONDS
     while time.monotonic() < deadline:
         with desk.connection, desk.connection.cursor() as cursor:
-            cursor.execute("select state from petition_case where case_id = %s", (case_id,))
-            if cursor.fetchone() == (state,):
+            cursor.execute(query, values)
+            if cursor.fetchone() is not None:
                 return
         time.sleep(_LOOK_SECONDS)
-    raise PetitionLinkError(f"case {case_id} did not become {state} at {desk.office.node} in time")
+    raise PetitionLinkError(f"{failure} at {desk.office.node} in time: see .local/logs/")
