@@ -28,7 +28,8 @@ from node.settings import ENV_PREFIX, Settings, load_settings
 NODES = (NATIONAL, "110000", "370000", "660000")
 
 _TABLES = (
-    "case_event, petition_case, case_route, outbox, consumer_offset, dead_letter, imported_row"
+    "case_event, petition_case, case_clock, case_evaluation, case_supervision, case_route, outbox, "
+    "consumer_offset, dead_letter, imported_row, node_contact"
 )
 _ANSWER_MS = 20_000
 

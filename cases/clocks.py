@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from cases import event_types as types
+from cases.accusation import is_barred
 from cases.calendar import due, paused, prolonged
-from cases.case import Case, Clock
+from cases.case import Case, Clock, State
+from cases.evaluable import is_evaluable
 from cases.nodes import NATIONAL
 from cases.regulations import Regulation, regulation
 from schemas.event import Event
@@ -105,15 +107,30 @@ def _at_arrival(start: _Start, at: int) -> list[Deadline]:
 
 def _landed(start: _Start) -> list[Deadline]:
     sent = start.case.dispatch
-    return _at_arrival(start, start.arrived_at or (sent["at"] if sent else start.fact.occurred_at))
+    at = start.arrived_at or (sent["at"] if sent else start.fact.occurred_at)
+    found = _at_arrival(start, at)
+    if sent and sent["objected"]:
+        return [one for one in found if one.clock != "D05"]  # an objection was made and refused
+    return found
 
 
 def _ruled(start: _Start) -> list[Deadline]:
+    """Agreed: who sent it disposes anew (an assumption: its time begins anew, too). Refused: who
+    objected goes on, lands if it had not, and reports by the day that the order names."""
+    at, case = start.fact.occurred_at, start.case
     if start.fact.body.get("ruling") != "refused":
+        return start.clock("D01", at)
+    landed = case.objection is not None and case.objection["state"] == State.LANDED
+    return [*start.clocks(["D03"] if landed else ["D02", "D03"], at), *_report_again(case)]
+
+
+def _report_again(case: Case) -> list[Deadline]:
+    """D12, which the objection ended."""
+    report = case.latest("D12")
+    if report is None or case.dispatch is None or report.event_id != case.dispatch["event_id"]:
         return []
-    at, report = start.fact.occurred_at, start.case.latest("D12")
-    owed = [] if report is None else start.clock("D12", at, report.due_at)
-    return [*start.clocks(["D02", "D03"], at), *owed]
+    named = (report.due_at, report.provisional, report.calendar)
+    return [Deadline("D12", report.started_at, *named)]
 
 
 def _overruled(start: _Start) -> list[Deadline]:
@@ -135,8 +152,8 @@ def _extended(start: _Start) -> list[Deadline]:
 def _served(start: _Start) -> list[Deadline]:
     document, at = start.fact.body.get("document", "decision"), start.fact.occurred_at
     if document == "decision":
-        evaluable = start.case.finding != "repeat" and not start.case.registration.get("litigation")
-        return start.clocks(["D08", "D16"] if evaluable else ["D08"], at)
+        names = [] if "recheck_decision" in start.case.documents else ["D08"]
+        return start.clocks([*names, *(["D16"] if is_evaluable(start.case) else [])], at)
     return start.clock("D10", at) if document == "review_decision" else []
 
 
@@ -213,6 +230,7 @@ _ENDS: dict[str, _Ends] = {
 _MET_BY_ANYBODY = frozenset({"D01", "D08", "D09", "D10", "D11", "D12"})
 # A clock that starts ends another: the extension takes the place of the time it extends.
 _REPLACES = {"D07": "D06"}
+_TAKES_AWAY = frozenset({types.FORWARDED, types.ASSIGNED, types.CORRECTED})
 _OWNED_BY_RECEIVER = frozenset(
     {
         *(types.FORWARDED, types.ASSIGNED, types.OBJECTION_RULED, types.ACCEPTANCE_OVERRULED),
@@ -224,6 +242,7 @@ _OWNED_BY_RECEIVER = frozenset(
 def run_clocks(case: Case, event: Event) -> None:
     """Start and end the clocks of `case` by a legal event."""
     ends = _ENDS.get(event.type)
+    _take_away(case, event)
     if ends is not None and not ends.own:
         _end(case, event, ends)
     for started in event.body.get("clocks") or ():
@@ -232,6 +251,22 @@ def run_clocks(case: Case, event: Event) -> None:
         _end(case, event, ends)
     _end_supervision(case, event)
     _end_evaluation(case, event)
+
+
+def _take_away(case: Case, event: Event) -> None:
+    """End the duties of who loses the case: the centre sends it elsewhere, or it is accused."""
+    accused = case.registration.get("accused") or ()
+
+    def is_over(one: Clock) -> bool:
+        if event.type == types.CORRECTED:
+            return one.clock not in _WINDOWS and is_barred(accused, one.owner)
+        return one.clock == "D12" and event.emitter == NATIONAL != one.owner
+
+    if event.type in _TAKES_AWAY:
+        case.clocks = [
+            one._replace(ended_at=event.occurred_at) if one.runs and is_over(one) else one
+            for one in case.clocks
+        ]
 
 
 def _start(case: Case, event: Event, started: dict[str, Any]) -> None:
@@ -254,6 +289,8 @@ def _owner(case: Case, event: Event, name: str) -> str:
     if event.type == types.CORRECTED:
         earlier = case.latest(name)
         return earlier.owner if earlier else event.emitter
+    if name == "D01":
+        return event.emitter
     to = event.body.get("to") if event.type in _OWNED_BY_RECEIVER else None
     return to or event.emitter
 

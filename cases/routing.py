@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from cases.accusation import barred_nodes
 from cases.case import Case
 from cases.nodes import NATIONAL, NODES
+from cases.rules.registration import STATE_SECRET
 
 _ALL = frozenset(NODES)
 _NONE: frozenset[str] = frozenset()
@@ -31,8 +32,8 @@ def recipients(
 
 def barred(case: Case) -> frozenset[str]:
     """The nodes that nothing of `case` may be sent to: the accused and those under them, or all
-    of them if it is a state secret that slipped in 检举控告、涉密."""
-    if case.registration.get("confidential"):
+    of them if an event that says that it is a state secret slipped in 检举控告、涉密."""
+    if any(conflict.rule == STATE_SECRET for conflict in case.conflicts):
         return _ALL
     accused = case.registration.get("accused")
     return barred_nodes(accused) if accused else _NONE

@@ -17,7 +17,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from node.settings import Settings
 
-__all__ = ["TopicPartition", "admin", "consumer", "plain_consumer", "producer"]
+__all__ = ["TopicPartition", "admin", "consumer", "group_of", "plain_consumer", "producer"]
 
 # The oldest broker we support; newer ones still speak it.
 _API_VERSION = (4, 0)
@@ -54,6 +54,11 @@ def _common(settings: Settings, role: str) -> dict[str, Any]:
     }
 
 
+def group_of(node: str) -> str:
+    """The consumer group 消费组 of a node."""
+    return f"petitionlink.{node}"
+
+
 def consumer(
     settings: Settings, *, fetch_wait_ms: int, instance: str | None = None
 ) -> KafkaConsumer:
@@ -65,7 +70,7 @@ def consumer(
     """
     return KafkaConsumer(
         **_common(settings, "consumer"),
-        group_id=f"petitionlink.{settings.node}",
+        group_id=group_of(settings.node),
         group_instance_id=instance,
         enable_auto_commit=False,
         auto_offset_reset="none",

@@ -103,6 +103,23 @@ class Metrics:
         self.cases_incomplete = self._gauge(
             "cases_incomplete", "Cases of which events are known to be missing."
         )
+        # Duties only, as the rule sets say; a window lapses, and nobody is late with it.
+        self.cases_overdue = self._gauge(
+            "cases_overdue", "Cases with a running duty that was due before now.", "clock"
+        )
+        # Counted from now on: `168h` has those of `24h` in it.
+        self.cases_due = self._gauge(
+            "cases_due",
+            "Cases with a running duty due from now on, within so long.",
+            *("clock", "within"),
+        )
+        # Diverted, withdrawn and merged ones rightly have nobody; any other state should be 0.
+        self.cases_unhandled = self._gauge(
+            "cases_unhandled", "Cases that no node is responsible for, by their state.", "state"
+        )
+        self.cases_in_conflict = self._gauge(
+            "cases_in_conflict", "Cases with events that were not legal where they stood."
+        )
         # The centre knows whom to expect, so that a silent node can alert.
         self.nodes_expected = self._gauge(
             "nodes_expected", "1 for each node that should take part (national only).", "node"

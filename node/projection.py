@@ -67,6 +67,11 @@ def lock(cursor: Cursor, case_id: str) -> Case | None:
     return held and held.case
 
 
+def lock_all(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, Case]:
+    """As `lock` for several cases, in the order of their ids; unknown ones are left out."""
+    return {case_id: held.case for case_id, held in _hold(cursor, case_ids).items()}
+
+
 def apply(cursor: Cursor, events: Sequence[Event], exchanged_at: int | None = None) -> list[Change]:
     """Fold events that were new to the ledger into their cases; one read, one write.
 

@@ -5,17 +5,18 @@ No I/O: the caller holds the case and writes what is drafted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import uuid_utils
 
 from cases import event_types as types
 from cases.case import Case, State
-from cases.clocks import starting
+from cases.clocks import Deadline, starting
 from cases.commands import event_type_of
 from cases.errors import Refusal
 from cases.regulations import regulation
+from cases.routing import barred
 from cases.rule_sets import rule_set_of
 from cases.rules import violation
 from producers.office import Office
@@ -33,7 +34,10 @@ ArrivedAt = Callable[[], int | None]
 
 
 class Command(NamedTuple):
-    """What somebody wants done. `given` holds the event's own fields; instants in micros."""
+    """What somebody wants done. `given` holds the event's own fields; instants in micros.
+
+    `clocks` are set by the timekeeping routine alone, in a correction 更正.
+    """
 
     name: str
     case_id: str
@@ -41,6 +45,7 @@ class Command(NamedTuple):
     actor: str
     given: Mapping[str, Any]
     petitioner: Mapping[str, str] | None = None
+    clocks: Sequence[Deadline] = ()
 
 
 class Draft(NamedTuple):
@@ -79,6 +84,8 @@ def draft(
     _check(case, fact, now, rule_set)
     _seal(office, case, command, fact, key_of_case)
     _complete(case, fact, rule_set, arrived_at)
+    if command.clocks:
+        body["clocks"] = [clock._asdict() for clock in command.clocks]
     return make_event(
         event_type,
         event_id=str(uuid_utils.uuid7()),
@@ -115,6 +122,8 @@ def _check_known(case: Case, event_type: str) -> None:
 def _check(case: Case, fact: Draft, now: int, rule_set: str) -> None:
     if fact.occurred_at > now + _AHEAD_MICROS:
         raise Refusal("in_the_future", "occurred_at is in the future: correct the instant")
+    if fact.type == types.REGISTERED and not case.case_id.startswith(f"{fact.emitter}-"):
+        raise Refusal("case_id", f"a case id of node {fact.emitter} begins with {fact.emitter}-")
     found = violation(case, fact)
     if found is not None:
         cited = regulation(rule_set).cite(found.rule)
@@ -165,8 +174,10 @@ _SEALED = frozenset({types.REGISTERED, types.CORRECTED})
 def _seal_petitioner(
     office: Office, case: Case, petitioner: Mapping[str, str], body: dict[str, Any]
 ) -> None:
-    """Readable for the registering node, the centre and all who have part in the case by now."""
-    readers = office.readers(case.participants)
+    """Readable for the registering node, the centre and all who have part in the case by now,
+    but the accused."""
+    closed = barred(case)
+    readers = office.readers(node for node in case.participants if node not in closed)
     record, _ = office.sealer.seal(case.case_id, petitioner, readers)
     body["petitioner"] = record
     body["identity_digest"] = identity_digest(

@@ -7,35 +7,37 @@ same command goes on where it stopped: chunks are whole or absent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import NamedTuple
-
-from psycopg2.extras import execute_values
 
 from cases.case import Case
 from cases.errors import Refusal
 from cases.fold import extend
 from node.errors import Transient
+from node.keyfiles import KeysUnusable
 from node.postgres import Connection, Cursor
 from producers.drafting import Command, draft
+from producers.known_rows import Known, note, what_is_known
 from producers.office import Office
 from producers.recording import record
 from producers.register import Registration, Rejected
 from schemas.errors import Invalid
 from schemas.event import Event
+from schemas.sealing import case_key
 
 CHUNK_ROWS = 500
 _ATTEMPTS = 5
 
-_KNOWN = """
-    select source, origin_number, content_digest, case_id from imported_row
-    where (source, origin_number) in (select * from unnest(%s::text[], %s::text[]))
-"""
-_NOTE = (
-    "insert into imported_row (source, origin_number, case_id, content_digest) values %s "
-    "on conflict do nothing"
+_DISPATCHES = ("forward", "assign")
+_CHANGED = (
+    "number {} is already registered as case {} with other content: "
+    "correct that case, or give the row a number of its own"
+)
+_EXPORTED_HERE = (
+    "was exported from case {}, which this node has: correct that case, "
+    "or clear 信访件编号 to register another one"
 )
 
 Row = Registration | Rejected
@@ -73,21 +75,29 @@ class Chunk:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-def import_rows(connection: Connection, office: Office, rows: Iterable[Row]) -> Iterator[Chunk]:
+# Done with a chunk's new cases in its own transaction, anew if that is tried again.
+Also = Callable[[Cursor, Sequence[Drafted]], None]
+
+
+def import_rows(
+    connection: Connection, office: Office, rows: Iterable[Row], also: Also | None = None
+) -> Iterator[Chunk]:
     """Write rows chunk by chunk; each yielded chunk is committed.
 
-    Raises what the driver raises; all chunks yielded before stay.
+    Raises what the driver or `also` raises; all chunks yielded before stay.
     """
     source = iter(rows)
     while chunk := list(islice(source, CHUNK_ROWS)):
-        yield _committed(connection, office, chunk)
+        yield _committed(connection, office, chunk, also)
 
 
-def _committed(connection: Connection, office: Office, rows: Sequence[Row]) -> Chunk:
+def _committed(
+    connection: Connection, office: Office, rows: Sequence[Row], also: Also | None
+) -> Chunk:
     for attempt in range(_ATTEMPTS):
         try:
             with connection, connection.cursor() as cursor:
-                return _write(cursor, office, rows)
+                return _write(cursor, office, rows, also)
         except Transient:
             # Another import of the same rows ran beside us: what it wrote is known now.
             if attempt == _ATTEMPTS - 1:
@@ -95,8 +105,9 @@ def _committed(connection: Connection, office: Office, rows: Sequence[Row]) -> C
     raise AssertionError("unreachable")
 
 
-def _write(cursor: Cursor, office: Office, rows: Sequence[Row]) -> Chunk:
-    known = _known_rows(cursor, [row for row in rows if isinstance(row, Registration)])
+def _write(cursor: Cursor, office: Office, rows: Sequence[Row], also: Also | None) -> Chunk:
+    readable = [row for row in rows if isinstance(row, Registration)]
+    known = what_is_known(cursor, readable)
     chunk = Chunk(Totals(read=len(rows)))
     drafted: list[Drafted] = []
     for row in rows:
@@ -106,36 +117,41 @@ def _write(cursor: Cursor, office: Office, rows: Sequence[Row]) -> Chunk:
     events = [event for one in drafted for event in one.events]
     chunk.totals.events = len(events)
     if drafted:
-        _note(cursor, drafted)
+        note(cursor, [(one.row, one.case_id) for one in drafted])
         record(cursor, office.node, events)
+        if also is not None:
+            also(cursor, drafted)
     return chunk
 
 
-def _sort_in(
-    office: Office,
-    row: Row,
-    known: dict[tuple[str, str], tuple[str, str]],
-    chunk: Chunk,
-    drafted: list[Drafted],
-) -> None:
+def _sort_in(office: Office, row: Row, known: Known, chunk: Chunk, drafted: list[Drafted]) -> None:
     if isinstance(row, Rejected):
         chunk.rejected.append(row)
         return
     identity = (row.source, row.origin_number)
-    if identity in known:
-        digest, case_id = known[identity]
+    if identity in known.rows:
+        digest, case_id = known.rows[identity]
         if digest == row.content_digest:
             chunk.totals.duplicates += 1
         else:
-            chunk.rejected.append(_changed(row, case_id))
+            chunk.rejected.append(_refused(row, _CHANGED.format(row.origin_number, case_id)))
+        return
+    if row.exported_case in known.cases:
+        chunk.rejected.append(_refused(row, _EXPORTED_HERE.format(row.exported_case)))
         return
     try:
         one = draft_row(office, row)
-    except (Refusal, Invalid) as error:
-        chunk.rejected.append(Rejected(row.row, row.line, str(error), row.cells))
+    except (Refusal, Invalid, KeysUnusable) as error:
+        if isinstance(error, KeysUnusable) and not _is_dispatched(row):
+            raise  # the node's own keys: no row can be registered
+        chunk.rejected.append(_refused(row, str(error)))
         return
-    known[identity] = (row.content_digest, one.case_id)
+    known.rows[identity] = (row.content_digest, one.case_id)
     drafted.append(one)
+
+
+def _is_dispatched(row: Registration) -> bool:
+    return any(name in _DISPATCHES for name, _, _ in row.handling)
 
 
 def draft_row(office: Office, row: Registration) -> Drafted:
@@ -158,30 +174,15 @@ def draft_row(office: Office, row: Registration) -> Drafted:
     events = [draft(office, case, commands[0], lambda: None)]
     for command in commands[1:]:
         case = extend(case, events[-1:])
-        events.append(draft(office, case, command, lambda: None))
+        events.append(draft(office, case, command, lambda: _key_of(office, events[0])))
     return Drafted(row, case.case_id, events)
 
 
-def _known_rows(
-    cursor: Cursor, rows: Sequence[Registration]
-) -> dict[tuple[str, str], tuple[str, str]]:
-    cursor.execute(_KNOWN, ([row.source for row in rows], [row.origin_number for row in rows]))
-    return {(source, number): (digest, case_id) for source, number, digest, case_id in cursor}
+def _key_of(office: Office, registered: Event) -> bytes | None:
+    """The key of a case that goes to a further node, if it has a petitioner."""
+    sealed = registered.body["petitioner"]
+    return case_key(sealed, registered.case_id, office.keys.pair) if sealed else None
 
 
-def _note(cursor: Cursor, drafted: Sequence[Drafted]) -> None:
-    values = [
-        (one.row.source, one.row.origin_number, one.case_id, one.row.content_digest)
-        for one in drafted
-    ]
-    execute_values(cursor, _NOTE, values, page_size=len(values))
-    if cursor.rowcount != len(values):
-        raise Transient("another import wrote some of these rows at the same moment")
-
-
-def _changed(row: Registration, case_id: str) -> Rejected:
-    reason = (
-        f"number {row.origin_number} is already registered as case {case_id} with other content: "
-        "correct that case, or give the row a number of its own"
-    )
+def _refused(row: Registration, reason: str) -> Rejected:
     return Rejected(row.row, row.line, reason, row.cells)

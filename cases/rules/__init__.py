@@ -20,6 +20,7 @@ from cases.rules import (
     supervision,
 )
 from cases.rules.model import Fact, Rule, Violation
+from cases.rules.responsibility import by_nobody_accused
 from schemas.event import Event
 
 __all__ = ["RULES", "Fact", "Rule", "Violation", "take_effect", "violation"]
@@ -43,7 +44,7 @@ def violation(case: Case, fact: Fact) -> Violation | None:
         return None
     if case.state not in rule.states:
         return _wrong_state(case, rule)
-    for check in rule.checks:
+    for check in (by_nobody_accused, *rule.checks):
         found = check(case, fact)
         if found is not None:
             return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cases import event_types as types
 from cases.case import Case
+from cases.evaluable import is_statutory
 from cases.rules.identity import REPEAT
 from cases.rules.model import ANSWERED, Fact, Rule, Violation
 from cases.rules.responsibility import by_participant
@@ -22,9 +23,11 @@ def closed_to_evaluation(case: Case) -> Violation | None:
             "evaluation_first_only",
             f"case {case.case_id} is a repeat: only first ones are evaluated",
         )
-    if case.registration.get("litigation"):
+    if is_statutory(case):
         return Violation(
-            "evaluation_statutory", f"case {case.case_id} is before a court: it is not evaluated"
+            "evaluation_statutory",
+            f"case {case.case_id} is before a court or goes another statutory way 法定途径: it is "
+            "not evaluated",
         )
     return None
 

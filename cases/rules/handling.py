@@ -13,6 +13,7 @@ _HANDLING = "D06"
 # After these outcomes of a review or recheck the unit decides anew 责令重新处理.
 _DECIDED_ANEW = frozenset({"revoked", "remanded"})
 _LIMIT_DAYS = 30
+_OF_REVIEWS = ("review_decision", "recheck_decision")
 _REVIEWED = frozenset({State.REVIEW_DECIDED, State.RECHECK_DECIDED})
 
 
@@ -63,8 +64,26 @@ def _there_to_serve(case: Case, fact: Fact) -> Violation | None:
         return Violation(
             "wrong_state", f"case {case.case_id} is {case.state}, this needs it {State.DECIDED}"
         )
-    if document in ("review_decision", "recheck_decision") and document not in case.documents:
+    if document not in _OF_REVIEWS:
+        return None
+    if document not in case.documents:
         return Violation("nothing_to_serve", f"case {case.case_id} has no {document} to serve")
+    if document in case.served:
+        return Violation(
+            "nothing_to_serve",
+            f"the {document} of case {case.case_id} was served before: a second service would "
+            "begin the petitioner's time anew",
+        )
+    return None
+
+
+def _nothing_ordered(case: Case, fact: Fact) -> Violation | None:
+    """A case is not closed while a review orders a new decision 责令重新处理."""
+    if case.state in _REVIEWED and case.review_outcome in _DECIDED_ANEW:
+        return Violation(
+            "decide_anew",
+            f"the decision on case {case.case_id} was {case.review_outcome}: decide anew first",
+        )
     return None
 
 
@@ -73,6 +92,12 @@ def _extend(case: Case, event: Event) -> None:
 
 
 def _decide(case: Case, event: Event) -> None:
+    """A new decision has a service and a review of its own; a recheck stays final."""
+    for document in ("review_request", "review_decision", "recheck_request"):
+        case.documents.pop(document, None)
+    for document in (DECISION, "review_decision"):
+        case.served.pop(document, None)
+    case.review_outcome = None
     case.outcome = event.body.get("outcome")
     case.documents[DECISION] = event.event_id
 
@@ -92,5 +117,7 @@ RULES = {
     types.EXTENDED: Rule(frozenset({State.ACCEPTED}), _EXTEND, _extend),
     types.DECIDED: Rule(_REVIEWED | {State.ACCEPTED}, _DECIDE, _decide, State.DECIDED),
     types.SERVED: Rule(LIVING, (_served_by_its_maker, _there_to_serve), _serve),
-    types.CLOSED: Rule(_REVIEWED | {State.SERVED}, (by_handler,), no_effect, State.CLOSED),
+    types.CLOSED: Rule(
+        _REVIEWED | {State.SERVED}, (by_handler, _nothing_ordered), no_effect, State.CLOSED
+    ),
 }

@@ -13,6 +13,7 @@ from schemas.errors import Invalid
 from schemas.event import Event
 
 TYPE = types.REGISTERED
+STATE_SECRET = "state_secret"
 
 # What rules, lists and pages look at; the text stays in the ledger.
 _KEPT = (
@@ -32,7 +33,7 @@ def _not_secret(case: Case, fact: Fact) -> Violation | None:
 
 def _secret() -> Violation:
     return Violation(
-        "state_secret",
+        STATE_SECRET,
         "confidential matters never travel here: handle this one outside the interconnect",
     )
 
@@ -58,7 +59,27 @@ def _corrects_what_can_be(case: Case, fact: Fact) -> Violation | None:
             return Violation("correction", f"the correction cannot be made: {error}")
         if name == "confidential" and value:
             return _secret()
+        if name == "accused":
+            return _bars_more(case, value)
     return None
+
+
+def _bars_more(case: Case, accused: list[str]) -> Violation | None:
+    """Who was accused once stays barred: what was kept from them must not flow after all."""
+    if is_barred(accused, NATIONAL):
+        return Violation(
+            "accusation",
+            "the centre gets every case: hand what accuses it to the competent body outside the "
+            "interconnect",
+        )
+    known = case.registration.get("accused") or []
+    if not known or not set(accused) <= set(known):
+        return None
+    return Violation(
+        "accusation",
+        f"case {case.case_id} accuses {', '.join(known)}: a correction can add to that and take "
+        "nothing away; if it is wrong, withdraw the case and register it anew",
+    )
 
 
 def _into_another(case: Case, fact: Fact) -> Violation | None:
@@ -78,11 +99,25 @@ def _register(case: Case, event: Event) -> None:
 def _correct(case: Case, event: Event) -> None:
     for one in event.body.get("corrections") or ():
         name, value = corrected(one["field"], one["value"])
-        if name in _KEPT:
+        if name == "accused":
+            _accuse(case, value, event.occurred_at)
+        elif name in _KEPT:
             case.registration[name] = value
     digest = event.body.get("identity_digest")
-    if digest:
+    if digest and digest != case.registration.get("identity_digest"):
         case.registration["identity_digest"] = digest
+        case.finding = case.repeat_of = None  # of another person: the centre looks again
+
+
+def _accuse(case: Case, accused: list[str], at: int) -> None:
+    """Add to the accused; if the handler is one of them, the centre takes the case over."""
+    known = case.registration.get("accused") or []
+    case.registration["accused"] = [*dict.fromkeys([*known, *accused])]
+    if case.handled_by is None or not is_barred(accused, case.handled_by):
+        return
+    case.handled_by, case.dispatch, case.objection = NATIONAL, None, None
+    if case.state in OPEN:
+        case.enter(State.RETURNED, at)
 
 
 def _withdraw(case: Case, event: Event) -> None:

@@ -59,6 +59,16 @@ def not_to_the_accused(case: Case, fact: Fact) -> Violation | None:
     return None
 
 
+def by_nobody_accused(case: Case, fact: Fact) -> Violation | None:
+    """Who is accused does not act in the matter 回避; the registration has its own check."""
+    accused = case.registration.get("accused")
+    if not accused or not is_barred(accused, fact.emitter):
+        return None
+    return Violation(
+        "accusation", f"{fact.emitter} is accused in case {case.case_id} and must not act in it"
+    )
+
+
 def take_part(case: Case, node: str) -> None:
     """`node` belongs to those who get the case's events."""
     if node not in case.participants:

@@ -26,6 +26,15 @@ def _has_reviews(case: Case, fact: Fact) -> Violation | None:
     )
 
 
+def _not_asked_before(case: Case, fact: Fact) -> Violation | None:
+    """One review of one decision: its window ended when the first was asked for."""
+    if case.running("D08") is not None:
+        return None
+    return Violation(
+        "review_window", f"a review of the decision on case {case.case_id} was asked for before"
+    )
+
+
 def _within(clock: str, rule: str) -> Check:
     def check(case: Case, fact: Fact) -> Violation | None:
         window = case.running(clock)
@@ -68,6 +77,7 @@ _REVIEW = (
     by_participant,
     _not_final,
     _has_reviews,
+    _not_asked_before,
     _within("D08", "review_window"),
     not_to_the_accused,
 )

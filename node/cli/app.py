@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from node.cli import case, command, database, demo, importing, running, stack, status, topics
+from node.cli import (
+    case,
+    command,
+    database,
+    deadlines,
+    demo,
+    exporting,
+    importing,
+    indicators,
+    running,
+    serving,
+    stack,
+    status,
+    supervise,
+    topics,
+)
 from node.cli.output import say
 from node.errors import PetitionLinkError, classified
 
@@ -19,7 +34,9 @@ app = typer.Typer(
 )
 stack.register(app)
 topics.register(app)
-for module in (database, running, importing, command, case, status, demo):
+for module in (database, running, serving, importing, exporting, command, case, status, demo):
+    module.register(app)
+for module in (indicators, deadlines, supervise):
     module.register(app)
 
 

@@ -20,6 +20,7 @@ from node.metrics import Metrics
 from node.observing import Observer
 from node.settings import Settings, load_settings
 from producers.relay import Relay
+from producers.routines import routines
 
 Make = Callable[[Settings, Metrics], Sequence[Worker]]
 
@@ -35,21 +36,27 @@ def register(app: typer.Typer) -> None:
 
 
 def run_command(node: NodeOption = None) -> None:
-    """Relay, consumer and metrics of a node in one supervised process 节点运行.
+    """Relay, consumer, web, routines and metrics of a node in one supervised process 节点运行.
 
     Stops cleanly on SIGTERM; degraded, not dead, while Kafka or Postgres is away.
     """
-    _run(node, lambda s, m: [Relay(s, m), _consumer(s, m), Observer(s, m)])
+    run_workers(
+        node,
+        lambda s, m: [
+            *(Relay(s, m), _consumer(s, m), web_server(s, m), Observer(s, m)),
+            *routines(s),
+        ],
+    )
 
 
 def relay_command(node: NodeOption = None) -> None:
     """The relay alone 中继: outbox → Kafka."""
-    _run(node, lambda s, m: [Relay(s, m), Observer(s, m)])
+    run_workers(node, lambda s, m: [Relay(s, m), Observer(s, m)])
 
 
 def consume_command(node: NodeOption = None) -> None:
     """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
-    _run(node, lambda s, m: [_consumer(s, m), Observer(s, m)])
+    run_workers(node, lambda s, m: [_consumer(s, m), Observer(s, m)])
 
 
 def _consumer(settings: Settings, metrics: Metrics) -> Consumer:
@@ -58,7 +65,16 @@ def _consumer(settings: Settings, metrics: Metrics) -> Consumer:
     return Consumer(settings, metrics, instance=instance)
 
 
-def _run(node: str | None, make: Make) -> None:
+def web_server(settings: Settings, metrics: Metrics) -> Worker:
+    """The web service, imported only by who serves: other commands start quicker without it."""
+    from node.web.server import WebServer
+
+    say(f"web on http://{settings.http_address}:{settings.http_port}/monitor")
+    return WebServer(settings, metrics)
+
+
+def run_workers(node: str | None, make: Make) -> None:
+    """Run what `make` gives until SIGTERM: the whole of a long-lived command."""
     settings = load_settings(node)
     _log_to_stderr(settings.log_level)
     sys.setswitchinterval(_SWITCH_SECONDS)

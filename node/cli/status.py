@@ -7,7 +7,6 @@ from typing import Any
 
 import typer
 from kafka import errors as kafka_errors
-from psycopg2.extras import RealDictCursor
 from rich.table import Table
 
 from consumers.standing import standing
@@ -15,22 +14,8 @@ from node.cli.output import Format, FormatOption, NodeOption, print_data, say, t
 from node.clock import now_micros
 from node.errors import classified
 from node.postgres import Connection, own_connected
+from node.queries.status import counts, outbox_by_topic
 from node.settings import Settings, load_settings
-
-_OUTBOX = """
-    select topic, count(*) filter (where published_at is null) as pending,
-           count(published_at) as published,
-           coalesce(extract(epoch from now() - min(enqueued_at)
-               filter (where published_at is null)), 0)::float as oldest_pending_seconds
-    from outbox group by topic order by topic
-"""
-_COUNTS = """
-    select (select count(*) from case_event) as events,
-           (select count(*) from petition_case) as cases,
-           (select count(*) from petition_case where incomplete) as incomplete_cases,
-           (select count(*) from petition_case where conflicts > 0) as cases_with_conflicts,
-           (select count(*) from dead_letter where status = 'open') as dead_letters_open
-"""
 
 
 def register(app: typer.Typer) -> None:
@@ -48,8 +33,8 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
         partitions, problem = _partitions(settings, connection)
         data = {
             "node": settings.node,
-            **_rows(connection, _COUNTS)[0],
-            "outbox": _rows(connection, _OUTBOX),
+            **counts(connection),
+            "outbox": outbox_by_topic(connection),
             "partitions": partitions,
         }
     print_data(data, output, lambda: _tables(data))
@@ -66,12 +51,6 @@ def _partitions(
     except kafka_errors.KafkaError as error:
         return None, classified(error)
     return [one._asdict() for one in found], None
-
-
-def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:
-    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(query)
-        return [dict(row) for row in cursor]
 
 
 def _tables(data: dict[str, Any]) -> Iterator[Table]:

@@ -41,6 +41,11 @@ create index petition_case_repeat on petition_case (case_id) where finding = 're
 create index petition_case_by_state on petition_case (state, registered_at desc, case_id desc);
 create index petition_case_by_handler on petition_case (handled_by, registered_at desc, case_id desc);
 create index petition_case_by_registrar on petition_case (registered_by, registered_at desc, case_id desc);
+-- Filters that may match little; without them a list would look through every case. Areas are
+-- asked for by their first digits too.
+create index petition_case_by_area on petition_case (area text_pattern_ops, registered_at desc, case_id desc);
+create index petition_case_by_category on petition_case (content_category_1, registered_at desc, case_id desc);
+create index petition_case_by_channel on petition_case (channel, registered_at desc, case_id desc);
 create index petition_case_by_identity on petition_case (identity_digest) where identity_digest is not null;
 create index petition_case_unidentified on petition_case (case_id)
     where finding is null and registered_by is not null;

@@ -16,6 +16,7 @@ from typing import Final, TextIO
 
 from producers.register.encoding import find_encoding
 from producers.register.errors import RegisterError
+from producers.register.guard import MARK, unguarded
 from producers.register.mapping import Mapping
 from producers.register.source import RawRow, Source, open_text, read_line, text_progress
 from producers.register.text import clean_line
@@ -73,10 +74,11 @@ def open_csv(path: Path, mapping: Mapping) -> Source:
         file.close()
         raise
     columns = [clean_line(name) for name in header]
+    rows = _rows(lines, delimiter, len(columns))
     return Source(
         found=columns,
         columns=columns,
-        rows=_rows(lines, delimiter, len(columns)),
+        rows=_unguarded(rows) if mapping.formula_guard else rows,
         close=file.close,
         progress=text_progress(file, path),
         remark=encoding.remark,
@@ -134,6 +136,15 @@ def _rows(lines: Lines, delimiter: str, width: int) -> Iterator[RawRow]:
             continue  # an empty row holds nothing that could be lost
         row += 1
         yield RawRow(row, line, cells) if len(cells) == width else _misfit(row, line, cells, width)
+
+
+def _unguarded(rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    """The rows without the marks that an export put before formulas."""
+    for raw in rows:
+        if any(cell[:1] == MARK for cell in raw.cells):
+            yield raw._replace(cells=[unguarded(cell) for cell in raw.cells])
+        else:
+            yield raw
 
 
 def _misfit(row: int, line: int, cells: list[str], width: int) -> RawRow:

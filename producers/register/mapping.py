@@ -20,7 +20,8 @@ class Mapping:
     """A checked mapping; make one with `load_mapping`.
 
     `columns` gives the targets of each column, `constants` the converted value by target,
-    `values` the codes by target and word.
+    `values` the codes by target and word. `implied` commands count only before one that is told.
+    `formula_guard`: in CSV a mark stands before what a spreadsheet would take for a formula.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Mapping:
     values: Table[str, Table[str, Any]] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
+    implied: frozenset[str] = frozenset()
+    formula_guard: bool = False
 
     @property
     def required_columns(self) -> list[str]:

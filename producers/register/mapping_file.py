@@ -5,6 +5,9 @@
     required = ["留言详情"]             columns that a file must have, besides those of targets
                                         that every row must fill; they tell files apart
     ignored  = ["点赞数"]               columns that are read over; ["*"] for all others
+    implied  = ["accept"]               commands that the data do not tell themselves: they count
+                                        only where a later one is told
+    formula_guard = true                in CSV, ' stands before what looks like a formula
 
     [columns]                           column = target, or several targets
     "留言编号" = "origin_number"
@@ -31,13 +34,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from producers.register.errors import CellError, RegisterError
+from producers.register.life import HANDLING
 from producers.register.mapping import Mapping
-from producers.register.targets import HANDLING, Kind, Target, parts_of, required_targets, targets
+from producers.register.targets import AT, Kind, Target, parts_of, required_targets, targets
 from producers.register.values import BOUNDLESS, converter
 
 SHIPPED_FOLDER: Final = Path(__file__).parent.parent / "mappings"
 
-_KEYS = ("title", "source", "required", "ignored", "columns", "constants", "values")
+_KEYS = (
+    "title", "source", "required", "ignored", "implied", "formula_guard",
+    "columns", "constants", "values",
+)  # fmt: skip
 
 
 def load_mapping(name_or_path: str | Path) -> Mapping:
@@ -87,9 +94,12 @@ class _Parser:
             values=MappingProxyType(values),
             required=self._names(table, "required"),
             ignored=self._names(table, "ignored"),
+            implied=self._names(table, "implied"),
+            formula_guard=self._flag(table, "formula_guard"),
         )
         self._check_columns(mapping)
         self._check_targets(mapping)
+        self._check_implied(mapping)
         return mapping
 
     def _columns(self, table: dict[str, Any]) -> Iterator[tuple[str, tuple[Target, ...]]]:
@@ -158,16 +168,26 @@ class _Parser:
         self._check_handling(given)
 
     def _check_handling(self, given: set[str]) -> None:
-        """A handling command needs its date, what the schema requires, and the one before it."""
-        before: list[str] = []
-        for command in HANDLING:
+        """A command needs its date, what the schema requires, and one of those before it."""
+        told = {command for command in HANDLING if f"{command}.{AT}" in given}
+        for command, step in HANDLING.items():
             own = [one for name, one in targets().items() if parts_of(name)[0] == command]
+            if not any(target.name in given for target in own):
+                continue
             needed = [target.name for target in own if target.required]
-            if any(target.name in given for target in own):
-                for name in [*before, *needed]:
-                    if name not in given:
-                        raise self._wrong(f"{command} needs target {name!r}: give it a column")
-            before += needed
+            if step.after and told.isdisjoint(step.after):
+                needed.insert(0, f"{step.after[0]}.{AT}")
+            for name in needed:
+                if name not in given:
+                    raise self._wrong(f"{command} needs target {name!r}: give it a column")
+
+    def _check_implied(self, mapping: Mapping) -> None:
+        for command in mapping.implied:
+            if mapping.column_of(f"{command}.{AT}") not in mapping.columns:
+                raise self._wrong(
+                    f"implied command {command!r} has no column for its date "
+                    f"{command}.{AT}: give it one, or remove it from 'implied'"
+                )
 
     def _text(self, table: dict[str, Any], key: str) -> str:
         given = table.get(key)
@@ -180,6 +200,12 @@ class _Parser:
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
             raise self._wrong(f"{key!r} must be a list of column names")
         return frozenset(given)
+
+    def _flag(self, table: dict[str, Any], key: str) -> bool:
+        given = table.get(key, False)
+        if not isinstance(given, bool):
+            raise self._wrong(f"{key!r} must be true or false")
+        return given
 
     def _table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
         given = table.get(key, {})

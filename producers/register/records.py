@@ -14,6 +14,11 @@ REASON: Final = "原因/reason"
 REST: Final = "其余/rest"
 REJECT_COLUMNS: Final = (ROW, LINE, REASON, REST)
 
+# What an export tells besides the columns of a mapping that passes these over.
+CASE_ID: Final = "信访件编号"
+STATE: Final = "现状态"
+HANDLER: Final = "现承办节点"
+
 
 @dataclass(slots=True)
 class Registration:
@@ -29,7 +34,8 @@ class Registration:
     `content_digest` (SHA-256, hex) is the same for the same content whatever file format, encoding
     or dialect it came in, and covers the petitioner too: keep it in the node's own database, never
     in an event, because a plain hash of personal data can be searched for. `cells` are the row as
-    it came, for the reject file if the case cannot be registered after all.
+    it came, for the reject file if the case cannot be registered after all. `exported_case` is the
+    case that the row was exported from, "" if the row does not say.
     """
 
     row: int
@@ -43,6 +49,7 @@ class Registration:
     handling: list[tuple[str, int, dict[str, Any]]]
     content_digest: str
     cells: dict[str, str]
+    exported_case: str = ""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from producers.register.errors import RegisterError
+from producers.register.guard import guarded
 from producers.register.records import LINE, REASON, REJECT_COLUMNS, REST, ROW, Rejected
 
 
@@ -26,11 +27,13 @@ class RejectWriter:
 
     The file is made by the first rejected row, in place of an older one; without a rejected row
     nothing is touched. Its columns are row, line, reason, those of the register, and the rest.
-    `RegisterError` if it cannot be written. `count` rows were written so far.
+    `RegisterError` if it cannot be written. `count` rows were written so far. `formula_guard` is
+    that of the mapping, by which the corrected file will be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, formula_guard: bool = False) -> None:
         self.path = path
+        self._guard = guarded if formula_guard else str
         self.count = 0
         self._file: TextIO | None = None
         self._columns: list[str] = []
@@ -81,7 +84,7 @@ class RejectWriter:
         rest = cells.pop(REST, "")
         if cells:  # JSON lines may have keys that the first rejected row had not
             rest = json.dumps({**cells, REST: rest}, ensure_ascii=False)
-        return [rejected.row, rejected.line, rejected.reason, *own, rest]
+        return [rejected.row, rejected.line, rejected.reason, *map(self._guard, [*own, rest])]
 
     def _unwritable(self, error: OSError) -> RegisterError:
         return RegisterError(

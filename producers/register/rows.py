@@ -12,10 +12,17 @@ from producers.register.errors import CellError, RowError
 from producers.register.handling import Handling
 from producers.register.instants import Instant, not_before
 from producers.register.mapping import Mapping
-from producers.register.records import LINE, REASON, REST, ROW, Registration, Rejected
+from producers.register.records import (
+    CASE_ID,
+    LINE,
+    REASON,
+    REST,
+    ROW,
+    Registration,
+    Rejected,
+)
 from producers.register.source import RawRow
 from producers.register.targets import (
-    HANDLING,
     PETITIONER,
     REGISTERED,
     REGISTERED_AT,
@@ -27,7 +34,6 @@ from producers.register.values import Converter, converter
 
 # Columns that say nothing of the case: those of an earlier reject file, those without a header.
 _OWN_COLUMNS: Final = (ROW, LINE, REASON, "")
-_PARTS: Final = (REGISTERED, PETITIONER, *HANDLING)
 
 Fields = dict[str, Any]
 
@@ -55,6 +61,8 @@ class RowReader:
         self._nameless = [place for place, column in enumerate(columns) if not column]
         self._own_columns = [column for column in _OWN_COLUMNS if column in columns]
         self._rest = columns.index(REST) if REST in columns else None
+        exported = CASE_ID in columns and CASE_ID in mapping.ignored
+        self._exported = columns.index(CASE_ID) if exported else None
         self._required = [(name, mapping.column_of(name)) for name in required_targets()]
         self._constants = mapping.constants_of(REGISTERED)
         self._personal_constants = mapping.constants_of(PETITIONER)
@@ -87,16 +95,17 @@ class RowReader:
             registered=registered,
             received_at=received.at,
             registered_at=registered_at,
-            petitioner=self._petitioner(parts[PETITIONER]),
+            petitioner=self._petitioner(parts.get(PETITIONER, {})),
             handling=self._handling.commands(parts, by_column, registered_at),
             content_digest=_digest(by_column),
             cells=self._original(raw),
+            exported_case="" if self._exported is None else raw.cells[self._exported].strip(),
         )
 
     def _convert(self, cells: list[str]) -> tuple[Fields, dict[str, Fields]]:
         """The value of each filled column that is mapped, by column and by part and field."""
         by_column: Fields = {}
-        parts: dict[str, Fields] = {part: {} for part in _PARTS}
+        parts: dict[str, Fields] = {REGISTERED: {}}
         for place, column, fills, convert in self._slots:
             cell = cells[place]
             if not cell:
@@ -108,7 +117,10 @@ class RowReader:
             if value is not None:
                 by_column[column] = value
                 for part, field in fills:
-                    parts[part][field] = value
+                    if part in parts:
+                        parts[part][field] = value
+                    else:
+                        parts[part] = {field: value}
         return by_column, parts
 
     def _check_cells(self, cells: list[str]) -> None:
@@ -161,6 +173,7 @@ def _slots(mapping: Mapping, columns: list[str], now: int) -> Iterator[Slot]:
             continue
         words: Fields = {}
         for target in filled:
+            words.update(target.words)
             words.update(mapping.values.get(target.name, {}))
         fills = tuple(parts_of(target.name) for target in filled)
         yield Slot(place, column, fills, converter(filled, words, now))

@@ -10,12 +10,14 @@ Kinds, limits and codes come from the schemas, so that no rule stands in two pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from typing import Any, Final
 
+from cases.nodes import NODES
+from producers.register.life import HANDLING
 from schemas.catalogue import catalogue
 from schemas.event import ENVELOPE_FIELDS
 from schemas.petitioner import MAX_FIELD_CHARACTERS, PETITIONER_FIELDS
@@ -27,19 +29,26 @@ AT: Final = "at"
 REGISTERED: Final = "registered"
 PETITIONER: Final = "petitioner"
 
-# Handling 办理 in the order of a case's life, each only after the one before it.
-HANDLING: Final = {
-    "accept": "petition.case.accepted.v1",
-    "decide": "petition.case.decided.v1",
-    "serve": "petition.case.served.v1",
-    "close": "petition.case.closed.v1",
-}
-
 # What makes a row a case; the schemas themselves require less, as commands fill in the rest.
 _REQUIRED_OF_A_ROW = ("origin_number", "channel", "received_at", "title")
 
 # Longer than this is prose, whose line breaks and indents are kept.
 _ONE_LINE_CHARACTERS = 500
+
+# Deadlines that somebody set: the only dates that may lie ahead.
+_AHEAD = ("report_due_at",)
+_DESTINATION = "to"
+_NODE_NAMES: Mapping[str, str] = {node.chinese: code for code, node in NODES.items()}
+
+# What no schema describes, because it is no field of a body.
+_ABOUT = {
+    REGISTERED_AT: "When it was registered; as received if empty. 登记时刻,空则取信访日期。",
+    "petitioner.name": "Name, sealed. 信访人姓名,密封保存。",
+    "petitioner.id_type": "Kind of identity document, sealed. 证件类型,密封保存。",
+    "petitioner.id_number": "Number of that document, sealed. 证件号码,密封保存。",
+    "petitioner.phone": "Telephone, sealed. 电话,密封保存。",
+    "petitioner.address": "Address, sealed. 住址,密封保存。",
+}
 
 
 class Kind(Enum):
@@ -55,7 +64,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A field that a column can fill. `max_length` is in characters, in items for a list."""
+    """A field that a column can fill. `max_length` is in characters, in items for a list.
+
+    `about` says what it is, English then Chinese; `words` are names that stand for codes in every
+    mapping (node names); a date may lie ahead only if it `is_deadline`.
+    """
 
     name: str
     kind: Kind
@@ -64,6 +77,9 @@ class Target:
     minimum: int | None = None
     maximum: int | None = None
     required: bool = False
+    about: str = ""
+    words: Mapping[str, str] = field(default_factory=dict, hash=False)
+    is_deadline: bool = False
 
 
 @cache
@@ -88,35 +104,43 @@ def _registered() -> Iterator[Target]:
     for target in _fields_of("petition.case.registered.v1", ""):
         yield target
         if target.name == "received_at":
-            yield Target(REGISTERED_AT, Kind.INSTANT)
+            yield Target(REGISTERED_AT, Kind.INSTANT, about=_ABOUT[REGISTERED_AT])
 
 
 def _petitioner() -> Iterator[Target]:
-    for field in PETITIONER_FIELDS:
-        yield Target(f"{PETITIONER}.{field}", Kind.LINE, MAX_FIELD_CHARACTERS)
+    for field_name in PETITIONER_FIELDS:
+        name = f"{PETITIONER}.{field_name}"
+        yield Target(name, Kind.LINE, MAX_FIELD_CHARACTERS, about=_ABOUT[name])
 
 
 def _handling() -> Iterator[Target]:
-    for command, event_type in HANDLING.items():
-        yield Target(f"{command}.{AT}", Kind.INSTANT, required=True)
-        yield from _fields_of(event_type, f"{command}.")
+    for command, step in HANDLING.items():
+        done = f"When it was done. {step.chinese}时刻。"
+        yield Target(f"{command}.{AT}", Kind.INSTANT, required=True, about=done)
+        yield from _fields_of(step.event_type, f"{command}.")
 
 
 def _fields_of(event_type: str, prefix: str) -> Iterator[Target]:
-    for field in catalogue().by_type[event_type].avro["fields"]:
-        if field["name"] in ENVELOPE_FIELDS or field.get("computed"):
-            continue
-        kind = _kind(field)
-        if kind is not None:
-            yield Target(
-                prefix + field["name"],
-                kind,
-                field.get("max_length"),
-                tuple(field.get("codes", ())),
-                field.get("minimum"),
-                field.get("maximum"),
-                bool(field.get("required")),
-            )
+    for avro in catalogue().by_type[event_type].avro["fields"]:
+        kind = _kind(avro)
+        if avro["name"] not in ENVELOPE_FIELDS and not avro.get("computed") and kind is not None:
+            yield _target(avro, prefix, kind)
+
+
+def _target(avro: dict[str, Any], prefix: str, kind: Kind) -> Target:
+    leads = avro["name"] == _DESTINATION
+    return Target(
+        prefix + avro["name"],
+        kind,
+        avro.get("max_length"),
+        tuple(NODES) if leads else tuple(avro.get("codes", ())),
+        avro.get("minimum"),
+        avro.get("maximum"),
+        bool(avro.get("required")),
+        avro["doc"],
+        _NODE_NAMES if leads else {},
+        avro["name"] in _AHEAD,
+    )
 
 
 def _kind(field: dict[str, Any]) -> Kind | None:

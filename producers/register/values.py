@@ -38,7 +38,7 @@ def converter(filled: tuple[Target, ...], words: Table[str, Any], now: int) -> C
     """
     kind = filled[0].kind
     if kind is Kind.INSTANT:
-        return partial(_instant, now=now)
+        return partial(_instant, now=BOUNDLESS if filled[0].is_deadline else now)
     if kind is Kind.TEXT:
         return partial(_text, limit=_limit(filled))
     if kind is Kind.LINE:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import csv
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.world import count, rows
 
+from node.keyfiles import KeysUnusable
+from node.ledger import bytes_of
 from node.postgres import connected
+from node.queries.query_codes import matches, stored, understood
 from node.settings import Settings
+from producers.code_file import CodeFile
 from producers.importing import Totals, import_rows
 from producers.office import open_office
 from producers.register import Rejected, load_mapping, read_register
+from schemas.errors import PetitionLinkError
+from schemas.sealing import unseal
 
+SAMPLE = Path(__file__).parents[2] / "deploy" / "demo" / "register.csv"
 HEADER = "留言编号,留言用户,留言主题,留言时间,留言详情,答复意见,答复时间\n"
 
 
@@ -37,19 +47,19 @@ def lines(first: int, last: int) -> list[str]:
     ]
 
 
-def run(settings: Settings, path: Path) -> tuple[Totals, list[Rejected]]:
+def run(settings: Settings, path: Path, also: Any = None) -> tuple[Totals, list[Rejected]]:
     totals, rejected = Totals(), []
     with (
         read_register(path, load_mapping("messages")) as found,
         connected(settings.dsn, "test") as connection,
     ):
-        for chunk in import_rows(connection, open_office(settings), found):
+        for chunk in import_rows(connection, open_office(settings), found, also):
             totals.add(chunk.totals)
             rejected += chunk.rejected
     return totals, rejected
 
 
-def test_a_reply_becomes_accepted_decided_and_served_at_its_own_time(
+def test_a_message_with_a_reply_was_accepted_when_it_came_and_served_when_it_was_answered(
     shandong: Settings, tmp_path: Path
 ) -> None:
     totals, _ = run(shandong, register_file(tmp_path, lines(1, 2)))
@@ -60,7 +70,7 @@ def test_a_reply_becomes_accepted_decided_and_served_at_its_own_time(
         "from case_event order by version",
     ) == [
         ("petition.case.registered.v1", "2019-04-25 09:32:09", "XF2005"),
-        ("petition.case.accepted.v1", "2019-05-10 10:00:00", "XF2005"),
+        ("petition.case.accepted.v1", "2019-04-25 09:32:09", "XF2005"),
         ("petition.case.decided.v1", "2019-05-10 10:00:00", "XF2005"),
         ("petition.case.served.v1", "2019-05-10 10:00:00", "XF2005"),
     ]
@@ -135,3 +145,165 @@ def test_a_row_that_the_rules_refuse_is_rejected_with_its_cells(
     assert chunk.totals == Totals(read=2, registered=1, rejected=1, events=1)
     assert "never travel here" in chunk.rejected[0].reason
     assert chunk.rejected[0].cells["登记编号"] == "甲1"
+
+
+def own_format(folder: Path, header: str, *lines: str) -> Path:
+    path = folder / "own.csv"
+    start = "登记编号,信访形式,信访日期,标题"
+    path.write_text("\n".join([f"{start},{header}", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def run_own(settings: Settings, path: Path, also: Any = None) -> list[str]:
+    """The reasons why rows of the own format were rejected."""
+    with (
+        read_register(path, load_mapping("register")) as found,
+        connected(settings.dsn, "test") as connection,
+    ):
+        chunks = [*import_rows(connection, open_office(settings), found, also)]
+    return [one.reason for chunk in chunks for one in chunk.rejected]
+
+
+def test_a_message_without_a_reply_is_registered_and_no_more(
+    shandong: Settings, tmp_path: Path
+) -> None:
+    path = register_file(tmp_path, ["1,U1,供暖不足,2019/4/25 9:32:09,请解决。,,"])
+    totals, _ = run(shandong, path)
+    assert (totals.registered, totals.events) == (1, 1)
+    assert rows(shandong, "select state, accepted_at from petition_case") == [("registered", None)]
+
+
+def test_a_dispatched_row_takes_the_petitioner_along(
+    shandong: Settings, fresh_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    path = own_format(
+        tmp_path,
+        "姓名,转送时间,转送节点,建议办理单位",
+        "甲1,网上,2024-01-08,供暖不足,张示例,2024-01-09,北京市,虚构区",
+        "甲2,网上,2024-01-08,供暖不足,,2024-01-09,660000,",
+    )
+    assert run_own(shandong, path) == []
+    assert rows(shandong, "select state, handled_by from petition_case order by handled_by") == [
+        ("forwarded", "110000"),
+        ("forwarded", "660000"),
+    ]
+    ((case_id, sealed, keys),) = rows(
+        shandong,
+        "select f.case_id, r.body -> 'petitioner', f.body -> 'petitioner_keys' from case_event f "
+        "join case_event r using (case_id) where f.body ->> 'to' = '110000' and r.version = 1",
+    )
+    beijing = open_office(fresh_settings("110000"))
+    extra = [bytes_of(key) for key in keys]
+    assert unseal(bytes_of(sealed), case_id, beijing.keys.pair, extra)["name"] == "张示例"
+
+
+def test_a_row_for_a_node_without_keys_is_rejected_and_the_others_are_not(
+    shandong: Settings, tmp_path: Path
+) -> None:
+    path = own_format(
+        tmp_path,
+        "姓名,转送时间,转送节点",
+        "甲1,网上,2024-01-08,供暖不足,张示例,2024-01-09,河北省",
+        "甲2,网上,2024-01-08,供暖不足,张示例,,",
+    )
+    (reason,) = run_own(shandong, path)
+    assert "130000 has no public key" in reason
+    assert count(shandong, "petition_case") == 1
+
+
+def test_keys_of_ones_own_that_are_missing_stop_the_import(
+    shandong: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = own_format(tmp_path, "姓名", "甲1,网上,2024-01-08,供暖不足,张示例")
+
+    def missing(self: object, node: str) -> None:
+        raise KeysUnusable(f"no key of {node}")
+
+    monkeypatch.setattr("node.keys.NodeKeys.public", missing)
+    with pytest.raises(KeysUnusable):
+        run_own(shandong, path)
+
+
+def test_the_rules_refuse_a_row_whose_later_steps_are_another_nodes(
+    shandong: Settings, tmp_path: Path
+) -> None:
+    path = own_format(
+        tmp_path,
+        "转送时间,转送节点,落地时间",
+        "甲1,网上,2024-01-08,供暖不足,2024-01-09,北京市,2024-01-10",
+    )
+    (reason,) = run_own(shandong, path)
+    assert "110000" in reason
+    assert count(shandong, "petition_case") == 0
+
+
+def test_the_sample_register_is_imported_whole(shandong: Settings) -> None:
+    assert run_own(shandong, SAMPLE) == []
+    states = "select state, count(*) from petition_case group by state"
+    found = dict(rows(shandong, states))
+    assert sum(found.values()) == 24
+    assert (found["forwarded"], found["not_accepted"]) == (1, 1)
+    assert rows(shandong, "select count(*) from case_clock where clock = 'D07'") == [(1,)]
+
+
+def codes_in(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_query_codes_open_the_cases_of_their_rows_and_stand_only_in_their_file(
+    shandong: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "codes.csv"
+    two = ("甲1,网上,2024-01-08,供暖,1", "甲2,网上,2024-01-08,停水,2")
+    register = own_format(tmp_path, "涉及人数", *two)
+    with CodeFile(path, "desk") as codes:
+        run_own(shandong, register, codes.issue)
+        codes.keep()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    listed = codes_in(path)
+    assert [one["登记编号"] for one in listed] == ["甲1", "甲2"]
+    with connected(shandong.dsn, "test") as connection, connection.cursor() as cursor:
+        for one in listed:
+            code = understood(one["查询码"])
+            assert code
+            assert matches(stored(cursor, one["信访件编号"]), code)
+            cursor.execute(
+                "select count(*) from case_event where body::text like %s", (f"%{code}%",)
+            )
+            assert cursor.fetchone() == (0,)
+
+
+def test_codes_of_a_transaction_that_failed_are_taken_back_and_later_ones_appended(
+    shandong: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "codes.csv"
+    with CodeFile(path, "desk") as codes:
+        run(shandong, register_file(tmp_path, lines(1, 2)), codes.issue)
+        codes.keep()
+
+        def fail(cursor: Any, cases: Any) -> None:
+            codes.issue(cursor, cases)
+            raise PetitionLinkError("the database went away")
+
+        with pytest.raises(PetitionLinkError):
+            run(shandong, register_file(tmp_path, lines(2, 3)), fail)
+    assert [one["登记编号"] for one in codes_in(path)] == ["1"]
+    with CodeFile(path, "desk") as codes:
+        run(shandong, register_file(tmp_path, lines(2, 4)), codes.issue)
+        codes.keep()
+    assert [one["登记编号"] for one in codes_in(path)] == ["1", "2", "3"]
+    assert count(shandong, "query_code") == 3
+
+
+def test_without_a_new_case_there_is_no_code_file_and_others_must_not_read_one(
+    shandong: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "codes.csv"
+    with CodeFile(path, "desk") as codes:
+        run(shandong, register_file(tmp_path, []), codes.issue)
+    assert not path.exists()
+    path.write_text("", encoding="utf-8")
+    path.chmod(0o644)
+    with pytest.raises(PetitionLinkError, match="open to other users"):
+        CodeFile(path, "desk")

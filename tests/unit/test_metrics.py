@@ -11,7 +11,7 @@ from node.kafka import TopicPartition
 from node.metrics import Metrics, documentation
 
 PARTITION = TopicPartition("petition.downlink.370000", 2)
-# CONTRACT §6, what concerns relay and consumer.
+# CONTRACT §6, what concerns relay, consumer and cases.
 PROMISED = {
     "petitionlink_build_info",
     "petitionlink_dependency_up",
@@ -29,6 +29,10 @@ PROMISED = {
     "petitionlink_event_delivery_seconds",
     "petitionlink_dead_letters_open",
     "petitionlink_cases_incomplete",
+    "petitionlink_cases_overdue",
+    "petitionlink_cases_due",
+    "petitionlink_cases_unhandled",
+    "petitionlink_cases_in_conflict",
     "petitionlink_nodes_expected",
 }
 

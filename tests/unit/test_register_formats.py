@@ -343,7 +343,8 @@ def test_an_ignored_column_is_passed_over_and_changes_no_digest(
     tmp_path: Path, ignored: str
 ) -> None:
     toml = (PROJECT / "producers" / "mappings" / "register.toml").read_text(encoding="utf-8")
-    (tmp_path / "own.toml").write_text(f'ignored = ["{ignored}"]\n{toml}', encoding="utf-8")
+    own = toml.replace("ignored = [", f'ignored = ["{ignored}", ')
+    (tmp_path / "own.toml").write_text(own, encoding="utf-8")
     mapping = load_mapping(tmp_path / "own.toml")
     found = []
     for name, text in (
@@ -361,6 +362,21 @@ def test_an_ignored_column_is_passed_over_and_changes_no_digest(
         assert isinstance(row, Registration), row
         found.append((row.registered, row.content_digest))
     assert found[0] == found[1] == found[2]
+
+
+def test_the_mark_before_a_formula_is_taken_off_once_and_in_csv_only(tmp_path: Path) -> None:
+    texts = ["'=1+1", "''-", "'abc", "=1"]
+    rows = [["1", "来信", "2024-05-06", "虚构", text, "", ""] for text in texts]
+
+    def found(path: Path) -> list[str]:
+        read = [row for row in read_register(path, MAPPING) if isinstance(row, Registration)]
+        return [row.registered["text"] for row in read]
+
+    lines = [",".join(row) for row in [HEADER, *rows]]
+    (tmp_path / "r.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert found(tmp_path / "r.csv") == ["=1+1", "'-", "'abc", "=1"]
+    workbook = save_xlsx(tmp_path / "r.xlsx", [HEADER, *rows[:3]])
+    assert found(workbook) == texts[:3]
 
 
 def test_a_header_without_rows_is_an_empty_register(tmp_path: Path) -> None:

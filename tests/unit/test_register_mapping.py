@@ -36,7 +36,8 @@ def test_every_shipped_mapping_loads(name: str) -> None:
 def test_the_register_format_has_a_column_for_every_field_that_a_clerk_fills_in() -> None:
     mapping = load_mapping("register")
     filled = {target.name for column in mapping.columns.values() for target in column}
-    not_in_a_register = {"accept.note", "serve.document", "close.note"}
+    notes = {"accept.note", "close.note", "forward.note", "land.note"}
+    not_in_a_register = {*notes, "serve.document"}
     assert set(targets()) - filled == not_in_a_register
     assert mapping.required_columns == ["登记编号", "信访形式", "信访日期", "标题"]
 
@@ -56,6 +57,7 @@ def test_the_messages_mapping_says_what_the_data_do_not() -> None:
     mapping = load_mapping("messages")
     assert mapping.constants["decide.outcome"] == "explained"
     assert mapping.constants["petitioner.id_type"] == "account"
+    assert mapping.implied == {"accept"}
     assert mapping.required_columns == ["留言编号", "留言用户", "留言主题", "留言时间", "留言详情"]
 
 
@@ -88,6 +90,9 @@ def test_an_unknown_name_lists_the_shipped_mappings() -> None:
         ('source = "trial"', 'source = "t"\nrequired = "题"', "'required' must be a list"),
         ('source = "trial"', 'source = "t"\nignored = ["题"]', "'题' is both mapped and ignored"),
         ('"题" = "title"', '"题" = "title"\n"答" = "decide.at"', "decide needs target 'accept.at'"),
+        ('"题" = "title"', '"题" = "title"\n"落" = "land.at"', "land needs target 'forward.at'"),
+        ('source = "trial"', 'source = "t"\nimplied = ["accept"]', "implied command 'accept' has"),
+        ('source = "trial"', 'source = "t"\nformula_guard = 1', "must be true or false"),
         ("[constants]", "[values]\nchannel = 1\n[constants]", "values.channel: must be a table"),
         ("[constants]", '[values.channel]\n"信" = "mail"\n[constants]', "'mail' is not one of"),
         ("[constants]", '[values.persons]\n"三" = 3\n[constants]', "whole number has no words"),

@@ -92,3 +92,20 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "r.csv"
     with RejectWriter(path) as writer, pytest.raises(RegisterError, match="name another place"):
         writer.write(Rejected(1, 1, "虚构", {}))
+
+
+def test_a_rejected_formula_is_disarmed_and_read_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(
+        '{"登记编号": "1", "信访形式": "来信", "信访日期": "昨天", "标题": "\'=cmd()"}\n', "utf-8"
+    )
+    (rejected,) = read_register(path, MAPPING)
+    assert isinstance(rejected, Rejected)
+    with RejectWriter(reject_path(path), formula_guard=MAPPING.formula_guard) as writer:
+        writer.write(rejected)
+    text = writer.path.read_text(encoding="utf-8-sig")
+    assert "''=cmd()" in text
+    writer.path.write_text(text.replace("昨天", "2024-05-05"), "utf-8")
+    (corrected,) = read_register(writer.path, MAPPING)
+    assert isinstance(corrected, Registration)
+    assert corrected.registered["title"] == "'=cmd()"

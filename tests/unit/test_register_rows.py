@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from producers.register import Mapping, Registration, Rejected, load_mapping, read_register
+from producers.register.life import HANDLING
 from schemas.catalogue import catalogue
 from schemas.forms import fill
 
@@ -108,6 +109,63 @@ def test_handling_becomes_commands_in_the_order_of_a_life(tmp_path: Path) -> Non
     ]
 
 
+def test_the_whole_life_that_a_row_can_tell(tmp_path: Path) -> None:
+    row = {
+        **HANDLED,
+        "办结时间": "",
+        "交办时间": "2024-05-06",
+        "交办节点": "山东省",
+        "报告期限": "2024-12-31",
+        "落地时间": "2024-05-06 16:00",
+        "承接单位": "虚构局",
+        "责任单位": "虚构单位",
+        "延期时间": "2024-05-07 12:00",
+        "延期天数": "20",
+        "延期理由": "情况复杂",
+        "延期批准人": "单位负责人",
+        "延期告知时间": "2024-05-07",
+    }
+    read = registration(tmp_path, row).handling
+    assert [name for name, _, _ in read] == [
+        *("assign", "land", "accept", "extend", "decide", "serve")
+    ]
+    told = {name: (at, fields) for name, at, fields in read}
+    # A deadline may lie ahead; a day alone is not before what came earlier on it.
+    due = {"to": "370000", "report_due_at": micros(2024, 12, 31)}
+    assert told["assign"] == (micros(2024, 5, 6, 9), due)
+    noon = micros(2024, 5, 7, 12)
+    assert told["extend"][0] == told["extend"][1]["told_at"] == noon
+    assert told["extend"][1]["unit"] == told["decide"][1]["unit"] == "虚构单位"
+
+
+def test_a_refusal_ends_a_row(tmp_path: Path) -> None:
+    row = {
+        **GOOD,
+        "不予受理时间": "2024-05-07",
+        "不予受理理由": "虚构理由",
+        "其他途径": "诉讼",
+        "不予受理依据": "第十八条",
+        "不予受理告知时间": "2024-05-09",
+        "责任单位": "虚构单位",
+    }
+    fields = {
+        "unit": "虚构单位",
+        "reasons": "虚构理由",
+        "article": "第十八条",
+        "guidance": "诉讼",
+        "told_at": micros(2024, 5, 9),
+    }
+    assert registration(tmp_path, row).handling == [("not_accept", micros(2024, 5, 7), fields)]
+
+
+def test_a_row_says_which_case_it_was_exported_from(tmp_path: Path) -> None:
+    row = {**GOOD, "信访件编号": "110000-20240506-AAAA", "现状态": "已登记", "现承办节点": "北京市"}
+    read = registration(tmp_path, row)
+    assert read.exported_case == "110000-20240506-AAAA"
+    plain = registration(tmp_path, GOOD)
+    assert (plain.exported_case, plain.content_digest) == ("", read.content_digest)
+
+
 def test_a_unit_may_have_accepted_and_not_yet_decided(tmp_path: Path) -> None:
     row = {**GOOD, "受理时间": "2024-05-07", "责任单位": "虚构单位", "答复时间": ""}
     assert registration(tmp_path, row).handling == [
@@ -127,6 +185,20 @@ def test_a_unit_may_have_accepted_and_not_yet_decided(tmp_path: Path) -> None:
         ({"答复时间": "2024-05-06 23:59"}, "答复时间 lies before 受理时间"),
         ({"送达时间": "2024-05-07"}, "送达时间 lies before 答复时间"),
         ({"处理结果": "不明"}, '处理结果: "不明" is not one of 支持, 解释说明'),
+        ({"落地时间": "2024-05-06"}, "落地时间 is filled but 转送时间 or 交办时间 is empty"),
+        ({"转送时间": "2024-05-06"}, "转送时间 is filled but 转送节点 is empty"),
+        ({"转送节点": "山东省"}, "转送节点 is filled but 转送时间 is empty"),
+        (
+            {"转送时间": "2024-05-06", "交办时间": "2024-05-06"},
+            "columns 转送时间 and 交办时间 are both filled",
+        ),
+        (
+            {"不予受理时间": "2024-05-07", "不予受理理由": "虚构", "不予受理依据": "虚构"},
+            "columns 受理时间 and 不予受理时间 are both filled",
+        ),
+        ({"延期时间": "2024-05-07"}, "延期时间 is filled but 延期天数 is empty"),
+        ({"延期天数": "31"}, '延期天数: "31" is too large: at most 30'),
+        ({"转送节点": "江南省"}, '转送节点: "江南省" is not one of 国家信访局, 北京市'),
     ],
 )
 def test_handling_that_cannot_have_been_so_is_rejected(
@@ -170,11 +242,10 @@ def test_a_rejected_row_keeps_its_cells_as_they_were(tmp_path: Path) -> None:
 def test_the_schemas_take_every_field_of_a_registration(tmp_path: Path) -> None:
     """The reading side and the forms of the writing side have the same idea of a field."""
     read = registration(tmp_path, {**HANDLED, "是否联名": "是", "被检举控告对象": "甲、乙"})
-    types = {"accept": "accepted", "decide": "decided", "serve": "served", "close": "closed"}
     by_type = catalogue().by_type
     assert fill(by_type["petition.case.registered.v1"], read.registered)["accused"] == ["甲", "乙"]
     for command, _, fields in read.handling:
-        fill(by_type[f"petition.case.{types[command]}.v1"], fields)
+        fill(by_type[HANDLING[command].event_type], fields)
 
 
 def test_the_digest_knows_the_same_content_and_tells_other_content(tmp_path: Path) -> None:
@@ -200,11 +271,13 @@ def message(**change: str) -> dict[str, str]:
     return row | change
 
 
-def test_a_reply_becomes_acceptance_decision_and_service_at_its_time(tmp_path: Path) -> None:
+def test_an_answered_message_was_accepted_when_it_came_and_served_when_answered(
+    tmp_path: Path,
+) -> None:
     read = registration(tmp_path, message(), load_mapping("messages"))
     at = micros(2018, 4, 24)
     assert read.handling == [
-        ("accept", at, {}),
+        ("accept", read.received_at, {}),
         ("decide", at, {"outcome": "explained", "opinion": "虚构答复"}),
         ("serve", at, {"method": "online"}),
     ]
@@ -232,5 +305,5 @@ def test_half_a_reply_or_one_before_its_message_is_rejected(
 
 
 def test_a_message_without_reply_is_only_registered(tmp_path: Path) -> None:
-    row = message(答复时间="", 答复意见="")
+    row = message(答复时间="", 答复意见="")  # that it was accepted is not assumed either
     assert registration(tmp_path, row, load_mapping("messages")).handling == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -31,7 +32,7 @@ def test_the_sample_register_reads_without_a_rejected_row() -> None:
     good, bad = read(SAMPLE, "register")
     assert (len(good), bad) == (24, [])
     assert {row.registered["channel"] for row in good} >= {"letter", "visit", "web", "phone"}
-    assert set(Counter(len(row.handling) for row in good)) == {0, 1, 3, 4}
+    assert set(Counter(len(row.handling) for row in good)) == {0, 1, 3, 4, 5}
 
 
 def test_the_sample_register_is_plainly_invented() -> None:
@@ -45,6 +46,15 @@ def test_the_sample_register_is_plainly_invented() -> None:
             for name, _, fields in row.handling
             if name == "decide"
         )
+
+
+def test_the_sample_shows_every_column_and_a_whole_life() -> None:
+    mapping = load_mapping("register")
+    with SAMPLE.open(encoding="utf-8-sig", newline="") as file:
+        assert next(csv.reader(file)) == [*mapping.columns]
+    good, _ = read(SAMPLE, "register")
+    told = {name for row in good for name, _, _ in row.handling}
+    assert told >= {"forward", "accept", "not_accept", "extend", "decide", "serve", "close"}
 
 
 def test_the_schemas_take_every_row_of_the_sample() -> None:

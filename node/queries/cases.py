@@ -1,0 +1,147 @@
+"""Lists of cases 信访件列表 and one case with all that is known of it, for programs.
+
+Every statement is put together from the constant fragments below; values go as parameters.
+Lists are in the order of registration, newest first; cases whose registration has not arrived
+yet come before all others. Paging is by key: a page costs the same however deep it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg2.extras import RealDictCursor
+
+from node.postgres import Connection
+
+_COLUMNS = """
+    c.case_id, c.state, c.title, c.channel, c.area, c.content_category_1, c.content_category_2,
+    c.content_category_3, c.petition_class, c.claim_path, c.rule_set, c.persons, c.urgent,
+    c.is_group, c.registered_by, c.handled_by, c.participants, c.finding, c.repeat_of, c.outcome,
+    c.received_at, c.registered_at, c.accepted_at, c.decided_at, c.served_at, c.closed_at,
+    c.version, c.conflicts > 0 as in_conflict, c.incomplete
+"""
+
+# A filter's name and what it asks for. Those about clocks are put together in `_clock_filter`.
+_FILTERS: Mapping[str, str] = {
+    "state": "c.state = %(state)s",
+    "registered_by": "c.registered_by = %(registered_by)s",
+    "handled_by": "c.handled_by = %(handled_by)s",
+    "channel": "c.channel = %(channel)s",
+    "area": "c.area like %(area)s || '%%'",
+    "content_category_1": "c.content_category_1 = %(content_category_1)s",
+    "registered_from": "c.registered_at >= %(registered_from)s",
+    "registered_before": "c.registered_at < %(registered_before)s",
+    "finding": "c.finding = %(finding)s",
+}
+_NOBODY = "c.handled_by is null"
+_SWITCHES: Mapping[tuple[str, bool], str] = {
+    ("conflicts", True): "c.conflicts > 0",
+    ("conflicts", False): "c.conflicts = 0",
+    ("incomplete", True): "c.incomplete",
+    ("incomplete", False): "not c.incomplete",
+}
+_CLOCK_FILTERS: Mapping[str, str] = {
+    "overdue": "k.due_at < now() and k.clock = any(%(duties)s)",
+    "clock": "k.clock = %(clock)s",
+    "due_within_hours": (
+        "k.due_at >= now() and k.due_at < now() + make_interval(hours => %(due_within_hours)s)"
+    ),
+}
+_RUNNING = (
+    "exists (select from case_clock k where k.case_id = c.case_id and k.ended_at is null and {})"
+)
+_AFTER = "(c.registered_at, c.case_id) < (%(after_at)s, %(after_id)s)"
+# Behind a case without registration come the rest of those, then all that are registered.
+_AFTER_UNREGISTERED = "(c.registered_at is not null or c.case_id < %(after_id)s)"
+_LIST = "select {columns} from petition_case c {where} {order} limit %(limit)s"
+_ORDER = "order by c.registered_at desc, c.case_id desc"
+
+
+class Place(NamedTuple):
+    """Behind which case a page begins."""
+
+    registered_at: datetime | None
+    case_id: str
+
+
+def list_cases(
+    connection: Connection,
+    filters: Mapping[str, Any],
+    duties: list[str],
+    limit: int,
+    after: Place | None = None,
+) -> list[dict[str, Any]]:
+    """At most `limit` cases that pass all `filters` (a name → a value; None filters nothing).
+
+    `handled_by` "none" asks for cases that nobody is responsible for; `duties` are the clocks
+    that can be overdue. Raises KeyError for a filter that does not exist.
+    """
+    given = {name: value for name, value in filters.items() if value is not None}
+    conditions = _conditions(given)
+    values: dict[str, Any] = {**given, "duties": duties, "limit": limit}
+    if after is not None:
+        conditions.append(_AFTER_UNREGISTERED if after.registered_at is None else _AFTER)
+        values |= {"after_at": after.registered_at, "after_id": after.case_id}
+    where = "where " + " and ".join(conditions) if conditions else ""
+    query = _LIST.format(columns=_COLUMNS, where=where, order=_ORDER)
+    return _rows(connection, query, values)
+
+
+def _conditions(given: Mapping[str, Any]) -> list[str]:
+    conditions = []
+    clocks = []
+    for name, value in given.items():
+        if name == "handled_by" and value == "none":
+            conditions.append(_NOBODY)
+        elif isinstance(value, bool) and name != "overdue":
+            conditions.append(_SWITCHES[name, value])
+        elif name not in _CLOCK_FILTERS:
+            conditions.append(_FILTERS[name])
+        elif value is not False:
+            clocks.append(_CLOCK_FILTERS[name])
+    if clocks:
+        conditions.append(_RUNNING.format(" and ".join(clocks)))
+    if given.get("overdue") is False:
+        conditions.append("not " + _RUNNING.format(_CLOCK_FILTERS["overdue"]))
+    return conditions
+
+
+# One statement, so that all parts are of one moment.
+_ONE = (
+    "select "
+    + _COLUMNS
+    + """,
+    c.fold -> 'gaps' as gaps, c.fold -> 'conflicts' as conflict_list,
+    array(select jsonb_build_object(
+        'clock', k.clock, 'owner', k.owner, 'event_id', k.event_id, 'started_at', k.started_at,
+        'due_at', k.due_at, 'provisional', k.provisional, 'met_at', k.met_at,
+        'ended_at', k.ended_at)
+        from case_clock k where k.case_id = c.case_id
+        order by k.started_at, k.clock, k.event_id) as clocks,
+    array(select jsonb_build_object(
+        'object', e.object, 'result', e.result, 'reason', e.reason,
+        'evaluated_at', e.evaluated_at)
+        from case_evaluation e where e.case_id = c.case_id order by e.object) as evaluations,
+    array(select jsonb_build_object(
+        'supervision_id', s.supervision_id, 'kind', s.kind, 'grounds', s.grounds,
+        'issued_by', s.issued_by, 'node', s.node, 'issued_at', s.issued_at, 'due_at', s.due_at,
+        'replied_at', s.replied_at, 'lifted_at', s.lifted_at)
+        from case_supervision s where s.case_id = c.case_id
+        order by s.issued_at, s.supervision_id) as supervisions
+    from petition_case c where c.case_id = %(case_id)s
+"""
+)
+
+
+def find_case(connection: Connection, case_id: str) -> dict[str, Any] | None:
+    """One case with its clocks, evaluations, supervisions, gaps and conflicts; None if unknown."""
+    rows = _rows(connection, _ONE, {"case_id": case_id})
+    return rows[0] if rows else None
+
+
+def _rows(connection: Connection, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(query, values)
+        return [dict(row) for row in cursor]

@@ -1,0 +1,72 @@
+"""Flows 流量 between this node and its peers, as its own tables know them.
+
+A province sees its one link to the centre, the centre the links to all 32 provinces.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from cases.nodes import NATIONAL, PROVINCES
+from cases.topics import downlink, uplink
+from node.postgres import Connection, Cursor
+
+# Long enough to be steady, short enough to show what happens now.
+MINUTES: Final = 5
+
+_RECEIVED = f"""
+    select source_topic, count(*) from case_event
+    where exchanged_at > now() - interval '{MINUTES} minutes' group by source_topic
+"""
+_SENT = f"""
+    select topic, count(*) from outbox
+    where published_at > now() - interval '{MINUTES} minutes' group by topic
+"""
+_PENDING = """
+    select topic, count(*), extract(epoch from now() - min(enqueued_at))::float
+    from outbox where published_at is null group by topic
+"""
+_CONTACTS = "select node, connected_since from node_contact"
+_DEAD_LETTERS = "select count(*) from dead_letter where status = 'open'"
+
+
+class Flow(NamedTuple):
+    """The link of one province with the centre; events of the last minutes, each way."""
+
+    node: str
+    connected_since: datetime | None  # what this node knows of its peer
+    up: int  # 上行: province → centre
+    down: int  # 下行: centre → province
+    pending: int  # what this node has not yet handed over 待发
+    oldest_pending_seconds: float
+
+
+def flows(connection: Connection, node: str) -> list[Flow]:
+    """The links that `node` has, in the order of the provinces' codes."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_RECEIVED)
+        received: dict[str, int] = dict(cursor.fetchall())
+        cursor.execute(_SENT)
+        sent: dict[str, int] = dict(cursor.fetchall())
+        cursor.execute(_PENDING)
+        pending = {topic: (count, oldest) for topic, count, oldest in cursor}
+        cursor.execute(_CONTACTS)
+        since: dict[str, datetime] = dict(cursor.fetchall())
+    made = []
+    for province in PROVINCES if node == NATIONAL else (node,):
+        up, down = uplink(province), downlink(province)
+        ours, peer = (down, province) if node == NATIONAL else (up, NATIONAL)
+        counted = {**received, **sent}
+        made.append(
+            Flow(province, since.get(peer), counted.get(up, 0), counted.get(down, 0),
+                 *pending.get(ours, (0, 0.0)))
+        )  # fmt: skip
+    return made
+
+
+def open_dead_letters(cursor: Cursor) -> int:
+    """Records that nobody has dealt with 死信."""
+    cursor.execute(_DEAD_LETTERS)
+    (count,) = cursor.fetchone() or (0,)
+    return int(count)

@@ -1,0 +1,53 @@
+"""Periods 统计期: days in China, first and last both inside.
+
+A due instant 时限 stands at 24:00 of its last day, which is 00:00 of the next: it belongs to the
+day that ends with it. Other instants belong to the day that begins with it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from schemas.errors import Invalid
+from schemas.instants import CHINA
+
+# Dates beyond are slips of the pen; every instant of these is one that Postgres can say.
+_EARLIEST, _LATEST = date(1900, 1, 1), date(2200, 12, 31)
+
+
+class Period(NamedTuple):
+    """The instants between which a period lies: `begin` ≤ an instant < `end`.
+
+    For due instants: `begin` < due ≤ `end`.
+    """
+
+    first: date
+    last: date
+    begin: datetime
+    end: datetime
+
+
+def period(first: date, last: date) -> Period:
+    """The period from `first` to `last`; refuses one that ends before it begins."""
+    if first > last:
+        raise Invalid(f"the period ends {last}, before it begins {first}: swap the dates")
+    if first < _EARLIEST or last > _LATEST:
+        raise Invalid(
+            f"the period {first} to {last}: choose days between {_EARLIEST} and {_LATEST}"
+        )
+    return Period(first, last, _midnight(first), _midnight(last + timedelta(days=1)))
+
+
+def all_time() -> Period:
+    """Everything that was ever registered."""
+    return period(_EARLIEST, _LATEST)
+
+
+def today() -> date:
+    """The present day in China."""
+    return datetime.now(CHINA).date()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=CHINA).astimezone(UTC)

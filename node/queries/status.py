@@ -1,0 +1,40 @@
+"""What a node's tables say about its state 运行状态: counts and the outbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg2.extras import RealDictCursor
+
+from node.postgres import Connection
+
+_OUTBOX = """
+    select topic, count(*) filter (where published_at is null) as pending,
+           count(published_at) as published,
+           coalesce(extract(epoch from now() - min(enqueued_at)
+               filter (where published_at is null)), 0)::float as oldest_pending_seconds
+    from outbox group by topic order by topic
+"""
+_COUNTS = """
+    select (select count(*) from case_event) as events,
+           (select count(*) from petition_case) as cases,
+           (select count(*) from petition_case where incomplete) as incomplete_cases,
+           (select count(*) from petition_case where conflicts > 0) as cases_with_conflicts,
+           (select count(*) from dead_letter where status = 'open') as dead_letters_open
+"""
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Events, cases, incomplete ones, ones in conflict, open dead letters."""
+    return _rows(connection, _COUNTS)[0]
+
+
+def outbox_by_topic(connection: Connection) -> list[dict[str, Any]]:
+    """For each topic: what waits, since when, and what was published."""
+    return _rows(connection, _OUTBOX)
+
+
+def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:
+    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(query)
+        return [dict(row) for row in cursor]

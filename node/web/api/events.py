@@ -1,0 +1,78 @@
+"""`GET /v1/events`: the feed 事件流水 for a province's own systems."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from node.queries.feed import FeedPlace, read_feed
+from node.web import cursors
+from node.web.api.documented import problems
+from node.web.api.models import FeedPage
+from node.web.api.parameters import MAX_LIMIT, Cursor
+from node.web.services import ServicesOf
+from schemas.catalogue import catalogue
+from schemas.forms import render
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+_DEFAULT_LIMIT = 100
+# Sealed records are given as they are: a system that holds the node's key may open them.
+_SEALED = ("petitioner", "petitioner_keys")
+
+
+class FeedQuery(BaseModel):
+    """Where the page begins and how long it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: Cursor | None = Field(
+        None, description="`next` of the answer before; from the very first event if left out."
+    )
+    limit: int = Field(_DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+
+
+@router.get(
+    "",
+    summary="Everything this node has applied, in order 事件流水",
+    response_model=FeedPage,
+    responses=problems(),
+)
+def get_feed(query: Annotated[FeedQuery, Query()], services: ServicesOf) -> dict[str, Any]:
+    """Own events and those of others in the order in which this node committed them.
+
+    Each comes once and none is skipped if every request gives the `next` of the answer before.
+    An empty page means: nothing new yet.
+    """
+    node = services.settings.node
+    after = FeedPlace() if query.after is None else cursors.feed_place(node, query.after)
+    with services.connections() as connection:
+        rows, end = read_feed(connection, after, query.limit)
+    return {"items": [event_of(row) for row in rows], "next": cursors.feed_cursor(node, end)}
+
+
+def event_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the ledger as the API shows it: CloudEvents attributes, then our own."""
+    event = {**row}
+    event_type, case_id = event.pop("event_type"), event.pop("case_id")
+    return {
+        "specversion": "1.0",
+        "id": event.pop("event_id"),
+        "type": event_type,
+        "source": f"/nodes/{event['emitter']}",
+        "subject": case_id,
+        "time": event["recorded_at"],
+        "datacontenttype": "application/json",
+        "data": _shown(event_type, event.pop("body")),
+        **event,
+    }
+
+
+def _shown(event_type: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Instants as people and programs read them; an unknown type's body as it is."""
+    schema = catalogue().by_type.get(event_type)
+    if schema is None:
+        return body
+    return render(schema, body) | {name: body[name] for name in _SEALED if name in body}

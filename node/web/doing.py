@@ -1,0 +1,114 @@
+"""Doing one command 执行指令 of a request, with or without an idempotency key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from psycopg2.errors import TransactionRollback
+
+from cases import event_types as types
+from cases.errors import Refusal
+from node.errors import Transient
+from node.postgres import Connection, Cursor
+from node.queries import query_codes
+from node.web.idempotency import AnsweredMeanwhile, Request, answered, keep
+from node.web.problems import INVALID, REFUSED, problem
+from node.web.services import Services
+from producers.commands import parse
+from producers.drafting import Command
+from producers.handling import Done, handle
+from producers.office import Office
+from schemas.errors import Invalid
+
+# Two writers that met in one case: the second attempt finds the row that the first one made.
+_ATTEMPTS = 3
+
+Result = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where the result of a command is kept: under a request's key, by its place in the list."""
+
+    request: Request
+    number: int
+
+
+def do(services: Services, actor: str, given: Mapping[str, Any], place: Place | None) -> Result:
+    """The result of one command: done now, or done before under the same key.
+
+    Raises `KeyReused`, and what the driver raises; then this command was not done.
+    """
+    office = replace(services.office, actor=actor)
+    with services.connections() as connection:
+        known = place and answered(connection, *place)
+        if known:
+            return known
+        try:
+            command = parse(given, office)
+        except (Refusal, Invalid) as error:
+            return _invalid(error)
+        try:
+            return _done_now(connection, office, command, place)
+        except AnsweredMeanwhile:
+            assert place is not None
+            return answered(connection, *place) or _lost()
+
+
+def _done_now(
+    connection: Connection, office: Office, command: Command, place: Place | None
+) -> Result:
+    try:
+        return _attempted(connection, office, command, place)
+    except Refusal as error:
+        result = {"ok": False, **problem(REFUSED, str(error), error.rule)}
+        if place is not None:  # or, sent again, it might be legal and done after its followers
+            with connection, connection.cursor() as cursor:
+                keep(cursor, *place, result)
+        return result
+    except Invalid as error:
+        return _invalid(error)
+
+
+def _attempted(
+    connection: Connection, office: Office, command: Command, place: Place | None
+) -> Result:
+    new_code: list[str] = []
+
+    def also(cursor: Cursor, done: Done) -> None:
+        if done.event.type == types.REGISTERED:
+            new_code[:] = [query_codes.issue(cursor, done.case.case_id, done.event.actor)]
+        if place is not None:
+            keep(cursor, *place, _done(done))
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            done = handle(connection, office, command, also)
+            return _done(done, *new_code)
+        except (Transient, TransactionRollback):
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _done(done: Done, query_code: str | None = None) -> Result:
+    return {
+        "ok": True,
+        "case_id": done.case.case_id,
+        "event_id": done.event.event_id,
+        "event_type": done.event.type,
+        "version": done.event.version,
+        "state": done.case.state,
+        "query_code": query_code,
+    }
+
+
+def _invalid(error: Refusal | Invalid) -> Result:
+    """Not kept: the same request is as wrong the next time, and its text may quote it."""
+    rule = error.rule if isinstance(error, Refusal) else ""
+    return {"ok": False, **problem(INVALID, str(error), rule)}
+
+
+def _lost() -> Result:
+    raise Transient("the answer kept under an idempotency key was removed just now")

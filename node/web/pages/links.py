@@ -1,0 +1,93 @@
+"""Lag of both directions 双向积压, asked of Kafka from outside.
+
+What we read stands in our own Postgres; how far the readers of what we write have come, they
+commit to Kafka about every second. A reader that never committed has everything before it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import NamedTuple
+
+from cases.nodes import NATIONAL
+from cases.topics import consumed_topics, produced_topics
+from consumers.standing import ends_of, oldest_timestamps, standing
+from node import kafka
+from node.clock import now_micros
+from node.postgres import Connection
+from node.settings import Settings
+from node.web.pages.asking import Connections
+
+_ANSWER_MS = 5_000
+
+
+class Lag(NamedTuple):
+    """Of one topic: records that its reader has not applied, and the age of the oldest.
+
+    `seconds` is None while that record cannot be read.
+    """
+
+    records: int
+    seconds: float | None
+
+
+def lags(settings: Settings, connections: Connections) -> dict[str, Lag]:
+    """By topic, all that this node reads and writes; a topic that does not exist is not there.
+
+    Takes some tenths of a second, and seconds while the broker is away; then it raises.
+    """
+    with connections() as connection:
+        found = _read_by_us(settings, connection)
+    return found | _read_by_others(settings)
+
+
+def _read_by_us(settings: Settings, connection: Connection) -> dict[str, Lag]:
+    found: dict[str, Lag] = {}
+    for one in standing(settings, connection, now_micros()):
+        found[one.topic] = _sum(found.get(one.topic), one.lag_records, one.lag_seconds)
+    return found
+
+
+def _read_by_others(settings: Settings) -> dict[str, Lag]:
+    with closing(kafka.admin(settings)) as client:
+        existing = set(client.list_topics())
+        topics = [topic for topic in produced_topics(settings.node) if topic in existing]
+        if not topics:
+            return {}
+        committed = client.list_group_offsets({_group(topic): None for topic in topics})
+    applied = {
+        partition: one.offset
+        for group in committed.values()
+        for partition, one in group.items()
+        if one.offset >= 0
+    }
+    with closing(kafka.plain_consumer(settings, "monitor")) as client:
+        ends = ends_of(client, topics)
+        starts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
+        held = {one: max(applied.get(one, 0), starts[one]) for one in ends}
+        behind = {one: held[one] for one, end in ends.items() if held[one] < end}
+        oldest = oldest_timestamps(client, behind)
+    found: dict[str, Lag] = {}
+    for one, end in ends.items():
+        seconds = _age(oldest.get(one)) if one in behind else 0.0
+        found[one.topic] = _sum(found.get(one.topic), max(0, end - held[one]), seconds)
+    return found
+
+
+def _group(topic: str) -> str:
+    province = topic.rsplit(".", 1)[1]
+    reader = province if topic in consumed_topics(province) else NATIONAL
+    return kafka.group_of(reader)
+
+
+def _age(oldest_millis: int | None) -> float | None:
+    return None if oldest_millis is None else max(0.0, time.time() - oldest_millis / 1e3)
+
+
+def _sum(before: Lag | None, records: int, seconds: float | None) -> Lag:
+    if before is None:
+        return Lag(records, seconds)
+    known = [one for one in (before.seconds, seconds) if one is not None]
+    unknown = (before.records and before.seconds is None) or (records and seconds is None)
+    return Lag(before.records + records, None if unknown or not known else max(known))

@@ -1,0 +1,125 @@
+"""/monitor 运行监控, for staff and the centre: flows, deadlines, indicators, what rises.
+
+The centre sees the whole star, a province its own part. The page comes within a second, also
+while Kafka is away: it then says so.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends
+from starlette.responses import HTMLResponse
+
+from cases.nodes import NATIONAL, NODES
+from node.errors import Transient
+from node.queries.flows import MINUTES
+from node.queries.ratios import RATIOS
+from node.settings import Settings
+from node.web.access import staff
+from node.web.pages import star
+from node.web.pages.asking import Connections
+from node.web.pages.board import RISING_BY, RISING_DAYS, SOON_HOURS, Board, clock_names
+from node.web.pages.rendering import PageRoute, page
+
+REFRESH_SECONDS: Final = 6
+_CHANNELS: Final = {
+    "letter": "来信",
+    "visit": "来访",
+    "web": "网站",
+    "phone": "来电",
+    "app": "手机客户端",
+    "wechat": "微信",
+    "other": "其他",
+}
+_UNHANDLED: Final = {
+    "unknown": "登记未到",
+    "diverted": "已导入法定途径或移送",
+    "withdrawn": "已撤回",
+    "merged": "已并件",
+}
+
+
+class MonitorPage:
+    """The page of one node."""
+
+    def __init__(self, settings: Settings, connections: Connections) -> None:
+        self._node = settings.node
+        self._board = Board(settings, connections)
+
+    def show(self) -> HTMLResponse:
+        """The page with the last readings; raises `Transient` while Postgres is away."""
+        board = self._board
+        board.refresh()
+        live = board.live.reading
+        if live.value is None:
+            raise live.problem or Transient("Postgres does not answer in time")
+        rows = star.rows(live.value["flows"], board.lags.reading.value)
+        return page(
+            "monitor.html", node=NODES[self._node], national=self._node == NATIONAL,
+            now=datetime.now(UTC), live=live.value, rows=rows, spokes=star.spokes(rows),
+            lags=board.lags.reading, deadlines=board.deadlines.reading,
+            figures=board.figures.reading, **_WORDS,
+        )  # fmt: skip
+
+
+def key_text(by: str, key: list[str | None]) -> str:
+    """What rises, in words."""
+    told = [part for part in key if part]
+    if not told:
+        return "未注明"
+    if by == "channel":
+        return _CHANNELS.get(told[0], told[0])
+    if by == "area":
+        province = NODES.get(f"{told[0][:2]}0000")
+        return f"{told[0]} {province.chinese}" if province else told[0]
+    return " / ".join(told)
+
+
+def percent(share: dict[str, Any]) -> str:
+    """A share as people read it; nothing to count is 无, neither 0 nor 100 %."""
+    value = share["value"]
+    return "无" if value is None else f"{100 * value:.1f}%"
+
+
+def node_text(code: str | None) -> str:
+    """A node's name; without one nobody is responsible."""
+    return NODES[code].chinese if code in NODES else "无责任节点"
+
+
+def age(seconds: float | None) -> str:
+    """A duration in the largest unit that fits."""
+    if seconds is None:
+        return "未知"
+    for size, unit in ((86400, "天"), (3600, "小时"), (60, "分")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} 秒"
+
+
+_WORDS: Final[dict[str, Any]] = {
+    "refresh_seconds": REFRESH_SECONDS,
+    "minutes": MINUTES,
+    "soon_hours": SOON_HOURS,
+    "ratios": RATIOS,
+    "clock_names": clock_names(),
+    "rising_by": RISING_BY,
+    "rising_days": RISING_DAYS,
+    "unhandled_words": _UNHANDLED,
+    "size": star.SIZE,
+    "key_text": key_text,
+    "percent": percent,
+    "node_text": node_text,
+    "age": age,
+}
+
+
+def router(settings: Settings, connections: Connections) -> APIRouter:
+    """The page's route, for staff; it is no part of the API's description."""
+    shown = MonitorPage(settings, connections)
+    routes = APIRouter(
+        route_class=PageRoute, include_in_schema=False, dependencies=[Depends(staff)]
+    )
+    routes.get("/monitor")(shown.show)
+    return routes

@@ -1,0 +1,31 @@
+"""What a request needs 服务: settings, the office that acts, connections, the standing in Kafka."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from node.settings import Settings
+from node.web.connections import Connections
+from node.web.kafka_standing import Standing
+from producers.office import Office
+
+
+@dataclass(frozen=True)
+class Services:
+    """Built once per web service."""
+
+    settings: Settings
+    office: Office
+    connections: Connections
+    standing: Standing = field(default_factory=Standing)
+
+
+def services_of(request: Request) -> Services:
+    """The services of the application that answers this request."""
+    return cast(Services, request.app.state.services)
+
+
+ServicesOf = Annotated[Services, Depends(services_of)]

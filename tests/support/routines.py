@@ -1,0 +1,79 @@
+"""What the tests of routines share: cases of the past, events carried over by hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from support.world import do, rows
+
+from node import ledger, outbox, projection
+from node.lifecycle import Stop, Worker
+from node.postgres import connected
+from node.settings import Settings
+from schemas.event import Event
+
+DAY = timedelta(days=1)
+
+
+def ago(days: float) -> str:
+    """The instant so many days before now, as a command gives it."""
+    return (datetime.now(UTC) - days * DAY).isoformat()
+
+
+def person(number: int) -> dict[str, str]:
+    """A made-up petitioner."""
+    return {"name": "张示例", "id_type": "resident_id", "id_number": f"00000019000101{number:04d}"}
+
+
+def receive(settings: Settings, events: Sequence[Event]) -> None:
+    """Apply events as the consumer would, without Kafka."""
+    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        source = ledger.Source("petition.test", 0, 0, 0)
+        entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
+        changes = projection.apply(cursor, ledger.write(cursor, entries))
+        outbox.enqueue(cursor, settings.node, changes)
+
+
+def registered(settings: Settings, days_ago: float = 1, **given: Any) -> Event:
+    """A case of the sixth path, registered so many days ago at the node of `settings`."""
+    at = ago(days_ago)
+    kind = {"title": "供暖不足", "channel": "web", "petition_class": "claim", "claim_path": "6"}
+    return do(settings, "register", **{**kind, "occurred_at": at, "received_at": at, **given}).event
+
+
+def served(settings: Settings, days_ago: float, **given: Any) -> str:
+    """A case whose decision was served so many days ago at the node of `settings`; its id."""
+    case_id = registered(settings, days_ago + 1, **given).case_id
+    for name, more in (
+        ("accept", {"unit": "示例单位", "procedure": "ordinary"}),
+        ("decide", {"outcome": "supported", "opinion": "予以支持(虚构)"}),
+        ("serve", {"method": "online"}),
+    ):
+        do(settings, name, case_id=case_id, occurred_at=ago(days_ago), **more)
+    return case_id
+
+
+def events_of(settings: Settings, event_type: str) -> list[tuple[Any, ...]]:
+    """Case id and body of the events of a type, in the order of their making."""
+    query = "select case_id, body from case_event where event_type = %s order by feed_id"
+    return rows(settings, query, (event_type,))
+
+
+class InThread:
+    """A worker's session in a thread, to be ended by `stop`."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.stop = Stop()
+        self._thread = threading.Thread(target=worker.session, args=(self.stop,), daemon=True)
+
+    def __enter__(self) -> InThread:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
