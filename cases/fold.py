@@ -42,6 +42,11 @@ def extend(case: Case, events: Iterable[Event]) -> Case:
     return result
 
 
+def advance(case: Case, event: Event) -> None:
+    """Fold one more event into `case` itself, for who made both and holds the case alone."""
+    _take(case, event, position(event))
+
+
 def _take(case: Case, event: Event, here: Position) -> None:
     case.position = here
     case.version = event.version

@@ -6,8 +6,9 @@ cases until it ends: that is what serialises everybody who changes a case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -31,6 +32,9 @@ class Change(NamedTuple):
         """How many of the new events are conflicts."""
         marked = {conflict.event_id for conflict in self.after.conflicts}
         return sum(event.event_id in marked for event in self.events)
+
+
+_NOTHING: Final[Mapping[str, Case]] = MappingProxyType({})
 
 
 class _Held(NamedTuple):
@@ -72,12 +76,18 @@ def lock_all(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, Case]:
     return {case_id: held.case for case_id, held in _hold(cursor, case_ids).items()}
 
 
-def apply(cursor: Cursor, events: Sequence[Event], exchanged_at: int | None = None) -> list[Change]:
+def apply(
+    cursor: Cursor,
+    events: Sequence[Event],
+    exchanged_at: int | None = None,
+    folded: Mapping[str, Case] = _NOTHING,
+) -> list[Change]:
     """Fold events that were new to the ledger into their cases; one read, one write.
 
     Events must be in the ledger already: a case whose order they disturb is folded anew from
-    there. `exchanged_at` (micros) is when they crossed to this node, None for its own. Raises
-    `Transient` if a case was created beside us: run the transaction again.
+    there. `exchanged_at` (micros) is when they crossed to this node, None for its own. `folded` are
+    new cases that the caller has folded already, from all of these events. Raises `Transient` if a
+    case was created beside us: run the transaction again.
     """
     if not events:
         return []
@@ -85,7 +95,7 @@ def apply(cursor: Cursor, events: Sequence[Event], exchanged_at: int | None = No
     for event in events:
         by_case.setdefault(event.case_id, []).append(event)
     held = _hold(cursor, by_case)
-    changes = _folded(cursor, by_case, held)
+    changes = _folded(cursor, by_case, held, folded)
     _write(cursor, changes, held, exchanged_at)
     facets.write(cursor, [(change.before, change.after) for change in changes])
     return changes
@@ -99,12 +109,17 @@ def _hold(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, _Held]:
 
 
 def _folded(
-    cursor: Cursor, by_case: dict[str, list[Event]], held: dict[str, _Held]
+    cursor: Cursor,
+    by_case: dict[str, list[Event]],
+    held: dict[str, _Held],
+    folded: Mapping[str, Case],
 ) -> list[Change]:
     changes, disturbed = [], []
     for case_id, events in by_case.items():
         before = held[case_id].case if case_id in held else Case(case_id)
-        if continues(before, events):
+        if case_id in folded and case_id not in held:
+            changes.append(Change(before, folded[case_id], events))
+        elif continues(before, events):
             changes.append(Change(before, extend(before, events), events))
         else:
             disturbed.append(Change(before, before, events))

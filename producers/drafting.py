@@ -15,6 +15,7 @@ from cases.case import Case, State
 from cases.clocks import Deadline, starting
 from cases.commands import event_type_of
 from cases.errors import Refusal
+from cases.nodes import NODES
 from cases.regulations import regulation
 from cases.routing import barred
 from cases.rule_sets import rule_set_of
@@ -122,8 +123,9 @@ def _check_known(case: Case, event_type: str) -> None:
 def _check(case: Case, fact: Draft, now: int, rule_set: str) -> None:
     if fact.occurred_at > now + _AHEAD_MICROS:
         raise Refusal("in_the_future", "occurred_at is in the future: correct the instant")
-    if fact.type == types.REGISTERED and not case.case_id.startswith(f"{fact.emitter}-"):
-        raise Refusal("case_id", f"a case id of node {fact.emitter} begins with {fact.emitter}-")
+    owner = case.case_id.partition("-")[0]
+    if fact.type == types.REGISTERED and owner in NODES and owner != fact.emitter:
+        raise Refusal("case_id", f"case ids that begin with {owner}- are given by node {owner}")
     found = violation(case, fact)
     if found is not None:
         cited = regulation(rule_set).cite(found.rule)

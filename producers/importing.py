@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from cases.case import Case
 from cases.errors import Refusal
-from cases.fold import extend
+from cases.fold import advance
 from node.errors import Transient
 from node.keyfiles import KeysUnusable
 from node.postgres import Connection, Cursor
@@ -60,11 +60,16 @@ class Totals:
 
 
 class Drafted(NamedTuple):
-    """A row's case and its events, not yet written."""
+    """A row's case, folded from its events; not yet written."""
 
     row: Registration
-    case_id: str
+    case: Case
     events: list[Event]
+
+    @property
+    def case_id(self) -> str:
+        """The id of the new case."""
+        return self.case.case_id
 
 
 @dataclass(slots=True)
@@ -118,7 +123,7 @@ def _write(cursor: Cursor, office: Office, rows: Sequence[Row], also: Also | Non
     chunk.totals.events = len(events)
     if drafted:
         note(cursor, [(one.row, one.case_id) for one in drafted])
-        record(cursor, office.node, events)
+        record(cursor, office.node, events, [one.case for one in drafted])
         if also is not None:
             also(cursor, drafted)
     return chunk
@@ -171,11 +176,11 @@ def draft_row(office: Office, row: Registration) -> Drafted:
             for name, instant, given in row.handling
         ),
     ]
-    events = [draft(office, case, commands[0], lambda: None)]
-    for command in commands[1:]:
-        case = extend(case, events[-1:])
+    events: list[Event] = []
+    for command in commands:
         events.append(draft(office, case, command, lambda: _key_of(office, events[0])))
-    return Drafted(row, case.case_id, events)
+        advance(case, events[-1])
+    return Drafted(row, case, events)
 
 
 def _key_of(office: Office, registered: Event) -> bytes | None:

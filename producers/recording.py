@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from cases.case import Case
 from node import ledger, outbox, projection
 from node.errors import Transient
 from node.postgres import Cursor
@@ -11,9 +12,12 @@ from node.projection import Change
 from schemas.event import Event
 
 
-def record(cursor: Cursor, node: str, events: Sequence[Event]) -> list[Change]:
+def record(
+    cursor: Cursor, node: str, events: Sequence[Event], new_cases: Iterable[Case] = ()
+) -> list[Change]:
     """Write events that `node` just made; the caller's transaction holds their cases.
 
+    `new_cases` are those of which all events are among these, folded, so that it is done once.
     Raises `Transient` if a case of the same id appeared meanwhile; then roll back and try again.
     """
     new = ledger.write(
@@ -21,6 +25,7 @@ def record(cursor: Cursor, node: str, events: Sequence[Event]) -> list[Change]:
     )
     if len(new) != len(events):
         raise Transient("an event id was used twice")
-    changes = projection.apply(cursor, new)
+    folded = {case.case_id: case for case in new_cases}
+    changes = projection.apply(cursor, new, folded=folded)
     outbox.enqueue(cursor, node, changes)
     return changes

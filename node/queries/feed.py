@@ -34,8 +34,8 @@ _OF_CASE = (
     + """
     from case_event
     where case_id = %(case_id)s
-      and (version, emitter, event_id) > (%(version)s, %(emitter)s, %(event_id)s::uuid)
-    order by version, emitter, event_id limit %(limit)s
+      and (version, emitter, case_event.event_id) > (%(version)s, %(emitter)s, %(event_id)s::uuid)
+    order by version, emitter, case_event.event_id limit %(limit)s
 """
 )
 

@@ -26,7 +26,7 @@ ALL = list(_commands(typer.main.get_command(app)))
 
 
 def test_there_are_the_commands_that_the_way_needs() -> None:
-    needed = ["run", "relay", "consume", "import", "command", "status", "migrate"]
+    needed = ["run", "relay", "consume", "serve", "import", "command", "status", "migrate"]
     groups = [("stack", "up"), ("topics", "plan"), ("case", "show"), ("case", "trace")]
     assert {*((name,) for name in needed), *groups} <= set(ALL)
 

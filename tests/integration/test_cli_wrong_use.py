@@ -12,6 +12,7 @@ from psycopg2.extensions import make_dsn
 from support.cli import Done, as_environment, petitionlink, refused
 from support.registers import make_register
 
+from node.keys import make_local_keys
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
 from node.settings import Settings, load_settings
@@ -239,7 +240,8 @@ def _with_dsn(settings: Environment, dsn: str) -> Environment:
 
 
 def with_free_port(settings: Environment) -> Environment:
-    return settings | {"PETITIONLINK_METRICS_PORT": str(free_port())}
+    ports = ("PETITIONLINK_METRICS_PORT", "PETITIONLINK_HTTP_PORT")
+    return settings | {name: str(free_port()) for name in ports}
 
 
 def last_line(done: Done) -> str:
@@ -271,10 +273,12 @@ def test_topics_without_a_broker_is_one_line(shandong: Environment) -> None:
 
 
 def test_topics_that_were_never_made_stop_a_node_with_the_cure(
-    shandong: Environment, fresh_dsn: Callable[[str], str]
+    shandong: Environment, fresh_dsn: Callable[[str], str], tmp_path: Path
 ) -> None:
+    make_local_keys(tmp_path / "keys", [NOT_IN_THE_STACK])
     new = _with_dsn(shandong, fresh_dsn(NOT_IN_THE_STACK))
-    settings = with_free_port(new | {"PETITIONLINK_NODE": NOT_IN_THE_STACK})
+    own = {"PETITIONLINK_NODE": NOT_IN_THE_STACK, "PETITIONLINK_KEY_FOLDER": f"{tmp_path}/keys"}
+    settings = with_free_port(new | own)
     for command in ("consume", "relay", "run"):
         line = last_line(petitionlink(command, settings=settings))
         assert NOT_IN_THE_STACK in line

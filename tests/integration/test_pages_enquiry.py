@@ -269,8 +269,12 @@ def test_when_the_window_has_closed_no_evaluation_is_offered(
 ) -> None:
     case_id = served_case(beijing)
     ticket = ticket_of(ask(client, case_id, code_of(beijing, case_id)))
-    rows(beijing, "update petition_case set fold = jsonb_set(fold, '{clocks}', (select jsonb_agg("
-         "jsonb_set(c, '{4}', '1767225600000000')) from jsonb_array_elements(fold -> 'clocks') c))")  # fmt: skip
+    past = """
+        update petition_case set fold = jsonb_set(fold, '{clocks}', (
+            select jsonb_agg(jsonb_set(clock, '{4}', '1767225600000000'))
+            from jsonb_array_elements(fold -> 'clocks') clock))
+    """
+    rows(beijing, past)
     late = evaluate(client, ticket, office="satisfied")
     assert late.status_code == 409
     assert "提交评价" not in late.text

@@ -1,4 +1,4 @@
-"""The centre finds first and repeat: once, nationwide, quickly, beside and behind other processes."""
+"""The centre finds first and repeat: once, nationwide, quickly, beside other processes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from support.routines import InThread, ago, events_of, person, receive, registered
-from support.world import count, do, eventually, rows
+from support.routines import ago, events_of, person, receive, registered
+from support.world import count, do, eventually, rows, running
 
 from cases.errors import Refusal
+from node.lifecycle import Stop
+from node.metrics import Metrics
 from node.postgres import connected
 from node.settings import Settings
 from producers.office import open_office
@@ -60,7 +62,7 @@ def test_of_two_provinces_that_register_one_matter_exactly_one_has_the_first(
     }
     found = dict(events_of(centre, "petition.case.identified.v1"))
     assert "同一人且标题相同" in found[second.case_id]["reason"]
-    owed = "select right(topic, 6), count(*) from outbox where topic like '%downlink%' group by 1"
+    owed = "select right(topic, 6), count(*) from outbox where topic like '%%downlink%%' group by 1"
     assert dict(rows(centre, owed)) == {"110000": 1, "370000": 2}
 
 
@@ -141,17 +143,18 @@ def test_the_worker_sees_new_cases_soon_and_a_second_process_does_nothing_until_
     rounds: list[str] = []
     for name, worker in (("first", first), ("second", second)):
         _count_rounds(worker, name, rounds)
-    with InThread(first):
+    with running(first, Metrics()) as ended:
         eventually(lambda: "first" in rounds, "the first process should work")
-        with InThread(second):
+        with running(second, Metrics()):
             registered(centre)
             eventually(lambda: rows(centre, _UNFOUND) == [(0,)], "identified", seconds=3)
             assert "second" not in rounds
-            first_thread_ends(first)
+            _lose_the_connection(centre)
             eventually(lambda: "second" in rounds, "the second process should take over")
             registered(centre)
             eventually(lambda: rows(centre, _UNFOUND) == [(0,)], "identified", seconds=3)
     assert count(centre, "case_event") == 4
+    assert ended == []
 
 
 def _count_rounds(worker: Identifying, name: str, rounds: list[str]) -> None:
@@ -164,13 +167,12 @@ def _count_rounds(worker: Identifying, name: str, rounds: list[str]) -> None:
     worker.round = counted  # type: ignore[method-assign]
 
 
-def first_thread_ends(worker: Identifying) -> None:
-    """Its connection is lost, as when its process is killed."""
-    settings = worker._settings
+def _lose_the_connection(settings: Settings) -> None:
+    """That of the process that holds the lock, as when it is killed."""
     rows(
         settings,
-        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' "
-        "and granted and database = (select oid from pg_database where datname = current_database())",
+        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted "
+        "and database = (select oid from pg_database where datname = current_database())",
     )
 
 
@@ -189,9 +191,9 @@ def test_a_case_that_refuses_stops_no_other_and_rests(
     worker, office = Identifying(centre), open_office(centre)
     worker._resting = identifying.Resting()
     with connected(centre.dsn, "test") as connection:
-        assert worker.round(connection, office, InThread(worker).stop) == 0.0
+        assert worker.round(connection, office, Stop()) == 0.0
         for _ in range(3):
-            assert worker.round(connection, office, InThread(worker).stop) > 0
+            assert worker.round(connection, office, Stop()) > 0
     assert findings(centre)[good][0] == "first"
     assert findings(centre)[bad][0] is None
     assert len([one for one in caplog.records if "is passed over" in one.message]) == 1
@@ -224,6 +226,7 @@ def test_an_import_is_identified_as_quickly_as_it_arrives(
     began = time.monotonic()
     assert identify_all(centre) == 1400
     rate = 1400 / (time.monotonic() - began)
+    print(f"{rate:.0f} cases a second")
     assert rows(centre, "select count(*) from petition_case where finding = 'repeat'") == [(700,)]
     assert rate > 300, f"{rate:.0f} cases a second"
 

@@ -160,8 +160,7 @@ def calendar(last_year: int, name: str, off: set[date]) -> WorkingDays:
 
 
 OLD = calendar(2025, "old 1", set())
-NEW = calendar(2099, "new 2", {date.fromordinal(n) for n in
-                               range(date(2026, 1, 1).toordinal(), date(2026, 1, 9).toordinal())})  # fmt: skip
+NEW = calendar(2099, "new 2", {date(2026, 1, day) for day in range(1, 9)})
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "PETITIONLINK_NODE": settings.node,
         "PETITIONLINK_POSTGRES_DSN": settings.dsn,
         "PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "PETITIONLINK_HTTP_PORT": str(settings.http_port),
         "PETITIONLINK_METRICS_PORT": str(settings.metrics_port),
         "PETITIONLINK_KEY_FOLDER": str(settings.key_folder),
     }

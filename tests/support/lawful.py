@@ -42,7 +42,10 @@ MOVES: dict[str, tuple[str, str]] = {
     "merge": (_OPEN, "merged"),
 }
 # Who acts 责任主体: these are for the handler alone, for it or the centre, for the centre alone.
-_BY_HANDLER = "land object rule_objection divert accept not_accept no_longer_accept progress extend decide close"
+_BY_HANDLER = (
+    "land object rule_objection divert accept not_accept no_longer_accept "
+    "progress extend decide close"
+)
 _BY_HANDLER_OR_CENTRE = "forward assign merge"
 _BY_CENTRE = "identify overrule"
 # These may change the state or leave it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from support.world import do, rows
 
 from node import ledger, outbox, projection
-from node.lifecycle import Stop, Worker
 from node.postgres import connected
 from node.settings import Settings
 from schemas.event import Event
@@ -60,20 +58,3 @@ def events_of(settings: Settings, event_type: str) -> list[tuple[Any, ...]]:
     """Case id and body of the events of a type, in the order of their making."""
     query = "select case_id, body from case_event where event_type = %s order by feed_id"
     return rows(settings, query, (event_type,))
-
-
-class InThread:
-    """A worker's session in a thread, to be ended by `stop`."""
-
-    def __init__(self, worker: Worker) -> None:
-        self.stop = Stop()
-        self._thread = threading.Thread(target=worker.session, args=(self.stop,), daemon=True)
-
-    def __enter__(self) -> InThread:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self._thread.join(10)
-        assert not self._thread.is_alive()

@@ -31,14 +31,14 @@ from producers.office import Office
 Text = Annotated[str, Form()]
 
 _WRONG: Final = (
-    "信访件编号或查询码不正确,或者该编号一小时内输错次数过多。请对照回执核对;"
-    "仍不能查询的,请一小时后再试,或向登记机构申请新的查询码。"
+    "信访件编号或查询码不正确，或者该编号一小时内输错次数过多。请对照回执核对；"
+    "仍不能查询的，请一小时后再试，或向登记机构申请新的查询码。"
 )
-_TOO_OFTEN: Final = "您所在的网络一小时内输错次数过多,请一小时后再试。"
-_LAPSED: Final = "页面停留时间过长,请重新输入信访件编号和查询码。"
+_TOO_OFTEN: Final = "您所在的网络一小时内输错次数过多，请一小时后再试。"
+_LAPSED: Final = "页面停留时间过长，请重新输入信访件编号和查询码。"
 _LONGEST_CASE: Final = 100
-_THANKS: Final = "评价已收到,谢谢。"
-_NOT_AGAIN: Final = "此前已经评价过,或评价期已过,本次提交没有改变原有评价。"
+_THANKS: Final = "评价已收到，谢谢。"
+_NOT_AGAIN: Final = "此前已经评价过，或评价期已过，本次提交没有改变原有评价。"
 
 
 class EnquiryPage:
@@ -59,9 +59,9 @@ class EnquiryPage:
         meant_case, meant_code = understood_case(case), understood(code)
         wrong = {}
         if meant_case is None:
-            wrong["case"] = "请输入回执上的信访件编号,例如 110000-20260401-7K3M9QXA。"
+            wrong["case"] = "请输入回执上的信访件编号，例如 110000-20260401-7K3M9QXA。"
         if meant_code is None:
-            wrong["code"] = "查询码为 12 位字母和数字,例如 7K3M-9QXA-2B4C。"
+            wrong["code"] = "查询码为 12 位字母和数字，例如 7K3M-9QXA-2B4C。"
         if meant_case is None or meant_code is None:
             return self._form(422, case=case, wrong=wrong)
         address = request.client.host if request.client else ""

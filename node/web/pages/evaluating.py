@@ -67,13 +67,13 @@ def problems(given: dict[str, Given]) -> dict[str, str]:
         if one.satisfaction and one.satisfaction not in RESULTS:
             found[name] = "请选择满意、基本满意或不满意。"
         elif one.satisfaction == "dissatisfied" and not one.reason:
-            found[f"{name}_reason"] = "选择“不满意”时,请写明理由。"
+            found[f"{name}_reason"] = "选择“不满意”时，请写明理由。"
         elif len(one.reason) > LONGEST_REASON:
-            found[f"{name}_reason"] = f"理由最多 {LONGEST_REASON} 字,请缩短。"
+            found[f"{name}_reason"] = f"理由最多 {LONGEST_REASON} 字，请缩短。"
         elif "\0" in one.reason:
-            found[f"{name}_reason"] = "理由中有无法保存的字符,请改写。"
+            found[f"{name}_reason"] = "理由中有无法保存的字符，请改写。"
         elif one.reason and not one.satisfaction:
-            found[name] = "写了理由,但没有选择满意度,请选择。"
+            found[name] = "写了理由，但没有选择满意度，请选择。"
     if not found and not any(one.satisfaction for one in given.values()):
         found[next(iter(given), "office")] = "请至少对一个对象作出评价。"
     return found

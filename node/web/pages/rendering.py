@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,20 @@ def minute(instant: datetime) -> str:
     return instant.astimezone(CHINA).strftime("%Y-%m-%d %H:%M")
 
 
-_environment.filters.update(day=day, minute=minute)
+def until(instant: datetime) -> str:
+    """The end of a period: 00:00 is 24:00 of the day before, as rules and people say it."""
+    local = instant.astimezone(CHINA)
+    if local.time() != time.min:
+        return minute(instant)
+    return (local - timedelta(days=1)).strftime("%Y-%m-%d 24:00")
+
+
+def full_width(text: str) -> str:
+    """Brackets as Chinese print has them."""
+    return text.replace("(", "\uff08").replace(")", "\uff09")
+
+
+_environment.filters.update(day=day, minute=minute, until=until, full_width=full_width)
 
 
 class PageRoute(APIRoute):

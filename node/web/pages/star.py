@@ -69,11 +69,12 @@ class Row(NamedTuple):
     connected: bool
     up_lag: Lag | None
     down_lag: Lag | None
+    kafka_told: bool
 
     def kind(self, lag: Lag | None) -> str:
-        """How far behind, as a word for colours."""
+        """How far behind, as a word for colours; absent: there is no such topic."""
         if lag is None:
-            return "unknown"
+            return "absent" if self.kafka_told else "unknown"
         if lag.records == 0:
             return "ok"
         seconds = lag.seconds
@@ -87,16 +88,17 @@ def short_name(code: str) -> str:
     return _SHORT.get(code) or NODES[code].chinese[:-1]
 
 
-def rows(flows: list[Flow], lags: dict[str, Lag] | None, centre_seen: bool = False) -> list[Row]:
-    """Flows with the lag of both their directions; `centre_seen`: this is a province's own."""
+def rows(flows: list[Flow], lags: dict[str, Lag] | None) -> list[Row]:
+    """Flows with the lag of both their directions, None while Kafka does not tell."""
     known = lags or {}
     return [
         Row(
             flow,
             NODES[flow.node].chinese,
-            flow.connected_since is not None or centre_seen,
+            flow.connected_since is not None,
             known.get(uplink(flow.node)),
             known.get(downlink(flow.node)),
+            lags is not None,
         )
         for flow in flows
     ]
@@ -138,7 +140,7 @@ def _line(angle: float, begin: float, end: float, apart: float, events: int, kin
         round(end * cos + across_x, 1),
         round(end * sin + across_y, 1),
         width_of(events),
-        kind if events or kind in ("slow", "late", "unknown") else "idle",
+        kind if kind in ("slow", "late", "unknown") or (events and kind == "ok") else "idle",
     )
 
 
