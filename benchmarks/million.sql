@@ -120,11 +120,13 @@ where started is not null
 order by i;
 
 -- == evaluations
-insert into case_evaluation (case_id, object, result, reason, evaluated_at)
+insert into case_evaluation (case_id, object, result, reason, evaluated_at, node, repeat)
 select case_id, object,
     case when r9 >= 0.6 then 'expired' when r8 < 0.5 then 'satisfied'
         when r8 < 0.8 then 'basically_satisfied' else 'dissatisfied' end, '',
-    case when r9 >= 0.6 then pg_temp.midnight(served, 30) else evaluated end
+    case when r9 >= 0.6 then pg_temp.midnight(served, 30) else evaluated end,
+    case when object = 'office' then registrar when r9 > 0.003 then province end,
+    finding is not distinct from 'repeat'
 from life, unnest(array['office', 'unit']) as object
 where evaluated is not null
 order by i;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from os import getloadavg
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -25,10 +26,11 @@ database, with their clocks, evaluations and events (`benchmarks/million.sql`). 
 runs behind a first one, of the product's own functions, from the call to the last row; the case by
 id over 200 cases. Pages have 50 lines; a deep page begins behind nine tenths of all cases.
 
-{machine}
+{machine} · load {load:.1f} at the end
 
 The cases are freshly vacuumed. While many rows are newer than the last autovacuum, index-only
-scans look at those rows too; the figures then grow by what is new, not by what is old.
+scans look at those rows too; the figures then grow by what is new, not by what is old. A load
+above 1 means that others used the two cores at the same time.
 """
 
 
@@ -58,7 +60,8 @@ def printed(answers: Sequence[Answer]) -> Table:
 def write(answers: Sequence[Answer], machine: str, cases: int) -> None:
     """Replace docs/query-plans.md."""
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    head = _HEAD.format(when=when, cases=cases, machine=machine)
+    load = getloadavg()[0]
+    head = _HEAD.format(when=when, cases=cases, machine=machine, load=load)
     FILE.write_text(head + "\n".join(_lines(answers)) + "\n", encoding="utf-8")
 
 

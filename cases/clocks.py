@@ -15,7 +15,7 @@ from cases.calendar import due, paused, prolonged
 from cases.case import Case, Clock, State
 from cases.evaluable import is_evaluable
 from cases.nodes import NATIONAL
-from cases.regulations import Regulation, regulation
+from cases.regulations import RULE_SETS, Regulation, regulation
 from schemas.event import Event
 
 _CLAIM = "claim"
@@ -254,12 +254,14 @@ def run_clocks(case: Case, event: Event) -> None:
 
 
 def _take_away(case: Case, event: Event) -> None:
-    """End the duties of who loses the case: the centre sends it elsewhere, or it is accused."""
+    """End the duties of who loses the case: the centre sends it elsewhere, or it is accused; and
+    the clocks that matters of the corrected class do not have."""
     accused = case.registration.get("accused") or ()
 
     def is_over(one: Clock) -> bool:
         if event.type == types.CORRECTED:
-            return one.clock not in _WINDOWS and is_barred(accused, one.owner)
+            barred = one.clock not in _WINDOWS and is_barred(accused, one.owner)
+            return barred or not _applies_still(case, one.clock)
         return one.clock == "D12" and event.emitter == NATIONAL != one.owner
 
     if event.type in _TAKES_AWAY:
@@ -267,6 +269,14 @@ def _take_away(case: Case, event: Event) -> None:
             one._replace(ended_at=event.occurred_at) if one.runs and is_over(one) else one
             for one in case.clocks
         ]
+
+
+def _applies_still(case: Case, clock: str) -> bool:
+    if case.rule_set not in RULE_SETS:
+        return True
+    given = case.registration.get
+    matter = (given("petition_class") or "", given("claim_path") or "")
+    return clock == "D01a" or regulation(case.rule_set).applies(clock, *matter)
 
 
 def _start(case: Case, event: Event, started: dict[str, Any]) -> None:

@@ -68,8 +68,17 @@ list_missing() {
             packages+=("$(first_known python3.13-venv python3.12-venv python3.11-venv python3-venv)")
         fi
     fi
-    if [ "$with_tests" = 1 ] && ! command -v kcat >/dev/null; then packages+=(kcat); fi
+    if [ "$with_tests" = 1 ]; then list_missing_of_tests; fi
 }
+
+list_missing_of_tests() {
+    if ! command -v kcat >/dev/null; then packages+=(kcat); fi
+    if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then return 0; fi
+    # Ubuntu has a browser only as a snap, which apt-get cannot bring; the tests then say so.
+    if can_install chromium-driver || ! lists_are_there; then packages+=(chromium chromium-driver); fi
+}
+
+lists_are_there() { compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; }
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
@@ -99,7 +108,7 @@ install_missing() {
     list_missing
     [ ${#packages[@]} -gt 0 ] || return 0
     may_install
-    if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
+    if ! lists_are_there; then
         say "reading the package lists"
         as_root apt-get update -q >&2
         list_missing

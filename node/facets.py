@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from cases.case import Case
+from cases.rules.identity import REPEAT
 from node import copying
 from node.postgres import Cursor
 
 _Before = Case
 _After = Case
 _Key = tuple[str, ...]
+_OFFICE = "office"
 
 
 class _Facet(NamedTuple):
@@ -99,13 +101,19 @@ def _evaluations(case: Case) -> dict[_Key, tuple[Any, ...]]:
         (case.case_id, about): (
             *(case.case_id, about, result),
             *(case.dissatisfactions.get(about, ""), case.evaluated_at[about]),
+            case.registered_by if about == _OFFICE else case.handled_by,
+            case.finding == REPEAT,
         )
         for about, result in case.evaluations.items()
     }
 
 
 def _evaluation_cells(row: tuple[Any, ...]) -> tuple[bytes, ...]:
-    return (*map(copying.text, row[:4]), copying.instant(row[4]))
+    *texts, evaluated_at, node, repeat = row
+    return (
+        *map(copying.text, texts),
+        *(copying.instant(evaluated_at), copying.word(node), copying.boolean(repeat)),
+    )
 
 
 def _supervisions(case: Case) -> dict[_Key, tuple[Any, ...]]:
@@ -147,7 +155,7 @@ _FACETS = (
         "case_evaluation",
         ("case_id", "object"),
         ("text", "text"),
-        ("case_id", "object", "result", "reason", "evaluated_at"),
+        ("case_id", "object", "result", "reason", "evaluated_at", "node", "repeat"),
         _evaluations,
         _evaluation_cells,
     ),

@@ -17,7 +17,7 @@ _CASE = "select fold from petition_case where case_id = %s"
 _EVENTS = """
     select event_id::text, event_type, version, emitter, emitter_sequence, occurred_at,
            recorded_at, exchanged_at, actor, rule_set, body
-    from case_event where case_id = %s order by version, emitter, event_id
+    from case_event where case_id = %s order by version, emitter, case_event.event_id
 """
 _HOPS = """
     select e.event_id::text, e.event_type, e.version, e.emitter, e.emitter_sequence,

@@ -37,7 +37,7 @@ class Office:
 
     def new_case_id(self, registered_at: int) -> str:
         """A new case id 信访件编号: node, day and eight random characters, to be read out."""
-        tail = "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM_LENGTH))
+        tail = "".join(_LETTERS[byte & 31] for byte in secrets.token_bytes(_RANDOM_LENGTH))
         return f"{self.node}-{china_date(registered_at)}-{tail}"
 
 

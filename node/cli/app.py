@@ -15,6 +15,7 @@ from node.cli import (
     exporting,
     importing,
     indicators,
+    query_code,
     running,
     serving,
     stack,
@@ -36,7 +37,7 @@ stack.register(app)
 topics.register(app)
 for module in (database, running, serving, importing, exporting, command, case, status, demo):
     module.register(app)
-for module in (indicators, deadlines, supervise):
+for module in (indicators, deadlines, supervise, query_code):
     module.register(app)
 
 

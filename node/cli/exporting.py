@@ -46,7 +46,8 @@ PetitionerOption = Annotated[
 ]
 
 _EVERY = 200  # rows between two moves of the progress bar
-_STATES = frozenset(value for name, value in vars(State).items() if name.isupper())
+# A case whose registration has not arrived cannot be told.
+_STATES = {value for name, value in vars(State).items() if name.isupper()} - {State.UNKNOWN}
 
 
 def register(app: typer.Typer) -> None:

@@ -83,9 +83,14 @@ create table case_evaluation (
     result       text not null,                      -- satisfied, basically_satisfied, dissatisfied, expired
     reason       text not null,
     evaluated_at timestamptz not null,
+    -- Of the case, kept in step, so that a year is counted without a join: whose work it is (who
+    -- registered, who handles; null: nobody), and whether the case is a repeat 重复.
+    node         text,
+    repeat       boolean not null default false,
     primary key (case_id, object)
 );
-create index case_evaluation_by_time on case_evaluation (evaluated_at) include (case_id, object, result);
+create index case_evaluation_by_time on case_evaluation (evaluated_at)
+    include (object, result, node, repeat);
 
 -- Supervisions 督办.
 create table case_supervision (

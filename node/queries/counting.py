@@ -6,7 +6,7 @@ vacuumed (docs/query-plans.md). `first` 初次 means: not found to be a repeat.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from node.postgres import Cursor
@@ -23,20 +23,19 @@ _REGISTRATIONS = """
     with registration as (
         select *, finding is distinct from 'repeat' as first,
                registered_at >= %(begin)s as inside,
-               registered_at < %(end)s - interval '360 hours' as due_15,
-               registered_at >= %(begin)s - interval '360 hours' as from_15,
-               registered_at < %(end)s - interval '720 hours' as due_30,
+               registered_at >= %(begin_15)s and registered_at < %(end_15)s as of_15,
+               registered_at < %(end_30)s as of_30,
                date_bin('24 hours', registered_at, %(midnight)s) as registered_day,
                date_bin('24 hours', received_at, %(midnight)s) as received_day
         from petition_case
-        where registered_at >= %(begin)s - interval '720 hours' and registered_at < %(end)s
+        where registered_at >= %(begin_30)s and registered_at < %(end)s
     )
     select registered_by, handled_by,
-        count(*) filter (where first and from_15 and due_15) as office_all,
-        count(*) filter (where first and from_15 and due_15
+        count(*) filter (where first and of_15) as office_all,
+        count(*) filter (where first and of_15
             and accepted_at < registered_day + interval '384 hours') as office_timely,
-        count(*) filter (where first and due_30) as unit_all,
-        count(*) filter (where first and due_30
+        count(*) filter (where first and of_30) as unit_all,
+        count(*) filter (where first and of_30
             and accepted_at < registered_day + interval '744 hours') as unit_timely,
         count(*) filter (where inside) as cases,
         count(*) filter (where inside and finding = 'repeat') as repeats,
@@ -85,14 +84,13 @@ _LANDINGS = f"""
 
 # An evaluation that expired did so at a deadline, which belongs to the day that ends with it.
 _EVALUATIONS = """
-    select case e.object when 'office' then p.registered_by else p.handled_by end as node,
-        e.object, e.result, count(*) as evaluations
-    from case_evaluation e join petition_case p using (case_id)
+    select e.node, e.object, e.result, count(*) as evaluations
+    from case_evaluation e
     where e.evaluated_at >= %(begin)s and e.evaluated_at <= %(end)s
         and case when e.result = 'expired' then e.evaluated_at > %(begin)s
             else e.evaluated_at < %(end)s end
-        and p.finding is distinct from 'repeat'
-    group by 1, 2, 3
+        and not e.repeat
+    group by e.node, e.object, e.result
 """
 
 QUERIES: Final = {
@@ -111,12 +109,20 @@ Row = dict[str, Any]
 def values(chosen: Period, now: datetime) -> dict[str, Any]:
     """What the queries ask for."""
     return {
+        **_shifted(chosen, 15),
+        **_shifted(chosen, 30),
         "begin": chosen.begin,
         "end": chosen.end,
         "now": now,
         "midnight": _MIDNIGHT,
         "offline": _OFFLINE,
     }
+
+
+def _shifted(chosen: Period, days: int) -> dict[str, datetime]:
+    """Between which instants was registered what is due in the period, so many days later."""
+    earlier = timedelta(days=days)
+    return {f"begin_{days}": chosen.begin - earlier, f"end_{days}": chosen.end - earlier}
 
 
 def count(cursor: Cursor, name: str, parameters: dict[str, Any]) -> list[Row]:

@@ -35,7 +35,7 @@ class Flow(NamedTuple):
     """The link of one province with the centre; events of the last minutes, each way."""
 
     node: str
-    connected_since: datetime | None  # what this node knows of its peer
+    connected_since: datetime | None  # when the first event of the peer was applied here
     up: int  # 上行: province → centre
     down: int  # 下行: centre → province
     pending: int  # what this node has not yet handed over 待发
@@ -53,13 +53,15 @@ def flows(connection: Connection, node: str) -> list[Flow]:
         pending = {topic: (count, oldest) for topic, count, oldest in cursor}
         cursor.execute(_CONTACTS)
         since: dict[str, datetime] = dict(cursor.fetchall())
-    made = []
+    made, counted = [], {**received, **sent}
+    if node != NATIONAL and since:
+        # Whatever a province has from anybody came over the centre.
+        since = {node: min(since.values())}
     for province in PROVINCES if node == NATIONAL else (node,):
         up, down = uplink(province), downlink(province)
-        ours, peer = (down, province) if node == NATIONAL else (up, NATIONAL)
-        counted = {**received, **sent}
+        ours = down if node == NATIONAL else up
         made.append(
-            Flow(province, since.get(peer), counted.get(up, 0), counted.get(down, 0),
+            Flow(province, since.get(province), counted.get(up, 0), counted.get(down, 0),
                  *pending.get(ours, (0, 0.0)))
         )  # fmt: skip
     return made

@@ -13,14 +13,15 @@ from node.queries.periods import period
 from node.queries.snapshot import snapshot
 from schemas.errors import Invalid
 
-# What makes two cases the same matter; the columns of a key, from the widest on.
 _AREA_DIGITS, _PROVINCE_DIGITS = 6, 2
+_CATEGORIES = [f"nullif(content_category_{level}, '')" for level in (1, 2, 3)]
+# What makes two cases the same matter: the expressions of a key, from the widest on.
 KEYS: Final = {
-    "category": "content_category_1",
-    "category_2": "content_category_1, content_category_2",
-    "category_3": "content_category_1, content_category_2, content_category_3",
-    "area": f"left(area, {_AREA_DIGITS})",
-    "province": f"left(area, {_PROVINCE_DIGITS})",
+    "category": ", ".join(_CATEGORIES[:1]),
+    "category_2": ", ".join(_CATEGORIES[:2]),
+    "category_3": ", ".join(_CATEGORIES),
+    "area": f"nullif(left(area, {_AREA_DIGITS}), '')",
+    "province": f"nullif(left(area, {_PROVINCE_DIGITS}), '')",
     "channel": "channel",
 }
 _MAX_DAYS = 366
@@ -83,7 +84,7 @@ def _halves(last: date, days: int) -> list[tuple[date, date]]:
 
 def _item(key: list[str | None], current: int, previous: int) -> dict[str, Any]:
     return {
-        "key": [part or None for part in key],
+        "key": key,
         "current": current,
         "previous": previous,
         "difference": current - previous,

@@ -16,12 +16,17 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from support.browser import PHONE, WIDE, browser, shot
 from support.web import post, served
-from support.world import eventually, rows, running
+from support.world import do, eventually, rows, running
 
+from cases.nodes import PROVINCES
+from cases.topics import downlink, uplink
 from consumers.loop import Consumer
 from node.localstack import LocalStack
 from node.metrics import Metrics
+from node.postgres import connected
 from node.settings import Settings
+from node.web.pages import monitor
+from node.web.pages.links import Lag
 from producers.relay import Relay
 
 CENTRE, BEIJING, SHANDONG = "000000", "110000", "370000"
@@ -61,12 +66,11 @@ _SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElem
 
 
 class Lived(NamedTuple):
-    """A case that lived in three nodes, and where its pages are."""
+    """A case that lived in three nodes, and where its petitioner asks for it."""
 
     case_id: str
     code: str
-    beijing: str
-    centre: str
+    base: str
 
 
 @pytest.fixture
@@ -96,15 +100,13 @@ def _live(nodes: dict[str, Settings], bases: dict[str, str]) -> Lived:
              opinion_number="示人社信〔2026〕1号")  # fmt: skip
     _command(bases[SHANDONG], "serve", case_id, document="decision", method="online")
     _await_state(nodes[BEIJING], case_id, "served")
-    return Lived(case_id, code, bases[BEIJING], bases[CENTRE])
+    return Lived(case_id, code, bases[BEIJING])
 
 
 def _registered(base: str) -> tuple[str, str]:
     given = {"title": "拖欠工资", "channel": "web", "content_category_1": "劳动保障",
              "area": "370102", "persons": 1}  # fmt: skip
     with Client(base_url=base) as client:
-        for number in range(3):
-            post(client, {"command": "register", **given, "area": f"37010{number}"})
         done = post(client, {"command": "register", **given}).json()
     return str(done["case_id"]), str(done["query_code"])
 
@@ -151,11 +153,9 @@ def readable(driver: Chrome) -> None:
     assert driver.execute_script(_SIDEWAYS) <= 0
 
 
-def test_a_petitioner_enquires_and_evaluates_by_keyboard_alone_without_script(
-    lived: Lived, tmp_path: Path
-) -> None:
+def test_a_petitioner_enquires_and_evaluates_by_keyboard_alone_without_script(lived: Lived) -> None:
     with browser(PHONE, script=False) as driver:
-        driver.get(f"{lived.beijing}/enquiry")
+        driver.get(f"{lived.base}/enquiry")
         keys(driver, Keys.TAB, Keys.TAB, lived.case_id.lower(), Keys.TAB, "0000 0000 0000")
         keys(driver, Keys.ENTER)
         saying(driver, "查询码不正确")
@@ -178,47 +178,106 @@ def test_a_petitioner_enquires_and_evaluates_by_keyboard_alone_without_script(
         assert results[-2:] == ["满意", "不满意"], said
 
 
-def test_the_enquiry_pages_are_readable_wide_and_on_a_phone(lived: Lived, tmp_path: Path) -> None:
-    for width, name in ((WIDE, "wide"), (PHONE, "phone")):
-        with browser(width) as driver:
-            driver.get(f"{lived.beijing}/enquiry")
-            readable(driver)
-            picture(driver, f"enquiry-{name}", tmp_path)
-            driver.find_element(By.ID, "case").send_keys("信访")
-            driver.find_element(By.TAG_NAME, "button").click()
-            readable(driver)
-            picture(driver, f"enquiry-wrong-{name}", tmp_path)
-            assert driver.switch_to.active_element.get_attribute("id") == "case"
-            keys(driver, Keys.CONTROL, "a")
-            driver.find_element(By.ID, "case").clear()
-            driver.find_element(By.ID, "case").send_keys(lived.case_id)
-            driver.find_element(By.ID, "code").send_keys(lived.code)
-            driver.find_element(By.TAG_NAME, "button").click()
-            saying(driver, "处理意见")
-            readable(driver)
-            picture(driver, f"case-{name}", tmp_path)
-            driver.find_element(By.TAG_NAME, "button").click()
-            saying(driver, "请至少对一个对象作出评价")
-            readable(driver)
+def test_the_enquiry_pages_are_readable_wide_and_on_a_phone(
+    fresh_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = fresh_settings(BEIJING)
+    with served(settings) as base:
+        case_id, code = _registered(base)
+        unit = "示例市人力资源和社会保障局"
+        do(settings, "accept", case_id=case_id, unit=unit)
+        do(settings, "decide", case_id=case_id, unit=unit, outcome="supported", opinion=_OPINION)
+        do(settings, "serve", case_id=case_id, document="decision", method="online")
+        for width, name in ((WIDE, "wide"), (PHONE, "phone")):
+            with browser(width) as driver:
+                _walk_through(driver, f"{base}/enquiry", case_id, code)
+                picture(driver, f"case-{name}", tmp_path)
+
+
+def _walk_through(driver: Chrome, address: str, case_id: str, code: str) -> None:
+    """Every state of the pages, each readable; it ends on the case."""
+    driver.get(address)
+    readable(driver)
+    driver.find_element(By.ID, "case").send_keys("信访")
+    driver.find_element(By.TAG_NAME, "button").click()
+    saying(driver, "错误")
+    readable(driver)
+    assert driver.switch_to.active_element.get_attribute("id") == "case"
+    for _ in range(2):
+        driver.find_element(By.ID, "case").clear()
+        driver.find_element(By.ID, "case").send_keys(case_id)
+        driver.find_element(By.ID, "code").send_keys(code)
+        driver.find_element(By.TAG_NAME, "button").click()
+        saying(driver, "处理意见")
+        readable(driver)
+        driver.find_element(By.TAG_NAME, "button").click()
+        saying(driver, "请至少对一个对象作出评价")
+        readable(driver)
+        driver.get(address)
+    driver.find_element(By.ID, "case").send_keys(case_id)
+    driver.find_element(By.ID, "code").send_keys(code, Keys.ENTER)
+    saying(driver, "处理意见")
+
+
+# A country at work, in figures: who is connected, what flows, what is overdue.
+_COUNTRY = """
+    insert into node_contact select code, now() - interval '40 days'
+        from unnest(%(nodes)s::text[]) with ordinality n (code, place) where place <> 17;
+    insert into case_event (event_id, case_id, event_type, version, emitter, emitter_sequence,
+            occurred_at, recorded_at, exchanged_at, actor, rule_set, body, value, traceparent,
+            source_topic)
+        select gen_random_uuid(), 'x', 'petition.case.progressed.v1', 1, code, 1, now(), now(),
+            now(), '', 'XF2022', '{}', '', '', 'petition.uplink.' || code
+        from unnest(%(nodes)s::text[]) with ordinality n (code, place),
+            generate_series(1, (power(place, 3) / 20)::integer);
+    insert into outbox (topic, case_id, event_id, published_at)
+        select 'petition.downlink.' || code, 'x', gen_random_uuid(), now()
+        from unnest(%(nodes)s::text[]) with ordinality n (code, place),
+            generate_series(1, (power(33 - place, 3) / 40)::integer);
+    insert into case_clock
+        select '110000-20260401-' || lpad(place || '', 8, '0'), clock, gen_random_uuid(), code,
+            now(), now() + (place - 20) * interval '7 hours', place > 30, ''
+        from unnest(%(nodes)s::text[]) with ordinality n (code, place),
+            unnest(array['D02', 'D03', 'D06']) clock;
+    insert into petition_case (case_id, state, registered_by, handled_by, participants, channel,
+            title, area, content_category_1, registered_at, received_at, version, conflicts,
+            incomplete, revision, fold)
+        select code || m, 'registered', code, code, array[code],
+            (array['web', 'letter', 'phone', 'app', 'visit'])[1 + (m + place) %% 5], '',
+            code, (array['劳动保障', '城乡建设', '农村农业', '教育'])[1 + m %% 4],
+            now() - m * m * interval '1 day', now() - m * m * interval '1 day', 1, 0, false, 1, '{}'
+        from unnest(%(nodes)s::text[]) with ordinality n (code, place), generate_series(1, 7) m;
+"""
+
+
+def _behind() -> dict[str, Lag]:
+    """Nearly all keep up; one is slow, one is late."""
+    found = {topic(code): Lag(0, 0.0) for code in PROVINCES for topic in (uplink, downlink)}
+    return found | {uplink("410000"): Lag(4210, 75.0), downlink("510000"): Lag(88_000, 1800.0)}
 
 
 def test_the_monitor_is_readable_refreshes_itself_and_tells_when_it_cannot(
-    lived: Lived, tmp_path: Path
+    fresh_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for width, name in ((WIDE, "wide"), (PHONE, "phone")):
-        with browser(width) as driver:
-            driver.get(f"{lived.centre}/monitor")
-            # Figures that were not ready at first came without our doing anything.
-            _await_refresh(driver.find_element(By.TAG_NAME, "h1"))
-            saying(driver, "劳动保障")
-            readable(driver)
-            picture(driver, f"monitor-{name}", tmp_path)
-            assert driver.get_log("browser") == []
-            assert not driver.find_element(By.ID, "refresh-status").is_displayed()
-            driver.execute_cdp_cmd("Network.enable", {})
-            driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/monitor"]})
-            status = driver.find_element(By.ID, "refresh-status")
-            eventually(status.is_displayed, "the page tells that it stands still")
+    centre = fresh_settings(CENTRE)
+    monkeypatch.setattr("node.web.pages.board.lags", lambda *_: _behind())
+    monkeypatch.setitem(monitor._WORDS, "refresh_seconds", 1)
+    with connected(centre.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        cursor.execute(_COUNTRY, {"nodes": [*PROVINCES]})
+    with served(centre) as base:
+        for width, name in ((WIDE, "wide"), (PHONE, "phone")):
+            with browser(width) as driver:
+                driver.get(f"{base}/monitor")
+                _await_refresh(driver.find_element(By.TAG_NAME, "h1"))
+                saying(driver, "城乡建设")
+                readable(driver)
+                picture(driver, f"monitor-{name}", tmp_path)
+                assert driver.get_log("browser") == []
+                status = driver.find_element(By.ID, "refresh-status")
+                assert not status.is_displayed()
+                driver.execute_cdp_cmd("Network.enable", {})
+                driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/monitor"]})
+                eventually(status.is_displayed, "the page tells that it stands still")
 
 
 def _await_refresh(element: WebElement) -> None:

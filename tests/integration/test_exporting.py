@@ -13,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, strategies
 from hypothesis import settings as examples
 from openpyxl import load_workbook
+from support.cli import as_environment, petitionlink, refused
 from support.world import count, do, register, rows
 
 from cases.case import State
+from node.cli.exporting import _selection
 from node.postgres import connected
 from node.queries.export import Selection
 from node.settings import Settings
@@ -29,6 +31,7 @@ from producers.register import Registration, Rejected, load_mapping, read_regist
 from producers.register.errors import RegisterError
 from producers.telling import _STATES
 from schemas.catalogue import catalogue
+from schemas.errors import PetitionLinkError
 from schemas.forms import fill
 
 BEIJING, SHANDONG = "110000", "370000"
@@ -401,6 +404,37 @@ def test_nothing_that_a_citizen_wrote_becomes_a_formula(beijing: Settings, tmp_p
 def test_every_state_has_a_name_for_people() -> None:
     states = {value for name, value in vars(State).items() if name.isupper()}
     assert set(_STATES) == states - {State.UNKNOWN}
+
+
+def test_the_commands_print_counts_and_refuse_with_one_line(
+    beijing: Settings, tmp_path: Path
+) -> None:
+    life(beijing, ACCEPT)
+    life(beijing, origin_number="虚构-2", text=" x")
+    path, given = tmp_path / "r.xlsx", as_environment(beijing)
+    chosen = ("--from", "2019-01-01", "--state", "accepted", "--state", "registered")
+    done = petitionlink("export", path, *chosen, "--format", "json", settings=given)
+    counts = {"exported": 2, "whole": 1, "partial": 1, "petitioners": 0, "unreadable": 0}
+    assert done.json() == counts
+    assert "only a part of their case: 1" in done.err
+    assert "is there already" in refused(petitionlink("export", path, settings=given))
+    template = petitionlink("template", tmp_path / "t.csv", "--format", "json")
+    assert template.json()["columns"] == len(load_mapping("register").columns)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "problem"),
+    [
+        ({"first": "gestern"}, "--from 'gestern' is no day: write it as 2026-01-31"),
+        ({"first": "2026-02-01", "last": "2026-01-31"}, "is after --to"),
+        ({"states": ["closd"]}, "--state 'closd' is unknown: use one of .*, closed,"),
+        ({"registered_by": ["999999"]}, "999999"),
+    ],
+)
+def test_a_choice_that_cannot_be_meant_is_refused(chosen: dict[str, Any], problem: str) -> None:
+    choice = {"first": None, "last": None, "states": None, "registered_by": None, **chosen}
+    with pytest.raises(PetitionLinkError, match=problem):
+        _selection(**choice, handled_by=None)
 
 
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published messages are not at hand")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cli import as_environment, petitionlink, refused
 from support.world import count, rows
 
 from node.keyfiles import KeysUnusable
@@ -272,6 +273,22 @@ def test_query_codes_open_the_cases_of_their_rows_and_stand_only_in_their_file(
                 "select count(*) from case_event where body::text like %s", (f"%{code}%",)
             )
             assert cursor.fetchone() == (0,)
+
+
+def test_the_command_issues_codes_only_when_asked_and_not_into_the_register(
+    shandong: Settings, tmp_path: Path
+) -> None:
+    path, given = tmp_path / "codes.csv", as_environment(shandong)
+    register = register_file(tmp_path, lines(1, 3))
+    command = ("import", register, "--mapping", "messages", "--format", "json", "--query-codes")
+    line = refused(petitionlink(*command, register, settings=given))
+    assert line.startswith("--query-codes")
+    assert line.endswith("name another file")
+    done = petitionlink(*command, path, settings=given)
+    assert done.json()["registered"] == 2
+    listed = codes_in(path)
+    assert len(listed) == 2
+    assert not any(one["查询码"] in done.out + done.err for one in listed)
 
 
 def test_codes_of_a_transaction_that_failed_are_taken_back_and_later_ones_appended(

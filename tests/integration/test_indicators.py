@@ -309,6 +309,27 @@ def test_a_case_that_was_really_lived_is_counted(fresh_settings: Callable[..., S
     assert found["volumes"]["registration"] == {"cases": 2, "persons": 7}
 
 
+def test_an_evaluated_case_that_is_found_to_be_a_repeat_is_counted_no_more(
+    fresh_settings: Callable[..., Settings],
+) -> None:
+    centre = fresh_settings("000000")
+    when = "2026-03-02T09:00:00+08:00"
+    earlier, again = (register(centre, occurred_at=when) for _ in range(2))
+    for name, said in (
+        ("accept", {"unit": "虚构单位", "procedure": "ordinary"}),
+        ("decide", {"outcome": "explained", "opinion": "已说明"}),
+        ("serve", {"method": "online"}),
+        ("close", {}),
+        ("evaluate", {"object": "unit", "satisfaction": "satisfied"}),
+    ):
+        do(centre, name, case_id=again, occurred_at=when, **said)
+    assert pair(ask(centre.dsn)["total"], "participation_unit") == (1, 1)
+    do(centre, "identify", case_id=again, finding="repeat", repeat_of=earlier)
+    total = ask(centre.dsn)["total"]
+    assert pair(total, "participation_unit") == (0, 0)
+    assert pair(total, "repeat_rate") == (1, 2)
+
+
 def test_the_command_prints_one_document_or_tables_with_n_a(
     fresh_settings: Callable[..., Settings],
 ) -> None:

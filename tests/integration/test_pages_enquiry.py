@@ -11,6 +11,7 @@ import httpx
 import psycopg2
 import pytest
 from httpx import Client, Response
+from support.cli import as_environment, petitionlink, refused
 from support.web import client_of
 from support.world import count, do, register, rows
 
@@ -82,9 +83,9 @@ def test_dispatches_and_what_was_refused_are_shown_with_their_dates(
     beijing: Settings, client: Client
 ) -> None:
     case_id = register(beijing, occurred_at="2026-03-31T23:30:00+08:00")
-    refused = {"reasons": "不属于受理范围(虚构)。", "guidance": "可依法申请仲裁"}
+    told = {"reasons": "不属于受理范围(虚构)。", "guidance": "可依法申请仲裁"}
     day = "2026-04-02T00:10:00+08:00"
-    do(beijing, "not_accept", case_id=case_id, article="示例条款", occurred_at=day, **refused)
+    do(beijing, "not_accept", case_id=case_id, article="示例条款", occurred_at=day, **told)
     text = ask(client, case_id, code_of(beijing, case_id)).text
     assert "2026年3月31日" in text
     assert "2026年4月2日" in text
@@ -140,8 +141,9 @@ def test_a_closed_case_opens_again_after_an_hour(beijing: Settings, client: Clie
 
 
 def test_an_address_that_tries_around_is_stopped_and_others_are_not(
-    beijing: Settings, client: Client
+    beijing: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(attempts, "ADDRESS_FAILURES_AN_HOUR", 5)
     case_id = register(beijing)
     code = code_of(beijing, case_id)
     answers = [
@@ -215,6 +217,16 @@ def test_a_new_code_voids_the_old_one_and_is_audited(beijing: Settings, client: 
                 "and actor = 'desk-7'") == [(2,)]  # fmt: skip
     with pytest.raises(PetitionLinkError, match="unknown to this node"):
         code_of(beijing, "110000-20260401-00000000")
+
+
+def test_a_lost_code_is_replaced_on_the_command_line(beijing: Settings, client: Client) -> None:
+    case_id = register(beijing)
+    settings = as_environment(beijing)
+    asked = ("query-code", case_id, "--actor", "desk-7", "--format", "json")
+    answer = petitionlink(*asked, settings=settings).json()
+    assert ask(client, case_id, answer["query_code"]).status_code == 200
+    unknown = petitionlink("query-code", "110000-20260401-00000000", settings=settings)
+    assert "unknown to this node" in refused(unknown)
 
 
 def evaluate(client: Client, ticket: str, **given: str) -> Response:

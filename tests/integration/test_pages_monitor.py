@@ -125,8 +125,12 @@ def test_a_province_sees_its_own_part_only(
     register(shandong)
     with client_of(shandong) as client:
         text = looked(client, complete)
+        rows(shandong, "insert into node_contact values ('110000', '2026-03-01T08:00:00+08:00')")
+        heard = looked(client, lambda text: row_of(text, "山东省").since != "未联网")
+    assert row_of(heard, "山东省").since == "2026-03-01 08:00"
     assert text.count("<g>") + text.count("<g ") == 1
     assert row_of(text, "山东省").pending == "1"
+    assert row_of(text, "山东省").since == "未联网"
     assert "已联网省级节点" not in text
     assert "北京市" not in text
 

@@ -125,8 +125,10 @@ def _check_indicators(node: Settings, messages: dict[str, Message]) -> None:
     reply = total["on_time_reply"]
     assert (reply["numerator"], reply["denominator"]) == (within[60], MESSAGES)
     assert reply["parts"] == {
-        "on_time": within[60], "late": MESSAGES - within[60],
-        "not_yet_due": 0, "overdue_open": 0,
+        "on_time": within[60],
+        "late": MESSAGES - within[60],
+        "not_yet_due": 0,
+        "overdue_open": 0,
     }
     # The published whole has 61.5 % and 94.4 %; half of it cannot be far away.
     assert 0.58 < within[15] / MESSAGES < 0.65

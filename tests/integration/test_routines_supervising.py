@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.cli import petitionlink
-from support.routines import ago, registered
+from support.routines import ago, all_events, receive, registered
 from support.world import do, ended_with, eventually, rows, running
 
 from cases.errors import Refusal
@@ -73,7 +74,11 @@ def test_a_dry_run_proposes_audits_and_issues_nothing(centre: Settings) -> None:
     assert rows(centre, "select count(*) from case_supervision") == [(0,)]
     ((action, detail),) = rows(centre, "select action, detail from audit_log")
     assert action == "supervision.tried"
-    assert (detail["proposed"], detail["by_rule"], detail["cases"]) == (1, {"not_landed": 1}, [late])
+    assert (detail["proposed"], detail["by_rule"], detail["cases"]) == (
+        1,
+        {"not_landed": 1},
+        [late],
+    )
     assert detail["policy"] == POLICY.digest
 
 
@@ -125,24 +130,210 @@ def test_two_late_duties_of_one_ground_are_one_letter(centre: Settings) -> None:
 
 def test_an_unanswered_one_becomes_the_next_kind_and_a_listed_one_stays(centre: Settings) -> None:
     sent(centre, 10)
-    try_it(centre)
     policy = only("not_landed")
     try_it(centre, policy)
-    later = [0, 14, 15, 16, 44, 46, 47, 400]
-    kinds = [[one.proposal.kind for one in issue_it(centre, policy, days)] for days in later]
-    # The desks' clocks run a little ahead of ours at most, so the past is moved instead.
-    assert kinds[0] == ["urged"]
-    assert kinds[1:] == [[], *[["supervision"]] * 0, *kinds[2:]]
+    days = (0, 14, 16, 45, 47, 400)
+    kinds = [[one.proposal.kind for one in issue_it(centre, policy, later)] for later in days]
+    assert kinds == [["urged"], [], ["supervised"], [], ["listed"], []]
 
 
-def test_an_answered_or_lifted_one_is_left_to_people(centre: Settings) -> None:
+def test_an_answered_or_lifted_one_is_left_to_people(
+    centre: Settings, fresh_settings: Callable[..., Settings]
+) -> None:
     answered, lifted = sent(centre, 10), sent(centre, 10)
-    try_it(centre)
-    by_case = {one.proposal.case_id: one.event_id for one in issue_it(centre)}
+    policy = only("not_landed")
+    try_it(centre, policy)
+    by_case = {one.proposal.case_id: one.event_id for one in issue_it(centre, policy)}
     do(centre, "lift_supervision", case_id=lifted, supervision_id=by_case[lifted])
-    query = "update petition_case set fold = jsonb_set(fold, array['supervisions', %s, 'replied_at'], '1')"
-    rows(centre, query + " where case_id = %s", (by_case[answered], answered))
-    rows(centre, "update case_supervision set replied_at = now() where case_id = %s", (answered,))
-    assert try_it(centre, days_later=300).proposals == [] or all(
-        one.rule != "not_landed" for one in try_it(centre, days_later=300).proposals
+    shandong = fresh_settings("370000")
+    receive(shandong, all_events(centre))
+    given = {"supervision_id": by_case[answered], "answer": "正在办理(虚构)"}
+    receive(centre, [do(shandong, "reply_supervision", case_id=answered, **given).event])
+    assert try_it(centre, policy, days_later=300).proposals == []
+
+
+def test_a_supervision_issued_by_hand_counts(centre: Settings) -> None:
+    case_id = sent(centre, 10)
+    by_hand = {"kind": "supervised", "grounds": [3], "to": "370000", "requirement": "请接收"}
+    do(centre, "supervise", case_id=case_id, **by_hand)
+    assert try_it(centre).proposals == []
+
+
+def test_an_assignment_without_a_day_for_its_report_is_found_by_its_age(centre: Settings) -> None:
+    old = sent(centre, 100)
+    sent(centre, 80)
+    sent(centre, 100, "forward")
+    sent(centre, 100, report_due_at=ago(-10))
+    found = try_it(centre, only("assigned_without_result")).proposals
+    assert [(one.case_id, one.clock, one.grounds) for one in found] == [(old, "assigned", (2,))]
+    issue_it(centre, only("assigned_without_result"))
+    assert try_it(centre, only("assigned_without_result")).proposals == []
+
+
+def test_an_assignment_that_missed_its_day_is_on_ground_two(centre: Settings) -> None:
+    case_id = sent(centre, 30, report_due_at=ago(2))
+    (one,) = try_it(centre, only("no_report")).proposals
+    assert (one.case_id, one.clock, one.grounds) == (case_id, "D12", (2,))
+
+
+def test_the_centre_does_not_supervise_itself(centre: Settings) -> None:
+    case_id = registered(centre, 100).case_id
+    do(centre, "accept", case_id=case_id, occurred_at=ago(90))
+    assert try_it(centre).proposals == []
+
+
+def test_the_policys_limit_leaves_the_rest_for_the_next_round_the_longest_overdue_first(
+    centre: Settings,
+) -> None:
+    by_age = {days: sent(centre, days) for days in (10, 13, 16)}
+    policy = only("not_landed", most_per_round=2)
+    found = try_it(centre, policy)
+    assert ([one.case_id for one in found.proposals], found.more) == (
+        [by_age[16], by_age[13]],
+        True,
     )
+    issue_it(centre, policy)
+    assert [one.proposal.case_id for one in issue_it(centre, policy)] == [by_age[10]]
+
+
+def test_a_refused_case_is_audited_and_stops_no_other(centre: Settings) -> None:
+    accused, other = sent(centre, 12), sent(centre, 10)
+    try_it(centre)
+    with connected(centre.dsn, "test") as connection:
+        _, outcomes = issue(connection, open_office(centre), POLICY, "desk-1")
+        _accuse(centre, accused, "370000")
+        refused, issued = outcomes
+    assert (refused.proposal.case_id, refused.rule) == (accused, "accusation")
+    assert refused.event_id is None
+    assert (issued.proposal.case_id, issued.error) == (other, None)
+    assert ("supervision.refused", accused) in audited(centre)
+    assert rows(centre, "select case_id from case_supervision") == [(other,)]
+
+
+def test_who_stands_accused_is_not_written_to_about_it(centre: Settings) -> None:
+    _accuse(centre, sent(centre, 12), "370000")
+    assert try_it(centre).proposals == []
+
+
+def _accuse(settings: Settings, case_id: str, code: str) -> None:
+    """A correction names the accused after the case was sent there."""
+    named = [{"field": "accused", "value": code}]
+    do(settings, "correct", case_id=case_id, reason="补充被检举单位", corrections=named)
+
+
+def test_a_case_that_was_settled_or_supervised_behind_the_look_is_not_written_to(
+    centre: Settings,
+) -> None:
+    by_hand, landed = sent(centre, 12), sent(centre, 10)
+    try_it(centre)
+    with connected(centre.dsn, "test") as connection:
+        _, outcomes = issue(connection, open_office(centre), POLICY, "desk-1")
+        given = {"kind": "urged", "grounds": [3], "to": "370000", "requirement": "请接收"}
+        do(centre, "supervise", case_id=by_hand, **given)
+        do(centre, "withdraw", case_id=landed, reason="已解决")
+        done = [*outcomes]
+    assert [one.rule for one in done] == ["supervision_settled", "supervision_settled"]
+    assert rows(centre, "select count(*) from case_supervision") == [(1,)]
+
+
+def test_only_the_centre_supervises_by_routine(fresh_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(Refusal, match="runs at the centre 000000"):
+        try_it(fresh_settings("370000"))
+
+
+# ── The worker ──────────────────────────────────────────────────────────────────────────────
+
+
+def one_round(centre: Settings, **changed: Any) -> None:
+    settings = centre.model_copy(update=changed)
+    worker = Supervising(settings)
+    worker._policy = worker._read()
+    with connected(settings.dsn, "test") as connection:
+        assert worker.round(connection, open_office(settings), Stop()) == 3600
+
+
+def test_the_worker_tries_by_default_and_issues_when_it_is_told_to(
+    centre: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    case_id = sent(centre, 10)
+    one_round(centre, supervision="issue")
+    assert "never tried" in caplog.text
+    assert audited(centre) == []
+    one_round(centre)
+    one_round(centre, supervision="issue")
+    one_round(centre, supervision="issue")
+    assert audited(centre) == [("supervision.tried", None), ("supervision.issued", case_id)]
+    (actor,) = rows(centre, "select distinct actor from audit_log")
+    assert actor == ("routine:supervising",)
+
+
+def test_the_worker_does_not_try_a_refused_case_in_every_round(
+    centre: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent(centre, 12)
+    try_it(centre)
+    monkeypatch.setattr(supervising, "handle", _refuse)
+    worker = Supervising(centre.model_copy(update={"supervision": "issue"}))
+    worker._policy = POLICY
+    with connected(centre.dsn, "test") as connection:
+        for _ in range(3):
+            worker.round(connection, open_office(centre), Stop())
+    assert [action for action, _ in audited(centre)].count("supervision.refused") == 1
+
+
+def _refuse(*_: object) -> None:
+    raise Refusal("some_rule", "refused")
+
+
+def test_the_worker_of_a_wrong_policy_ends_with_one_line_and_off_reads_none(
+    centre: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("most_per_round = 0", encoding="utf-8")
+    wrong = centre.model_copy(update={"supervision_policy": str(path)})
+    with running(Supervising(wrong), Metrics()) as ended:
+        assert f"the supervision policy {path}: " in ended_with(ended)
+    with running(Supervising(wrong.model_copy(update={"supervision": "off"})), Metrics()) as ended:
+        assert ended == []
+
+
+def test_without_the_projects_folder_a_default_worker_waits_and_an_issuing_one_ends(
+    centre: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("producers.routines.policy.DEFAULT_FILE", tmp_path / "none.toml")
+    assert Supervising(centre)._read() is None
+    issuing = Supervising(centre.model_copy(update={"supervision": "issue"}))
+    with running(issuing, Metrics()) as ended:
+        assert "PETITIONLINK_SUPERVISION_POLICY" in ended_with(ended)
+
+
+def test_one_of_two_processes_does_the_round(centre: Settings) -> None:
+    sent(centre, 10)
+    with running(Supervising(centre), Metrics()), running(Supervising(centre), Metrics()):
+        eventually(lambda: len(audited(centre)) > 0, "a round")
+        time.sleep(0.3)
+    assert audited(centre) == [("supervision.tried", None)]
+
+
+# ── The command ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_shows_first_and_issues_then(
+    centre: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETITIONLINK_NODE", "000000")
+    monkeypatch.setenv("PETITIONLINK_POSTGRES_DSN", centre.dsn)
+    monkeypatch.setenv("PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS", centre.kafka_bootstrap_servers)
+    monkeypatch.setenv("PETITIONLINK_KEY_FOLDER", str(centre.key_folder))
+    case_id = sent(centre, 10)
+    early = petitionlink("supervise", "--issue")
+    assert early.code == 1
+    assert "was never tried as it stands" in early.err
+    shown = petitionlink("supervise", "--format", "json").json()
+    assert (shown["dry_run"], shown["proposed"], shown["issued"]) == (True, 1, 0)
+    assert shown["items"][0]["case_id"] == case_id
+    done = petitionlink("supervise", "--issue", "--format", "json").json()
+    assert (done["dry_run"], done["issued"], done["refused"]) == (False, 1, 0)
+    assert done["items"][0]["supervision_id"]
+    table = petitionlink("supervise")
+    assert (table.code, "0 would be issued" in table.out) == (0, True)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from support.routines import ago, events_of, receive, registered, served
+from support.routines import ago, all_events, events_of, receive, registered, served
 from support.world import count, do, rows
 
 from cases.calendar import WorkingDays, due
@@ -94,7 +94,7 @@ def test_an_evaluation_made_in_time_that_arrives_behind_the_expiry_still_counts(
         ("serve", {}),
     ):
         do(beijing, name, case_id=case_id, occurred_at=ago(LAPSED), **more)
-    receive(shandong, _events(beijing))
+    receive(shandong, all_events(beijing))
     in_time = {"object": "office", "satisfaction": "satisfied", "occurred_at": ago(LAPSED - 1)}
     late_mail = do(shandong, "evaluate", case_id=case_id, **in_time).event
     turn(beijing)
@@ -105,21 +105,12 @@ def test_an_evaluation_made_in_time_that_arrives_behind_the_expiry_still_counts(
     assert rows(beijing, "select conflicts from petition_case") == [(0,)]
 
 
-def _events(settings: Settings) -> list[Any]:
-    from node import ledger
-
-    with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
-        cursor.execute("select distinct case_id from case_event")
-        found = ledger.read(cursor, [case_id for (case_id,) in cursor.fetchall()])
-    return [one for several in found.values() for one in several]
-
-
 def test_the_owner_of_the_window_lets_it_expire_and_nobody_else(
     shandong: Settings, fresh_settings: Callable[..., Settings]
 ) -> None:
     case_id = served(shandong, LAPSED)
     centre = fresh_settings("000000")
-    receive(centre, _events(shandong))
+    receive(centre, all_events(shandong))
     turn(centre)
     assert evaluations(centre, case_id) == {}
 
@@ -205,7 +196,7 @@ def test_a_clock_of_another_node_is_left_to_it(
     shandong: Settings, provisional: str, fresh_settings: Callable[..., Settings]
 ) -> None:
     centre = fresh_settings("000000")
-    receive(centre, _events(shandong))
+    receive(centre, all_events(shandong))
     turn(centre, NEW)
     assert events_of(centre, "petition.case.corrected.v1") == []
 

@@ -33,7 +33,10 @@ def browser(width: int = WIDE, *, script: bool = True) -> Iterator[Chrome]:
     """A browser with a new profile; without `script` it runs none of a page."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
-        pytest.fail("chromium or chromedriver is missing: run `deploy/setup.sh --tests`")
+        pytest.fail(
+            "chromium or chromedriver is missing: run `deploy/setup.sh --tests`; where apt-get has "
+            "no chromium-driver (Ubuntu), install both so that they are on the PATH"
+        )
     with TemporaryDirectory(prefix="petitionlink-browser-", ignore_cleanup_errors=True) as folder:
         options = ChromeOptions()
         options.binary_location = program

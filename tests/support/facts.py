@@ -67,8 +67,8 @@ _CASES = """insert into petition_case (case_id, state, registered_by, handled_by
     incomplete, revision, fold) values %s"""
 _CLOCKS = """insert into case_clock (case_id, clock, event_id, owner, started_at, due_at,
     provisional, calendar, met_at, ended_at) values %s"""
-_EVALUATIONS = """insert into case_evaluation (case_id, object, result, reason, evaluated_at)
-    values %s"""
+_EVALUATIONS = """insert into case_evaluation (case_id, object, result, reason, evaluated_at, node,
+    repeat) values %s"""
 
 
 def write_facts(dsn: str, cases: Iterable[FactCase], *, anew: bool = True) -> None:
@@ -85,7 +85,8 @@ def write_facts(dsn: str, cases: Iterable[FactCase], *, anew: bool = True) -> No
             for case in cases for one in case.clocks
         ])  # fmt: skip
         execute_values(cursor, _EVALUATIONS, [
-            (case.case_id, about, result, "", at)
+            (case.case_id, about, result, "", at,
+             case.registered_by if about == "office" else case.handled_by, not case.first)
             for case in cases for about, result, at in case.evaluations
         ])  # fmt: skip
 

@@ -58,3 +58,11 @@ def events_of(settings: Settings, event_type: str) -> list[tuple[Any, ...]]:
     """Case id and body of the events of a type, in the order of their making."""
     query = "select case_id, body from case_event where event_type = %s order by feed_id"
     return rows(settings, query, (event_type,))
+
+
+def all_events(settings: Settings) -> list[Event]:
+    """What a node's ledger holds, in no order and without wire bytes."""
+    with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
+        cursor.execute("select case_id from petition_case")
+        found = ledger.read(cursor, [case_id for (case_id,) in cursor.fetchall()])
+    return [one for several in found.values() for one in several]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from functools import cache
+from random import Random
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.givens import CASES
+from support.walks import Walk
 
 from cases import event_types as types
 from cases.case import Case, Gap, State
@@ -139,3 +144,47 @@ def test_an_unknown_type_is_neither_lost_nor_a_conflict() -> None:
 def test_an_illegal_handover_gives_nobody_a_part() -> None:
     case = fold(CASE, [WHOLE_LIFE[0], event(types.FORWARDED, 2, SHANDONG, 1, to=SHANDONG)])
     assert case.participants == [BEIJING]
+
+
+def test_a_rule_set_of_a_later_release_does_not_stop_the_fold() -> None:
+    life = [one._replace(rule_set="XF2040") for one in WHOLE_LIFE[:3]]
+    objected = event(types.OBJECTED, 4, SHANDONG, 2, to=CENTRE, reasons="无管辖权")
+    corrected = event(
+        *(types.CORRECTED, 5, BEIJING, 2),
+        corrections=[{"field": "petition_class", "value": "suggestion"}],
+    )
+    case = fold(CASE, [*life, objected, corrected])
+    assert (case.state, case.rule_set, case.conflicts) == (State.OBJECTED, "XF2040", [])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(0, 40))
+def test_the_fold_is_total_over_bodies_that_lack_anything(chance: Random, seed: int) -> None:
+    for one in mutilated(lives()[seed % len(lives())], chance):
+        fold(CASE, one)
+
+
+@cache
+def lives() -> list[list[Event]]:
+    """Some long histories."""
+    walks = [Walk(Random(seed)) for seed in range(8)]
+    for walk in walks:
+        walk.run(50)
+    return [walk.universe.centre.events(CASES[0]) for walk in walks]
+
+
+def mutilated(events: list[Event], chance: Random) -> list[list[Event]]:
+    """The events as another release might send them: without a field, or with null in it."""
+    several = []
+    for field in {name for one in events for name in one.body}:
+        lacks = chance.randrange(2)
+        kept = {} if lacks else {field: None}
+        several.append(
+            [
+                one._replace(body={**{k: v for k, v in one.body.items() if k != field}, **kept})
+                if field in one.body
+                else one
+                for one in events
+            ]
+        )
+    return several

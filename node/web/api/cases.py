@@ -54,7 +54,10 @@ class CaseQuery(BaseModel):
         Field(None, description="A clock 时限 that runs, e.g. D06.")
     )
     due_within: int | None = Field(
-        None, ge=1, le=_DUE_WITHIN_MAX_HOURS, description="A clock runs out within these hours."
+        None,
+        ge=1,
+        le=_DUE_WITHIN_MAX_HOURS,
+        description="A duty, or the `clock` that is named, runs out within these hours.",
     )
     finding: Literal["first", "repeat"] | None = Field(None, description="初次 or 重复")
     conflicts: bool | None = Field(None, description="With or without events in conflict 冲突.")

@@ -99,9 +99,14 @@ def _deadlines(connection: Connection) -> dict[str, Any]:
         "now": now,
         "total": sum(by_clock.values(), Counter()),
         "by_clock": dict(sorted(by_clock.items())),
-        "by_node": dict(sorted(by_node.items())),
+        "by_node": dict(sorted(by_node.items(), key=_worst_first)),
         "oldest": deadlines(connection, spans["overdue"], limit=_OLDEST),
     }
+
+
+def _worst_first(item: tuple[str, Counter[str]]) -> tuple[int, str]:
+    node, counts = item
+    return -counts["overdue"], node
 
 
 def _figures(connection: Connection) -> dict[str, Any]:

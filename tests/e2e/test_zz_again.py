@@ -1,0 +1,189 @@
+"""The pages in a real Chromium: by keyboard, without script, on a phone, and readable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from httpx import Client
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from support.browser import PHONE, WIDE, browser, shot
+from support.web import post, served
+from support.world import do, eventually, rows, running
+
+from cases.nodes import PROVINCES
+from cases.topics import downlink, uplink
+from consumers.loop import Consumer
+from node.localstack import LocalStack
+from node.metrics import Metrics
+from node.postgres import connected
+from node.settings import Settings
+from node.web.pages import monitor
+from node.web.pages.links import Lag
+from producers.relay import Relay
+
+CENTRE, BEIJING, SHANDONG = "000000", "110000", "370000"
+# Where pictures for docs/ go; else they are taken and thrown away.
+_PICTURES = os.environ.get("PAGES_PICTURES")
+_OPINION = (
+    "经核查，欠薪情况属实（虚构）。已责成该单位于本月内支付。\n"
+    "不服本意见的，可自收到之日起三十日内申请复查。"
+)
+
+_CONTRAST = """
+const curve = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+const channel = (v) => curve(v / 255);
+const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+const parts = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+const ground = (one) => {
+  for (let at = one; at; at = at.parentElement) {
+    const found = parts(getComputedStyle(at).backgroundColor);
+    if (found.length === 3 || found[3] === 1) return found.slice(0, 3);
+  }
+  return [255, 255, 255];
+};
+const wrong = [];
+for (const one of document.querySelectorAll("body *")) {
+  const said = [...one.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+  const box = one.getBoundingClientRect();
+  if (!said || !box.width || one.closest("svg") || one.closest(".skip")) continue;
+  const style = getComputedStyle(one);
+  const both = [light(parts(style.color).slice(0, 3)), light(ground(one))];
+  const [a, b] = both.sort((x, y) => y - x);
+  const ratio = (a + 0.05) / (b + 0.05);
+  if (ratio < 4.5) wrong.push(`${one.tagName} ${one.textContent.trim().slice(0, 20)} ${ratio}`);
+}
+return wrong;
+"""
+_SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+class Lived(NamedTuple):
+    """A case that lived in three nodes, and where its petitioner asks for it."""
+
+    case_id: str
+    code: str
+    base: str
+
+
+@pytest.fixture
+def lived(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Iterator[Lived]:
+    """Three nodes run; a case went from Beijing over the centre to Shandong and was served."""
+    nodes = {code: fresh_settings(code) for code in (CENTRE, BEIJING, SHANDONG)}
+    with ExitStack() as all_running:
+        for settings in nodes.values():
+            for make in (Relay, Consumer):
+                metrics = Metrics()
+                all_running.enter_context(running(make(settings, metrics), metrics))
+        bases = {
+            code: all_running.enter_context(served(settings)) for code, settings in nodes.items()
+        }
+        yield _live(nodes, bases)
+
+
+def _live(nodes: dict[str, Settings], bases: dict[str, str]) -> Lived:
+    case_id, code = _registered(bases[BEIJING])
+    _await_state(nodes[CENTRE], case_id, "registered")
+    _command(bases[CENTRE], "assign", case_id, to=SHANDONG)
+    _await_state(nodes[SHANDONG], case_id, "assigned")
+    unit = "示例市人力资源和社会保障局"
+    _command(bases[SHANDONG], "land", case_id, unit=unit)
+    _command(bases[SHANDONG], "accept", case_id, unit=unit, note="内部备注")
+    _command(bases[SHANDONG], "decide", case_id, unit=unit, outcome="supported", opinion=_OPINION,
+             opinion_number="示人社信〔2026〕1号")  # fmt: skip
+    _command(bases[SHANDONG], "serve", case_id, document="decision", method="online")
+    import time; t0=time.monotonic()
+    try:
+        _await_state(nodes[BEIJING], case_id, "served")
+    except BaseException:
+        for code, st in nodes.items():
+            print(code, rows(st, "select case_id, state, version, incomplete, fold from petition_case"), rows(st, "select * from consumer_offset"), rows(st, "select topic, event_id, enqueued_at, published_at, partition, \"offset\" from outbox order by id"))
+            print([(r[0][:30], r[1], str(r[2])) for r in rows(st, "select event_type, version, exchanged_at from case_event order by version")])
+        raise
+    print("TOOK", time.monotonic()-t0)
+    return Lived(case_id, code, bases[BEIJING])
+
+
+def _registered(base: str) -> tuple[str, str]:
+    given = {"title": "拖欠工资", "channel": "web", "content_category_1": "劳动保障",
+             "area": "370102", "persons": 1}  # fmt: skip
+    with Client(base_url=base) as client:
+        done = post(client, {"command": "register", **given}).json()
+    return str(done["case_id"]), str(done["query_code"])
+
+
+def _command(base: str, name: str, case_id: str, **given: Any) -> None:
+    with Client(base_url=base) as client:
+        done = post(client, {"command": name, "case_id": case_id, **given})
+    assert done.status_code in (200, 201), done.text
+
+
+def _await_state(settings: Settings, case_id: str, state: str) -> None:
+    query = "select state from petition_case where case_id = %s"
+    eventually(lambda: rows(settings, query, (case_id,)) == [(state,)], f"{case_id} is {state}")
+
+
+def keys(driver: Chrome, *pressed: str) -> None:
+    """Press keys, one after the other, wherever the focus is."""
+    ActionChains(driver).send_keys(*pressed).perform()
+
+
+def saying(driver: Chrome, wanted: str) -> str:
+    """The text of the page once it says what is wanted; the next page takes its time to come."""
+    found = ""
+
+    def said() -> bool:
+        nonlocal found
+        try:
+            found = driver.find_element(By.TAG_NAME, "main").text
+        except (NoSuchElementException, StaleElementReferenceException):
+            return False
+        return wanted in found
+
+    eventually(said, f"the page says {wanted}")
+    return found
+
+
+def picture(driver: Chrome, name: str, folder: Path) -> None:
+    shot(driver, Path(_PICTURES or folder) / f"{name}.png")
+
+
+def readable(driver: Chrome) -> None:
+    """Every text stands out from its ground, and nothing has to be moved sideways."""
+    assert driver.execute_script(_CONTRAST) == []
+    assert driver.execute_script(_SIDEWAYS) <= 0
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_again(lived: Lived, n) -> None:
+    with browser(PHONE, script=False) as driver:
+        driver.get(f"{lived.base}/enquiry")
+        keys(driver, Keys.TAB, Keys.TAB, lived.case_id.lower(), Keys.TAB, "0000 0000 0000")
+        keys(driver, Keys.ENTER)
+        saying(driver, "查询码不正确")
+        # The code's field has the focus again.
+        keys(driver, lived.code.lower(), Keys.ENTER)
+        said = saying(driver, "处理意见")
+        for shown in ("登记", "国家信访局 → 山东省", "受理", "示例市人力资源和社会保障局",
+                      "处理意见", "不服本意见的"):  # fmt: skip
+            assert shown in said
+        assert "内部备注" not in said
+        assert lived.code not in driver.current_url
+        # Skip link, office: satisfied, its reason, unit: satisfied → dissatisfied, no reason.
+        keys(driver, Keys.TAB, Keys.TAB, Keys.SPACE, Keys.TAB, Keys.TAB, Keys.SPACE)
+        keys(driver, Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.TAB, Keys.TAB, Keys.ENTER)
+        saying(driver, "请写明理由")
+        # The missing reason has the focus.
+        keys(driver, "答复太慢(虚构)", Keys.TAB, Keys.ENTER)
+        said = saying(driver, "评价已收到")
+        results = [one.text for one in driver.find_elements(By.TAG_NAME, "dd")]
+        assert results[-2:] == ["满意", "不满意"], said
+
+
