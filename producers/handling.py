@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cases.case import Case
+from cases.case import NOBODYS, Case
 from cases.errors import Refusal
+from cases.routing import barred
 from node import projection
 from node.ledger import bytes_of
 from node.postgres import Connection, Cursor
@@ -28,7 +29,7 @@ _TRAVELLED = """
     select (extract(epoch from exchanged_at - recorded_at) * 1000000)::bigint
     from case_event where event_id = %s and exchanged_at is not null
 """
-_IS_KNOWN = "select 1 from petition_case where case_id = %s"
+_TARGET = "select state, participants from petition_case where case_id = %s"
 # Written in the command's own transaction, behind it.
 Also = Callable[[Cursor, "Done"], None]
 
@@ -49,7 +50,7 @@ def handle(
     """
     with connection, connection.cursor() as cursor:
         case = projection.lock(cursor, command.case_id) or Case(command.case_id)
-        _check_target(cursor, command)
+        _check_target(cursor, case, command)
         event = draft(
             office,
             case,
@@ -64,14 +65,21 @@ def handle(
     return done
 
 
-def _check_target(cursor: Cursor, command: Command) -> None:
-    """A case is merged only into one that this node knows 并件."""
+def _check_target(cursor: Cursor, case: Case, command: Command) -> None:
+    """A case is merged only into one that somebody deals with 并件, and not at the accused."""
     into = command.given.get("into")
     if command.name != "merge" or not isinstance(into, str):
         return
-    cursor.execute(_IS_KNOWN, (into,))
-    if cursor.fetchone() is None:
+    cursor.execute(_TARGET, (into,))
+    row = cursor.fetchone()
+    if row is None:
         raise Refusal("not_registered", f"case {into[:70]} to merge into is unknown to this node")
+    state, participants = row
+    if state in NOBODYS:
+        raise Refusal("wrong_state", f"case {into} is {state}: nobody would deal with the matter")
+    accused = barred(case).intersection(participants)
+    if accused:
+        raise Refusal("accusation", f"{min(accused)} is accused and has part in case {into}")
 
 
 def _arrived_at(cursor: Cursor, case: Case) -> int | None:

@@ -8,6 +8,7 @@ import pytest
 from support.world import do, event, rows
 
 from cases import event_types as types
+from cases.errors import Refusal
 from node import ledger, outbox, projection
 from node.postgres import connected
 from node.settings import Settings
@@ -107,3 +108,17 @@ def test_what_says_that_it_is_a_state_secret_goes_no_further(centre: Settings, h
         receive(centre, corrected(3, "confidential", "true"))
     receive(centre, corrected(4, "title", "机密"))
     assert owed(centre) == before == ([] if secret else [(CORPS, 1), (CORPS, 2)])
+
+
+def test_a_case_is_merged_only_where_somebody_deals_with_it(centre: Settings) -> None:
+    first, second, third = (f"110000-20260401-AAAAAAA{n}" for n in range(3))
+    receive(centre, *(event(one, body=BODY) for one in (first, second)))
+    receive(centre, event(third, body={**BODY, "accused": ["660000"]}))
+    with pytest.raises(Refusal, match="unknown to this node"):
+        do(centre, "merge", case_id=first, into="110000-20260401-ZZZZZZZZ")
+    do(centre, "merge", case_id=first, into=second)
+    with pytest.raises(Refusal, match="nobody would deal with the matter"):
+        do(centre, "merge", case_id=second, into=first)
+    do(centre, "assign", case_id=second, to=CORPS)
+    with pytest.raises(Refusal, match="660000 is accused and has part in"):
+        do(centre, "merge", case_id=third, into=second)

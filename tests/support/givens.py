@@ -9,7 +9,16 @@ from support.universe import CODES, DAY
 from cases.case import Case
 
 CASES = ("110000-20260301-AAAAAAAA", "660000-20260301-BBBBBBBB")
-ACCUSED = ([], [], [], [], ["370000"], ["山东省信访局"], ["660000", "某某局"], ["000000"])
+ACCUSED: tuple[list[str], ...] = (
+    [],
+    [],
+    [],
+    [],
+    ["370000"],
+    ["山东省信访局"],
+    ["660000", "某某局"],
+    ["000000"],
+)
 _CLASSES = (("", ""), ("claim", "6"), ("claim", "6"), ("suggestion", ""), ("claim", "2"))
 
 
