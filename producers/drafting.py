@@ -30,6 +30,8 @@ from schemas.sealing import identity_digest
 # A desk's clock may run a little ahead of ours; tomorrow is a mistake.
 _AHEAD_MICROS = 10 * 60 * 1_000_000
 
+_EVALUATION = "D16"
+
 KeyOfCase = Callable[[], bytes | None]
 ArrivedAt = Callable[[], int | None]
 
@@ -37,7 +39,8 @@ ArrivedAt = Callable[[], int | None]
 class Command(NamedTuple):
     """What somebody wants done. `given` holds the event's own fields; instants in micros.
 
-    `clocks` are set by the timekeeping routine alone, in a correction 更正.
+    `clocks` are set by the timekeeping routine alone, in a correction 更正. `told_later` is what a
+    register tells of the time before this node knew the case.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Command(NamedTuple):
     given: Mapping[str, Any]
     petitioner: Mapping[str, str] | None = None
     clocks: Sequence[Deadline] = ()
+    told_later: bool = False
 
 
 class Draft(NamedTuple):
@@ -87,6 +91,8 @@ def draft(
     _complete(case, fact, rule_set, arrived_at)
     if command.clocks:
         body["clocks"] = [clock._asdict() for clock in command.clocks]
+    elif command.told_later and "clocks" in body:
+        body["clocks"] = [one for one in body["clocks"] if not _was_never_open(one, now)]
     return make_event(
         event_type,
         event_id=str(uuid_utils.uuid7()),
@@ -101,6 +107,11 @@ def draft(
         body=body,
         traceparent=new_traceparent(),
     )
+
+
+def _was_never_open(clock: Mapping[str, Any], now: int) -> bool:
+    """Nobody was asked to evaluate before the case was known, so nobody failed to."""
+    return bool(clock["clock"] == _EVALUATION and clock["due_at"] <= now)
 
 
 def _implied(case: Case, event_type: str) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def draft_row(office: Office, row: Registration) -> Drafted:
             row.petitioner,
         ),
         *(
-            Command(name, case.case_id, instant, office.actor, given)
+            Command(name, case.case_id, instant, office.actor, given, told_later=True)
             for name, instant, given in row.handling
         ),
     ]

@@ -60,9 +60,16 @@ def not_to_the_accused(case: Case, fact: Fact) -> Violation | None:
 
 
 def by_nobody_accused(case: Case, fact: Fact) -> Violation | None:
-    """Who is accused does not act in the matter 回避; the registration has its own check."""
+    """Who is accused does not act in the matter 回避; the registration has its own check.
+
+    It may still accuse others: of two nodes that accuse each other at once both are barred,
+    whichever event comes first, so that nothing that was kept from one is owed to it later.
+    """
     accused = case.registration.get("accused")
     if not accused or not is_barred(accused, fact.emitter):
+        return None
+    corrections = fact.body.get("corrections") or ()
+    if corrections and all(one["field"] == "accused" for one in corrections):
         return None
     return Violation(
         "accusation", f"{fact.emitter} is accused in case {case.case_id} and must not act in it"

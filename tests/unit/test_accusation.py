@@ -129,3 +129,18 @@ def test_an_accused_office_does_not_register_and_an_accused_node_does_not_act() 
     for event in story.universe.centre.events(CASE):  # as if it had got them from elsewhere
         shandong.take(event)
     assert story.refusal(SHANDONG, "correct", **correction).rule == "accusation"
+
+
+@pytest.mark.parametrize("first", [BEIJING, SHANDONG])
+def test_two_nodes_that_accuse_each_other_at_once_are_both_barred(first: str) -> None:
+    story = Story().to("landed")
+    desks = {code: story.universe.nodes[code] for code in (BEIJING, SHANDONG)}
+    events = {}
+    for code, other in ((BEIJING, SHANDONG), (SHANDONG, BEIJING)):
+        accuses = {"corrections": [{"field": "accused", "value": other}], "reason": "更正"}
+        events[code] = desks[code].do("correct", CASE, accuses)
+    for code in (first, *({BEIJING, SHANDONG} - {first})):
+        story.universe.take(story.universe.centre, events[code])
+    assert {*story.case.registration["accused"]} == {BEIJING, SHANDONG}
+    assert story.case.handled_by == CENTRE
+    assert story.universe.letters == []
