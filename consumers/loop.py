@@ -158,6 +158,7 @@ class _Turns:
             self._reporter.settled()
 
     def _poll_and_apply(self) -> None:
+        kafka.keep_joining(self._client)
         polled = self._client.poll(timeout_ms=_POLL_MS)
         if self._assignment.changed:
             return  # positions come from Postgres again, so nothing is lost by dropping these
@@ -184,6 +185,7 @@ class _Turns:
         self._client.pause(*self._client.assignment())
         deadline = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < deadline:
+            kafka.keep_joining(self._client)
             self._client.poll(timeout_ms=_HOLD_POLL_MS)
 
     def _gone(self) -> Fatal:

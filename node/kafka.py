@@ -87,6 +87,18 @@ def consumer(
     )
 
 
+def keep_joining(client: KafkaConsumer) -> None:
+    """Call before each poll: makes kafka-python 3.0.12 finish a join that took several polls.
+
+    When changed metadata was what began the join, the client takes it for finished as soon as it
+    has assigned the partitions, and if a poll ended in between it never takes up what it was
+    given: no partitions, no heartbeat, for good. A join that is under way is still needed.
+    """
+    coordinator = client._coordinator
+    if coordinator.rejoining and not coordinator.rejoin_needed:
+        coordinator.request_rejoin()
+
+
 def plain_consumer(settings: Settings, role: str) -> KafkaConsumer:
     """A consumer outside every group, to look at offsets and single records."""
     return KafkaConsumer(

@@ -69,8 +69,9 @@ class Story:
         assert self.case.state == state
         return self
 
-    def do(self, node: str, name: str, travelled: int = 0, **given: Any) -> Case:
-        """One command, delivered everywhere; the case then."""
+    def do(self, node: str, name: str, **given: Any) -> Case:
+        """One command, delivered everywhere; the case then. `travelled` is no field of it."""
+        travelled = given.pop("travelled", 0)
         if name == "register":
             given.setdefault("received_at", self.now)
         desk = self.universe.nodes[node]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support.story import BEIJING, CENTRE, CORPS, REASONS, SHANDONG, Story, instant
 
@@ -217,8 +219,8 @@ def test_a_matter_that_the_centre_registered_has_the_shares_of_the_tiers() -> No
 
 def test_a_hearing_pauses_the_recheck() -> None:
     story = Story().to("recheck_requested").later(34)
-    hearing = {"hearing": True}
-    hearing |= {
+    hearing: dict[str, Any] = {
+        "hearing": True,
         "hearing_from": story.now - 6 * 24 * HOUR,
         "hearing_until": story.now - 5 * 24 * HOUR,
     }
@@ -268,7 +270,7 @@ def test_the_evaluation_window_ends_when_both_were_evaluated_or_expired(
 @pytest.mark.parametrize(
     "matter", [{"litigation": True}, {"petition_class": "claim", "claim_path": "1"}]
 )
-def test_what_is_not_evaluated_has_no_window(matter: dict[str, object]) -> None:
+def test_what_is_not_evaluated_has_no_window(matter: dict[str, Any]) -> None:
     assert Story(**matter).to("served").case.latest("D16") is None
 
 

@@ -32,6 +32,7 @@ from cases.rules.responsibility import (
     not_to_the_accused,
     to_another_node,
 )
+from schemas.event import Event
 
 STEPS = 50
 FIXED = 150
@@ -76,7 +77,7 @@ def _without(type_: str, *checks: Callable[..., object]) -> Callable[[pytest.Mon
 
 
 def _no_refolding(patch: pytest.MonkeyPatch) -> None:
-    def on(node: Node, event: universe.Event) -> Case:
+    def on(node: Node, event: Event) -> Case:
         return extend(node.case(event.case_id), [event])
 
     patch.setattr(Node, "_anew", on)
