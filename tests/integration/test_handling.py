@@ -52,7 +52,7 @@ def test_event_case_and_outbox_row_are_written_together(beijing: Settings) -> No
         ("land", {}, "needs it assigned or forwarded"),
         ("assign", {"to": "999999"}, "which is no node"),
         ("assign", {"to": "110000"}, "already with 110000"),
-        ("evaluate", {"object": "unit", "satisfaction": "satisfied"}, "needs it closed or recheck_decided"),
+        ("evaluate", {"object": "unit", "satisfaction": "satisfied"}, "it closed or recheck"),
     ],
 )
 def test_what_the_rules_forbid_is_refused_and_changes_nothing(

@@ -1,4 +1,4 @@
-"""The direction of imports: schemas ← cases ← node ← producers | consumers ← node.web ← node.cli."""
+"""Imports go one way: schemas ← cases ← node ← producers | consumers ← node.web ← node.cli."""
 
 from __future__ import annotations
 

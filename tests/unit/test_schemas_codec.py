@@ -137,7 +137,8 @@ def test_a_missing_and_an_unknown_field_are_refused() -> None:
     with pytest.raises(Invalid, match=r"^area: is missing$"):
         encode(SCHEMA, record)
     with pytest.raises(Invalid, match=r"^clocks\.0\.due_at: is missing$"):
-        registered({"clocks": [{"clock": "D01", "started_at": 0, "provisional": False, "calendar": ""}]})
+        clock = {"clock": "D01", "started_at": 0, "provisional": False, "calendar": ""}
+        registered({"clocks": [clock]})
 
 
 def test_an_unknown_type_cannot_be_made() -> None:
@@ -176,7 +177,9 @@ FULL: dict[str, Any] = {
     "accused": ["370100"],
     "repeat_of": "370000-2025-00000001",
     "petitioner": {"suite": "s", "nonce": b"n", "ciphertext": b"c", "keys": []},
-    "clocks": [{"clock": "D01", "started_at": 0, "due_at": 0, "provisional": False, "calendar": ""}],
+    "clocks": [
+        {"clock": "D01", "started_at": 0, "due_at": 0, "provisional": False, "calendar": ""}
+    ],
 }
 
 
