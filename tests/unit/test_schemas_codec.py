@@ -136,8 +136,8 @@ def test_a_missing_and_an_unknown_field_are_refused() -> None:
     del record["area"]
     with pytest.raises(Invalid, match=r"^area: is missing$"):
         encode(SCHEMA, record)
+    clock = {"clock": "D01", "started_at": 0, "provisional": False, "calendar": ""}
     with pytest.raises(Invalid, match=r"^clocks\.0\.due_at: is missing$"):
-        clock = {"clock": "D01", "started_at": 0, "provisional": False, "calendar": ""}
         registered({"clocks": [clock]})
 
 
