@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from cases import event_types as types
 from cases.errors import Refusal
 from node.cli.output import NodeOption, print_json, say
 from node.errors import PetitionLinkError
-from node.postgres import Connection, own_connected
+from node.postgres import Connection, Cursor, own_connected
+from node.queries import query_codes as codes
 from node.settings import load_settings
 from producers.commands import parse_line
-from producers.handling import handle
+from producers.handling import Done, handle
 from producers.office import Office, open_office
 from schemas.errors import Invalid
 
@@ -28,19 +30,22 @@ def register(app: typer.Typer) -> None:
 def command_command(
     file: Annotated[str, typer.Argument(help="A file of JSON lines, or - for standard input.")],
     node: NodeOption = None,
+    query_codes: Annotated[
+        bool, typer.Option(help="Give each registered case a query code 查询码, shown only here.")
+    ] = True,
 ) -> None:
     """Case commands 办件指令 as JSON lines, one result line each on stdout.
 
-    {"command": "register", "title": "…", "channel": "web"} gives the case id;
-    {"command": "assign", "case_id": "…", "to": "370000"} and so on: forward, assign, copy, land,
-    accept, decide, serve, close, evaluate. See docs/commands.md. Exit code 1 if one was refused.
+    {"command": "register", "title": "…", "channel": "web"} gives the case id and the petitioner's
+    query code; {"command": "assign", "case_id": "…", "to": "370000"} and all others are in
+    docs/commands.md. Exit code 1 if one was refused.
     """
     settings = load_settings(node)
     office = open_office(settings)
     refused = 0
     with own_connected(settings, "command") as connection:
         for number, line in _lines(file):
-            result = _result(connection, office, number, line)
+            result = _result(connection, office, number, line, with_code=query_codes)
             refused += not result["ok"]
             print_json(result, indent=False)
     if refused:
@@ -59,9 +64,17 @@ def _lines(file: str) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _result(connection: Connection, office: Office, number: int, line: bytes) -> dict[str, Any]:
+def _result(
+    connection: Connection, office: Office, number: int, line: bytes, *, with_code: bool
+) -> dict[str, Any]:
+    code: dict[str, str] = {}
+
+    def also(cursor: Cursor, done: Done) -> None:
+        if with_code and done.event.type == types.REGISTERED:
+            code["query_code"] = codes.issue(cursor, done.case.case_id, done.event.actor)
+
     try:
-        done = handle(connection, office, parse_line(line, office))
+        done = handle(connection, office, parse_line(line, office), also)
     except Refusal as error:
         return {"line": number, "ok": False, "rule": error.rule, "error": str(error)}
     except Invalid as error:
@@ -74,4 +87,5 @@ def _result(connection: Connection, office: Office, number: int, line: bytes) ->
         "event_type": done.event.type,
         "version": done.event.version,
         "state": done.case.state,
+        **code,
     }

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import track
@@ -14,12 +14,13 @@ from rich.progress import track
 from cases.nodes import NATIONAL, NODES
 from node import localstack
 from node.cli.demo_figures import Figures, figures, quiet
-from node.cli.demo_life import Route, live, open_desks
+from node.cli.demo_life import Route, is_open, live, open_desks
 from node.cli.output import err, out, say, table
 from node.cli.processes import running_nodes
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.postgres import connected
+from node.queries import query_codes
 from node.settings import load_settings
 from producers.importing import Totals, import_rows
 from producers.office import open_office
@@ -75,18 +76,37 @@ def _show(stack: LocalStack, lives: int, *, keep: bool) -> bool:
         say(f"4/5 {lives} cases live: assigned, objected to, extended, reviewed, evaluated")
         with open_desks(stack) as desks:
             for number in track(range(lives), "    cases", console=err, transient=True):
-                live(desks, _ROUTES[number % len(_ROUTES)], number + 1)
+                route = _ROUTES[number % len(_ROUTES)]
+                last = live(desks, route, number)
+                if is_open(number) or number == 0:
+                    shown = (route.registered_at, last)
         say("5/5 waiting until every outbox is empty and every lag is 0")
         _await_quiet(stack)
         found = [figures(stack, code, since) for code in DEMO_NODES]
         _print(stack, found, keep=keep)
+        _invite(stack, *shown)
     return all(one.reconciled for one in found)
 
 
-def _addresses(stack: LocalStack, node: str) -> tuple[str, str, str]:
+def _invite(stack: LocalStack, node: str, case_id: str) -> None:
+    """A case and its code, to be a citizen for a minute."""
+    with (
+        connected(stack.dsn(node), "demo") as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        code = query_codes.issue(cursor, case_id, "demo")
     web = f"http://127.0.0.1:{stack.http_port(node)}"
-    metrics = f"http://127.0.0.1:{stack.metrics_port(node)}/metrics"
-    return f"{web}/monitor", f"{web}/enquiry", metrics
+    say(f"enquire and evaluate at {web}/enquiry: case {case_id}, query code {code}")
+
+
+def _addresses(stack: LocalStack, node: str) -> list[tuple[str, str]]:
+    web = f"http://127.0.0.1:{stack.http_port(node)}"
+    return [
+        ("staff 监控", f"{web}/monitor"),
+        ("citizens 查询", f"{web}/enquiry"),
+        ("Prometheus", f"http://127.0.0.1:{stack.metrics_port(node)}/metrics"),
+    ]
 
 
 def _indented(text: str) -> None:
@@ -120,19 +140,18 @@ def _await_quiet(stack: LocalStack) -> None:
 
 
 def _print(stack: LocalStack, found: Sequence[Figures], *, keep: bool) -> None:
-    columns = (
-        *("node", "cases", "events", "own", "received", "outbox pending", "lag"),
-        *("p50 ms", "p99 ms", "reconciled with the centre"),
-    )
+    columns = ("node", "cases", "events", "pending", "lag", "p50 ms", "p99 ms", "reconciled")
     out.print(table("PetitionLink 信访互联: four nodes", columns, [one.cells() for one in found]))
     say(
         "p50 and p99: events of the lives above, from recording at the source to applying here, "
         "one at a time"
     )
-    addresses: list[Sequence[Any]] = [
-        (NODES[code].chinese, *_addresses(stack, code)) for code in DEMO_NODES
+    addresses = [
+        (NODES[code].chinese, what, address)
+        for code in DEMO_NODES
+        for what, address in _addresses(stack, code)
     ]
-    out.print(table("addresses", ("node", "staff", "citizens", "metrics"), addresses))
+    out.print(table("addresses", ("node", "for", "address"), addresses))
     if not keep:
         say("they answer while the nodes run: make demo KEEP=1 leaves them running")
     else:
