@@ -13,6 +13,14 @@ from schemas.headers import make_event
 
 EVENTS_PER_CASE = 10
 
+# The clocks that an event of a claim starts, and their days.
+_CLOCKS = {
+    "case.registered": {"D01": 15},
+    "case.accepted": {"D06": 60},
+    "case.served": {"D08": 30, "D16": 30},
+}
+_DAY_MICROS = 86_400_000_000
+
 _SEED = 20260105
 _START_MICROS = 1_767_600_000_000_000  # 2026-01-05T08:00:00Z
 _BETWEEN_MICROS = 1_000
@@ -67,6 +75,8 @@ class _Maker:
         self._at += _BETWEEN_MICROS
         if step == 0:
             body |= self._registration(case, case_id)
+        if type_ in _CLOCKS:
+            body["clocks"] = [self._clock(*one) for one in _CLOCKS[type_].items()]
         return make_event(
             f"petition.{type_}.v1",
             event_id=self._event_id(),
@@ -80,6 +90,16 @@ class _Maker:
             rule_set="XF2022",
             body=body,
         )
+
+    def _clock(self, name: str, days: int) -> dict[str, Any]:
+        due_at = self._at + days * _DAY_MICROS
+        return {
+            "clock": name,
+            "started_at": self._at,
+            "due_at": due_at,
+            "provisional": False,
+            "calendar": "",
+        }
 
     def _registration(self, case: int, case_id: str) -> dict[str, Any]:
         petitioner = {"name": "张虚构", "id_number": f"BENCH{case:013d}", "phone": "00000000000"}

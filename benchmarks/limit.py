@@ -4,7 +4,7 @@ Prepared by the product itself: the topic is read partition by partition in chun
 chunk is written and folded by it, and the rows that this gave, of the ledger and of the cases, go
 to files as binary COPY. The timed script then does, per chunk and transaction, what a consumer
 must: COPY into temporary tables, INSERT … ON CONFLICT DO NOTHING into the ledger, upsert of the
-cases by version, and the offset. Same tables, same indexes, same server.
+cases by version, of their clocks and evaluations, and the offset. Same tables, indexes, server.
 What the centre does besides is not in it: decoding, the fold, routes and onward copies.
 """
 
@@ -32,27 +32,50 @@ NAME = "the same rows by psql"
 
 _CHUNK_RECORDS = 5_000
 _POLL_MS = 10_000
-_BEGIN = """\\set ON_ERROR_STOP on
-create temporary table incoming (like case_event including defaults) on commit delete rows;
-create temporary table folded (like petition_case including defaults) on commit delete rows;
+
+
+class _Table(NamedTuple):
+    """A table of cases: its key, and what makes a row of the file newer than the one there."""
+
+    name: str
+    key: str
+    newer: str
+
+
+_TABLES = (
+    _Table("petition_case", "case_id", "petition_case.version < excluded.version"),
+    _Table("case_clock", "case_id, clock, event_id", "case_clock.ended_at is null"),
+    _Table("case_evaluation", "case_id, object", "true"),
+)
+_EVENT_COLUMNS = ledger.COLUMNS
+_BEGIN = f"""\\set ON_ERROR_STOP on
+create temporary table incoming on commit delete rows as
+    select {_EVENT_COLUMNS} from case_event with no data;
+""" + "".join(
+    f"create temporary table new_{one.name} (like {one.name}) on commit delete rows;\n"
+    for one in _TABLES
+)
+_EVENTS = f"""begin;
+\\copy incoming from '{{file}}' with (format binary)
+insert into case_event ({_EVENT_COLUMNS}) select {_EVENT_COLUMNS} from incoming
+    on conflict (event_id) do nothing;
 """
-_CHUNK = """begin;
-\\copy incoming from '{events}' with (format binary)
-insert into case_event select * from incoming on conflict (event_id) do nothing;
-\\copy folded from '{cases}' with (format binary)
-insert into petition_case select * from folded on conflict (case_id) do update set
-    ({columns}) = ({excluded}) where petition_case.version < excluded.version;
-insert into consumer_offset values ('{topic}', {partition}, {next_offset})
+_UPSERT = """\\copy new_{table} from '{file}' with (format binary)
+insert into {table} select * from new_{table} on conflict ({key}) do update set
+    ({columns}) = row({excluded}) where {newer};
+"""
+_OFFSET = """insert into consumer_offset values ('{topic}', {partition}, {next_offset})
     on conflict (topic, partition) do update set next_offset = excluded.next_offset;
 commit;
 """
 _EVENTS_OF = (
-    "copy (select * from case_event where event_id = any(%s::uuid[])) to stdout (format binary)"
+    f"copy (select {_EVENT_COLUMNS} from case_event where event_id = any(%s::uuid[])) "
+    "to stdout (format binary)"
 )
-_CASES_OF = "copy (select * from petition_case where case_id = any(%s)) to stdout (format binary)"
+_ROWS_OF = "copy (select * from {} where case_id = any(%s)) to stdout (format binary)"
 _COLUMNS = """
     select column_name from information_schema.columns
-    where table_name = 'petition_case' and column_name <> 'case_id' order by ordinal_position
+    where table_name = %s and not column_name = any(%s) order by ordinal_position
 """
 
 
@@ -117,20 +140,30 @@ def _chunk(cursor: Cursor, records: Sequence[Any], base: Path) -> str:
     events = [read_event(record.key, record.value, record.headers) for record in records]
     ledger.write(cursor, [_entry(*pair) for pair in zip(records, events, strict=True)])
     projection.apply(cursor, events)
-    event_rows, case_rows = base.with_suffix(".events"), base.with_suffix(".cases")
-    _export(cursor, _EVENTS_OF, [event.event_id for event in events], event_rows)
-    _export(cursor, _CASES_OF, list({event.case_id for event in events}), case_rows)
-    cursor.execute(_COLUMNS)
-    columns = [name for (name,) in cursor]
+    file = base.with_suffix(".events")
+    _export(cursor, _EVENTS_OF, [event.event_id for event in events], file)
+    script = [_EVENTS.format(file=file)]
+    case_ids = [*{event.case_id for event in events}]
+    script += [_upsert(cursor, table, case_ids, base) for table in _TABLES]
     last = records[-1]
-    return _CHUNK.format(
-        events=event_rows,
-        cases=case_rows,
+    script.append(
+        _OFFSET.format(topic=last.topic, partition=last.partition, next_offset=last.offset + 1)
+    )
+    return "".join(script)
+
+
+def _upsert(cursor: Cursor, table: _Table, case_ids: list[str], base: Path) -> str:
+    file = base.with_suffix(f".{table.name}")
+    _export(cursor, _ROWS_OF.format(table.name), case_ids, file)
+    cursor.execute(_COLUMNS, (table.name, table.key.split(", ")))
+    columns = [name for (name,) in cursor]
+    return _UPSERT.format(
+        table=table.name,
+        file=file,
+        key=table.key,
+        newer=table.newer,
         columns=", ".join(columns),
         excluded=", ".join(f"excluded.{name}" for name in columns),
-        topic=last.topic,
-        partition=last.partition,
-        next_offset=last.offset + 1,
     )
 
 

@@ -33,16 +33,16 @@ class Entry(NamedTuple):
     source: Source | None = None
 
 
-_COLUMNS = (
+COLUMNS = (
     "event_id, case_id, event_type, version, emitter, emitter_sequence, occurred_at, recorded_at, "
     "exchanged_at, actor, rule_set, body, value, traceparent, extra_headers, "
     "source_topic, source_partition, source_offset"
 )
-_COLUMN_COUNT = _COLUMNS.count(",") + 1
+_COLUMN_COUNT = COLUMNS.count(",") + 1
 
-_CREATE_INCOMING = copying.temporary("incoming_event", "case_event", _COLUMNS)
+_CREATE_INCOMING = copying.temporary("incoming_event", "case_event", COLUMNS)
 _INSERT_NEW = (
-    f"insert into case_event ({_COLUMNS}) select {_COLUMNS} from incoming_event "
+    f"insert into case_event ({COLUMNS}) select {COLUMNS} from incoming_event "
     "on conflict (event_id) do nothing returning event_id::text"
 )
 _SELECT_EVENTS = (
@@ -59,7 +59,7 @@ def write(cursor: Cursor, entries: Sequence[Entry]) -> list[Event]:
     One COPY and one INSERT whatever the number. Raises what the driver raises.
     """
     cursor.execute(_CREATE_INCOMING)
-    copying.copy(cursor, "incoming_event", _COLUMNS, map(_row, entries))
+    copying.copy(cursor, "incoming_event", COLUMNS, map(_row, entries))
     cursor.execute(_INSERT_NEW)
     new = {event_id for (event_id,) in cursor.fetchall()}
     fresh = []
