@@ -170,6 +170,25 @@ def _supervised(start: _Start) -> list[Deadline]:
     return start.clock("D13", start.fact.occurred_at, start.fact.body.get("answer_due_at"))
 
 
+def _corrected(start: _Start) -> list[Deadline]:
+    """A matter that turns out to have time for handling gets it from its acceptance on."""
+    case, given = start.case, start.case.registration.get
+    accepted_at = case.milestones.get(State.ACCEPTED)
+    if case.state != State.ACCEPTED or accepted_at is None or _is_timed(case):
+        return []
+    told = {one["field"]: one["value"] for one in start.fact.body.get("corrections") or ()}
+    matter = [told.get(name, given(name) or "") for name in ("petition_class", "claim_path")]
+    if not start.rules.applies("D06", *matter):
+        return []
+    rule = start.rules.clocks["D06"]
+    return [Deadline("D06", accepted_at, *due(accepted_at, rule.length, rule.unit, rule.roll_over))]
+
+
+def _is_timed(case: Case) -> bool:
+    """Whether time for the reply runs."""
+    return any(one.clock in _REPLY and one.runs for one in case.clocks)
+
+
 def _asked(name: str) -> Callable[[_Start], list[Deadline]]:
     return lambda start: start.clock(name, start.fact.occurred_at)
 
@@ -188,6 +207,7 @@ _STARTS: dict[str, Callable[[_Start], list[Deadline]]] = {
     types.RECHECK_REQUESTED: _asked("D11"),
     types.RECHECK_DECIDED: _rechecked,
     types.SUPERVISION_ISSUED: _supervised,
+    types.CORRECTED: _corrected,
 }
 
 
@@ -298,7 +318,7 @@ def _start(case: Case, event: Event, started: dict[str, Any]) -> None:
 def _owner(case: Case, event: Event, name: str) -> str:
     if event.type == types.CORRECTED:
         earlier = case.latest(name)
-        return earlier.owner if earlier else event.emitter
+        return earlier.owner if earlier else case.handled_by or event.emitter
     if name == "D01":
         return event.emitter
     to = event.body.get("to") if event.type in _OWNED_BY_RECEIVER else None

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str = Field(min_length=1)
     http_address: str = Field(default="127.0.0.1", min_length=1)
     http_port: Port = 8080
+    http_trusted_proxies: str = ""
     metrics_port: Port = 9464
     key_folder: Path = Path("/etc/petitionlink/keys")
     actor: str = Field(default="system", min_length=1, max_length=100)

@@ -46,7 +46,7 @@ class WebServer:
         app = create_app(self._settings)
         services: Services = app.state.services
         with closing(_listening(self._settings)) as listener, closing(services.connections):
-            server = uvicorn.Server(_configuration(app))
+            server = uvicorn.Server(_configuration(app, self._settings.http_trusted_proxies))
             with _stopped_by(stop, server):
                 server.run(sockets=[listener])
 
@@ -62,7 +62,7 @@ class WebServer:
                 log.warning("web serves without its database: %s", error)
 
 
-def _configuration(app: FastAPI) -> uvicorn.Config:
+def _configuration(app: FastAPI, trusted_proxies: str) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="h11",
@@ -71,7 +71,9 @@ def _configuration(app: FastAPI) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # an address that a client writes itself must not count as its own
+        # An address that a client writes itself must not count as its own.
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies or None,
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -5,6 +5,7 @@
   one that is later still counts all the same, because an expiry does not stand against it.
 - A provisional 暂定 due instant is set right by `case.corrected` once the calendar of its year is
   known. A clock that ended before is left as it is: what was judged by it stays judged.
+- Answers kept for idempotency keys 幂等键 are forgotten after two weeks.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ _LAPSED = """
         and due_at <= to_timestamp(%s / 1000000.0)
     order by due_at, case_id limit %s
 """
+# Nobody sends a request again after days; the answers are kept long enough for a long weekend.
+_FORGET = "delete from idempotent_result where created_at < now() - interval '14 days'"
 # A clock that the same calendar gave cannot have become known meanwhile.
 _PROVISIONAL = """
     select distinct case_id from case_clock
@@ -69,6 +72,8 @@ class Timekeeping(Routine):
             if stop.is_set():
                 break
             _act(connection, office, case_ids, partial(_settle, office, self._calendar))
+        with connection, connection.cursor() as cursor:
+            cursor.execute(_FORGET)
         return _PERIOD_SECONDS
 
     def _expire_some(self, connection: Connection, office: Office) -> bool:

@@ -366,3 +366,18 @@ def test_while_the_database_is_away_a_page_says_so(
     broken = ask(client, "110000-20260401-7K3M9QXA", "0000-0000-0000")
     assert broken.status_code == 500
     assert "charge" not in broken.text
+
+
+def test_only_a_trusted_proxy_names_another_address(
+    beijing: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "ADDRESS_FAILURES_AN_HOUR", 2)
+    case_id = register(beijing)
+    code = code_of(beijing, case_id)
+    behind = beijing.model_copy(update={"http_trusted_proxies": "127.0.0.1"})
+    with client_of(behind) as client:
+        for _ in range(3):
+            ask(client, case_id, "0000-0000-0000", headers={"X-Forwarded-For": "192.0.2.9"})
+        blocked = ask(client, case_id, code, headers={"X-Forwarded-For": "192.0.2.9"})
+        other = ask(client, case_id, code, headers={"X-Forwarded-For": "192.0.2.10"})
+    assert (blocked.status_code, other.status_code) == (429, 200)

@@ -209,3 +209,13 @@ def test_nobody_can_give_clocks_in_a_command_of_his_own(
     clock = {"clock": "D14", "started_at": 0, "due_at": 1}
     with pytest.raises(Invalid, match="clocks"):
         do(shandong, "correct", case_id=provisional, reason="…", clocks=[clock])
+
+
+def test_answers_to_requests_are_forgotten_after_two_weeks(shandong: Settings) -> None:
+    rows(
+        shandong,
+        "insert into idempotent_result (key, place, request_digest, response, created_at) values "
+        "('old', 0, '', '{}', now() - interval '15 days'), ('new', 0, '', '{}', now())",
+    )
+    turn(shandong)
+    assert rows(shandong, "select key from idempotent_result") == [("new",)]

@@ -280,3 +280,19 @@ def test_others_take_the_due_instant_as_it_was_sent(monkeypatch: pytest.MonkeyPa
     for name in ("due", "prolonged", "paused"):
         monkeypatch.setattr(f"cases.clocks.{name}", None)
     assert fold(story.case.case_id, events) == story.case
+
+
+def test_a_matter_corrected_to_have_handling_time_gets_it_from_its_acceptance_on() -> None:
+    story = Story(petition_class="suggestion").to("accepted")
+    accepted_at = story.now
+    assert "D06" not in story.running()
+    story.later(3).do(
+        BEIJING,
+        "correct",
+        reason="分类有误",
+        corrections=[
+            {"field": "petition_class", "value": "claim"},
+            {"field": "claim_path", "value": "6"},
+        ],
+    )
+    assert (story.clock("D06").started_at, story.clock("D06").owner) == (accepted_at, SHANDONG)
