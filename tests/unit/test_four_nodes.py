@@ -21,9 +21,10 @@ from support import universe
 from support.universe import Node
 from support.walks import Walk
 
-from cases import clocks, rules
 from cases import event_types as types
+from cases import rules
 from cases.case import Case, State
+from cases.clocks import running
 from cases.commands import COMMANDS
 from cases.fold import extend
 from cases.rules.responsibility import (
@@ -112,7 +113,7 @@ MUTANTS = {
         "the accused .* got",
     ),
     "no event ends a clock": (
-        lambda patch: patch.setattr(clocks, "_ENDS", {}),
+        lambda patch: patch.setattr(running, "ENDS", {}),
         "a clock runs in a case that ended",
     ),
     "the accused may act": (
