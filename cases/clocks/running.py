@@ -6,7 +6,7 @@ from typing import Any
 
 from cases import event_types as types
 from cases.accusation import is_barred
-from cases.case import Case, Clock
+from cases.case import Case, Clock, State
 from cases.clocks.ending import ENDS, Ends
 from cases.clocks.groups import WINDOWS
 from cases.nodes import NATIONAL
@@ -34,11 +34,17 @@ def run_clocks(case: Case, event: Event) -> None:
     if ends is not None and not ends.own:
         _end(case, event, ends)
     for started in event.body.get("clocks") or ():
-        _start(case, event, started)
+        if event.type != types.CORRECTED or _is_wanted(case, started["clock"]):
+            _start(case, event, started)
     if ends is not None and ends.own:
         _end(case, event, ends)
     _end_supervision(case, event)
     _end_evaluation(case, event)
+
+
+def _is_wanted(case: Case, name: str) -> bool:
+    """A correction made beside the event that ended a clock must not start it again."""
+    return case.running(name) is not None or (name == "D06" and case.state == State.ACCEPTED)
 
 
 def _take_away(case: Case, event: Event) -> None:

@@ -81,11 +81,21 @@ def _check_clocks(case: Case, valid: list[Event]) -> None:
     for one in case.clocks:
         assert one.event_id in origin, f"{one.clock} of a conflict or of nothing"
         if one.clock in ("D06", "D14"):
-            assert origin[one.event_id].type == types.ACCEPTED, f"{one.clock} before acceptance"
+            assert _is_accepted(valid, origin[one.event_id], one), f"{one.clock} before acceptance"
     if case.state in ("withdrawn", "merged"):
         assert not any(one.runs for one in case.clocks if one.clock != "D13"), (
             "a clock runs in a case that ended"
         )
+
+
+def _is_accepted(valid: list[Event], origin: Event, clock: Clock) -> bool:
+    """Started by the acceptance, or by a later correction from the acceptance on."""
+    if origin.type == types.ACCEPTED:
+        return True
+    before = valid[: valid.index(origin)]
+    return origin.type == types.CORRECTED and any(
+        event.type == types.ACCEPTED and event.occurred_at == clock.started_at for event in before
+    )
 
 
 def _check_extensions(case: Case, valid: list[Event]) -> None:
