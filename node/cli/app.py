@@ -68,7 +68,7 @@ def main() -> None:
 
 def _usage(error: typer.TyperException) -> str:
     """What was wrong, and of which command; nothing if help was printed instead."""
-    text = " ".join(error.format_message().split()).rstrip(".")
+    text = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{text}: see `{context.command_path} --help`" if text and context else text
 
