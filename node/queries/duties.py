@@ -10,13 +10,9 @@ from schemas.errors import Invalid
 
 @cache
 def duties() -> tuple[str, ...]:
-    """The clocks that are a duty in any rule set, each tier's share of one too, in order."""
-    names = set()
-    for rule_set in RULE_SETS:
-        for rule in regulation(rule_set).clocks.values():
-            if rule.duty:
-                names |= {rule.id, *(f"{rule.id}-{tier}" for tier in rule.tiers)}
-    return tuple(sorted(names))
+    """The clocks that are a duty in any rule set, in order."""
+    rules = (rule for name in RULE_SETS for rule in regulation(name).clocks.values())
+    return tuple(sorted({rule.id for rule in rules if rule.duty}))
 
 
 def chosen_duties(clock: str | None) -> list[str]:

@@ -50,8 +50,8 @@ class CaseQuery(BaseModel):
     from_: Day | None = Field(None, alias="from", description="Registered from this day in China.")
     to: Day | None = Field(None, description="Registered up to this day in China, inside.")
     overdue: bool | None = Field(None, description="逾期: a duty's clock ran out.")
-    clock: Annotated[str | None, StringConstraints(pattern=r"^D[0-9]{2}[a-z]?(-[a-z]{1,20})?$")] = (
-        Field(None, description="A clock 时限 that runs, e.g. D06.")
+    clock: Annotated[str | None, StringConstraints(pattern=r"^D[0-9]{2}[a-z]?$")] = Field(
+        None, description="A clock 时限 that runs, e.g. D06."
     )
     due_within: int | None = Field(
         None,

@@ -81,7 +81,6 @@ def clock_names() -> dict[str, str]:
     for rule_set in RULE_SETS:
         for rule in regulation(rule_set).clocks.values():
             names[rule.id] = rule.chinese
-            names |= {f"{rule.id}-{tier}": rule.chinese for tier in rule.tiers}
     return {clock: names[clock] for clock in duties()}
 
 
