@@ -29,6 +29,8 @@ def test_the_wheel_holds_packages_schemas_migrations_and_mappings(tmp_path: Path
             "schemas/catalogue.json",
             "cases/regulations/*.toml",
             "node/migrations/*.sql",
+            "node/web/templates/*",
+            "node/web/static/*",
             "producers/mappings/*.toml",
         )
         for path in ROOT.glob(pattern)
