@@ -84,7 +84,8 @@ def _show(stack: LocalStack, lives: int, *, keep: bool) -> bool:
         _await_quiet(stack)
         found = [figures(stack, code, since) for code in DEMO_NODES]
         _print(stack, found, keep=keep)
-        _invite(stack, *shown)
+        if keep:
+            _invite(stack, *shown)
     return all(one.reconciled for one in found)
 
 
