@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from cases import event_types as types
 from cases.calendar import due, paused, prolonged
 from cases.case import Case, State
 from cases.clocks.groups import REPLY
 from cases.evaluable import is_evaluable
+from cases.fact import Fact
 from cases.nodes import NATIONAL
 from cases.regulations import Regulation, regulation
 
@@ -24,21 +25,8 @@ class Deadline(NamedTuple):
     calendar: str
 
 
-class Beginning(Protocol):
-    """The fact that may start clocks, before it is an event."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def emitter(self) -> str: ...
-    @property
-    def occurred_at(self) -> int: ...
-    @property
-    def body(self) -> dict[str, Any]: ...
-
-
 def starting(
-    case: Case, fact: Beginning, rule_set: str, arrived_at: int | None = None
+    case: Case, fact: Fact, rule_set: str, arrived_at: int | None = None
 ) -> list[dict[str, Any]]:
     """The clocks that `fact` starts, as the event carries them.
 
@@ -54,7 +42,7 @@ def starting(
 
 class _Start(NamedTuple):
     case: Case
-    fact: Beginning
+    fact: Fact
     rules: Regulation
     arrived_at: int | None
 

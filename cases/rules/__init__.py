@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cases.case import Case, State
 from cases.clocks import run_clocks
+from cases.fact import Fact
 from cases.rules import (
     acceptance,
     dispatch,
@@ -19,7 +20,10 @@ from cases.rules import (
     reviews,
     supervision,
 )
-from cases.rules.model import Fact, Rule, Violation
+from cases.rules.model import (
+    Rule,
+    Violation,
+)
 from cases.rules.responsibility import by_nobody_accused
 from schemas.event import Event
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from cases import event_types as types
 from cases.case import Case, State
+from cases.fact import Fact
 from cases.nodes import NATIONAL
-from cases.rules.model import HELD, REFUSED, Fact, Rule, Violation
+from cases.rules.model import (
+    HELD,
+    REFUSED,
+    Rule,
+    Violation,
+)
 from cases.rules.responsibility import (
     by_handler,
     not_to_the_accused,

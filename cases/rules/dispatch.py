@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from cases import event_types as types
 from cases.case import Case, State
+from cases.fact import Fact
 from cases.regulations import RULE_SETS, regulation
 from cases.rules.model import (
     LIVING,
     NOT_YET_ACCEPTED,
     UNDER_WAY,
-    Fact,
     Rule,
     Violation,
     no_effect,

@@ -5,8 +5,13 @@ from __future__ import annotations
 from cases import event_types as types
 from cases.case import Case
 from cases.evaluable import is_statutory
+from cases.fact import Fact
 from cases.rules.identity import REPEAT
-from cases.rules.model import ANSWERED, Fact, Rule, Violation
+from cases.rules.model import (
+    ANSWERED,
+    Rule,
+    Violation,
+)
 from cases.rules.responsibility import by_participant
 from schemas.event import Event
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from cases import event_types as types
 from cases.case import Case, State
-from cases.rules.model import LIVING, Fact, Rule, Violation, no_effect
+from cases.fact import Fact
+from cases.rules.model import (
+    LIVING,
+    Rule,
+    Violation,
+    no_effect,
+)
 from cases.rules.responsibility import by_handler, by_participant, not_to_the_accused
 from schemas.event import Event
 

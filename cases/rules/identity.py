@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from cases import event_types as types
 from cases.case import Case
+from cases.fact import Fact
 from cases.nodes import NATIONAL
-from cases.rules.model import ANY_REGISTERED, Fact, Rule, Violation
+from cases.rules.model import (
+    ANY_REGISTERED,
+    Rule,
+    Violation,
+)
 from schemas.event import Event
 
 FIRST, REPEAT = "first", "repeat"
-# 集体访: five persons or more (DOMAIN §4).
-GROUP_PERSONS = 5
 
 
 def _by_the_centre(case: Case, fact: Fact) -> Violation | None:

@@ -1,25 +1,13 @@
-"""The parts of a rule 规则: a fact, its checks, its effect."""
+"""The parts of a rule 规则: its checks of a fact, its effect."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from cases.case import Case, State
+from cases.fact import Fact
 from schemas.event import Event
-
-
-class Fact(Protocol):
-    """What the rules look at: a recorded event, or one that a command would record."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def emitter(self) -> str: ...
-    @property
-    def occurred_at(self) -> int: ...
-    @property
-    def body(self) -> dict[str, Any]: ...
 
 
 class Violation(NamedTuple):

@@ -5,9 +5,16 @@ from __future__ import annotations
 from cases import event_types as types
 from cases.accusation import is_barred
 from cases.case import Case, State
+from cases.fact import Fact
 from cases.nodes import NATIONAL
 from cases.rules.corrections import corrected
-from cases.rules.model import ANY_REGISTERED, OPEN, UNREGISTERED, Fact, Rule, Violation
+from cases.rules.model import (
+    ANY_REGISTERED,
+    OPEN,
+    UNREGISTERED,
+    Rule,
+    Violation,
+)
 from cases.rules.responsibility import by_handler_or_centre, by_participant, take_part
 from schemas.errors import Invalid
 from schemas.event import Event

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from cases.accusation import is_barred
 from cases.case import Case
+from cases.fact import Fact
 from cases.nodes import NATIONAL, NODES
-from cases.rules.model import Fact, Violation
+from cases.rules.model import (
+    Violation,
+)
 
 
 def by_handler(case: Case, fact: Fact) -> Violation | None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from cases import event_types as types
 from cases.case import Case, State
-from cases.rules.model import Check, Fact, Rule, Violation
+from cases.fact import Fact
+from cases.rules.model import (
+    Check,
+    Rule,
+    Violation,
+)
 from cases.rules.responsibility import by_participant, not_to_the_accused
 from schemas.event import Event
 

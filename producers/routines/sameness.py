@@ -12,7 +12,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-FIRST, REPEAT = "first", "repeat"
+from cases.rules.identity import FIRST, REPEAT
+
 NO_IDENTITY: Final = "no identity given 未提供身份信息"
 NONE_EARLIER: Final = "no earlier case of this person and matter 无同一人同一事项的前次信访件"
 # GB/T 2260: the first six digits name the county; finer ones are not always given.

@@ -18,6 +18,7 @@ from support.ledgers import (
     query,
 )
 from support.processes import running_nodes
+from support.real_data import REAL_DATA, needs_real_data
 from support.registers import LONGEST_TEXT, make_register
 from support.world import eventually
 
@@ -27,11 +28,6 @@ from producers.register.life import HANDLING
 from producers.register.records import REASON, ROW
 
 CENTRE, SHANDONG = "000000", "370000"
-REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
-needs_real_data = pytest.mark.skipif(
-    not REAL_DATA.is_dir(),
-    reason="the citizens' messages are not part of the project; tests over a made-up register run",
-)
 # "Within seconds": what the centre may take for 1,400 rows on two busy cores.
 _ARRIVAL_SECONDS = 30.0
 _IMPORTED = "select count(*) from case_event where event_type = any(%s)"

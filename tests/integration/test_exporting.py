@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, strategies
 from hypothesis import settings as examples
 from openpyxl import load_workbook
 from support.cli import as_environment, petitionlink, refused
+from support.real_data import MESSAGES_WITH_REPLIES, needs_real_data
 from support.world import count, do, register, rows
 
 from cases.case import State
@@ -35,7 +36,6 @@ from schemas.errors import PetitionLinkError
 from schemas.forms import fill
 
 BEIJING, SHANDONG = "110000", "370000"
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "messages_with_replies.csv"
 # A case without what only the node that has it knows: ids, keys, seals.
 _TOLD = """
     select e.event_type, (extract(epoch from e.occurred_at) * 1000000)::bigint,
@@ -437,12 +437,12 @@ def test_a_choice_that_cannot_be_meant_is_refused(chosen: dict[str, Any], proble
         _selection(**choice, handled_by=None)
 
 
-@pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published messages are not at hand")
+@needs_real_data
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 def test_the_published_messages_come_back(
     beijing: Settings, shandong: Settings, tmp_path: Path, suffix: str
 ) -> None:
-    imported(beijing, PUBLISHED, "messages")
+    imported(beijing, MESSAGES_WITH_REPLIES, "messages")
     path = tmp_path / f"register{suffix}"
     assert exported(beijing, path) == Totals(exported=1400, whole=1400)
     totals, reasons = imported(shandong, path)

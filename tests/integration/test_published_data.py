@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
+from support.real_data import MESSAGES_WITH_REPLIES, needs_real_data
 from support.world import rows
 
 from node.postgres import connected
@@ -23,13 +23,12 @@ from producers.importing import Totals, import_rows
 from producers.office import open_office
 from producers.register import load_mapping, read_register
 
-FILE = Path(__file__).parents[3] / "shared" / "data" / "messages_with_replies.csv"
 CHINA = ZoneInfo("Asia/Shanghai")
 NODE = "370000"
 EVER = date(2005, 1, 1), date(2035, 12, 31)
 MESSAGES = 1400
 
-pytestmark = pytest.mark.skipif(not FILE.is_file(), reason="the messages are not at hand")
+pytestmark = needs_real_data
 
 
 class Message(NamedTuple):
@@ -58,7 +57,7 @@ def _moment(text: str) -> datetime:
 @pytest.fixture(scope="module")
 def messages() -> dict[str, Message]:
     """All messages of the file by their number."""
-    with FILE.open(encoding="utf-8-sig", newline="") as file:
+    with MESSAGES_WITH_REPLIES.open(encoding="utf-8-sig", newline="") as file:
         found = {
             row["留言编号"]: Message(_moment(row["留言时间"]), _moment(row["答复时间"]))
             for row in csv.DictReader(file)
@@ -73,7 +72,7 @@ def node(fresh_settings: Callable[..., Settings]) -> Settings:
     settings = fresh_settings(NODE)
     totals = Totals()
     with (
-        read_register(FILE, load_mapping("messages")) as found,
+        read_register(MESSAGES_WITH_REPLIES, load_mapping("messages")) as found,
         connected(settings.dsn, "test") as connection,
     ):
         for chunk in import_rows(connection, open_office(settings), found):

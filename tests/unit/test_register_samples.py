@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from support.real_data import REAL_DATA, needs_real_data
 
 from producers.register import Registration, Rejected, load_mapping, read_register
 from schemas.catalogue import catalogue
@@ -15,11 +16,6 @@ from schemas.forms import fill
 
 PROJECT = Path(__file__).parents[2]
 SAMPLE = PROJECT / "deploy" / "demo" / "register.csv"
-DATA = PROJECT.parent / "shared" / "data"
-
-needs_data = pytest.mark.skipif(
-    not DATA.is_dir(), reason=f"real messages are not at {DATA}: this check needs them"
-)
 
 
 def read(path: Path, mapping: str) -> tuple[list[Registration], list[Rejected]]:
@@ -82,9 +78,9 @@ def test_memory_does_not_grow_with_the_register(tmp_path: Path) -> None:
     assert peak(20_000) < peak(2_000) + 500_000
 
 
-@needs_data
+@needs_real_data
 def test_all_real_messages_with_replies_are_read() -> None:
-    good, bad = read(DATA / "messages_with_replies.csv", "messages")
+    good, bad = read(REAL_DATA / "messages_with_replies.csv", "messages")
     assert (len(good), bad) == (1400, [])
     for row in good:
         assert [name for name, _, _ in row.handling] == ["accept", "decide", "serve"]
@@ -92,9 +88,9 @@ def test_all_real_messages_with_replies_are_read() -> None:
         assert "_x000D_" not in row.registered["text"]
 
 
-@needs_data
+@needs_real_data
 def test_of_the_real_messages_only_the_four_too_long_ones_are_rejected() -> None:
-    good, bad = read(DATA / "messages.csv", "messages")
+    good, bad = read(REAL_DATA / "messages.csv", "messages")
     assert (len(good), len(bad)) == (1996, 4)
     lengths = [4141, 4224, 4859, 6999]
     for row in bad:
@@ -102,9 +98,9 @@ def test_of_the_real_messages_only_the_four_too_long_ones_are_rejected() -> None
         assert any(f"has {length} characters" in row.reason for length in lengths)
 
 
-@needs_data
+@needs_real_data
 @pytest.mark.parametrize("name", ["messages.csv", "messages_with_replies.csv"])
 def test_the_real_messages_in_gb18030_are_the_same(tmp_path: Path, name: str) -> None:
     copy = tmp_path / name
-    copy.write_bytes((DATA / name).read_bytes().decode("utf-8-sig").encode("gb18030"))
-    assert read(copy, "messages") == read(DATA / name, "messages")
+    copy.write_bytes((REAL_DATA / name).read_bytes().decode("utf-8-sig").encode("gb18030"))
+    assert read(copy, "messages") == read(REAL_DATA / name, "messages")
