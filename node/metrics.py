@@ -29,6 +29,7 @@ class Metrics:
         self._about_the_consumer()
         self._about_the_outbox()
         self._about_the_cases()
+        self._about_the_proof()
 
     def _about_the_process(self) -> None:
         # Which release runs for which node.
@@ -123,6 +124,38 @@ class Metrics:
         # The centre knows whom to expect, so that a silent node can alert.
         self.nodes_expected = self._gauge(
             "nodes_expected", "1 for each node that should take part (national only).", "node"
+        )
+
+    def _about_the_proof(self) -> None:
+        # Not 0: events are missing on one side; `petitionlink reconcile --with` names them.
+        self.reconciliation_mismatched_cases = self._gauge(
+            "reconciliation_mismatched_cases",
+            "Cases of which this node and the peer did not hold the same events.",
+            "peer",
+        )
+        # 0 until the first proof; alert when it is older than two hours.
+        self.reconciliation_last_success_timestamp = self._gauge(
+            "reconciliation_last_success_timestamp_seconds",
+            "When this node and the peer last proved to hold the same events.",
+            "peer",
+        )
+        # Both ends of a flow, as each node knows them; the last account of the peer for its end.
+        self.flow_events = self._gauge(
+            "flow_events",
+            "Events by stage: committed, published, received, applied, dead_lettered.",
+            *("source", "destination", "stage"),
+        )
+        # Not 0 for longer than it takes to catch up: something is lost, or doubled.
+        self.flow_unaccounted_events = self._gauge(
+            "flow_unaccounted_events",
+            "Events committed that are neither pending, in flight, applied nor dead-lettered.",
+            *("source", "destination"),
+        )
+        # Acknowledged by the broker is not applied by the receiver.
+        self.outbox_unconfirmed_records = self._gauge(
+            "outbox_unconfirmed_records",
+            "Published outbox rows of which the receiver has not yet said that it applied them.",
+            "topic",
         )
 
     def about(self, node: str) -> None:

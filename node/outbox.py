@@ -6,14 +6,17 @@ held, so within a case they stand in the order in which their transactions commi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL
-from cases.routing import barred, recipients
+from cases.routing import barred, recipients, withheld
 from cases.topics import topic_between
+from node import accounts, digests
 from node.postgres import Cursor
 from node.projection import Change
+from schemas.event import Event
 
 NOTIFY_CHANNEL = "petitionlink_outbox"
 
@@ -21,9 +24,9 @@ NOTIFY_CHANNEL = "petitionlink_outbox"
 class Owed(NamedTuple):
     """One event for one destination."""
 
+    to: str
     topic: str
-    case_id: str
-    event_id: str
+    event: Event
 
 
 _ROUTES = (
@@ -34,34 +37,54 @@ _ADD_ROUTES = (
 )
 # A node that becomes a participant first gets the case's whole history, in fold order.
 _ADD_HISTORIES = """
-    insert into outbox (topic, case_id, event_id)
-    select joined.topic, e.case_id, e.event_id
-    from unnest(%s::text[], %s::text[], %s::text[]) as joined (case_id, destination, topic)
-    join case_event e on e.case_id = joined.case_id and e.emitter <> joined.destination
-    order by e.case_id, joined.topic, e.version, e.emitter, e.event_id
+    with owed as (
+        insert into outbox (topic, case_id, event_id, day)
+        select joined.topic, e.case_id, e.event_id,
+               (e.recorded_at at time zone 'Asia/Shanghai')::date
+        from unnest(%s::text[], %s::text[], %s::text[]) as joined (case_id, destination, topic)
+        join case_event e on e.case_id = joined.case_id and e.emitter <> joined.destination
+        order by e.case_id, joined.topic, e.version, e.emitter, e.event_id
+        returning topic, case_id, event_id, day
+    )
+    select owed.topic, owed.case_id, owed.day, count(*), bit_xor(e.digest)
+    from owed join case_event e using (event_id) group by 1, 2, 3
 """
 _ADD = """
-    insert into outbox (topic, case_id, event_id)
-    select topic, case_id, event_id
-    from unnest(%s::text[], %s::text[], %s::uuid[])
-        with ordinality as owed (topic, case_id, event_id, place)
+    insert into outbox (topic, case_id, event_id, day)
+    select topic, case_id, event_id, day
+    from unnest(%s::text[], %s::text[], %s::uuid[], %s::date[])
+        with ordinality as owed (topic, case_id, event_id, day, place)
     order by place
+"""
+_WITHHOLD = """
+    insert into withheld_event (case_id, event_id, destination)
+    select * from unnest(%s::text[], %s::uuid[], %s::text[]) on conflict do nothing
 """
 
 
 def enqueue(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
-    """Write what `node` owes to others after these changes; the number of rows written."""
+    """Write what `node` owes to others after these changes; the number of rows written.
+
+    Digests and accounts are brought in step by the way, in the same transaction.
+    """
     written = _enqueue_onward(cursor, changes) if node == NATIONAL else _own(cursor, node, changes)
     if written:
-        cursor.execute("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
+        wake_relay(cursor)
     return written
 
 
-def _own(cursor: Cursor, node: str, changes: Iterable[Change]) -> int:
+def wake_relay(cursor: Cursor) -> None:
+    """Let the relay look at once when this transaction is committed."""
+    cursor.execute("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
+
+
+def _own(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
+    """All that a province holds it shares with the centre, whoever emitted it."""
+    new = [event for change in changes for event in change.events]
+    digests.note(cursor, [_shared(NATIONAL, event) for event in new])
     owed = [
-        Owed(topic_between(node, to), event.case_id, event.event_id)
-        for change in changes
-        for event in change.events
+        Owed(to, topic_between(node, to), event)
+        for event in new
         for to in recipients(node, event.emitter, ())
     ]
     return _add(cursor, owed)
@@ -71,18 +94,37 @@ def _enqueue_onward(cursor: Cursor, changes: Sequence[Change]) -> int:
     routes = _known_routes(cursor, changes)
     owed: list[Owed] = []
     joined: list[tuple[str, str]] = []
+    kept: list[tuple[str, str, str]] = []
     for change in changes:
         case_id = change.after.case_id
         known, closed = routes.get(case_id, []), barred(change.after)
         for event in change.events:
             for to in recipients(NATIONAL, event.emitter, known, closed):
-                owed.append(Owed(topic_between(NATIONAL, to), case_id, event.event_id))
+                owed.append(Owed(to, topic_between(NATIONAL, to), event))
+            kept += [(case_id, event.event_id, to) for to in withheld(event.emitter, known, closed)]
         joined += [
             (case_id, to)
             for to in recipients(NATIONAL, NATIONAL, change.after.participants, closed)
             if to not in known
         ]
+    _withhold(cursor, kept)
+    _share_onward(cursor, changes, owed)
     return _add_histories(cursor, joined) + _add(cursor, owed)
+
+
+def _share_onward(cursor: Cursor, changes: Sequence[Change], owed: Sequence[Owed]) -> None:
+    """The centre shares with a province what that emitted, and what it is sent."""
+    shares = [
+        _shared(event.emitter, event)
+        for change in changes
+        for event in change.events
+        if event.emitter != NATIONAL
+    ]
+    digests.note(cursor, shares + [_shared(to, event) for to, _, event in owed])
+
+
+def _shared(peer: str, event: Event) -> digests.Share:
+    return digests.Share(peer, event.case_id, digests.of_event(event.event_id, event.value))
 
 
 def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[str]]:
@@ -96,13 +138,33 @@ def _add_histories(cursor: Cursor, joined: Sequence[tuple[str, str]]) -> int:
     case_ids = [case_id for case_id, _ in joined]
     destinations = [to for _, to in joined]
     cursor.execute(_ADD_ROUTES, (case_ids, destinations))
-    topics = [topic_between(NATIONAL, to) for to in destinations]
-    cursor.execute(_ADD_HISTORIES, (case_ids, destinations, topics))
-    return cursor.rowcount
+    to_of = {topic_between(NATIONAL, to): to for to in destinations}
+    cursor.execute(
+        _ADD_HISTORIES,
+        (case_ids, destinations, [topic_between(NATIONAL, to) for to in destinations]),
+    )
+    committed: Counter[accounts.Entry] = Counter()
+    shares = []
+    for topic, case_id, day, events, digest in cursor.fetchall():
+        committed[accounts.Entry(topic, day, accounts.COMMITTED)] += events
+        shares.append(digests.Joined(to_of[topic], case_id, events, digest))
+    digests.note(cursor, (), shares)
+    accounts.note(cursor, committed)
+    return committed.total()
 
 
 def _add(cursor: Cursor, owed: Sequence[Owed]) -> int:
     if owed:
-        topics, case_ids, event_ids = (list(column) for column in zip(*owed, strict=True))
-        cursor.execute(_ADD, (topics, case_ids, event_ids))
+        rows = [
+            (topic, event.case_id, event.event_id, accounts.day_of(event.recorded_at))
+            for _, topic, event in owed
+        ]
+        cursor.execute(_ADD, [list(column) for column in zip(*rows, strict=True)])
+        entries = (accounts.Entry(topic, day, accounts.COMMITTED) for topic, _, _, day in rows)
+        accounts.note(cursor, Counter(entries))
     return len(owed)
+
+
+def _withhold(cursor: Cursor, kept: Sequence[tuple[str, str, str]]) -> None:
+    if kept:
+        cursor.execute(_WITHHOLD, [list(column) for column in zip(*kept, strict=True)])

@@ -81,12 +81,14 @@ def apply(
     events: Sequence[Event],
     exchanged_at: int | None = None,
     folded: Mapping[str, Case] = _NOTHING,
+    home: str = "",
 ) -> list[Change]:
     """Fold events that were new to the ledger into their cases; one read, one write.
 
     Events must be in the ledger already: a case whose order they disturb is folded anew from
-    there. `exchanged_at` (micros) is when they crossed to this node, None for its own. `folded` are
-    new cases that the caller has folded already, from all of these events. Raises `Transient` if a
+    there. `exchanged_at` (micros) is when they crossed to this node, None for its own; what `home`
+    emitted has not crossed. `folded` are new cases that the caller has folded already, from all of
+    these events. Raises `Transient` if a
     case was created beside us: run the transaction again.
     """
     if not events:
@@ -96,7 +98,7 @@ def apply(
         by_case.setdefault(event.case_id, []).append(event)
     held = _hold(cursor, by_case)
     changes = _folded(cursor, by_case, held, folded)
-    _write(cursor, changes, held, exchanged_at)
+    _write(cursor, changes, held, exchanged_at, home)
     facets.write(cursor, [(change.before, change.after) for change in changes])
     return changes
 
@@ -136,11 +138,13 @@ def _write(
     changes: Sequence[Change],
     held: dict[str, _Held],
     exchanged_at: int | None,
+    home: str,
 ) -> None:
     rows = []
     for change in changes:
         known = held.get(change.after.case_id)
-        rows.append(_row(change.after, known.revision + 1 if known else 1, exchanged_at))
+        crossed = exchanged_at if any(one.emitter != home for one in change.events) else None
+        rows.append(_row(change.after, known.revision + 1 if known else 1, crossed))
     cursor.execute(_CREATE_FOLDED)
     copying.copy(cursor, "folded_case", _COLUMNS, rows)
     cursor.execute(_UPSERT)

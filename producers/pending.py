@@ -45,10 +45,16 @@ _TAKE = """
     join case_event e using (event_id)
     order by o.id
 """
+# One statement, thus one transaction: the account tells exactly what is marked.
 _MARK = """
-    update outbox set published_at = now(), partition = done.partition, "offset" = done."offset"
-    from unnest(%s::bigint[], %s::integer[], %s::bigint[]) as done (id, partition, "offset")
-    where outbox.id = done.id
+    with marked as (
+        update outbox set published_at = now(), partition = done.partition, "offset" = done."offset"
+        from unnest(%s::bigint[], %s::integer[], %s::bigint[]) as done (id, partition, "offset")
+        where outbox.id = done.id
+        returning topic, day, resent
+    )
+    insert into flow_change (topic, day, published)
+    select topic, day, count(*) from marked where not resent group by topic, day
 """
 
 

@@ -1,0 +1,182 @@
+"""The reconciler 核对: what one process of a node does by itself to prove that nothing is lost.
+
+1. Listen to the peers, and answer for the node.
+2. Add up the changes of digests and accounts.
+3. Tell each peer how this side of the link stands, at once when something was applied: receipts.
+4. A province begins a round with the centre on a schedule; the centre answers.
+5. Show all of it in the metrics.
+
+Several processes may run it: the advisory lock of its connection lets one of them work.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from contextlib import closing
+from datetime import date, timedelta
+
+from cases.nodes import NATIONAL
+from cases.topics import topic_between
+from node import accounts, digests
+from node.accounts import day_of
+from node.clock import now_micros
+from node.control import Channel
+from node.lifecycle import Stop
+from node.metrics import Metrics
+from node.postgres import Connection, connect, own_database
+from node.queries.snapshot import snapshot
+from node.reconciliation import accounting, showing
+from node.reconciliation.conversation import Conversation
+from node.reconciliation.driving import Round
+from node.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_LOCK_CLASS = 0x70726F66  # any number of our own: separates our advisory locks from others
+_TRY_SECONDS = 1.0
+_LISTEN_SECONDS = 0.25
+_FOLD_SECONDS = 5.0
+# A receipt follows what it confirms by about this; more often would only cost.
+_MOVED_SECONDS = 1.0
+# The whole account, so that one that was lost is made good.
+_WHOLE_SECONDS = 15.0
+# A round without answers is given up: the next one says the same again.
+_ROUND_SECONDS = 120.0
+_FIRST_ROUND_SECONDS = 3.0
+_POSITIONS = """
+    select topic, string_agg(partition || ':' || next_offset, ' ' order by partition)
+    from consumer_offset group by topic
+"""
+
+
+class Reconciler:
+    """Speaks for the node on the control topics; a worker for `node.lifecycle`."""
+
+    name = "reconciler"
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+
+    def session(self, stop: Stop) -> None:
+        """Work until `stop`, once this process holds the lock."""
+        with closing(connect(self._settings.dsn, "reconciler")) as connection:
+            with connection, connection.cursor() as cursor:
+                own_database(cursor, self._settings.node)
+            while not stop.is_set() and not _takes_the_lock(connection):
+                stop.wait(_TRY_SECONDS)
+            if stop.is_set():
+                return
+            with Channel(self._settings, "reconciler") as channel:
+                duties = _Duties(self._settings, self._metrics, connection, channel)
+                try:
+                    while not stop.is_set():
+                        duties.turn()
+                finally:
+                    showing.clear(self._metrics)
+
+
+def _takes_the_lock(connection: Connection) -> bool:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s, 0)", (_LOCK_CLASS,))
+        return cursor.fetchone() == (True,)
+
+
+class _Duties:
+    """One session's state: what is due when, and which rounds are open."""
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, connection: Connection, channel: Channel
+    ) -> None:
+        self._node = settings.node
+        self._metrics = metrics
+        self._connection = connection
+        self._channel = channel
+        self._period = settings.reconcile_seconds
+        driver = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
+        self._talk = Conversation(settings.node, driver[-64:], connection, channel, answers=True)
+        now = time.monotonic()
+        self._fold_due = self._moved_due = now
+        self._whole_due = now
+        self._round_due = now + _FIRST_ROUND_SECONDS
+        self._told: dict[str, str] = {}
+        self._open: tuple[Round, float] | None = None
+
+    def turn(self) -> None:
+        """Whatever is due now; listening is what paces it."""
+        self._talk.listen(_LISTEN_SECONDS)
+        now = time.monotonic()
+        if now >= self._fold_due:
+            self._fold_due = now + _FOLD_SECONDS
+            self._fold()
+        if now >= self._moved_due:
+            self._moved_due = now + _MOVED_SECONDS
+            self._tell(whole=now >= self._whole_due)
+            if now >= self._whole_due:
+                self._whole_due = now + _WHOLE_SECONDS
+        if self._node != NATIONAL:
+            self._reconcile(now)
+
+    def _fold(self) -> None:
+        with self._connection, self._connection.cursor() as cursor:
+            digests.fold(cursor)
+            accounts.fold(cursor)
+        with snapshot(self._connection) as cursor:
+            showing.show(cursor, self._metrics, self._node, self._channel.peers)
+
+    def _tell(self, *, whole: bool) -> None:
+        """To those whose records were applied since; to all, everything, now and then."""
+        with self._connection, self._connection.cursor() as cursor:
+            cursor.execute(_POSITIONS)
+            stands: dict[str, str] = dict(cursor.fetchall())
+        for peer in self._channel.peers:
+            stand = stands.get(topic_between(peer, self._node), "")
+            if whole or stand != self._told.get(peer, ""):
+                self._tell_one(peer, date.min if whole else _yesterday(), whole=whole)
+                self._told[peer] = stand
+
+    def _tell_one(self, peer: str, since: date, *, whole: bool) -> None:
+        with snapshot(self._connection) as cursor:
+            said = accounting.account(cursor, self._node, peer, since, whole=whole)
+        if said.positions or said.sent:
+            self._talk.say_account(peer, said)
+
+    def _reconcile(self, now: float) -> None:
+        """A province's own round with the centre: begin, await, conclude."""
+        if self._open is not None:
+            made, given_up_at = self._open
+            if made.outcome is not None:
+                self._open = None
+                self._conclude(made)
+            elif now > given_up_at:
+                log.warning(
+                    "reconciliation with %s: no answer; the next round asks again", made.peer
+                )
+                self._talk.forget(made)
+                self._open = None
+        elif now >= self._round_due:
+            self._round_due = now + self._period
+            self._open = (self._talk.begin(NATIONAL), now + _ROUND_SECONDS)
+
+    def _conclude(self, made: Round) -> None:
+        outcome = self._talk.conclude(made)
+        if outcome.equal:
+            self._talk.end_recovery()
+        for one in outcome.findings:
+            log.warning(
+                "reconciliation with %s: case %s: %d events missing here, %d there",
+                *(made.peer, one.case_id, len(one.missing_here), len(one.missing_there)),
+            )
+        if outcome.findings:
+            # What was sent again is looked at soon, not only after a whole period.
+            self._round_due = min(self._round_due, time.monotonic() + _LOOK_AGAIN_SECONDS)
+
+
+_LOOK_AGAIN_SECONDS = 20.0
+
+
+def _yesterday() -> date:
+    return day_of(now_micros()) - timedelta(days=1)
