@@ -35,6 +35,7 @@ from node.errors import Fatal, Fenced, Transient
 from node.lifecycle import Backoff, Stop, as_transient
 from node.metrics import Metrics
 from node.postgres import Database
+from node.reconciliation.state import is_recovering
 from node.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,15 @@ class _Sink:
         self._clock = clock
         self._dead_letters = dead_letters
         self.database = database
+
+    def may_come_home(self, emitter: str) -> bool:
+        """Whether events of `emitter` that others hold for us are taken now: own ones, while we
+        recover."""
+        if emitter != self._node:
+            return False
+        connection = self.database.connection()
+        with connection, connection.cursor() as cursor:
+            return is_recovering(cursor)
 
     def apply(self, batch: Batch) -> None:
         """Apply a batch; a record that only Postgres refuses is found and dead-lettered."""
@@ -171,7 +181,7 @@ class _Turns:
     def _apply(self, polled: Mapping[Any, Sequence[Any]]) -> None:
         records = [record for several in polled.values() for record in several]
         advances = advances_of(polled, self._assignment.positions)
-        self._sink.apply(decoded(records, advances))
+        self._sink.apply(decoded(records, advances, self._sink.may_come_home))
         for partition, several in polled.items():
             self._assignment.positions[partition] = several[-1].offset + 1
 
@@ -198,6 +208,6 @@ class _Turns:
         ]
         what = "; ".join(gone) or "a position lies behind the end of its partition"
         return Fatal(
-            f"records that were not applied are gone from Kafka: {what}: have their source send "
-            "them again, then set the position in consumer_offset"
+            f"records that were not applied are gone from Kafka: {what}: run `petitionlink "
+            "recover`; the source sends their events again, and `petitionlink reconcile` names them"
         )

@@ -6,6 +6,7 @@ or a restored backup can neither skip nor repeat.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 from consumers.batch import Advance
@@ -15,6 +16,16 @@ from node.postgres import Cursor
 Positions = dict[tuple[str, int], int]
 
 _LOAD = "select topic, partition, next_offset from consumer_offset where topic = any(%s)"
+_NOTE_IDENTITY = """
+    update consumer_offset held set topic_id = seen.id
+    from unnest(%s::text[], %s::uuid[]) as seen (topic, id)
+    where held.topic = seen.topic and held.topic_id is null
+"""
+_STRANGERS = """
+    select distinct held.topic from consumer_offset held
+    join unnest(%s::text[], %s::uuid[]) as seen (topic, id) using (topic)
+    where held.topic_id <> seen.id order by 1
+"""
 _BEGIN = (
     "insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s) "
     "on conflict do nothing"
@@ -32,6 +43,17 @@ def load(cursor: Cursor, topics: Iterable[str]) -> Positions:
     """The positions of all partitions of `topics` that this node ever began to read."""
     cursor.execute(_LOAD, ([*topics],))
     return {(topic, partition): offset for topic, partition, offset in cursor}
+
+
+def strangers(cursor: Cursor, ids: Mapping[str, uuid.UUID | None]) -> list[str]:
+    """The topics that are not those of which we hold positions: deleted and made anew.
+
+    `ids` are Kafka's own of each topic; those not noted yet are noted.
+    """
+    known = {topic: str(one) for topic, one in ids.items() if one is not None}
+    cursor.execute(_NOTE_IDENTITY, ([*known], [*known.values()]))
+    cursor.execute(_STRANGERS, ([*known], [*known.values()]))
+    return [topic for (topic,) in cursor]
 
 
 def begin(cursor: Cursor, first_offsets: Mapping[tuple[str, int], int]) -> None:

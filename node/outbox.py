@@ -61,6 +61,14 @@ _WITHHOLD = """
     select * from unnest(%s::text[], %s::uuid[], %s::text[]) on conflict do nothing
 """
 
+# The index gives the last offset of each partition at once, however many rows there are.
+_LAST_SENT = """
+    select number, (select max("offset") + 1 from outbox
+                    where topic = %(topic)s and partition = number and published_at is not null)
+    from generate_series(0, (select max(partition) from outbox
+                             where topic = %(topic)s and published_at is not null)) number
+"""
+
 
 def enqueue(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
     """Write what `node` owes to others after these changes; the number of rows written.
@@ -76,6 +84,12 @@ def enqueue(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
 def wake_relay(cursor: Cursor) -> None:
     """Let the relay look at once when this transaction is committed."""
     cursor.execute("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
+
+
+def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
+    """Behind the last acknowledged record of each partition."""
+    cursor.execute(_LAST_SENT, {"topic": topic})
+    return {partition: end for partition, end in cursor if end is not None}
 
 
 def _own(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:

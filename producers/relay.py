@@ -1,5 +1,7 @@
 """The relay 中继: outbox → Kafka, acknowledged, then marked.
 
+0. Look behind what the database knows of a topic: after a backup was put back, own events stand
+   there that it lacks (`node.homecoming`).
 1. Take every committed row of the topics that this relay holds, in the order of their ids.
 2. Send them with the idempotent producer; the key keeps a case in one partition.
 3. Wait until the broker has acknowledged or refused each.
@@ -18,6 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 
+from node.homecoming import bring_home
 from node.lifecycle import Stop
 from node.metrics import Metrics
 from node.outbox import NOTIFY_CHANNEL
@@ -56,7 +59,8 @@ class Relay:
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
         claims = Claims(connection, self._settings)
         while not stop.is_set():
-            claims.renew_if_due()
+            for topics in claims.renew_if_due():
+                bring_home(self._settings, topics)
             if not self._publish_some(connection, publisher, claims.held):
                 _wait_for_notification(connection)
 

@@ -16,6 +16,8 @@ from node.cli import (
     importing,
     indicators,
     query_code,
+    reconcile,
+    recover,
     running,
     serving,
     stack,
@@ -37,7 +39,7 @@ stack.register(app)
 topics.register(app)
 for module in (database, running, serving, importing, exporting, command, case, status, demo):
     module.register(app)
-for module in (indicators, deadlines, supervise, query_code):
+for module in (indicators, deadlines, supervise, query_code, reconcile, recover):
     module.register(app)
 
 

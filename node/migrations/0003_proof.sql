@@ -96,6 +96,13 @@ create table peer_position (
     next_offset bigint not null,
     primary key (topic, partition)
 );
+-- How far this node has read its own topics: behind it may stand what a restored backup lacks.
+create table own_position (
+    topic       text not null,
+    partition   integer not null,
+    next_offset bigint not null,
+    primary key (topic, partition)
+);
 -- Dead letters that are open at the receiver, of what this node sent.
 create table reported_dead_letter (
     topic     text not null,

@@ -1,4 +1,4 @@
-"""Accounts and receipts 收支与回执 between a node and a peer: what each says of its side of the link.
+"""Accounts and receipts 收支与回执: what a node and a peer say of their sides of the link.
 
 Where the receiver stands is the receipt: everything below is durably applied there, but for the
 open dead letters that it names. An account is sent when something moved, and the whole of it now

@@ -84,7 +84,7 @@ def answer_events(cursor: Cursor, node: str, peer: str, said: Events) -> Finding
     """What is missing on either side of the cases in `said`; what `peer` lacks is sent again."""
     mine = shared(cursor, node, peer, [one.case_id for one in said.cases])
     missing_there = {
-        one.case_id: mine[one.case_id].keys() - one.events - one.in_flight for one in said.cases
+        one.case_id: mine[one.case_id].keys() - {*one.events, *one.in_flight} for one in said.cases
     }
     waiting = resending.on_its_way(cursor, node, peer, said.applied, _all(missing_there.values()))
     findings, again = [], []

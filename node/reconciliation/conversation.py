@@ -6,9 +6,10 @@ Each message is handled in one transaction of its own; what reads digests reads 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
-from node.control import Channel, Received
+from node.control import Received
 from node.postgres import Connection
 from node.queries.snapshot import snapshot
 from node.reconciliation import accounting, comparing, messages, results, state
@@ -26,6 +27,16 @@ from node.reconciliation.messages import (
 )
 
 log = logging.getLogger(__name__)
+
+
+class Channel(Protocol):
+    """What a conversation needs of `node.control.Channel`."""
+
+    def send(self, peer: str, kind: str, payloads: Sequence[bytes]) -> None:
+        """Send messages of one kind, in order."""
+
+    def receive(self, seconds: float) -> Iterator[Received]:
+        """What came within `seconds`."""
 
 
 class Conversation:
@@ -108,7 +119,7 @@ class Conversation:
         return answers
 
     def conclude(self, done: Round) -> Outcome:
-        """Keep what a round of ours found; a province that recovers has recovered if equal."""
+        """Keep what a round of ours found, if it could tell."""
         outcome = done.outcome
         assert outcome is not None
         self.forget(done)
@@ -120,6 +131,11 @@ class Conversation:
     def say_account(self, peer: str, said: Account) -> None:
         """Tell a peer how our side of the link stands."""
         self._send(peer, [said])
+
+    def is_recovering(self) -> bool:
+        """Whether own events may come home now."""
+        with self._connection, self._connection.cursor() as cursor:
+            return state.is_recovering(cursor)
 
     def end_recovery(self) -> None:
         """All peers hold what this node holds: own events need not come home any more."""

@@ -9,19 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cases.topics import topic_between
+from node import outbox
 from node.digests import Digest, bucket_of
 from node.postgres import Cursor
 from node.reconciliation.messages import MOST_IN_FLIGHT, Cut, InFlight
 
 _APPLIED = "select partition, next_offset from consumer_offset where topic = %s"
 _PEER_POSITION = "select partition, next_offset from peer_position where topic = %s"
-# The index gives the last offset of each partition at once, however many rows there are.
-_SENT = """
-    select number, (select max("offset") + 1 from outbox
-                    where topic = %(topic)s and partition = number and published_at is not null)
-    from generate_series(0, (select max(partition) from outbox
-                             where topic = %(topic)s and published_at is not null)) number
-"""
 _IN_FLIGHT = """
     select o.event_id::text, e.case_id, e.digest
     from outbox o join case_event e using (event_id)
@@ -59,7 +53,7 @@ def take(cursor: Cursor, node: str, peer: str) -> Cut | None:
     waiting = in_flight(cursor, outgoing, receipts)
     if waiting is None:
         return None
-    sent = last_sent(cursor, outgoing)
+    sent = outbox.last_sent(cursor, outgoing)
     for partition, position in receipts.items():
         sent[partition] = max(position, sent.get(partition, 0))
     return Cut(
@@ -79,17 +73,11 @@ def applied(cursor: Cursor, node: str, peer: str) -> dict[int, int]:
     return _offsets(cursor, _APPLIED, topic_between(peer, node))
 
 
-def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
-    """Behind the last acknowledged record of each partition."""
-    cursor.execute(_SENT, {"topic": topic})
-    return {partition: end for partition, end in cursor if end is not None}
-
-
 def in_flight(
     cursor: Cursor, topic: str, positions: dict[int, int], limit: int = MOST_IN_FLIGHT
 ) -> list[OnItsWay] | None:
     """Outbox rows that wait, or stand at or behind the receiver's positions; None if too many."""
-    known = last_sent(cursor, topic)
+    known = outbox.last_sent(cursor, topic)
     behind = {partition: positions.get(partition, 0) for partition in known}
     cursor.execute(
         _IN_FLIGHT,

@@ -78,8 +78,7 @@ class Round:
             self._end(settled=False)
             return []
         self._exchanges = 1
-        pairs = [tuple(one) for one in buckets]
-        return [Digests(round=self.id, driver=self._driver, cut=here, buckets=pairs)]
+        return [Digests(round=self.id, driver=self._driver, cut=here, buckets=[*buckets])]
 
     def on_verdict(self, said: Verdict) -> None:
         """Equal, or not to be told now."""

@@ -44,8 +44,9 @@ _MOVED_SECONDS = 1.0
 # The whole account, so that one that was lost is made good.
 _WHOLE_SECONDS = 15.0
 # A round without answers is given up: the next one says the same again.
-_ROUND_SECONDS = 120.0
+_ROUND_SECONDS = 60.0
 _FIRST_ROUND_SECONDS = 3.0
+_LOOK_AGAIN_SECONDS = 20.0
 _POSITIONS = """
     select topic, string_agg(partition || ':' || next_offset, ' ' order by partition)
     from consumer_offset group by topic
@@ -104,6 +105,9 @@ class _Duties:
         self._round_due = now + _FIRST_ROUND_SECONDS
         self._told: dict[str, str] = {}
         self._open: tuple[Round, float] | None = None
+        self._queue: list[str] = []
+        self._cycle: list[bool] = []  # of the present cycle of rounds: which were equal
+        self._recovering = False
 
     def turn(self) -> None:
         """Whatever is due now; listening is what paces it."""
@@ -117,13 +121,15 @@ class _Duties:
             self._tell(whole=now >= self._whole_due)
             if now >= self._whole_due:
                 self._whole_due = now + _WHOLE_SECONDS
-        if self._node != NATIONAL:
-            self._reconcile(now)
+        self._reconcile(now)
 
     def _fold(self) -> None:
         with self._connection, self._connection.cursor() as cursor:
             digests.fold(cursor)
             accounts.fold(cursor)
+        if self._talk.is_recovering() and not self._recovering:
+            self._recovering, self._cycle = True, []
+            self._round_due = time.monotonic()
         with snapshot(self._connection) as cursor:
             showing.show(cursor, self._metrics, self._node, self._channel.peers)
 
@@ -145,37 +151,45 @@ class _Duties:
             self._talk.say_account(peer, said)
 
     def _reconcile(self, now: float) -> None:
-        """A province's own round with the centre: begin, await, conclude."""
+        """Rounds of our own, one after the other: await the open one, or begin what is due."""
         if self._open is not None:
-            made, given_up_at = self._open
-            if made.outcome is not None:
-                self._open = None
-                self._conclude(made)
-            elif now > given_up_at:
-                log.warning(
-                    "reconciliation with %s: no answer; the next round asks again", made.peer
-                )
-                self._talk.forget(made)
-                self._open = None
+            self._await(*self._open, now)
+        elif self._queue:
+            self._open = (self._talk.begin(self._queue.pop()), now + _ROUND_SECONDS)
         elif now >= self._round_due:
-            self._round_due = now + self._period
-            self._open = (self._talk.begin(NATIONAL), now + _ROUND_SECONDS)
+            self._end_cycle()
+            self._round_due = now + (_LOOK_AGAIN_SECONDS if self._recovering else self._period)
+            # The centre answers; only while it recovers does it ask, because nobody knows better.
+            if self._node != NATIONAL or self._recovering:
+                self._queue = [*self._channel.peers]
+
+    def _await(self, made: Round, given_up_at: float, now: float) -> None:
+        if made.outcome is not None:
+            self._open = None
+            self._conclude(made)
+        elif now > given_up_at:
+            log.warning("reconciliation with %s: no answer; the next round asks again", made.peer)
+            self._talk.forget(made)
+            self._open = None
 
     def _conclude(self, made: Round) -> None:
         outcome = self._talk.conclude(made)
-        if outcome.equal:
-            self._talk.end_recovery()
+        self._cycle.append(outcome.equal)
         for one in outcome.findings:
             log.warning(
                 "reconciliation with %s: case %s: %d events missing here, %d there",
                 *(made.peer, one.case_id, len(one.missing_here), len(one.missing_there)),
             )
-        if outcome.findings:
+        if not outcome.equal:
             # What was sent again is looked at soon, not only after a whole period.
             self._round_due = min(self._round_due, time.monotonic() + _LOOK_AGAIN_SECONDS)
 
-
-_LOOK_AGAIN_SECONDS = 20.0
+    def _end_cycle(self) -> None:
+        """A recovery is over when all who answered hold what this node holds."""
+        if self._recovering and self._cycle and all(self._cycle):
+            self._talk.end_recovery()
+        self._cycle = []
+        self._recovering = self._talk.is_recovering()
 
 
 def _yesterday() -> date:
