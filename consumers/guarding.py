@@ -14,7 +14,8 @@ from node.postgres import Connection
 
 # A partition that is not where we left it belongs to somebody else, who judges it.
 _HISTORIES = """
-    select held.topic, held.partition, held.consecutive_dead_letters, held.judged_from,
+    select held.topic, held.partition, held.consecutive_dead_letters,
+           least(held.judged_from, moved.before),
            array(select dead."offset" from dead_letter dead
                  where dead.topic = held.topic and dead.partition = held.partition
                      and dead."offset" >= moved.before - %s and dead."offset" < moved.before

@@ -36,7 +36,8 @@ class Limits(NamedTuple):
 class History(NamedTuple):
     """What a partition has behind it: see `consumer_offset` and `dead_letter`.
 
-    `dead` are the offsets of open dead letters among the last `Limits.window` records, ascending.
+    `judged_from` is not beyond the position. `dead` are the offsets of open dead letters among the
+    last `Limits.window` records, ascending.
     """
 
     consecutive: int
@@ -83,7 +84,7 @@ class Run:
         return self._share(offset + 1)
 
     def _share(self, end: int) -> str | None:
-        first = max(end - self._limits.window, min(self._judged_from, end))
+        first = max(end - self._limits.window, self._judged_from)
         while self._dead[0] < first:
             self._dead.popleft()
         dead, records = len(self._dead), end - first

@@ -56,6 +56,9 @@ class Observer:
         self._oldest_dead: int | None = None
         self._looks = 0
         self._expect_nodes()
+        metrics.dead_letter_oldest_open_seconds.set_function(
+            lambda: self._seconds_since(self._oldest_dead)
+        )
 
     def session(self, stop: Stop) -> None:
         """Look every few seconds until `stop`."""
@@ -82,10 +85,6 @@ class Observer:
             self._metrics.outbox_oldest_pending_seconds.labels(topic).set_function(
                 partial(self._oldest_seconds, topic)
             )
-
-        self._metrics.dead_letter_oldest_open_seconds.set_function(
-            lambda: self._seconds_since(self._oldest_dead)
-        )
 
     def _oldest_seconds(self, topic: str) -> float:
         return self._seconds_since(self._oldest.get(topic))
