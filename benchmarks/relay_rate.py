@@ -13,7 +13,7 @@ from contextlib import closing
 from benchmarks.events import events_together
 from benchmarks.figures import Figure
 from benchmarks.filling import write_ledger
-from benchmarks.home import empty, process
+from benchmarks.home import empty, know_own_records, process
 from benchmarks.pace import pace
 from benchmarks.plan import Plan
 from cases.topics import uplink
@@ -57,6 +57,7 @@ def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
 def _run(stack: LocalStack, events: int) -> float:
     topic, dsn = uplink(_NODE), stack.dsn(_NODE)
     _fill_outbox(dsn, topic)
+    know_own_records(_NODE)
     with process(stack, _NODE, "relay") as relay:
         return pace(dsn, _MARKED.format(topic), events, relay)
 

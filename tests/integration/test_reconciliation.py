@@ -32,6 +32,10 @@ def desks(
     return tuple(Desk(fresh_settings(node), Metrics()) for node in (CENTRE, BEIJING, SHANDONG))  # type: ignore[return-value]
 
 
+def last_success(desk: Desk) -> float:
+    return sample(desk.metrics, "reconciliation_last_success_timestamp_seconds", peer=CENTRE)
+
+
 def lose(desk: Desk, where: str, *values: object) -> list[str]:
     """Events vanish from a ledger behind everybody's back, and from its digests."""
     lost = rows(
@@ -61,15 +65,7 @@ def test_nodes_that_hold_the_same_prove_it_in_one_exchange(
         for desk, peer in ((beijing, CENTRE), (shandong, CENTRE), (centre, BEIJING)):
             outcome = round_with(desk, peer)
             assert (outcome.equal, outcome.exchanges, outcome.events) == (True, 1, 3)
-        eventually(
-            lambda: (
-                sample(
-                    beijing.metrics, "reconciliation_last_success_timestamp_seconds", peer=CENTRE
-                )
-                > 0
-            ),
-            "the proof is shown",
-        )
+        eventually(lambda: last_success(beijing) > 0, "the proof is shown")
     assert rows(beijing.settings, LEDGER) == rows(centre.settings, LEDGER)
 
 
