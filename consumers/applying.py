@@ -17,6 +17,7 @@ from consumers import positions
 from consumers.accounting import account
 from consumers.batch import Arrival, Batch
 from consumers.dead_letters import keep
+from consumers.limits import tails
 from node import accounts, contacts, ledger, outbox, projection
 from node.postgres import Connection, Cursor
 
@@ -34,14 +35,15 @@ def apply_batch(connection: Connection, node: str, batch: Batch, now: int) -> Ap
     Raises `Fenced`, and whatever the driver raises; then nothing was changed.
     """
     with connection, connection.cursor() as cursor:
-        positions.advance(cursor, batch.advances)
-        applied = _write(cursor, node, batch.arrivals, now)
+        positions.advance(cursor, batch.advances, tails(batch))
+        applied = write(cursor, node, batch.arrivals, now)
         keep(cursor, batch.poison)
         accounts.note(cursor, account(node, batch, applied.fresh))
     return applied
 
 
-def _write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> Applied:
+def write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> Applied:
+    """Steps 2 to 4, in the caller's transaction; a letter that is replayed takes them too."""
     if not arrivals:
         return Applied(set(), set())
     new = ledger.write(cursor, [_entry(node, arrival, now) for arrival in arrivals])

@@ -6,9 +6,10 @@
 4. Apply the batch in one transaction, offsets included.
 5. Commit the offsets to Kafka, for lag tools only.
 
-Poison is dead-lettered and passed. While Kafka or Postgres is away the batch in hand is dropped,
-the partitions are paused, polling goes on so that the group keeps us, and afterwards positions
-come from Postgres again: it alone knows what was applied. Anything else ends the process.
+Poison is dead-lettered and passed; before it is too much 上限, the process ends. While Kafka or
+Postgres is away the batch in hand is dropped, the partitions are paused, polling goes on so that
+the group keeps us, and afterwards positions come from Postgres again: it alone knows what was
+applied. Anything else ends the process.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from consumers.assignment import Assignment
 from consumers.batch import Batch, advances_of, decoded
 from consumers.counting import count
 from consumers.dead_letters import DeadLetterTopic
+from consumers.guarding import Guard
 from consumers.isolating import apply_isolating
+from consumers.limits import limits_of
 from consumers.membership import join
 from consumers.reporting import Reporter
 from node import kafka
@@ -102,6 +105,7 @@ class _Sink:
         self._metrics = metrics
         self._clock = clock
         self._dead_letters = dead_letters
+        self._guard = Guard(limits_of(settings))
         self.database = database
 
     def may_come_home(self, emitter: str) -> bool:
@@ -118,8 +122,9 @@ class _Sink:
         apply_isolating(batch, self._apply_once)
 
     def _apply_once(self, batch: Batch) -> None:
-        self._dead_letters.publish(batch.poison)
         connection = self.database.connection()
+        self._guard.check(connection, batch)
+        self._dead_letters.publish(batch.poison)
         with self._metrics.consumer_batch_seconds.time():
             applied = apply_batch(connection, self._node, batch, self._clock())
         self._metrics.consumer_batch_records.observe(len(batch))

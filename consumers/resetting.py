@@ -19,7 +19,7 @@ from node.settings import Settings
 
 _HELD = "select topic, partition, next_offset, topic_id from consumer_offset order by 1, 2"
 _MOVE = """
-    update consumer_offset set next_offset = %s, topic_id = %s, updated_at = now()
+    update consumer_offset set next_offset = %s, judged_from = %s, topic_id = %s, updated_at = now()
     where topic = %s and partition = %s
 """
 _ACTION = "recover.position_moved"
@@ -85,6 +85,8 @@ def _moved(
 
 
 def _write(cursor: Cursor, settings: Settings, moved: Moved, present: Any) -> bool:
-    cursor.execute(_MOVE, (moved.after, present and str(present), moved.topic, moved.partition))
+    cursor.execute(
+        _MOVE, (moved.after, moved.after, present and str(present), moved.topic, moved.partition)
+    )
     note(cursor, settings.actor, _ACTION, moved._asdict())
     return True

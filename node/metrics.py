@@ -38,6 +38,13 @@ class Metrics:
         self.dependency_up = self._gauge(
             "dependency_up", "1 while the dependency answers, 0 while it is away.", "dependency"
         )
+        # It holds back the feed and vacuum, of whatever database; other roles' transactions are
+        # told only to a member of pg_monitor.
+        self.postgres_oldest_transaction_seconds = self._gauge(
+            "postgres_oldest_transaction_seconds",
+            "Age of the oldest transaction open in the Postgres cluster, idle ones too, 0 if there "
+            "is none; without the role pg_monitor only of those of the node's own role.",
+        )
 
     def _about_the_consumer(self) -> None:
         # What became of every record that was polled.
@@ -100,6 +107,10 @@ class Metrics:
     def _about_the_cases(self) -> None:
         self.dead_letters_open = self._gauge(
             "dead_letters_open", "Dead letters that nobody has dealt with.", "reason"
+        )
+        self.dead_letter_oldest_open_seconds = self._gauge(
+            "dead_letter_oldest_open_seconds",
+            "Age of the oldest dead letter that nobody has dealt with, 0 if there is none.",
         )
         self.cases_incomplete = self._gauge(
             "cases_incomplete", "Cases of which events are known to be missing."

@@ -10,6 +10,7 @@ from node.cli import (
     case,
     command,
     database,
+    deadletters,
     deadlines,
     demo,
     exporting,
@@ -39,7 +40,7 @@ stack.register(app)
 topics.register(app)
 for module in (database, running, serving, importing, exporting, command, case, status, demo):
     module.register(app)
-for module in (indicators, deadlines, supervise, query_code, reconcile, recover):
+for module in (indicators, deadlines, supervise, query_code, reconcile, recover, deadletters):
     module.register(app)
 
 
