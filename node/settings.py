@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     actor: str = Field(default="system", min_length=1, max_length=100)
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     batch_records: int = Field(default=2000, ge=1, le=20000)
+    outbox_days: int = Field(default=30, ge=1, le=3650)
+    dead_letter_days: int = Field(default=180, ge=1, le=3650)
     evaluation_grace_hours: int = Field(default=24, ge=0, le=876_000)
     supervision: Annotated[str, Field(pattern="^(off|dry_run|issue)$")] = "dry_run"
     supervision_policy: str = ""
