@@ -16,6 +16,7 @@ from node.cli import (
     importing,
     indicators,
     query_code,
+    rebuild,
     running,
     serving,
     stack,
@@ -37,7 +38,7 @@ stack.register(app)
 topics.register(app)
 for module in (database, running, serving, importing, exporting, command, case, status, demo):
     module.register(app)
-for module in (indicators, deadlines, supervise, query_code):
+for module in (indicators, deadlines, supervise, query_code, rebuild):
     module.register(app)
 
 

@@ -1,8 +1,9 @@
 """The routines 例行任务: what a node does by itself, without anybody's command.
 
 `worker` (one process of a node at a time) carries `identifying` (with `sameness`), `timekeeping`,
-`superviser` and `housekeeping`; `acting` is `handling` for many cases at once; `policy`, `due`, `overdue`,
-`supervising` and `audit` are the parts of routine supervision. Explained in docs/routines.md.
+`superviser` and `housekeeping`; `acting` is `handling` for many cases at once; `policy`, `due`,
+`overdue`, `supervising` and `audit` are the parts of routine supervision. Explained in
+docs/routines.md.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["Housekeeping", "Identifying", "Supervising", "Timekeeping", "routine
 
 
 def routines(settings: Settings) -> list[Worker]:
-    """The routines of this node: time and clean-up everywhere, findings and supervision at the centre."""
+    """The routines of this node: time, clean-up; at the centre findings and supervision too."""
     everywhere: list[Worker] = [Timekeeping(settings), Housekeeping(settings)]
     if settings.node != NATIONAL:
         return everywhere
