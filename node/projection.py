@@ -166,7 +166,7 @@ def _row(case: Case, revision: int, exchanged_at: int | None) -> bytes:
         copying.text_or_null(shown("claim_path")),
         copying.word(case.rule_set or None),
         copying.int4(shown("persons") or 1),
-        copying.boolean(bool(shown("urgent"))),
+        copying.boolean(case.urgent),
         copying.word(case.finding),
         copying.text_or_null(case.repeat_of),
         copying.boolean(case.group),

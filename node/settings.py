@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     actor: str = Field(default="system", min_length=1, max_length=100)
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     batch_records: int = Field(default=2000, ge=1, le=20000)
+    relay_records_per_second: int = Field(default=0, ge=0, le=1_000_000)
     evaluation_grace_hours: int = Field(default=24, ge=0, le=876_000)
     supervision: Annotated[str, Field(pattern="^(off|dry_run|issue)$")] = "dry_run"
     supervision_policy: str = ""
