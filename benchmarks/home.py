@@ -127,6 +127,11 @@ def process(stack: LocalStack, node: str, command: str) -> Iterator[subprocess.P
 
 def peak_megabytes(pid: int) -> float:
     """The most memory that a process has had resident so far, in MB."""
+    return megabytes(pid, "VmHWM")
+
+
+def megabytes(pid: int, name: str) -> float:
+    """A size of a process as /proc names it, in MB: VmRSS is what it has resident now."""
     with open(f"/proc/{pid}/status") as lines:
-        peak = next(line for line in lines if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) * 1024 / 1e6
+        found = next(line for line in lines if line.startswith(f"{name}:"))
+    return int(found.split()[1]) * 1024 / 1e6

@@ -35,7 +35,8 @@ _FILL = """
 """
 # Rows are marked in the order of their ids, so the first pending one tells how many are done.
 _MARKED = (
-    "select coalesce((select min(id) from outbox where topic = '{}' and published_at is null), "
+    "select coalesce((select min(id) from outbox where topic = '{}' and not urgent and "
+    "published_at is null), "
     "(select max(id) + 1 from outbox)) - 1"
 )
 

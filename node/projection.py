@@ -184,7 +184,7 @@ def _cells(row: Row) -> bytes:
         copying.text_or_null(shown("claim_path")),
         copying.word(case.rule_set or None),
         copying.int4(shown("persons") or 1),
-        copying.boolean(bool(shown("urgent"))),
+        copying.boolean(case.urgent),
         copying.word(case.finding),
         copying.text_or_null(case.repeat_of),
         copying.boolean(case.group),
