@@ -7,7 +7,8 @@ broker gets a listener for each link, and tells who comes by it the address of t
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,6 @@ from node.settings import Settings
 
 # Below the range that the stack takes its own ports from.
 _FIRST_PORT, _LAST_PORT = 16_000, 19_999
-_COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 
 
 class Listener(NamedTuple):
@@ -103,21 +103,37 @@ def through(
     return settings.model_copy(update=changed)
 
 
-class CommitWatch:
-    """A watch on a Postgres link that has one COMMIT cut: the next one behind `arm`."""
+class Cut:
+    """A watch on a Postgres link that cuts the connection at one statement, once it is armed.
 
-    def __init__(self) -> None:
+    It lets those pass that come before a statement `behind`. `then` is called at the cut, on a
+    thread of its own.
+    """
+
+    def __init__(
+        self, statement: bytes, behind: bytes = b"", then: Callable[[], None] | None = None
+    ) -> None:
+        self._statement = statement
+        self._behind = behind
+        self._then = then
         self._armed: Verdict | None = None
-        self.cuts = 0
+        self._seen = False
+        self.done = 0
 
     def arm(self, verdict: Verdict) -> None:
-        """Cut the next COMMIT before the server sees it, or behind it."""
+        """Cut the next one before the server sees it, or behind it."""
         self._armed = verdict
+        self._seen = not self._behind
 
     def __call__(self, sent: bytes) -> Verdict:
         """What becomes of these bytes."""
-        if self._armed is None or _COMMIT not in sent:
+        if self._armed is None:
+            return Verdict.PASS
+        self._seen |= self._behind in sent
+        if not self._seen or self._statement not in sent:
             return Verdict.PASS
         verdict, self._armed = self._armed, None
-        self.cuts += 1
+        self.done += 1
+        if self._then is not None:
+            threading.Thread(target=self._then, daemon=True).start()
         return verdict
