@@ -44,7 +44,10 @@ _TRANSIENT_CLASSES = (
     "57",  # operator intervention: admin shutdown, crash shutdown, cannot connect now
     "58",  # system error: I/O error
 )
-_TRANSIENT_CODES = ("25006",)  # read-only transaction: a standby before its promotion
+_TRANSIENT_CODES = (
+    "25006",  # read-only transaction: a standby before its promotion
+    "25P03",  # idle in transaction for too long: this process was frozen in a batch
+)
 _DATA_CLASSES = (
     "22",  # data exception: the record's own value
     "23",  # integrity constraint violation

@@ -1,4 +1,4 @@
-"""FAULTS 6: what Postgres refuses for reasons of its own is waited for or stops us, never poison."""
+"""FAULTS 6: what Postgres refuses for its own reasons is waited for or stops us, never poison."""
 
 from __future__ import annotations
 

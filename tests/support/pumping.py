@@ -143,7 +143,7 @@ class _Pump:
         conditions = self._link.conditions
         if self._has_room(conditions):
             self._read(conditions)
-        if not conditions.holds:
+        if not self._link.conditions.holds:  # a watch may have begun it just now
             self._send_due()
 
     def _has_room(self, conditions: Conditions) -> bool:
