@@ -70,7 +70,7 @@ def handle(
     try:
         with connection, connection.cursor() as cursor:
             done, transaction = _written(cursor, office, command, also)
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+    except psycopg2.Error as error:
         if done is None or not connection.closed:
             raise
         raise OutcomeUnknown(done, transaction) from error

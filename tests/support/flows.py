@@ -29,11 +29,10 @@ LIFE = (
 
 
 class Flow(NamedTuple):
-    """The metrics of both ends; what ended a worker stands in the lists."""
+    """The metrics of both ends."""
 
     applied: Metrics
     published: Metrics
-    ended: list[list[BaseException]]
 
 
 @contextmanager
@@ -42,8 +41,11 @@ def flowing(centre: Settings, source: Settings, clock: Clock = now_micros) -> It
     applied, published = Metrics(), Metrics()
     consumer, relay = Consumer(centre, applied, clock), Relay(source, published)
     with running(consumer, applied) as first, running(relay, published) as second:
-        yield Flow(applied, published, [first, second])
-        assert first == second == [], (first, second)
+        try:
+            yield Flow(applied, published)
+        finally:
+            for error in (*first, *second):
+                raise AssertionError("a worker ended by an error") from error
 
 
 def live(connection: Connection, office: Office, number: int = len(LIFE)) -> str:
