@@ -7,7 +7,7 @@ held, so within a case they stand in the order in which their transactions commi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from kafka import KafkaConsumer
+from kafka.admin import MemberToRemove
 from kafka.errors import KafkaError
 from support.world import eventually, read_topic, rows
 
@@ -59,6 +60,7 @@ def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def forget_everything(stack: LocalStack) -> None:
     """Every node of the stack as if new: empty tables, positions at the end of the topics."""
+    _empty_groups(stack)
     with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:
         for node in stack.nodes:
             query(node, f"truncate {_TABLES}")
@@ -66,6 +68,16 @@ def forget_everything(stack: LocalStack) -> None:
                 query(node, _BEGIN, topic, partition, offset)
             for (topic, partition), offset in _ends(client, produced_topics(node)).items():
                 query(node, _STAND, topic, partition, offset)
+
+
+def _empty_groups(stack: LocalStack) -> None:
+    """Consumers that were killed hold their partitions no longer."""
+    with closing(kafka.admin(load_settings(NATIONAL))) as client:
+        groups = [one["group_id"] for one in client.list_groups()]
+        for group, found in client.describe_groups(groups).items() if groups else ():
+            members = [MemberToRemove(one["member_id"]) for one in found["members"]]
+            if members:
+                client.remove_group_members(group, members)
 
 
 def _ends(client: KafkaConsumer, topics: Iterable[str]) -> dict[tuple[str, int], int]:
