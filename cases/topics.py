@@ -45,6 +45,11 @@ def topic_between(sender: str, receiver: str) -> str:
     return uplink(sender) if receiver == NATIONAL else downlink(receiver)
 
 
+def receiver_of(topic: str) -> str:
+    """The node that applies what stands on an uplink or a downlink."""
+    return NATIONAL if topic.startswith(uplink("")) else topic.removeprefix(downlink(""))
+
+
 def consumed_topics(node: str) -> list[str]:
     """The topics that `node` applies to its ledger."""
     if node == NATIONAL:

@@ -7,7 +7,7 @@ held, so within a case they stand in the order in which their transactions commi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL
@@ -27,6 +27,15 @@ class Owed(NamedTuple):
     to: str
     topic: str
     event: Event
+    urgent: bool
+
+
+class Joined(NamedTuple):
+    """A case and a node that became a participant of it."""
+
+    case_id: str
+    destination: str
+    urgent: bool
 
 
 _ROUTES = (
@@ -38,10 +47,11 @@ _ADD_ROUTES = (
 # A node that becomes a participant first gets the case's whole history, in fold order.
 _ADD_HISTORIES = """
     with owed as (
-        insert into outbox (topic, case_id, event_id, day)
-        select joined.topic, e.case_id, e.event_id,
+        insert into outbox (topic, case_id, event_id, urgent, day)
+        select joined.topic, e.case_id, e.event_id, joined.urgent,
                (e.recorded_at at time zone 'Asia/Shanghai')::date
-        from unnest(%s::text[], %s::text[], %s::text[]) as joined (case_id, destination, topic)
+        from unnest(%s::text[], %s::text[], %s::boolean[], %s::text[])
+            as joined (case_id, destination, urgent, topic)
         join case_event e on e.case_id = joined.case_id and e.emitter <> joined.destination
         order by e.case_id, joined.topic, e.version, e.emitter, e.event_id
         returning topic, case_id, event_id, day
@@ -50,11 +60,20 @@ _ADD_HISTORIES = """
     from owed join case_event e using (event_id) group by 1, 2, 3
 """
 _ADD = """
-    insert into outbox (topic, case_id, event_id, day)
-    select topic, case_id, event_id, day
-    from unnest(%s::text[], %s::text[], %s::uuid[], %s::date[])
-        with ordinality as owed (topic, case_id, event_id, day, place)
+    insert into outbox (topic, case_id, event_id, urgent, day)
+    select topic, case_id, event_id, urgent, day
+    from unnest(%s::text[], %s::text[], %s::uuid[], %s::boolean[], %s::date[])
+        with ordinality as owed (topic, case_id, event_id, urgent, day, place)
     order by place
+"""
+# Rows that are locked are being marked: they have left, and waiting for them could be a deadlock.
+_PROMOTE = """
+    with waiting as (
+        select o.id from case_event e join outbox o using (event_id)
+        where e.case_id = any(%s) and o.published_at is null and not o.urgent
+        for update of o skip locked
+    )
+    update outbox set urgent = true from waiting where outbox.id = waiting.id
 """
 _WITHHOLD = """
     insert into withheld_event (case_id, event_id, destination)
@@ -73,8 +92,10 @@ _LAST_SENT = """
 def enqueue(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
     """Write what `node` owes to others after these changes; the number of rows written.
 
-    Digests and accounts are brought in step by the way, in the same transaction.
+    Digests and accounts are brought in step by the way, in the same transaction, which holds the
+    cases' rows.
     """
+    _promote(cursor, changes)
     written = _enqueue_onward(cursor, changes) if node == NATIONAL else _own(cursor, node, changes)
     if written:
         wake_relay(cursor)
@@ -86,6 +107,17 @@ def wake_relay(cursor: Cursor) -> None:
     cursor.execute("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
 
 
+def _promote(cursor: Cursor, changes: Iterable[Change]) -> None:
+    """Let what waits of cases that have just become urgent leave first."""
+    risen = [
+        change.after.case_id
+        for change in changes
+        if change.after.urgent and not change.before.urgent and change.before.position is not None
+    ]
+    if risen:
+        cursor.execute(_PROMOTE, (risen,))
+
+
 def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
     """Behind the last acknowledged record of each partition."""
     cursor.execute(_LAST_SENT, {"topic": topic})
@@ -94,11 +126,11 @@ def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
 
 def _own(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
     """All that a province holds it shares with the centre, whoever emitted it."""
-    new = [event for change in changes for event in change.events]
-    digests.note(cursor, [_shared(NATIONAL, event) for event in new])
+    new = [(event, change.after.urgent) for change in changes for event in change.events]
+    digests.note(cursor, [_shared(NATIONAL, event) for event, _ in new])
     owed = [
-        Owed(to, topic_between(node, to), event)
-        for event in new
+        Owed(to, topic_between(node, to), event, urgent)
+        for event, urgent in new
         for to in recipients(node, event.emitter, ())
     ]
     return _add(cursor, owed)
@@ -107,17 +139,17 @@ def _own(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
 def _enqueue_onward(cursor: Cursor, changes: Sequence[Change]) -> int:
     routes = _known_routes(cursor, changes)
     owed: list[Owed] = []
-    joined: list[tuple[str, str]] = []
+    joined: list[Joined] = []
     kept: list[tuple[str, str, str]] = []
     for change in changes:
-        case_id = change.after.case_id
+        case_id, urgent = change.after.case_id, change.after.urgent
         known, closed = routes.get(case_id, []), barred(change.after)
         for event in change.events:
             for to in recipients(NATIONAL, event.emitter, known, closed):
-                owed.append(Owed(to, topic_between(NATIONAL, to), event))
+                owed.append(Owed(to, topic_between(NATIONAL, to), event, urgent))
             kept += [(case_id, event.event_id, to) for to in withheld(event.emitter, known, closed)]
         joined += [
-            (case_id, to)
+            Joined(case_id, to, urgent)
             for to in recipients(NATIONAL, NATIONAL, change.after.participants, closed)
             if to not in known
         ]
@@ -134,7 +166,7 @@ def _share_onward(cursor: Cursor, changes: Sequence[Change], owed: Sequence[Owed
         for event in change.events
         if event.emitter != NATIONAL
     ]
-    digests.note(cursor, shares + [_shared(to, event) for to, _, event in owed])
+    digests.note(cursor, shares + [_shared(to, event) for to, _, event, _ in owed])
 
 
 def _shared(peer: str, event: Event) -> digests.Share:
@@ -146,16 +178,15 @@ def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[s
     return dict(cursor.fetchall())
 
 
-def _add_histories(cursor: Cursor, joined: Sequence[tuple[str, str]]) -> int:
+def _add_histories(cursor: Cursor, joined: Sequence[Joined]) -> int:
     if not joined:
         return 0
-    case_ids = [case_id for case_id, _ in joined]
-    destinations = [to for _, to in joined]
+    case_ids, destinations, urgent = (list(column) for column in zip(*joined, strict=True))
     cursor.execute(_ADD_ROUTES, (case_ids, destinations))
     to_of = {topic_between(NATIONAL, to): to for to in destinations}
     cursor.execute(
         _ADD_HISTORIES,
-        (case_ids, destinations, [topic_between(NATIONAL, to) for to in destinations]),
+        (case_ids, destinations, urgent, [topic_between(NATIONAL, to) for to in destinations]),
     )
     committed: Counter[accounts.Entry] = Counter()
     shares = []
@@ -170,11 +201,11 @@ def _add_histories(cursor: Cursor, joined: Sequence[tuple[str, str]]) -> int:
 def _add(cursor: Cursor, owed: Sequence[Owed]) -> int:
     if owed:
         rows = [
-            (topic, event.case_id, event.event_id, accounts.day_of(event.recorded_at))
-            for _, topic, event in owed
+            (topic, event.case_id, event.event_id, urgent, accounts.day_of(event.recorded_at))
+            for _, topic, event, urgent in owed
         ]
         cursor.execute(_ADD, [list(column) for column in zip(*rows, strict=True)])
-        entries = (accounts.Entry(topic, day, accounts.COMMITTED) for topic, _, _, day in rows)
+        entries = (accounts.Entry(topic, day, accounts.COMMITTED) for topic, *_, day in rows)
         accounts.note(cursor, Counter(entries))
     return len(owed)
 

@@ -42,6 +42,14 @@ class _Held(NamedTuple):
     revision: int
 
 
+class Row(NamedTuple):
+    """A row of `petition_case`: the case, its count of writes, when it first crossed to here."""
+
+    case: Case
+    revision: int
+    exchanged_at: int | None
+
+
 _COLUMNS = (
     "case_id, state, registered_by, handled_by, participants, channel, title, area, "
     "content_category_1, content_category_2, content_category_3, petition_class, claim_path, "
@@ -144,15 +152,21 @@ def _write(
     for change in changes:
         known = held.get(change.after.case_id)
         crossed = exchanged_at if any(one.emitter != home for one in change.events) else None
-        rows.append(_row(change.after, known.revision + 1 if known else 1, crossed))
-    cursor.execute(_CREATE_FOLDED)
-    copying.copy(cursor, "folded_case", _COLUMNS, rows)
-    cursor.execute(_UPSERT)
-    if cursor.rowcount != len(rows):
+        rows.append(Row(change.after, known.revision + 1 if known else 1, crossed))
+    if put(cursor, rows) != len(rows):
         raise Transient("a case was created by another transaction at the same moment")
 
 
-def _row(case: Case, revision: int, exchanged_at: int | None) -> bytes:
+def put(cursor: Cursor, rows: Iterable[Row]) -> int:
+    """Write rows that are new, or of the revision before; how many there were of those."""
+    cursor.execute(_CREATE_FOLDED)
+    copying.copy(cursor, "folded_case", _COLUMNS, map(_cells, rows))
+    cursor.execute(_UPSERT)
+    return cursor.rowcount
+
+
+def _cells(row: Row) -> bytes:
+    case, revision, exchanged_at = row
     shown, since = case.registration.get, case.milestones.get
     cells = (
         copying.text(case.case_id),
@@ -170,7 +184,7 @@ def _row(case: Case, revision: int, exchanged_at: int | None) -> bytes:
         copying.text_or_null(shown("claim_path")),
         copying.word(case.rule_set or None),
         copying.int4(shown("persons") or 1),
-        copying.boolean(bool(shown("urgent"))),
+        copying.boolean(case.urgent),
         copying.word(case.finding),
         copying.text_or_null(case.repeat_of),
         copying.boolean(case.group),

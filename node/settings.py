@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     dead_letter_consecutive: int = Field(default=100, ge=1, le=1_000_000)
     dead_letter_ratio: float = Field(default=0.5, gt=0, le=1)
     dead_letter_window: int = Field(default=1000, ge=200, le=100_000)
+    outbox_days: int = Field(default=30, ge=1, le=3650)
+    dead_letter_days: int = Field(default=180, ge=1, le=3650)
+    relay_records_per_second: int = Field(default=0, ge=0, le=1_000_000)
     evaluation_grace_hours: int = Field(default=24, ge=0, le=876_000)
     supervision: Annotated[str, Field(pattern="^(off|dry_run|issue)$")] = "dry_run"
     supervision_policy: str = ""

@@ -17,6 +17,7 @@ from node.cli import (
     importing,
     indicators,
     query_code,
+    rebuild,
     reconcile,
     recover,
     running,
@@ -40,7 +41,16 @@ stack.register(app)
 topics.register(app)
 for module in (database, running, serving, importing, exporting, command, case, status, demo):
     module.register(app)
-for module in (indicators, deadlines, supervise, query_code, reconcile, recover, deadletters):
+for module in (
+    indicators,
+    deadlines,
+    supervise,
+    query_code,
+    reconcile,
+    recover,
+    rebuild,
+    deadletters,
+):
     module.register(app)
 
 

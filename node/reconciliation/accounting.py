@@ -103,25 +103,31 @@ def account(
     )
 
 
-def take(cursor: Cursor, node: str, peer: str, said: Account) -> None:
-    """Keep what `peer` says of its side: receipts, its figures, its dead letters of ours."""
+def take(cursor: Cursor, node: str, peer: str, said: Account) -> bool:
+    """Keep what `peer` says of its side: receipts, its figures, its dead letters of ours.
+
+    Whether it has moved on since it spoke last.
+    """
     outgoing = topic_between(node, peer)
-    _receive(cursor, outgoing, said.positions)
+    moved = _receive(cursor, outgoing, said.positions)
     _report(cursor, outgoing, _RECEIVED, said.received)
     _report(cursor, topic_between(peer, node), _SENT, said.sent)
     cursor.execute(_FORGET, (outgoing,))
     if said.dead_letters:
         rows = [(one.partition, one.offset, one.reason) for one in said.dead_letters]
         cursor.execute(_REMEMBER, [outgoing, *map(list, zip(*rows, strict=True))])
+    return moved
 
 
-def _receive(cursor: Cursor, topic: str, positions: dict[int, int]) -> None:
-    if positions:
-        partitions, offsets = [*positions], [*positions.values()]
-        cursor.execute(_POSITION, (topic, partitions, offsets))
+def _receive(cursor: Cursor, topic: str, positions: dict[int, int]) -> bool:
+    partitions, offsets = [*positions], [*positions.values()]
+    cursor.execute(_POSITION, (topic, partitions, offsets))
+    moved = bool(cursor.rowcount)
+    if moved:
         values = {"topic": topic, "partitions": partitions, "positions": offsets}
         cursor.execute(_RAISE, values)
         cursor.execute(_RECEIPT, values)
+    return moved
 
 
 def _report(

@@ -93,7 +93,7 @@ def answer_events(cursor: Cursor, node: str, peer: str, said: Events) -> Finding
         there = [
             event_id
             for event_id in sorted(missing_there[one.case_id])
-            if event_id not in waiting and not events[event_id].just_came
+            if event_id not in waiting and (said.recovering or not events[event_id].just_came)
         ]
         here = sorted(set(one.events) - events.keys() - set(one.in_flight))
         again += [

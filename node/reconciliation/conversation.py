@@ -54,6 +54,8 @@ class Conversation:
         self._channel = channel
         self._answers = answers
         self._rounds: dict[str, Round] = {}
+        # Peers that have told that they applied more; whoever tells them ours empties it.
+        self.moved: set[str] = set()
 
     def begin(self, peer: str) -> Round:
         """Begin a round with `peer`; its outcome is there at once if nothing can be told now."""
@@ -103,8 +105,8 @@ class Conversation:
         with self._connection, self._connection.cursor() as cursor:
             if isinstance(said, Events):
                 return [comparing.answer_events(cursor, self._node, peer, said)]
-            if isinstance(said, Account):
-                accounting.take(cursor, self._node, peer, said)
+            if isinstance(said, Account) and accounting.take(cursor, self._node, peer, said):
+                self.moved.add(peer)
             if isinstance(said, Concluded):
                 results.note(cursor, peer, said.mismatched, said.findings)
         return []

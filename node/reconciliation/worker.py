@@ -43,6 +43,7 @@ _FOLD_SECONDS = 5.0
 _MOVED_SECONDS = 1.0
 # The whole account, so that one that was lost is made good.
 _WHOLE_SECONDS = 15.0
+_SOON_SECONDS = 2.0
 # A round without answers is given up: the next one says the same again.
 _ROUND_SECONDS = 60.0
 _FIRST_ROUND_SECONDS = 3.0
@@ -101,9 +102,9 @@ class _Duties:
         self._talk = Conversation(settings.node, driver[-64:], connection, channel, answers=True)
         now = time.monotonic()
         self._fold_due = self._moved_due = now
-        self._whole_due = now
         self._round_due = now + _FIRST_ROUND_SECONDS
         self._told: dict[str, str] = {}
+        self._whole_at: dict[str, float] = {}
         self._open: tuple[Round, float] | None = None
         self._queue: list[str] = []
         self._cycle: list[bool] = []  # of the present cycle of rounds: which were equal
@@ -118,9 +119,7 @@ class _Duties:
             self._fold()
         if now >= self._moved_due:
             self._moved_due = now + _MOVED_SECONDS
-            self._tell(whole=now >= self._whole_due)
-            if now >= self._whole_due:
-                self._whole_due = now + _WHOLE_SECONDS
+            self._tell(now)
         self._reconcile(now)
 
     def _fold(self) -> None:
@@ -133,16 +132,22 @@ class _Duties:
         with snapshot(self._connection) as cursor:
             showing.show(cursor, self._metrics, self._node, self._channel.peers)
 
-    def _tell(self, *, whole: bool) -> None:
-        """To those whose records were applied since; to all, everything, now and then."""
+    def _tell(self, now: float) -> None:
+        """To those whose records were applied since; everything now and then, or soon after a
+        peer has applied ours, so that it knows what it should have."""
         with self._connection, self._connection.cursor() as cursor:
             cursor.execute(_POSITIONS)
             stands: dict[str, str] = dict(cursor.fetchall())
         for peer in self._channel.peers:
+            age = now - self._whole_at.get(peer, 0.0)
+            whole = age > (_SOON_SECONDS if peer in self._talk.moved else _WHOLE_SECONDS)
             stand = stands.get(topic_between(peer, self._node), "")
             if whole or stand != self._told.get(peer, ""):
                 self._tell_one(peer, date.min if whole else _yesterday(), whole=whole)
                 self._told[peer] = stand
+            if whole:
+                self._talk.moved.discard(peer)
+                self._whole_at[peer] = now
 
     def _tell_one(self, peer: str, since: date, *, whole: bool) -> None:
         with snapshot(self._connection) as cursor:

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from node.errors import classified, is_data_error
+from producers.handling import OutcomeUnknown
 from schemas.errors import Invalid, PetitionLinkError
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,8 @@ async def _environment(_request: Request, error: Exception) -> Response:
         return answer(INTERNAL, _SORRY)
     known = error if isinstance(error, PetitionLinkError) else classified(error)
     log.warning("a request could not be answered: %s", known)
+    if isinstance(error, OutcomeUnknown):
+        return answer(UNAVAILABLE, str(error))
     return answer(UNAVAILABLE, "the node cannot answer now; nothing was changed: ask again later")
 
 

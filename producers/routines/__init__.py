@@ -1,8 +1,9 @@
 """The routines 例行任务: what a node does by itself, without anybody's command.
 
-`worker` (one process of a node at a time) carries `identifying` (with `sameness`), `timekeeping`
-and `superviser`; `acting` is `handling` for many cases at once; `policy`, `due`, `overdue`,
-`supervising` and `audit` are the parts of routine supervision. Explained in docs/routines.md.
+`worker` (one process of a node at a time) carries `identifying` (with `sameness`), `timekeeping`,
+`superviser` and `housekeeping`; `acting` is `handling` for many cases at once; `policy`, `due`,
+`overdue`, `supervising` and `audit` are the parts of routine supervision. Explained in
+docs/routines.md.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 from cases.nodes import NATIONAL
 from node.lifecycle import Worker
 from node.settings import Settings
+from producers.routines.housekeeping import Housekeeping
 from producers.routines.identifying import Identifying
 from producers.routines.superviser import Supervising
 from producers.routines.timekeeping import Timekeeping
 
-__all__ = ["Identifying", "Supervising", "Timekeeping", "routines"]
+__all__ = ["Housekeeping", "Identifying", "Supervising", "Timekeeping", "routines"]
 
 
 def routines(settings: Settings) -> list[Worker]:
-    """The routines of this node: time everywhere, findings and supervision at the centre."""
-    everywhere: list[Worker] = [Timekeeping(settings)]
+    """The routines of this node: time, clean-up; at the centre findings and supervision too."""
+    everywhere: list[Worker] = [Timekeeping(settings), Housekeeping(settings)]
     if settings.node != NATIONAL:
         return everywhere
     return [*everywhere, Identifying(settings), Supervising(settings)]

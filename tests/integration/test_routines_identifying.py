@@ -260,8 +260,8 @@ def test_only_the_centre_has_this_routine(fresh_settings: Callable[..., Settings
     names = {code: [one.name for one in routines(fresh_settings(code))] for code in
              ("000000", "370000")}  # fmt: skip
     assert names == {
-        "000000": ["timekeeping", "identifying", "supervising"],
-        "370000": ["timekeeping"],
+        "000000": ["timekeeping", "housekeeping", "identifying", "supervising"],
+        "370000": ["timekeeping", "housekeeping"],
     }
 
 

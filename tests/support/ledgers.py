@@ -7,11 +7,12 @@ from contextlib import closing
 from typing import Any
 
 from kafka import KafkaConsumer
+from kafka.admin import MemberToRemove
 from kafka.errors import KafkaError
 from support.world import eventually, read_topic, rows
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics
+from cases.topics import consumed_topics, produced_topics
 from node import kafka
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
@@ -19,7 +20,9 @@ from node.settings import load_settings
 
 _TABLES = (
     "case_event, petition_case, case_clock, case_evaluation, case_supervision, node_contact, "
-    "case_route, outbox, consumer_offset, dead_letter, imported_row"
+    "case_route, outbox, consumer_offset, dead_letter, imported_row, case_digest, digest_bucket, "
+    "digest_change, withheld_event, flow_day, flow_change, flow_report, receipt, peer_position, "
+    "reported_dead_letter, own_position, reconciliation"
 )
 _EVENTS = "select event_id::text, md5(value) from case_event where case_id = any(%s)"
 _FOLDS = "select case_id, fold::text from petition_case where case_id = any(%s)"
@@ -47,6 +50,7 @@ _TO_IDENTIFY = """
 """
 _COUNT = "select count(*) from case_event where event_type not like '%%.case.identified.%%'"
 _BEGIN = "insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s)"
+_STAND = "insert into own_position (topic, partition, next_offset) values (%s, %s, %s)"
 
 
 def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -56,21 +60,31 @@ def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def forget_everything(stack: LocalStack) -> None:
     """Every node of the stack as if new: empty tables, positions at the end of the topics."""
+    _empty_groups(stack)
     with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:
         for node in stack.nodes:
             query(node, f"truncate {_TABLES}")
-            for (topic, partition), offset in _ends(client, node).items():
+            for (topic, partition), offset in _ends(client, consumed_topics(node)).items():
                 query(node, _BEGIN, topic, partition, offset)
+            for (topic, partition), offset in _ends(client, produced_topics(node)).items():
+                query(node, _STAND, topic, partition, offset)
 
 
-def _ends(client: KafkaConsumer, node: str) -> dict[tuple[str, int], int]:
-    """The ends of all partitions that a node applies."""
+def _empty_groups(stack: LocalStack) -> None:
+    """Consumers that were killed hold their partitions no longer."""
+    with closing(kafka.admin(load_settings(NATIONAL))) as client:
+        groups = [one["group_id"] for one in client.list_groups()]
+        for group, found in client.describe_groups(groups).items() if groups else ():
+            members = [MemberToRemove(one["member_id"]) for one in found["members"]]
+            if members:
+                client.remove_group_members(group, members)
+
+
+def _ends(client: KafkaConsumer, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """The ends of all partitions of these topics."""
     existing = client.topics()
     partitions = [
-        one
-        for topic in consumed_topics(node)
-        if topic in existing
-        for one in _partitions(client, topic)
+        one for topic in topics if topic in existing for one in _partitions(client, topic)
     ]
     return {tuple(one): end for one, end in client.end_offsets(partitions).items()}
 
@@ -105,7 +119,7 @@ def _is_delivered(client: KafkaConsumer, stack: LocalStack) -> bool:
     if any(query(node, _PENDING) != [(0,)] for node in stack.nodes):
         return False
     try:
-        return all(_has_applied(node, _ends(client, node)) for node in stack.nodes)
+        return all(_has_applied(node, _ends(client, consumed_topics(node))) for node in stack.nodes)
     except KafkaError:  # a broker that has just come back may not know itself yet
         return False
 

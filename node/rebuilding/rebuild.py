@@ -1,0 +1,197 @@
+"""The steps of a rebuild, on two connections.
+
+1. The *keeper* takes the advisory lock: a second rebuild is refused, a killed one's lock is gone.
+2. The *folder* folds the whole ledger into shadow tables, then what changed meanwhile, until little
+   is left; then all of it is compared with the live tables. Nobody waits for any of this.
+3. The keeper locks writers out; readers read on. The folder folds and compares the last changed
+   cases and commits, so that a report that begins now sees them after the swap.
+4. The keeper swaps the tables and writes the audit log, in one transaction.
+
+Steps 3 and 4 give way when somebody holds the tables, and are tried again: writers never wait
+longer than the lock's limit and the folding of the last few cases.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+import psycopg2
+from psycopg2.errors import DeadlockDetected, LockNotAvailable
+from psycopg2.extras import Json
+
+from node.errors import Fatal, Transient
+from node.postgres import Connection, own_connected
+from node.rebuilding import comparing, folding, shadow
+from node.rebuilding.comparing import Differences
+from node.settings import Settings
+
+Progress = Callable[[int, int], None]
+"""Called with the number of cases folded and of all cases, about."""
+
+_LOCK = 0x72656264  # any number of our own
+# So few cases are folded within about a second, in which writers wait.
+_FEW_CASES = 1_000
+_MOST_CASES = 10_000
+# Each pass covers what changed during the one before, a small part of it.
+_PASSES = 5
+# Longer than deadlock_timeout: behind that Postgres makes autovacuum give way.
+_WRITERS_OUT_WAIT = "2s"
+# Shorter than deadlock_timeout: if a reader waits for us and we for it, we give way.
+_SWAP_WAIT = "800ms"
+_ATTEMPTS = 30
+_PAUSE_SECONDS = 1.0
+
+_AUDIT = "insert into audit_log (actor, action, detail) values (%s, 'rebuild', %s)"
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild found and did."""
+
+    cases: int
+    events: int
+    differences: Differences
+    seconds: float
+    swapped: bool
+
+    @property
+    def differs(self) -> bool:
+        """Whether any live row was not what the ledger gives."""
+        return any(self.differences.counts.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """One document; names are limited, counts are exact."""
+        return {
+            "cases": self.cases,
+            "events": self.events,
+            **self.differences.names,
+            "counts": self.differences.counts,
+            "seconds": round(self.seconds, 1),
+            "swapped": self.swapped,
+        }
+
+
+def rebuild(settings: Settings, progress: Progress, *, dry_run: bool = False) -> Rebuilt:
+    """Fold all projections anew, compare, and swap them in unless `dry_run`.
+
+    Raises `Fatal` if another rebuild runs; `Transient` if the tables were never free for a moment.
+    Whatever it raises, the live tables are as they were.
+    """
+    began = time.monotonic()
+    with own_connected(settings, "rebuild") as keeper:
+        _take_lock(keeper, settings.node)
+        with _shadow_tables(keeper) as live, _folder(settings, live) as folder:
+            horizon = _fold(folder, live, progress)
+            found = _finish(keeper, _Last(folder, live, horizon), None if dry_run else settings)
+        events = _count(keeper, f"{live}.case_event")
+        cases = _count(keeper, f"{live}.petition_case")
+    return Rebuilt(cases, events, found, time.monotonic() - began, not dry_run)
+
+
+def _take_lock(keeper: Connection, node: str) -> None:
+    with keeper, keeper.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s)", (_LOCK,))
+        if cursor.fetchone() != (True,):
+            raise Fatal(f"node {node} is being rebuilt already: wait until that is done")
+
+
+@contextmanager
+def _shadow_tables(keeper: Connection) -> Iterator[str]:
+    """The live schema's name; the shadow schema exists inside, and nothing of it behind."""
+    with keeper, keeper.cursor() as cursor:
+        live = shadow.current_schema(cursor)
+        shadow.make(cursor, live)
+    try:
+        yield live
+    finally:
+        # If Postgres is away the next rebuild does it.
+        with suppress(psycopg2.Error), keeper, keeper.cursor() as cursor:
+            shadow.clear(cursor)
+
+
+@contextmanager
+def _folder(settings: Settings, live: str) -> Iterator[Connection]:
+    with own_connected(settings, "rebuild") as connection:
+        with connection, connection.cursor() as cursor:
+            # What is lost with a crash of Postgres is a rebuild that has not been swapped in.
+            cursor.execute("set synchronous_commit = off")
+            cursor.execute(f"set search_path = {shadow.SCHEMA}, {live}")
+        yield connection
+
+
+def _fold(folder: Connection, live: str, progress: Progress) -> str:
+    """Fold and compare everything; the horizon behind which cases may have changed since."""
+    total = _count(folder, f"{live}.petition_case")
+    horizon = folding.horizon(folder)
+    folding.fold_all(folder, live, lambda done: progress(done, max(total, done)))
+    with folder, folder.cursor() as cursor:
+        shadow.make_indexes(cursor, live)
+    folder.autocommit = True  # vacuum runs in no transaction
+    with folder.cursor() as cursor:
+        cursor.execute(f"vacuum (analyze) {', '.join(shadow.TABLES)}")
+    folder.autocommit = False
+    for _ in range(_PASSES):
+        behind, horizon = horizon, folding.horizon(folder)
+        changed = folding.changed_since(folder, behind)
+        folding.fold_again(folder, live, changed)
+        if len(changed) <= _FEW_CASES:
+            break
+    with folder, folder.cursor() as cursor:
+        comparing.compare(cursor, live)
+    return horizon
+
+
+class _Last:
+    """The last cases: folded and compared while writers are locked out, each attempt anew."""
+
+    def __init__(self, folder: Connection, live: str, horizon: str) -> None:
+        self._folder = folder
+        self.live = live
+        self._horizon = horizon
+
+    def settle(self) -> Differences:
+        """What differs now; everything is committed and holds no lock. `Fatal` if too many."""
+        horizon = folding.horizon(self._folder)
+        changed = folding.changed_since(self._folder, self._horizon)
+        if len(changed) > _MOST_CASES:
+            raise Fatal(
+                f"{len(changed)} cases changed while they were folded and writers would have to "
+                "wait for them: a transaction is open for long (docs/growth.md) or much is "
+                "being imported: try again when that has ended"
+            )
+        folding.fold_again(self._folder, self.live, changed)
+        with self._folder, self._folder.cursor() as cursor:
+            comparing.compare_again(cursor, self.live, changed)
+            found = comparing.differences(cursor)
+        self._horizon = horizon
+        return found
+
+
+def _finish(keeper: Connection, last: _Last, swaps: Settings | None) -> Differences:
+    for _ in range(_ATTEMPTS):
+        try:
+            with keeper, keeper.cursor() as cursor:
+                shadow.lock(cursor, last.live, "exclusive", _WRITERS_OUT_WAIT)
+                found = last.settle()
+                if swaps is not None:
+                    shadow.lock(cursor, last.live, "access exclusive", _SWAP_WAIT)
+                    shadow.swap(cursor, last.live)
+                    detail = Json({"counts": found.counts, **found.names})
+                    cursor.execute(_AUDIT, (swaps.actor, detail))
+        except (LockNotAvailable, DeadlockDetected):
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return found
+    raise Transient(
+        f"the projections were in use whenever we tried ({_ATTEMPTS} times): a transaction is "
+        "open for long: end it and run the rebuild again"
+    )
+
+
+def _count(connection: Connection, table: str) -> int:
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"select count(*) from {table}")
+        (number,) = cursor.fetchone() or (0,)
+    return int(number)

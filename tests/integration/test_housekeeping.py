@@ -1,0 +1,188 @@
+"""Housekeeping: what is pruned and what is never, partitions ahead, nobody waits for long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import pytest
+from support.world import count, register, rows
+
+from node import housekeeping
+from node.lifecycle import Stop
+from node.postgres import connect, connected
+from node.settings import Settings
+from producers.office import open_office
+from producers.routines import Housekeeping
+
+TOPIC = "petition.uplink.370000"
+_AT = "now() - %s * interval '1 day'"
+
+
+@pytest.fixture
+def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
+    """Shandong with an empty database; thirty and 180 days, as shipped."""
+    settings = fresh_settings("370000")
+    _make_sure(settings)
+    return settings
+
+
+def _make_sure(settings: Settings) -> None:
+    rows(
+        settings,
+        "create table if not exists receipt (topic text, partition integer, next_offset bigint, "
+        "applied_at timestamptz, primary key (topic, partition, next_offset)); "
+        "alter table dead_letter add column if not exists resolved_at timestamptz",
+    )
+
+
+def turn(settings: Settings) -> float:
+    """One round, as the worker does it."""
+    with connected(settings.dsn, "test") as connection:
+        return Housekeeping(settings).round(connection, open_office(settings), Stop())
+
+
+def publish(
+    settings: Settings, days_ago: float, offsets: Sequence[int], partition: int = 0
+) -> None:
+    """Outbox rows that were published so many days ago at these offsets."""
+    rows(
+        settings,
+        "insert into outbox (topic, case_id, event_id, enqueued_at, published_at, partition, "
+        f"\"offset\") select %s, 'c', gen_random_uuid(), {_AT}, {_AT}, %s, unnest(%s)",
+        (TOPIC, days_ago, days_ago, partition, [*offsets]),
+    )
+
+
+def confirm(settings: Settings, next_offset: int, days_ago: float = 0, partition: int = 0) -> None:
+    """A receipt of the destination."""
+    values = (TOPIC, partition, next_offset, days_ago)
+    rows(
+        settings,
+        "insert into receipt (topic, partition, next_offset, applied_at) "
+        f"values (%s, %s, %s, {_AT})",
+        values,
+    )
+
+
+def left(settings: Settings) -> list[tuple[int, int]]:
+    return rows(settings, 'select partition, "offset" from outbox order by 1, 2')  # type: ignore[return-value]
+
+
+def test_published_rows_go_when_they_are_old_and_their_destination_has_confirmed_them(
+    shandong: Settings,
+) -> None:
+    """Seen failing without `exists (select from receipt …)`: what nobody confirmed was gone."""
+    publish(shandong, 31, [1, 2, 3])
+    publish(shandong, 31, [1], partition=1)
+    publish(shandong, 29, [4])
+    register(shandong)
+    rows(
+        shandong,
+        "update outbox set enqueued_at = now() - interval '1 year' where partition is null",
+    )
+    confirm(shandong, 3)
+    turn(shandong)
+    assert left(shandong) == [(0, 3), (0, 4), (1, 1), (None, None)]
+    confirm(shandong, 9)
+    confirm(shandong, 2, partition=1)
+    turn(shandong)
+    assert left(shandong) == [(0, 4), (None, None)]
+
+
+def test_a_month_of_rows_goes_in_batches_and_a_stop_is_heard_between_them(
+    shandong: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH_ROWS", 10)
+    publish(shandong, 40, range(0, 60, 2))
+    publish(shandong, 2, range(1, 60, 2))
+    confirm(shandong, 31)
+    keep, stop = housekeeping.Retention(30, 180), Stop()
+    with connected(shandong.dsn, "test") as connection:
+        stop.set()
+        assert housekeeping.prune(connection, keep, stop) == (0, 0, 0)
+        stop.clear()
+        assert housekeeping.prune(connection, keep, stop) == (16, 0, 0)
+    assert count(shandong, "outbox") == 44
+
+
+def test_receipts_go_when_they_are_old_but_never_the_newest_of_a_partition(
+    shandong: Settings,
+) -> None:
+    """Seen failing without `newer`: with the last receipt nothing counted as confirmed any more."""
+    for next_offset, days_ago in ((5, 60), (9, 45), (12, 31)):
+        confirm(shandong, next_offset, days_ago)
+    confirm(shandong, 5, 60, partition=1)
+    confirm(shandong, 7, 1, partition=1)
+    confirm(shandong, 6, 2, partition=1)
+    turn(shandong)
+    kept = rows(shandong, "select partition, next_offset from receipt order by 1, 2")
+    assert kept == [(0, 12), (1, 6), (1, 7)]
+
+
+def test_resolved_dead_letters_go_after_half_a_year_and_open_ones_and_the_audit_never(
+    shandong: Settings,
+) -> None:
+    """Seen failing without `status <> 'open'`: a letter that was opened again was gone."""
+    letters = [("open", 400), ("replayed", 181), ("discarded", 200), ("discarded", 179)]
+    for offset, (status, days_ago) in enumerate(letters):
+        rows(
+            shandong,
+            'insert into dead_letter (topic, partition, "offset", headers, recorded_at, reason, '
+            "detail, status, created_at, resolved_at) values "
+            f"(%s, 0, %s, '[]', now(), 'x', '', %s, now() - interval '900 days', {_AT})",
+            (TOPIC, offset, status, days_ago),
+        )
+    rows(
+        shandong,
+        "insert into audit_log (at, actor, action) values (now() - interval '9 years', 'a', 'b')",
+    )
+    turn(shandong)
+    assert rows(shandong, 'select "offset" from dead_letter order by 1') == [(0,), (3,)]
+    assert count(shandong, "audit_log") == 1
+
+
+def test_months_are_made_ahead_every_hour_and_the_ledger_is_analysed_once_a_day(
+    shandong: Settings,
+) -> None:
+    months = "select count(*) from pg_inherits where inhparent = 'case_event'::regclass"
+    (last,) = rows(
+        shandong,
+        "select max(inhrelid::regclass::text) from pg_inherits "
+        "where inhparent = 'case_event'::regclass and inhrelid::regclass::text ~ '\\d'",
+    )[0]
+    rows(shandong, f"drop table {last}")
+    before = rows(shandong, months)[0][0]
+    assert turn(shandong) == 3600
+    assert rows(shandong, months) == [(before + 1,)]
+    register(shandong)
+    with connected(shandong.dsn, "test") as connection:
+        assert not housekeeping.analyse_ledger(connection)
+    assert rows(shandong, "select count(*) from pg_stats where tablename = 'case_event'") == [(0,)]
+    rows(shandong, "select pg_stat_reset()")
+    turn(shandong)
+    assert rows(shandong, "select count(*) > 9 from pg_stats where tablename = 'case_event'") == [
+        (True,)
+    ]
+
+
+def test_a_transaction_that_holds_the_ledger_for_long_delays_the_months_and_nobody_else(
+    shandong: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen failing without lock_timeout: the round waits, and every reader behind it."""
+    monkeypatch.setattr(housekeeping, "_LOCK_WAIT", "200ms")
+    monkeypatch.setattr(
+        housekeeping, "_MAKE_AHEAD", "select ensure_event_partitions(now() + interval '9 months')"
+    )
+    publish(shandong, 31, [1])
+    confirm(shandong, 2)
+    with closing(connect(shandong.dsn, "test")) as reader:
+        with reader.cursor() as cursor:
+            cursor.execute("select count(*) from case_event")
+        started = time.monotonic()
+        assert turn(shandong) < 3600
+        assert time.monotonic() - started < 2
+        register(shandong)
+    assert left(shandong) == [(None, None)]
+    assert turn(shandong) == 3600
