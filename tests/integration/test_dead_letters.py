@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from base64 import b64decode
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 import pytest
-from support.cli import Done, as_environment, petitionlink, refused
+from support.cli import Done, as_environment, in_process, petitionlink, refused
 from support.letters import (
     audited,
     defective_release,
@@ -39,7 +38,6 @@ from consumers.loop import Consumer
 from consumers.replaying import StillPoison, replay
 from consumers.resolving import discard
 from node import accounts, observing
-from node.cli.app import main
 from node.cli.payload import payload_as_text
 from node.clock import now_micros
 from node.errors import PetitionLinkError
@@ -69,26 +67,9 @@ def replayed(settings: Settings, id_: int) -> str:
         return replay(connection, settings.node, id_, settings.actor, now_micros()).result
 
 
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def command(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """A maker of `petitionlink deadletters …` at Shandong, in this process."""
-    for name, value in given(shandong).items():
-        monkeypatch.setenv(name, value)
-
-    def run(*arguments: str, output: str = "json") -> Done:
-        monkeypatch.setattr(sys, "argv", ["petitionlink", "deadletters", *arguments,
-                                          "--format", output])  # fmt: skip
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+def command(settings: Settings, *arguments: str, output: str = "json") -> Done:
+    """`petitionlink deadletters …` at the node."""
+    return in_process("deadletters", *arguments, "--format", output, settings=given(settings))
 
 
 def given(settings: Settings) -> dict[str, str]:
@@ -136,9 +117,7 @@ def test_a_replay_at_the_centre_owes_the_others_what_the_consumer_would_have_owe
     ]
 
 
-def test_what_is_still_poison_stays_open_and_stops_no_other(
-    shandong: Settings, command: Command
-) -> None:
+def test_what_is_still_poison_stays_open_and_stops_no_other(shandong: Settings) -> None:
     """Fails if one transaction holds them all: the good one between would roll back too."""
     key, value, headers = raw(event(CASE))
     assert value is not None
@@ -148,7 +127,7 @@ def test_what_is_still_poison_stays_open_and_stops_no_other(
         misread(TOPIC, 1, (key, value, headers)),
         poison(TOPIC, 2, (b"another", value, headers)),
     )
-    done = command("replay", *map(str, ids))
+    done = command(shandong, "replay", *map(str, ids))
     line = refused(done)
     assert line.startswith(f"dead letter {ids[0]} is still poison: {TRAILING_BYTES}: ")
     assert line.endswith("it stays open; 1 more were refused")
@@ -263,7 +242,7 @@ def account(settings: Settings) -> dict[str, int]:
 
 
 def test_a_payload_is_shown_only_when_asked_for_and_each_look_is_on_record(
-    shandong: Settings, command: Command
+    shandong: Settings,
 ) -> None:
     """Fails if `show` prints the value, an unknown header, or does not audit."""
     bad = (
@@ -273,23 +252,23 @@ def test_a_payload_is_shown_only_when_asked_for_and_each_look_is_on_record(
          ("x-name", SECRET.encode()), ("[/red]\x1b[2J", b"")],
     )  # fmt: skip
     (id_,) = kept(shandong, poison(TOPIC, 0, bad))
-    listed = command("list")
+    listed = command(shandong, "list")
     (letter,) = listed.json()["letters"]
     assert {name: letter[name] for name in ("id", "topic", "partition", "offset", "reason")} == {
         "id": id_, "topic": TOPIC, "partition": 0, "offset": 0, "reason": "wrong_magic",
     }  # fmt: skip
     assert (letter["size"], letter["status"]) == (len(bad[1]), "open")
-    plain = command("show", str(id_))
+    plain = command(shandong, "show", str(id_))
     headers = {one["name"]: one.get("value") for one in plain.json()["headers"]}
     assert headers == {"ce_id": None, "ce_time": "2026-01-01T00:00:00Z", "x-name": None,
                        "[/red]·[2J": None}  # fmt: skip
-    as_table = command("show", str(id_), output="table")
+    as_table = command(shandong, "show", str(id_), output="table")
     for done in (listed, plain, as_table):
         assert done.code == 0, done
         assert "张示例" not in done.out + done.err
         assert "\x1b" not in done.out
     assert audited(shandong, "deadletter.payload_seen") == []
-    payload = command("show", str(id_), "--payload").json()["payload"]
+    payload = command(shandong, "show", str(id_), "--payload").json()["payload"]
     assert b64decode(payload["key"]) == bad[0]
     assert b64decode(payload["value"]) == bad[1]
     assert [(name, b64decode(value)) for name, value in payload["headers"]] == bad[2]
@@ -297,12 +276,10 @@ def test_a_payload_is_shown_only_when_asked_for_and_each_look_is_on_record(
     assert audited(shandong, "deadletter.payload_seen") == [("desk-1", None, place)]
 
 
-def test_a_discarded_letter_keeps_its_bytes_and_the_reason(
-    shandong: Settings, command: Command
-) -> None:
+def test_a_discarded_letter_keeps_its_bytes_and_the_reason(shandong: Settings) -> None:
     """Fails if it is deleted, or not audited."""
     first, second = kept(shandong, *(misread(TOPIC, n, (None, b"\1", [])) for n in range(2)))
-    done = command("discard", str(first), "--reason", "test data of  the sender").json()
+    done = command(shandong, "discard", str(first), "--reason", "test data of  the sender").json()
     assert (done["discarded"], done["refused"]) == (1, 0)
     why = "test data of the sender"
     assert states(shandong) == [
@@ -321,15 +298,15 @@ def test_a_discarded_letter_keeps_its_bytes_and_the_reason(
         discard(connection, first, "desk-2", "again")
 
 
-def test_a_long_list_is_read_page_by_page(shandong: Settings, command: Command) -> None:
+def test_a_long_list_is_read_page_by_page(shandong: Settings) -> None:
     """Fails with `>=` for `>`, or an order that is not by id."""
     ids = kept(shandong, *(misread(TOPIC, n, (None, b"\1", [])) for n in range(5)),
                misread(TOPIC, 9, (None, b"\1", []), TRAILING_BYTES))  # fmt: skip
     with connected(shandong.dsn, "test") as connection:
         discard(connection, ids[1], "desk-1", "nobody needs it")
-    page = command("list", "--limit", "2", "--reason", "malformed").json()
+    page = command(shandong, "list", "--limit", "2", "--reason", "malformed").json()
     assert [one["id"] for one in page["letters"]] == [ids[0], ids[2]]
-    rest = command("list", "--after", str(page["next_after"]), "--status", "all").json()
+    rest = command(shandong, "list", "--after", str(page["next_after"]), "--status", "all").json()
     assert [one["id"] for one in rest["letters"]] == ids[3:]
     assert rest["next_after"] is None
 
