@@ -118,7 +118,7 @@ def test_a_replay_at_the_centre_owes_the_others_what_the_consumer_would_have_owe
 
 
 def test_what_is_still_poison_stays_open_and_stops_no_other(shandong: Settings) -> None:
-    """Fails if one transaction holds them all: the good one between would roll back too."""
+    """Fails if the first refusal ends the command."""
     key, value, headers = raw(event(CASE))
     assert value is not None
     ids = kept(
