@@ -350,7 +350,9 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_age_of_the_oldest_open_letter_is_a_metric(shandong: Settings) -> None:
     """Fails with the age of the youngest, or one that stays when none is open."""
     metrics = Metrics()
-    ids = kept(shandong, *(misread(TOPIC, n, (None, b"\1", [])) for n in range(2)))
+    reasons = ("malformed", "malformed", TRAILING_BYTES)
+    nothing = (None, b"\1", [])
+    ids = kept(shandong, *(misread(TOPIC, n, nothing, why) for n, why in enumerate(reasons)))
     rows(shandong, "update dead_letter set created_at = created_at - interval '1 h' where id = %s",
          (ids[0],))  # fmt: skip
     with running(Observer(shandong, metrics), metrics):
