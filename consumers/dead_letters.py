@@ -28,8 +28,10 @@ _KEEP = """
     values %s on conflict (topic, partition, "offset") do nothing
 """
 _KEEP_ROW = "(%s, %s, %s, %s, %s, %s::json, to_timestamp(%s / 1000.0), %s, %s)"
-# What a sender may write as a record's timestamp, within what Postgres can say.
-_FIRST_MILLIS, _LAST_MILLIS = MIN_INSTANT_MICROS // 1000, MAX_INSTANT_MICROS // 1000
+# A sender may write any timestamp; what is kept can be said in every zone.
+_DAY_MILLIS = 86_400_000
+_FIRST_MILLIS = MIN_INSTANT_MICROS // 1000 + _DAY_MILLIS
+_LAST_MILLIS = MAX_INSTANT_MICROS // 1000 - _DAY_MILLIS
 
 
 def keep(cursor: Cursor, poison: Sequence[Poison]) -> None:

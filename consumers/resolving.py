@@ -20,6 +20,7 @@ from node.queries.dead_letters import (
     headers_of,
     unknown,
 )
+from schemas.instants import CHINA
 
 _ACTIONS: Final = {
     REPLAYED: "deadletter.replayed",  # 重放
@@ -63,9 +64,9 @@ def hold(cursor: Cursor, id_: int) -> Letter:
         raise unknown(id_)
     *record, reason, status, actor, resolved_at = row
     if status != OPEN:
+        at = resolved_at.astimezone(CHINA).isoformat(timespec="minutes")
         raise PetitionLinkError(
-            f"dead letter {id_} was {status} already, by {actor} at {resolved_at:%Y-%m-%d %H:%M}: "
-            "nothing was changed"
+            f"dead letter {id_} was {status} already, by {actor} at {at}: nothing was changed"
         )
     number, topic, partition, offset, key, value, headers, timestamp = record
     positions.acknowledge(cursor, topic, partition)
