@@ -103,16 +103,17 @@ def _soak(plan: dict[str, Any], journal: Journal, begin: int) -> None:
                 phase=phase,
                 seed=plan["seed"],
                 seconds=plan["phase_seconds"],
-                rounds=_rounds(phase, plan["phases"]),
+                rounds=_rounds(plan, phase),
                 folder=FOLDER / "logs",
             )
             journal.add(result)
             print(f"  {result.oracle} {result.findings}", flush=True)
 
 
-def _rounds(phase: int, phases: int) -> int:
-    """Its share of the twenty rolling rounds."""
-    return _ROLLING_ROUNDS * phase // phases - _ROLLING_ROUNDS * (phase - 1) // phases
+def _rounds(plan: dict[str, Any], phase: int) -> int:
+    """The phase's share of the rolling rounds: twenty in half an hour or more."""
+    rounds, phases = round(_ROLLING_ROUNDS * min(1, plan["minutes"] / _MINUTES)), plan["phases"]
+    return rounds * phase // phases - rounds * (phase - 1) // phases
 
 
 if __name__ == "__main__":
