@@ -325,7 +325,7 @@ PROTECTIONS = (
         "consumers/lag.py",
         "max(0.0, (self._clock() - since) / 1_000_000)",
         "(self._clock() - since) / 1_000_000",
-        (_CLOCKS + "[ahead → behind]",),
+        (_CLOCKS + "[ahead to behind]",),
     ),
     Protection(
         "a delivery time is never negative",
@@ -333,7 +333,7 @@ PROTECTIONS = (
         "consumers/counting.py",
         "max(0.0, (now - event.recorded_at) / 1_000_000)",
         "(now - event.recorded_at) / 1_000_000",
-        (_CLOCKS + "[ahead → behind]",),
+        (_CLOCKS + "[ahead to behind]",),
     ),
     Protection(
         "only what a late event disturbs is folded anew",

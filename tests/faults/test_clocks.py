@@ -39,7 +39,7 @@ def behind() -> int:
 @pytest.mark.parametrize(
     ("source", "receiver"),
     [(ahead, behind), (behind, ahead), (Stepped(), now_micros), (now_micros, Stepped())],
-    ids=["ahead → behind", "behind → ahead", "stepped back → right", "right → stepped back"],
+    ids=["ahead to behind", "behind to ahead", "stepped back to right", "right to stepped back"],
 )
 def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negative(
     centre: Settings, shandong: Settings, new_nodes: LocalStack, source: Clock, receiver: Clock

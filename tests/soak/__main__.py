@@ -38,11 +38,12 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     os.environ["PETITIONLINK_LOCAL"] = str(FOLDER)
     journal = Journal(FOLDER / "journal.jsonl")
-    plan = _plan(journal)
-    begin = len(journal.results()) + 1
-    if begin == 1:
+    plan = _unfinished(journal)
+    if plan is None:
+        plan = _new_plan()
         _clear()
         journal.begin(plan)
+    begin = len(journal.results()) + 1
     print(f"seed {plan['seed']}: phases {begin} to {plan['phases']} in {FOLDER}", flush=True)
     _soak(plan, journal, begin)
     text = report(plan, journal.results())
@@ -51,17 +52,17 @@ def main() -> int:
     return 1 if any(one.findings for one in journal.results()) else 0
 
 
-def _plan(journal: Journal) -> dict[str, Any]:
-    """The plan of the soak that was not finished, if it is the same; else a new one."""
+def _unfinished(journal: Journal) -> dict[str, Any] | None:
+    """The plan of a soak that was killed, unless another seed is asked for."""
+    known = journal.plan()
+    if known is None or len(journal.results()) >= known["phases"]:
+        return None
+    return known if os.environ.get("SEED") in (None, "", str(known["seed"])) else None
+
+
+def _new_plan() -> dict[str, Any]:
     asked = os.environ.get("SEED")
     minutes = float(os.environ.get("MINUTES") or _MINUTES)
-    known = journal.plan()
-    if (
-        known
-        and len(journal.results()) < known["phases"]
-        and asked in (None, "", str(known["seed"]))
-    ):
-        return known
     phase_seconds = float(os.environ.get("SOAK_PHASE_SECONDS") or _PHASE_SECONDS)
     return {
         "seed": int(asked) if asked else time.time_ns() % 1_000_000,
