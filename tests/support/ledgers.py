@@ -27,7 +27,7 @@ _TABLES = (
 _EVENTS = "select event_id::text, md5(value) from case_event where case_id = any(%s)"
 _FOLDS = "select case_id, fold::text from petition_case where case_id = any(%s)"
 _CASES = "select case_id from petition_case"
-_BAD_SEQUENCES = """
+BAD_SEQUENCES = """
     select case_id, emitter, count(*), count(distinct emitter_sequence), max(emitter_sequence)
     from case_event group by case_id, emitter
     having count(*) <> max(emitter_sequence) or count(*) <> count(distinct emitter_sequence)
@@ -133,7 +133,7 @@ def _has_applied(node: str, ends: dict[tuple[str, int], int]) -> bool:
 def assert_sound(stack: LocalStack) -> None:
     """The oracle: nothing missing, doubled, stuck or poisoned, and all hold the same."""
     for node in stack.nodes:
-        assert query(node, _BAD_SEQUENCES) == [], f"sequences of {node} are not 1…n"
+        assert query(node, BAD_SEQUENCES) == [], f"sequences of {node} are not 1…n"
         ((incomplete, conflicts, dead, pending, homeless),) = query(node, _TROUBLES)
         assert (incomplete, conflicts, dead, pending, homeless) == (0, 0, 0, 0, 0), node
     for node in stack.nodes:
