@@ -49,7 +49,10 @@ _TO_IDENTIFY = """
                     and application_name = 'petitionlink-identifying')
 """
 _COUNT = "select count(*) from case_event where event_type not like '%%.case.identified.%%'"
-_BEGIN = "insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s)"
+_BEGIN = """
+    insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s)
+    on conflict (topic, partition) do update set next_offset = excluded.next_offset
+"""
 _STAND = "insert into own_position (topic, partition, next_offset) values (%s, %s, %s)"
 
 
@@ -60,7 +63,6 @@ def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def forget_everything(stack: LocalStack) -> None:
     """Every node of the stack as if new: empty tables, positions at the end of the topics."""
-    _empty_groups(stack)
     with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:
         for node in stack.nodes:
             query(node, f"truncate {_TABLES}")
@@ -70,7 +72,7 @@ def forget_everything(stack: LocalStack) -> None:
                 query(node, _STAND, topic, partition, offset)
 
 
-def _empty_groups(stack: LocalStack) -> None:
+def empty_groups(stack: LocalStack) -> None:
     """Consumers that were killed hold their partitions no longer."""
     with closing(kafka.admin(load_settings(NATIONAL))) as client:
         groups = [one["group_id"] for one in client.list_groups()]
