@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -27,6 +28,7 @@ from consumers import batch as batches
 from consumers import loop
 from consumers.loop import Consumer
 from consumers.resolving import discard
+from consumers.standing import ends_of
 from node import kafka
 from node.localstack import LocalStack
 from node.metrics import Metrics
@@ -75,13 +77,8 @@ def mixed(signs: str) -> list[Raw]:
 
 def on_the_topic(settings: Settings) -> int:
     """How many dead letters were ever published."""
-    topic = dead_letter(SHANDONG)
-    client = kafka.plain_consumer(settings, "test")
-    try:
-        numbers = client.partitions_for_topic(topic) or ()
-        return sum(end_offset(settings, topic, number) for number in numbers)
-    finally:
-        client.close()
+    with closing(kafka.plain_consumer(settings, "test")) as client:
+        return sum(ends_of(client, [dead_letter(SHANDONG)]).values())
 
 
 def test_nothing_but_poison_stops_the_loop_before_anything_of_it_is_dead_lettered(
