@@ -85,7 +85,7 @@ def rebuild(settings: Settings, progress: Progress, *, dry_run: bool = False) ->
         _take_lock(keeper, settings.node)
         with _shadow_tables(keeper) as live, _folder(settings, live) as folder:
             last = _Last(folder, live, _migrated(folder))
-            last.horizon = _fold(folder, live, progress)
+            last.begin(_fold(folder, live, progress))
             found = _finish(keeper, last, None if dry_run else settings)
         events = _count(keeper, f"{live}.case_event")
         cases = _count(keeper, f"{live}.petition_case")
@@ -124,7 +124,7 @@ def _folder(settings: Settings, live: str) -> Iterator[Connection]:
 
 
 def _fold(folder: Connection, live: str, progress: Progress) -> str:
-    """Fold and compare everything; the horizon behind which cases may have changed since."""
+    """Fold everything; the horizon behind which cases may have changed since."""
     total = _count(folder, f"{live}.petition_case")
     horizon = folding.horizon(folder)
     folding.fold_all(folder, live, lambda done: progress(done, max(total, done)))
@@ -140,30 +140,35 @@ def _fold(folder: Connection, live: str, progress: Progress) -> str:
         folding.fold_again(folder, live, changed)
         if len(changed) <= _FEW_CASES:
             break
-    with folder, folder.cursor() as cursor:
-        comparing.compare(cursor, live)
     return horizon
 
 
 class _Last:
-    """The last cases: folded and compared while writers are locked out, each attempt anew."""
+    """The comparison, and the last cases: folded while writers are locked out."""
 
     def __init__(self, folder: Connection, live: str, migrated: int) -> None:
         self._folder = folder
         self._migrated = migrated
         self.live = live
-        self.horizon = "0"
+        self._horizon = "0"
+
+    def begin(self, horizon: str) -> None:
+        """Compare everything that was folded up to `horizon`; nobody waits for it."""
+        self._check([])
+        self._horizon = horizon
+        with self._folder, self._folder.cursor() as cursor:
+            comparing.compare(cursor, self.live)
 
     def settle(self) -> Differences:
         """What differs now; everything is committed and holds no lock. `Fatal` if it cannot be."""
         horizon = folding.horizon(self._folder)
-        changed = folding.changed_since(self._folder, self.horizon)
+        changed = folding.changed_since(self._folder, self._horizon)
         self._check(changed)
         folding.fold_again(self._folder, self.live, changed)
         with self._folder, self._folder.cursor() as cursor:
             comparing.compare_again(cursor, self.live, changed)
             found = comparing.differences(cursor)
-        self.horizon = horizon
+        self._horizon = horizon
         return found
 
     def _check(self, changed: Sequence[str]) -> None:
