@@ -86,8 +86,8 @@ def content(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
 def form(settings: Settings) -> list[tuple[Any, ...]]:
     """Columns, constraints, indexes, options and rights of the projections, by name."""
     query = """
-        select relname, 'column' as what, attname as name, format_type(atttypid, atttypmod)
-               || attnotnull || attstorage || coalesce(pg_get_expr(adbin, adrelid), '') as how
+        select relname, 'column' as what, attname as name, concat_ws(' ', format_type(
+               atttypid, atttypmod), attnotnull, attstorage, pg_get_expr(adbin, adrelid)) as how
         from pg_class c join pg_attribute a on attrelid = c.oid and attnum > 0
         left join pg_attrdef on adrelid = c.oid and adnum = attnum
         where c.oid = any(%(tables)s::regclass[])
@@ -305,6 +305,33 @@ def test_more_changes_than_writers_can_wait_for_are_not_swapped_in(
     monkeypatch.setattr(comparing, "compare", compared)
     with pytest.raises(Fatal, match="1 cases changed while they were folded"):
         again(lived)
+    assert rows(lived, _SHADOW) == [(0,)]
+
+
+def test_a_migration_in_between_is_not_undone_by_the_swap(
+    lived: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen failing without the check: the new index was gone with the table that had it."""
+    fold_all = folding.fold_all
+
+    def folded(*arguments: Any) -> None:
+        fold_all(*arguments)
+        rows(lived, "create index made_later on case_supervision (kind)")
+        rows(lived, "insert into schema_migration values (9999, 'later', '')")
+
+    monkeypatch.setattr(folding, "fold_all", folded)
+    with pytest.raises(Fatal, match="migrated meanwhile"):
+        again(lived)
+    assert rows(lived, "select to_regclass('made_later') is not null") == [(True,)]
+
+
+def test_what_somebody_built_upon_the_tables_is_named_and_left_alone(lived: Settings) -> None:
+    rows(lived, "create view local_report as select state, count(*) from petition_case group by 1")
+    before = content(lived)
+    with pytest.raises(Fatal, match="view local_report depends on table petition_case: drop that"):
+        again(lived)
+    assert content(lived) == before
+    assert sum(number for _, number in rows(lived, "select * from local_report")) == 5
     assert rows(lived, _SHADOW) == [(0,)]
 
 
