@@ -2,7 +2,8 @@
 
 (a) every emitter's sequence of every case is 1…n at every node; (b) what was committed to an
 outbox is applied at its destination; what was poison is dead-lettered, no more and no less;
-(c) province and centre hold the same events and fold them to the same cases; (d) the memory,
+(c) province and centre hold the same events and fold them to the same cases, and their own proof,
+digests and accounts included, says so; (d) the memory,
 threads and file descriptors of a process are what they were when it was first quiet.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from soak.world import World
-from support.ledgers import BAD_SEQUENCES, assert_equal, await_settled, query
+from support.ledgers import BAD_SEQUENCES, assert_equal, await_settled, differences, query
 from support.processes import Process, resident_bytes
 
 QUIET_SECONDS = 120.0
@@ -108,6 +109,7 @@ def equality(world: World) -> list[str]:
             assert_equal(node)
         except AssertionError as error:
             wrong.append(f"{node} and the centre differ: {str(error)[:300]}")
+        wrong += differences(node)
     return wrong
 
 

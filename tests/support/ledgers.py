@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
+from functools import reduce
+from operator import xor
 from typing import Any
 
 from kafka import KafkaConsumer
@@ -13,9 +15,14 @@ from support.world import eventually, read_topic, rows
 
 from cases.nodes import NATIONAL
 from cases.topics import consumed_topics, produced_topics
-from node import kafka
+from node import digests, kafka
+from node.auditing import outgoing
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
+from node.postgres import Cursor, connected
+from node.queries.snapshot import snapshot
+from node.reconciliation.shares import shared
+from node.reconciliation.side_by_side import reconcile_side_by_side
 from node.settings import load_settings
 
 _TABLES = (
@@ -141,6 +148,44 @@ def assert_sound(stack: LocalStack) -> None:
     for node in stack.nodes:
         if node != NATIONAL:
             assert_equal(node)
+            assert differences(node) == []
+
+
+def differences(province: str) -> list[str]:
+    """What the nodes' own proof finds between a province and the centre: digests that are not in
+    step with the ledger, events that differ, flows that do not add up."""
+    with (
+        connected(load_settings(province).dsn, "test") as own,
+        connected(load_settings(NATIONAL).dsn, "test") as centre,
+    ):
+        outcome = reconcile_side_by_side(province, own, NATIONAL, centre)
+        wrong = [f"{province}: {one}" for one in outcome.findings]
+        if not outcome.settled:
+            wrong.append(f"{province}: too much is on its way to tell")
+        for node, peer, connection in (province, NATIONAL, own), (NATIONAL, province, centre):
+            with snapshot(connection) as cursor:
+                flows = [*outgoing(cursor, node, peer)]
+                wrong += [str(one) for one in flows if one.unaccounted or one.in_flight]
+                wrong += _out_of_step(cursor, node, peer)
+    return wrong
+
+
+def _out_of_step(cursor: Cursor, node: str, peer: str) -> list[str]:
+    """Cases whose digest is not that of their events, and buckets that are not those of cases."""
+    cursor.execute("select case_id, events, digest from case_digest where peer = %s", (peer,))
+    noted = {case_id: (events, digest) for case_id, events, digest in cursor}
+    cursor.execute("select event_id::text, digest from case_event")
+    digest_of = dict(cursor.fetchall())
+    held = shared(cursor, node, peer, noted)
+    true = {
+        case_id: (len(events), reduce(xor, map(digest_of.__getitem__, events), 0))
+        for case_id, events in held.items()
+    }
+    wrong = [f"{node}: digest of {one} with {peer}" for one in noted if noted[one] != true[one]]
+    sums = [*digests.buckets(cursor, peer)]
+    if sum(one.events for one in sums) != sum(events for events, _ in noted.values()):
+        wrong.append(f"{node}: the buckets with {peer} are not in step")
+    return wrong
 
 
 def assert_equal(province: str) -> None:
