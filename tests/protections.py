@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from fault_list import FAULTS
 from protection_list import PROTECTIONS, Protection
 
 ROOT = Path(__file__).parents[1]
@@ -28,11 +29,18 @@ _HEAD = """# Protections
 
 What holds the promises against faults, and the tests that fail without it. `make protections`
 takes each out in a copy of the tree and runs its tests there; this page is
-`PYTHONPATH=tests python -m protections`. Rows are those of the list of faults that the tests
-in `tests/faults/` name.
+`PYTHONPATH=tests python -m protections`. Rows are those of the second table.
 
 | protection | rows | stands in | taken out by | tests that fail then |
 |---|---|---|---|---|
+"""
+_FAULTS = """
+## Faults
+
+Each is a test on real Kafka and Postgres; `make soak` draws them at random for as long as asked.
+
+| row | fault | tests |
+|---|---|---|
 """
 
 
@@ -59,13 +67,18 @@ def broken(protection: Protection, text: str) -> str:
 
 def page() -> str:
     """docs/protections.md."""
-    return _HEAD + "".join(f"{_row(one)}\n" for one in PROTECTIONS)
+    protections = "".join(f"{_row(one)}\n" for one in PROTECTIONS)
+    faults = "".join(f"| {one.number} | {one.name} | {_tests(one.tests)} |\n" for one in FAULTS)
+    return _HEAD + protections + _FAULTS + faults
 
 
 def _row(one: Protection) -> str:
     how = f"{_code(one.replaced)} → {_code(one.by) if one.by.strip() else 'nothing'}"
-    tests = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in one.tests)
-    return f"| {one.name} | {one.rows} | `{one.file}` | {how} | {tests} |"
+    return f"| {one.name} | {one.rows} | `{one.file}` | {how} | {_tests(one.tests)} |"
+
+
+def _tests(tests: Sequence[str]) -> str:
+    return "<br>".join(f"`{test.removeprefix('tests/')}`" for test in tests)
 
 
 def _code(text: str) -> str:

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from soak import records
-from soak.world import World
+from soak.world import READY_SECONDS, World
 from support.processes import Process
 from support.proxy import Conditions, Proxy
 from support.servers import broker_frozen, broker_killed, postgres_away
@@ -86,7 +86,7 @@ def rolling(world: World, _: random.Random) -> None:
     """One round: every consumer of the centre in turn."""
     for name in [one for one in world.processes if one.split()[1] == world.centre]:
         world.stop(name)
-        world.start(name).await_ready()
+        world.start(name).await_ready(READY_SECONDS)
 
 
 def stop_postgres(world: World, chance: random.Random) -> None:

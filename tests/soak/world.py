@@ -20,6 +20,8 @@ from node.settings import Settings, load_settings
 
 # At the centre, beside its `run`: three consumers share the partitions.
 _MORE_CONSUMERS = 2
+# Seven processes that start at once on two busy cores.
+READY_SECONDS = 180.0
 
 
 class World:

@@ -59,9 +59,9 @@ class Process:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def await_ready(self) -> None:
+    def await_ready(self, seconds: float = READY_SECONDS) -> None:
         """Until it answers with its metrics and, if it consumes, holds partitions."""
-        eventually(self._is_ready, f"{self.command} of {self.node} is ready", READY_SECONDS)
+        eventually(self._is_ready, f"{self.command} of {self.node} is ready", seconds)
 
     def _is_ready(self) -> bool:
         assert self.is_alive, self.text()

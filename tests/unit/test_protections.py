@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from fault_list import FAULTS, Fault
 from protection_list import PROTECTIONS, Protection
 from protections import broken, page
 
@@ -29,6 +30,14 @@ def test_the_tests_of_a_protection_are_there(protection: Protection) -> None:
         file, _, name = test.partition("::")
         text = (ROOT / file).read_text(encoding="utf-8")
         assert f"\ndef {name.partition('[')[0]}(" in text, test
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[one.name for one in FAULTS])
+def test_the_tests_of_a_fault_are_there(fault: Fault) -> None:
+    for test in fault.tests:
+        file, _, name = test.partition("::")
+        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert not name or f"\ndef {name}(" in text, test
 
 
 def test_the_page_is_made_from_the_list() -> None:
