@@ -14,6 +14,7 @@ class Fault(NamedTuple):
 
 
 _CONSUMER = "integration/test_consumer.py::"
+_RECOVERY = "integration/test_recovery.py::"
 _DEGRADED = "e2e/test_degraded_not_dead.py::"
 
 FAULTS = (
@@ -50,6 +51,18 @@ FAULTS = (
         6,
         "disk full, read-only, serialization, lock, privilege",
         ("faults/test_database_refuses.py", "unit/test_node_errors.py"),
+    ),
+    Fault(
+        7,
+        "restored from a backup, or lost",
+        (
+            _RECOVERY + "test_a_province_restored_from_last_nights_backup_has_all_its_own_events_"
+            "again",
+            _RECOVERY + "test_a_province_whose_database_and_log_are_lost_comes_back_complete_from_"
+            "the_centre",
+            _RECOVERY + "test_a_centre_whose_database_and_log_are_lost_comes_back_complete_from_"
+            "its_provinces",
+        ),
     ),
     Fault(
         8,
@@ -93,8 +106,14 @@ FAULTS = (
     ),
     Fault(
         14,
-        "topic truncated",
-        (_CONSUMER + "test_a_truncated_topic_stops_the_process_and_names_the_offsets",),
+        "topic truncated, or deleted and made anew",
+        (
+            _CONSUMER + "test_a_truncated_topic_stops_the_process_and_names_the_offsets",
+            _RECOVERY
+            + "test_a_truncated_topic_stops_the_consumer_until_recover_and_a_resend_heal_it",
+            _RECOVERY + "test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_"
+            "position",
+        ),
     ),
     Fault(
         15,
@@ -122,6 +141,8 @@ FAULTS = (
         (
             _CONSUMER + "test_an_event_on_a_strange_uplink_is_refused",
             _CONSUMER + "test_a_record_that_comes_twice_is_in_the_ledger_once_and_counted",
+            _RECOVERY + "test_a_foreign_event_on_an_uplink_stays_refused_while_nobody_recovers",
+            "faults/test_strangers.py",
         ),
     ),
     Fault(
@@ -131,6 +152,14 @@ FAULTS = (
             "faults/test_order_and_repeats.py",
             "unit/test_fold.py",
             "unit/test_four_nodes.py",
+        ),
+    ),
+    Fault(
+        21,
+        "nothing but poison, or no dead-letter topic",
+        (
+            "integration/test_dead_letter_limits.py",
+            _CONSUMER + "test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays",
         ),
     ),
     Fault(22, "wrong clocks", ("faults/test_clocks.py",)),

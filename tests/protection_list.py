@@ -9,7 +9,8 @@ from __future__ import annotations
 from protection import Protection
 from protection_list_database import DATABASE
 from protection_list_events import EVENTS
+from protection_list_proof import PROOF
 
 __all__ = ["PROTECTIONS", "Protection"]
 
-PROTECTIONS = (*DATABASE, *EVENTS)
+PROTECTIONS = (*DATABASE, *EVENTS, *PROOF)
