@@ -148,7 +148,7 @@ EVENTS = (
         "the sender of an uplink is checked",
         "19",
         "consumers/batch.py",
-        "            _check_sender(record.topic, event)\n",
+        "            _check_sender(record.topic, event, may_come_home)\n",
         "",
         (_CONSUMER + "test_an_event_on_a_strange_uplink_is_refused",),
     ),
