@@ -2,8 +2,10 @@
 
     committed = pending + in flight + applied at the receiver + dead-lettered there + unaccounted
 
-`unaccounted` is 0 unless something is lost or doubled; what is in flight or dead-lettered explains
-the rest. The sender works it out, because it knows what is in flight; the receiver hears of it.
+`unaccounted` is 0 unless something is lost (above 0) or more was applied than was ever sent (below
+0); what is in flight or dead-lettered explains the rest. A dead letter that nobody's outbox sent
+explains nothing and takes nothing away. The sender works it out, because it knows what is in
+flight; the receiver hears of it.
 """
 
 from __future__ import annotations
@@ -75,8 +77,12 @@ def outgoing(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:
         yield Audited(
             *(node, peer, day, sent.committed, sent.published),
             *(received, applied, duplicates, dead, waits, flies),
-            sent.committed - waits - flies - applied - dead,
+            _unaccounted(sent.committed - waits - flies - applied, dead),
         )
+
+
+def _unaccounted(missing: int, dead: int) -> int:
+    return missing if missing < 0 else max(0, missing - dead)
 
 
 def incoming(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:

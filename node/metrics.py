@@ -132,6 +132,10 @@ class Metrics:
         self.cases_in_conflict = self._gauge(
             "cases_in_conflict", "Cases with events that were not legal where they stood."
         )
+        # Not 0 at a province for longer than a history takes to arrive: sent to the wrong one.
+        self.cases_without_part = self._gauge(
+            "cases_without_part", "Cases that came to this province, which has no part in them."
+        )
         # The centre knows whom to expect, so that a silent node can alert.
         self.nodes_expected = self._gauge(
             "nodes_expected", "1 for each node that should take part (national only).", "node"

@@ -41,6 +41,7 @@ _OLDEST_TRANSACTION = """
         union all select prepared from pg_prepared_xacts
     ) open_now (began)
 """
+_WITHOUT_PART = "select count(*) from petition_case where not participants @> array[%s]"
 
 
 class Observer:
@@ -130,5 +131,8 @@ class Observer:
         metrics.cases_unhandled.clear()
         for state, count in found["unhandled"].items():
             metrics.cases_unhandled.labels(state).set(count)
+        if self._settings.node != NATIONAL:
+            cursor.execute(_WITHOUT_PART, (self._settings.node,))
+            metrics.cases_without_part.set((cursor.fetchone() or (0,))[0])
         metrics.cases_in_conflict.set(found["in_conflict"])
         metrics.cases_incomplete.set(found["incomplete"])

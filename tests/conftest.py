@@ -50,7 +50,7 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
 from pydantic import SecretStr
-from support.ledgers import forget_everything
+from support.ledgers import empty_groups, forget_everything
 from support.links import Listener, broker_with, kafka_link_of, make_listeners
 from support.proxy import Proxy
 
@@ -115,6 +115,7 @@ def stack_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def new_nodes(stack: LocalStack) -> LocalStack:
     """The stack, its nodes as if new; see above."""
+    empty_groups(stack)
     forget_everything(stack)
     return stack
 

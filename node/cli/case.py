@@ -186,13 +186,24 @@ def _in_order(hop: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _traced(case_id: str, hops: list[dict[str, Any]]) -> Table:
-    columns = ("version", "event", "hop", "node", "at", "topic", "partition", "offset")
+    columns = ("version", "event", "hop", "node", "at (UTC+8)", "where")
     rows = [
-        (hop["version"], _short(hop["event_type"]), hop["hop"], hop["node"], hop["at"].isoformat(),
-         hop["topic"], hop["partition"], hop["offset"])
+        (hop["version"], _short(hop["event_type"]), hop["hop"], hop["node"], _moment(hop["at"]),
+         _where(hop))
         for hop in hops
     ]  # fmt: skip
     return table(f"trace of case {case_id}", columns, rows)
+
+
+def _where(hop: dict[str, Any]) -> str | None:
+    if hop["topic"] is None:
+        return None
+    place = "" if hop["partition"] is None else f" {hop['partition']}@{hop['offset']}"
+    return f"{hop['topic'].removeprefix('petition.')}{place}"
+
+
+def _moment(instant: datetime) -> str:
+    return instant.astimezone(CHINA).isoformat(" ", "milliseconds")[5:23]
 
 
 def _named(code: str | None) -> str:

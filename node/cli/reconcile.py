@@ -170,7 +170,9 @@ def _explained(one: Audited) -> str:
 
 
 def _audited(lines: Sequence[dict[str, Any]]) -> Table:
-    names = ("source", "destination", "day", "committed", "published", "received", "applied",
-             "duplicates", "dead_lettered", "explanation")  # fmt: skip
-    rows = [[line[name] for name in names] for line in lines]
-    return table("flows 收支", [name.replace("_", " ") for name in names], rows)
+    names = ("committed", "published", "received", "applied", "duplicates", "explanation")
+    rows = [
+        (f"{line['source']} → {line['destination']}", line["day"], *(line[name] for name in names))
+        for line in lines
+    ]
+    return table("flows 收支", ("flow", "day", *names), rows)

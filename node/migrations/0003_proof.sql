@@ -14,7 +14,9 @@ create table case_digest (
     events  integer not null,
     digest  bigint not null,
     primary key (peer, case_id)
-) with (fillfactor = 70);                       -- room for updates in place
+) with (                                        -- room for updates in place, as in petition_case
+    fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000
+);
 create index case_digest_by_bucket on case_digest (peer, bucket);
 
 -- The same for 256 buckets of cases 分桶摘要. Writers only append to `digest_change`, so that they
@@ -31,6 +33,8 @@ create table digest_change (
     bucket integer not null,
     events integer not null,
     digest bigint not null
+) with (                                        -- emptied every few seconds
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, vacuum_truncate = off
 );
 
 -- Events of a case that its participant is not to have 不予转发: the accused, secrets.
@@ -65,6 +69,8 @@ create table flow_change (
     duplicates    integer not null default 0,
     recovered     integer not null default 0,
     dead_lettered integer not null default 0
+) with (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, vacuum_truncate = off
 );
 -- What the node at the other end says of its side of a topic.
 create table flow_report (

@@ -112,7 +112,8 @@ def loaded(settings: Settings, pause_seconds: float = 0.02) -> Iterator[Load]:
 
 
 _ORDER = """
-    select case_id, array_agg(event_type order by feed_id) from case_event
+    select case_id, array_agg(event_type order by feed_id),
+           array_agg(source_offset order by feed_id) from case_event
     where emitter = %s and source_topic is not null group by case_id
 """
 
@@ -120,5 +121,5 @@ _ORDER = """
 def assert_in_order(centre: Settings, source: Settings) -> None:
     """The centre has applied each case's events in the order in which they were made."""
     life = [event_type_of(given["command"]) for given in LIFE]
-    for case_id, found in rows(centre, _ORDER, (source.node,)):
-        assert found == life[: len(found)], case_id
+    for case_id, found, offsets in rows(centre, _ORDER, (source.node,)):
+        assert found == life[: len(found)], (case_id, found, offsets)

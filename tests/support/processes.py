@@ -59,9 +59,9 @@ class Process:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def await_ready(self) -> None:
+    def await_ready(self, seconds: float = READY_SECONDS) -> None:
         """Until it answers with its metrics and, if it consumes, holds partitions."""
-        eventually(self._is_ready, f"{self.command} of {self.node} is ready", READY_SECONDS)
+        eventually(self._is_ready, f"{self.command} of {self.node} is ready", seconds)
 
     def _is_ready(self) -> bool:
         assert self.is_alive, self.text()
@@ -163,3 +163,17 @@ def _new_log(stack: LocalStack, name: str) -> Path:
     folder = stack.folder / "logs"
     folder.mkdir(exist_ok=True)
     return folder / f"{name}-{time.time_ns()}.log"
+
+
+def resident_bytes(pid: int, *, peak: bool = False) -> int:
+    """The memory that a process has now, or its `peak` since `forget_peak`."""
+    name = "VmHWM" if peak else "VmRSS"
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"process {pid} has no {name}")
+
+
+def forget_peak(pid: int) -> None:
+    """The peak of a process's memory begins anew (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")

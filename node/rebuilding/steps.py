@@ -14,16 +14,16 @@ longer than the lock's limit and the folding of the last few cases.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import psycopg2
-from psycopg2.errors import DeadlockDetected, LockNotAvailable
+from psycopg2.errors import DeadlockDetected, DependentObjectsStillExist, LockNotAvailable
 from psycopg2.extras import Json
 
 from node.errors import Fatal, Transient
-from node.postgres import Connection, own_connected
+from node.postgres import Connection, Cursor, own_connected
 from node.rebuilding import comparing, folding, shadow
 from node.rebuilding.comparing import Differences
 from node.settings import Settings
@@ -44,6 +44,7 @@ _SWAP_WAIT = "800ms"
 _ATTEMPTS = 30
 _PAUSE_SECONDS = 1.0
 
+_MIGRATED = "select max(number) from schema_migration"
 _AUDIT = "insert into audit_log (actor, action, detail) values (%s, 'rebuild', %s)"
 
 
@@ -83,8 +84,9 @@ def rebuild(settings: Settings, progress: Progress, *, dry_run: bool = False) ->
     with own_connected(settings, "rebuild") as keeper:
         _take_lock(keeper, settings.node)
         with _shadow_tables(keeper) as live, _folder(settings, live) as folder:
-            horizon = _fold(folder, live, progress)
-            found = _finish(keeper, _Last(folder, live, horizon), None if dry_run else settings)
+            last = _Last(folder, live, _migrated(folder))
+            last.begin(_fold(folder, live, progress))
+            found = _finish(keeper, last, None if dry_run else settings)
         events = _count(keeper, f"{live}.case_event")
         cases = _count(keeper, f"{live}.petition_case")
     return Rebuilt(cases, events, found, time.monotonic() - began, not dry_run)
@@ -122,7 +124,7 @@ def _folder(settings: Settings, live: str) -> Iterator[Connection]:
 
 
 def _fold(folder: Connection, live: str, progress: Progress) -> str:
-    """Fold and compare everything; the horizon behind which cases may have changed since."""
+    """Fold everything; the horizon behind which cases may have changed since."""
     total = _count(folder, f"{live}.petition_case")
     horizon = folding.horizon(folder)
     folding.fold_all(folder, live, lambda done: progress(done, max(total, done)))
@@ -138,35 +140,46 @@ def _fold(folder: Connection, live: str, progress: Progress) -> str:
         folding.fold_again(folder, live, changed)
         if len(changed) <= _FEW_CASES:
             break
-    with folder, folder.cursor() as cursor:
-        comparing.compare(cursor, live)
     return horizon
 
 
 class _Last:
-    """The last cases: folded and compared while writers are locked out, each attempt anew."""
+    """The comparison, and the last cases: folded while writers are locked out."""
 
-    def __init__(self, folder: Connection, live: str, horizon: str) -> None:
+    def __init__(self, folder: Connection, live: str, migrated: int) -> None:
         self._folder = folder
+        self._migrated = migrated
         self.live = live
+        self._horizon = "0"
+
+    def begin(self, horizon: str) -> None:
+        """Compare everything that was folded up to `horizon`; nobody waits for it."""
+        self._check([])
         self._horizon = horizon
+        with self._folder, self._folder.cursor() as cursor:
+            comparing.compare(cursor, self.live)
 
     def settle(self) -> Differences:
-        """What differs now; everything is committed and holds no lock. `Fatal` if too many."""
+        """What differs now; everything is committed and holds no lock. `Fatal` if it cannot be."""
         horizon = folding.horizon(self._folder)
         changed = folding.changed_since(self._folder, self._horizon)
-        if len(changed) > _MOST_CASES:
-            raise Fatal(
-                f"{len(changed)} cases changed while they were folded and writers would have to "
-                "wait for them: a transaction is open for long (docs/growth.md) or much is "
-                "being imported: try again when that has ended"
-            )
+        self._check(changed)
         folding.fold_again(self._folder, self.live, changed)
         with self._folder, self._folder.cursor() as cursor:
             comparing.compare_again(cursor, self.live, changed)
             found = comparing.differences(cursor)
         self._horizon = horizon
         return found
+
+    def _check(self, changed: Sequence[str]) -> None:
+        if _migrated(self._folder) != self._migrated:
+            raise Fatal("the database was migrated meanwhile: run the rebuild again")
+        if len(changed) > _MOST_CASES:
+            raise Fatal(
+                f"{len(changed)} cases changed while they were folded, too many to let writers "
+                "wait for: a transaction is open for long or much is being imported: try again "
+                "when that has ended"
+            )
 
 
 def _finish(keeper: Connection, last: _Last, swaps: Settings | None) -> Differences:
@@ -176,10 +189,7 @@ def _finish(keeper: Connection, last: _Last, swaps: Settings | None) -> Differen
                 shadow.lock(cursor, last.live, "exclusive", _WRITERS_OUT_WAIT)
                 found = last.settle()
                 if swaps is not None:
-                    shadow.lock(cursor, last.live, "access exclusive", _SWAP_WAIT)
-                    shadow.swap(cursor, last.live)
-                    detail = Json({"counts": found.counts, **found.names})
-                    cursor.execute(_AUDIT, (swaps.actor, detail))
+                    _swap(cursor, last.live, found, swaps.actor)
         except (LockNotAvailable, DeadlockDetected):
             time.sleep(_PAUSE_SECONDS)
         else:
@@ -188,6 +198,24 @@ def _finish(keeper: Connection, last: _Last, swaps: Settings | None) -> Differen
         f"the projections were in use whenever we tried ({_ATTEMPTS} times): a transaction is "
         "open for long: end it and run the rebuild again"
     )
+
+
+def _swap(cursor: Cursor, live: str, found: Differences, actor: str) -> None:
+    shadow.lock(cursor, live, "access exclusive", _SWAP_WAIT)
+    try:
+        shadow.swap(cursor, live)
+    except DependentObjectsStillExist as error:
+        detail = (error.diag.message_detail or "").partition("\n")[0]
+        raise Fatal(f"the tables cannot be replaced: {detail}: drop that and make it anew "
+                    "behind the rebuild") from error  # fmt: skip
+    cursor.execute(_AUDIT, (actor, Json({"counts": found.counts, **found.names})))
+
+
+def _migrated(connection: Connection) -> int:
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_MIGRATED)
+        (number,) = cursor.fetchone() or (0,)
+    return int(number)
 
 
 def _count(connection: Connection, table: str) -> int:
