@@ -390,7 +390,7 @@ def test_an_unknown_case_is_one_line(desk: Environment, command: str) -> None:
     ("arguments", "names"),
     [
         (("show", "seven"), "'seven' is not a valid int"),
-        (("show", "0"), "0 is not in the range"),
+        (("show", "0"), "greater than or equal to 1"),
         (("discard", "7", "--reason", "  "), "--reason is empty"),
         (("discard", "7"), "--reason"),
         (("replay",), "--all with --reason CODE"),
