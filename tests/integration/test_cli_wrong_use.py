@@ -389,7 +389,7 @@ def test_an_unknown_case_is_one_line(desk: Environment, command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (("show", "seven"), "'seven' is not a valid int"),
+        (("show", "seven"), "should be a valid integer"),
         (("show", "0"), "greater than or equal to 1"),
         (("discard", "7", "--reason", "  "), "--reason is empty"),
         (("discard", "7"), "--reason"),
