@@ -96,6 +96,12 @@ class Metrics:
             *("topic", "result"),
         )
 
+        # A transaction that somebody left open stalls no relay, but the feed ends before it.
+        self.oldest_write_seconds = self._gauge(
+            "oldest_write_transaction_seconds",
+            "Age of the oldest open write transaction of the Postgres cluster, 0 if there is none.",
+        )
+
     def _about_the_cases(self) -> None:
         self.dead_letters_open = self._gauge(
             "dead_letters_open", "Dead letters that nobody has dealt with.", "reason"

@@ -30,6 +30,11 @@ _PENDING = """
     from outbox where published_at is null group by topic
 """
 _DEAD = "select reason, count(*) from dead_letter where status = 'open' group by reason"
+# Of any database: the horizon of a snapshot is that of the whole cluster.
+_OLDEST_WRITE = """
+    select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8
+    from pg_stat_activity where backend_xid is not null
+"""
 
 
 class Observer:
@@ -89,6 +94,9 @@ class Observer:
         for topic in produced_topics(self._settings.node):
             count = pending.get(topic, (0, 0))[0]
             self._metrics.outbox_pending_records.labels(topic).set(count)
+        cursor.execute(_OLDEST_WRITE)
+        ((oldest,),) = cursor.fetchall()
+        self._metrics.oldest_write_seconds.set(max(0.0, oldest))
         cursor.execute(_DEAD)
         self._metrics.dead_letters_open.clear()
         for reason, count in cursor:
