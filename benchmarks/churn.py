@@ -66,18 +66,17 @@ class Course(NamedTuple):
 
 def main() -> None:
     """Measure both and print them as Markdown."""
-    typer.echo("| autovacuum | table | before, MB | half-way | after | most dead rows | take, ms |")
-    typer.echo("|---|---|---|---|---|---|---|")
+    typer.echo("| autovacuum | table | before, MB | half-way | after | most dead rows |")
+    typer.echo("|---|---|---|---|---|---|")
     with bench_stack(say) as stack:
         for name in ("Postgres' own", "ours"):
-            courses, take_ms = _run(stack, ours=name == "ours")
+            courses = _run(stack, ours=name == "ours")
             for one in courses:
                 sizes = " | ".join(f"{size / 1e6:,.1f}" for size in one[1:4])
-                shown = f"{take_ms:.1f}" if one.table == "outbox" else ""
-                typer.echo(f"| {name} | {one.table} | {sizes} | {one.most_dead:,} | {shown} |")
+                typer.echo(f"| {name} | {one.table} | {sizes} | {one.most_dead:,} |")
 
 
-def _run(stack: LocalStack, *, ours: bool) -> tuple[list[Course], float]:
+def _run(stack: LocalStack, *, ours: bool) -> list[Course]:
     empty(stack, [NATIONAL])
     with closing(connect(stack.dsn(NATIONAL), "bench")) as connection:
         connection.autocommit = True
@@ -92,33 +91,30 @@ def _run(stack: LocalStack, *, ours: bool) -> tuple[list[Course], float]:
             before = _sizes(cursor)
             _churn(cursor)
             middle = _sizes(cursor)
-            most, take_ms = _churn(cursor)
+            most = _churn(cursor)
             after = _sizes(cursor)
             if not ours:
                 _restore_settings(cursor)
             return [
                 Course(table, before[table], middle[table], after[table], most[table])
                 for table in _TABLES
-            ], take_ms
+            ]
 
 
-def _churn(cursor: Cursor) -> tuple[dict[str, int], float]:
-    """Half of the load; the most dead rows seen of each table, and the mean time of a take."""
-    most, takes = dict.fromkeys(_TABLES, 0), []
+def _churn(cursor: Cursor) -> dict[str, int]:
+    """Half of the load; the most dead rows seen of each table."""
+    most = dict.fromkeys(_TABLES, 0)
     for _ in range(_ROWS // _BATCH // 2):
         began = time.monotonic()
         cursor.execute(_WRITE, (_BATCH,))
-        asked = time.monotonic()
         cursor.execute(_TAKE)
-        taken = [row_id for (row_id,) in cursor]
-        takes.append(time.monotonic() - asked)
-        cursor.execute(_MARK, (taken,))
+        cursor.execute(_MARK, ([row_id for (row_id,) in cursor],))
         cursor.execute(_PRUNE, (_BATCH,))
         for _ in range(10):
             cursor.execute(_MOVE)
         time.sleep(max(0.0, began + _PACE_SECONDS - time.monotonic()))
         most = {table: max(most[table], _one(cursor, _DEAD, table)) for table in _TABLES}
-    return most, 1000 * sum(takes) / len(takes)
+    return most
 
 
 def _sizes(cursor: Cursor) -> dict[str, int]:

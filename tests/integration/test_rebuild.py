@@ -308,6 +308,32 @@ def test_more_changes_than_writers_can_wait_for_are_not_swapped_in(
     assert rows(lived, _SHADOW) == [(0,)]
 
 
+def test_a_report_that_begins_before_the_swap_and_reads_behind_it_sees_every_case(
+    lived: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen failing with the snapshot taken in front of `settle`: as one connection would do it."""
+    compare, swap = comparing.compare, steps._swap
+    report = connect(lived.dsn, "test")
+    report.set_session(isolation_level="REPEATABLE READ", readonly=True)
+
+    def compared(*arguments: Any) -> None:
+        compare(*arguments)
+        register(lived)  # is folded while writers are locked out
+
+    def swapped(*arguments: Any) -> None:
+        with report.cursor() as cursor:
+            cursor.execute("select node from node_identity")  # the snapshot of all that follows
+        swap(*arguments)
+
+    monkeypatch.setattr(comparing, "compare", compared)
+    monkeypatch.setattr(steps, "_swap", swapped)
+    with closing(report):
+        assert again(lived).cases == 6
+        with report.cursor() as cursor:
+            cursor.execute("select count(*) from petition_case")
+            assert cursor.fetchone() == (6,)
+
+
 def test_a_migration_in_between_is_not_undone_by_the_swap(
     lived: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,8 @@ _TABLES = (
 _EVENTS = "select event_id::text, md5(value) from case_event where case_id = any(%s)"
 _FOLDS = "select case_id, fold::text from petition_case where case_id = any(%s)"
 _CASES = "select case_id from petition_case"
+# A broker that has just come up, on two busy cores.
+_ANSWER_MS = 60_000
 BAD_SEQUENCES = """
     select case_id, emitter, count(*), count(distinct emitter_sequence), max(emitter_sequence)
     from case_event group by case_id, emitter
@@ -95,7 +97,8 @@ def _ends(client: KafkaConsumer, topics: Iterable[str]) -> dict[tuple[str, int],
     partitions = [
         one for topic in topics if topic in existing for one in _partitions(client, topic)
     ]
-    return {tuple(one): end for one, end in client.end_offsets(partitions).items()}
+    ends = client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
+    return {tuple(one): end for one, end in ends.items()}
 
 
 def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
