@@ -8,6 +8,7 @@ _PROOF = "tests/integration/test_reconciliation.py::"
 _ACCOUNTS = "tests/integration/test_accounts.py::"
 _RECOVERY = "tests/integration/test_recovery.py::"
 _LIMITS = "tests/integration/test_dead_letter_limits.py::"
+_LETTERS = "tests/integration/test_dead_letters.py::"
 _OFFLINE = "tests/integration/test_offline.py::"
 
 PROOF = (
@@ -128,6 +129,41 @@ PROOF = (
         "if records < LEAST_RECORDS or dead <= self._limits.ratio * records:",
         "if records > 0:",
         (_LIMITS + "test_too_great_a_share_stops_it_although_good_records_come_between",),
+    ),
+    Protection(
+        "poison that only Postgres refuses counts too 死信上限",
+        "21",
+        "consumers/loop.py",
+        "self._guard.check(connection, batch)",
+        "",
+        (
+            _LIMITS + "test_what_only_postgres_refuses_counts_too_and_no_more_of_it_is_drained_by_"
+            "starting_again",
+        ),
+    ),
+    Protection(
+        "an open dead letter is held while it is dealt with 死信处置",
+        "15",
+        "consumers/resolving.py",
+        "from dead_letter where id = %s for update",
+        "from dead_letter where id = %s",
+        (_LETTERS + "test_two_who_replay_one_letter_at_once_do_it_once",),
+    ),
+    Protection(
+        "a replayed dead letter is accounted for as applied 死信处置",
+        "15",
+        "consumers/replaying.py",
+        "accounts.note(cursor, _moved(node, letter, arrival, applied))",
+        "",
+        (_LETTERS + "test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead",),
+    ),
+    Protection(
+        "a look at the payload of a dead letter is on record 死信处置",
+        "15",
+        "node/cli/deadletters.py",
+        "audit.note(cursor, settings.actor, _SEEN, place)",
+        "",
+        (_LETTERS + "test_a_payload_is_shown_only_when_asked_for_and_each_look_is_on_record",),
     ),
     Protection(
         "what waits of a case becomes urgent with it 重大紧急",
