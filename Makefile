@@ -5,7 +5,7 @@ VENV := .venv/bin
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test check bench lock clean
+.PHONY: help setup setup-tests demo test check bench soak protections lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -32,6 +32,12 @@ check: setup  ## lint, format, types, schemas, direction of imports, docs in ste
 
 bench: setup  ## measure; writes benchmarks/RESULTS.md; FULL=1 takes five times the events
 	@FULL=$(FULL) $(VENV)/python -m benchmarks
+
+soak: setup-tests  ## faults at random under load; MINUTES=30, SEED=…; writes .local/soak/report.md
+	@MINUTES=$(MINUTES) SEED=$(SEED) PYTHONPATH=tests $(VENV)/python -m soak
+
+protections: setup-tests  ## take out each protection in a copy and see its tests fail
+	@PYTHONPATH=tests $(VENV)/python -m protections check
 
 lock: setup  ## resolve requirements.lock anew from pyproject.toml
 	@$(VENV)/python -m pip install -q --disable-pip-version-check $(UV)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics
+from cases.topics import consumed_topics, produced_topics
 from consumers import positions
 from node import kafka, localstack
 from node.cli.processes import end, start_node
@@ -29,7 +29,9 @@ NODES = (NATIONAL, "110000", "370000", "660000")
 
 _TABLES = (
     "case_event, petition_case, case_clock, case_evaluation, case_supervision, case_route, outbox, "
-    "consumer_offset, dead_letter, imported_row, node_contact"
+    "consumer_offset, dead_letter, imported_row, node_contact, case_digest, digest_bucket, "
+    "digest_change, withheld_event, flow_day, flow_change, flow_report, receipt, peer_position, "
+    "reported_dead_letter, own_position, reconciliation"
 )
 _ANSWER_MS = 20_000
 
@@ -67,6 +69,17 @@ def empty(stack: LocalStack, nodes: Sequence[str] = NODES) -> None:
             with connection.cursor() as cursor:
                 cursor.execute(f"truncate {_TABLES} restart identity")
                 cursor.execute("checkpoint")
+        know_own_records(node)
+
+
+def know_own_records(node: str) -> None:
+    """Let `node` know what it wrote to its topics before, or its relay would first look at that."""
+    settings = load_settings(node)
+    _, behind = _bounds(settings, produced_topics(node))
+    with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
+        cursor.execute("truncate own_position")
+        for place, end in behind.items():
+            cursor.execute("insert into own_position values (%s, %s, %s)", (*place, end))
 
 
 def begin_at_end(node: str, *, but: str = "") -> int:
@@ -75,20 +88,22 @@ def begin_at_end(node: str, *, but: str = "") -> int:
     The number of records on `but`.
     """
     settings = load_settings(node)
-    first, behind = _bounds(settings)
+    first, behind = _bounds(settings, consumed_topics(node))
     begins = {place: end if place[0] != but else first[place] for place, end in behind.items()}
     with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
         positions.begin(cursor, begins)
     return sum(behind[place] - begin for place, begin in begins.items())
 
 
-def _bounds(settings: Settings) -> tuple[positions.Positions, positions.Positions]:
-    """The first and the next offset of every partition that the node reads."""
+def _bounds(
+    settings: Settings, topics: Sequence[str]
+) -> tuple[positions.Positions, positions.Positions]:
+    """The first and the next offset of every partition of these topics."""
     with closing(kafka.plain_consumer(settings, "bench")) as client:
         existing = client.topics()
         places = [
             kafka.TopicPartition(topic, number)
-            for topic in consumed_topics(settings.node)
+            for topic in topics
             if topic in existing
             for number in client.partitions_for_topic(topic)
         ]
@@ -112,6 +127,11 @@ def process(stack: LocalStack, node: str, command: str) -> Iterator[subprocess.P
 
 def peak_megabytes(pid: int) -> float:
     """The most memory that a process has had resident so far, in MB."""
+    return megabytes(pid, "VmHWM")
+
+
+def megabytes(pid: int, name: str) -> float:
+    """A size of a process as /proc names it, in MB: VmRSS is what it has resident now."""
     with open(f"/proc/{pid}/status") as lines:
-        peak = next(line for line in lines if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) * 1024 / 1e6
+        found = next(line for line in lines if line.startswith(f"{name}:"))
+    return int(found.split()[1]) * 1024 / 1e6

@@ -13,7 +13,7 @@ from contextlib import closing
 from benchmarks.events import events_together
 from benchmarks.figures import Figure
 from benchmarks.filling import write_ledger
-from benchmarks.home import empty, process
+from benchmarks.home import empty, know_own_records, process
 from benchmarks.pace import pace
 from benchmarks.plan import Plan
 from cases.topics import uplink
@@ -35,7 +35,8 @@ _FILL = """
 """
 # Rows are marked in the order of their ids, so the first pending one tells how many are done.
 _MARKED = (
-    "select coalesce((select min(id) from outbox where topic = '{}' and published_at is null), "
+    "select coalesce((select min(id) from outbox where topic = '{}' and not urgent and "
+    "published_at is null), "
     "(select max(id) + 1 from outbox)) - 1"
 )
 
@@ -57,6 +58,7 @@ def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
 def _run(stack: LocalStack, events: int) -> float:
     topic, dsn = uplink(_NODE), stack.dsn(_NODE)
     _fill_outbox(dsn, topic)
+    know_own_records(_NODE)
     with process(stack, _NODE, "relay") as relay:
         return pace(dsn, _MARKED.format(topic), events, relay)
 

@@ -131,6 +131,11 @@ class Case:
         """Whether events are known to be missing."""
         return bool(self.gaps) or self.state == State.UNKNOWN
 
+    @property
+    def urgent(self) -> bool:
+        """Whether the registration, as corrected, says that it is urgent 重大紧急."""
+        return bool(self.registration.get("urgent"))
+
     def running(self, clock: str) -> Clock | None:
         """The clock of this name that runs, if one does."""
         return next((one for one in self.clocks if one.clock == clock and one.runs), None)

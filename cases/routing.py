@@ -30,6 +30,11 @@ def recipients(
     return [code for code in participants if code not in (NATIONAL, emitter) and code not in barred]
 
 
+def withheld(emitter: str, known: Iterable[str], barred: frozenset[str]) -> list[str]:
+    """The nodes that the centre sends the case to and now does not send an event of `emitter`."""
+    return [code for code in known if code in barred and code not in (NATIONAL, emitter)]
+
+
 def barred(case: Case) -> frozenset[str]:
     """The nodes that nothing of `case` may be sent to: the accused and those under them, or all
     of them if an event that says that it is a state secret slipped in 检举控告、涉密."""

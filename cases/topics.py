@@ -20,9 +20,34 @@ def dead_letter(node: str) -> str:
     return f"petition.deadletter.{node}"
 
 
+def control_uplink(node: str) -> str:
+    """上行控制: digests, accounts and receipts of province `node` for the centre."""
+    return f"petition.control.uplink.{node}"
+
+
+def control_downlink(node: str) -> str:
+    """下行控制: those of the centre for province `node`."""
+    return f"petition.control.downlink.{node}"
+
+
+def control_between(sender: str, receiver: str) -> str:
+    """The control topic on which `sender` writes for `receiver`; one of the two is the centre."""
+    return control_uplink(sender) if receiver == NATIONAL else control_downlink(receiver)
+
+
+def peers_of(node: str) -> list[str]:
+    """The nodes that `node` exchanges with: every province, or the centre."""
+    return [*PROVINCES] if node == NATIONAL else [NATIONAL]
+
+
 def topic_between(sender: str, receiver: str) -> str:
     """The topic on which `sender` writes for `receiver`; one of the two is the centre."""
     return uplink(sender) if receiver == NATIONAL else downlink(receiver)
+
+
+def receiver_of(topic: str) -> str:
+    """The node that applies what stands on an uplink or a downlink."""
+    return NATIONAL if topic.startswith(uplink("")) else topic.removeprefix(downlink(""))
 
 
 def consumed_topics(node: str) -> list[str]:

@@ -3,8 +3,8 @@
 1. Move the offsets by compare-and-set: a zombie stops here and holds nothing up.
 2. Add the events to the ledger; those known already are duplicates.
 3. Fold the new ones into their cases, and note which nodes were heard for the first time.
-4. At the centre, write the onward copies to the outbox.
-5. Keep the dead letters.
+4. At the centre, write the onward copies to the outbox; bring the digests in step.
+5. Keep the dead letters, and account for every record.
 6. Commit. Offsets go to Kafka afterwards, by the loop, for lag tools only.
 """
 
@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from consumers import positions
+from consumers.accounting import account
 from consumers.batch import Arrival, Batch
 from consumers.dead_letters import keep
-from node import contacts, ledger, outbox, projection
+from consumers.limits import tails
+from node import accounts, contacts, ledger, outbox, projection
 from node.postgres import Connection, Cursor
 
 
@@ -33,17 +35,19 @@ def apply_batch(connection: Connection, node: str, batch: Batch, now: int) -> Ap
     Raises `Fenced`, and whatever the driver raises; then nothing was changed.
     """
     with connection, connection.cursor() as cursor:
-        positions.advance(cursor, batch.advances)
-        applied = _write(cursor, node, batch.arrivals, now)
+        positions.advance(cursor, batch.advances, tails(batch))
+        applied = write(cursor, node, batch.arrivals, now)
         keep(cursor, batch.poison)
+        accounts.note(cursor, account(node, batch, applied.fresh))
     return applied
 
 
-def _write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> Applied:
+def write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> Applied:
+    """Steps 2 to 4, in the caller's transaction; a letter that is replayed takes them too."""
     if not arrivals:
         return Applied(set(), set())
-    new = ledger.write(cursor, [_entry(arrival, now) for arrival in arrivals])
-    changes = projection.apply(cursor, new, exchanged_at=now)
+    new = ledger.write(cursor, [_entry(node, arrival, now) for arrival in arrivals])
+    changes = projection.apply(cursor, new, exchanged_at=now, home=node)
     contacts.note(cursor, {event.emitter for event in new}, now)
     outbox.enqueue(cursor, node, changes)
     marked = {conflict.event_id for change in changes for conflict in change.after.conflicts}
@@ -51,8 +55,10 @@ def _write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> 
     return Applied(fresh, fresh & marked)
 
 
-def _entry(arrival: Arrival, now: int) -> ledger.Entry:
+def _entry(node: str, arrival: Arrival, now: int) -> ledger.Entry:
+    """An own event that came home 回归 was never exchanged: it stands there as it did before."""
     record, event, body = arrival
+    exchanged_at = None if event.emitter == node else now
     return ledger.Entry(
-        event, body, ledger.Source(record.topic, record.partition, record.offset, now)
+        event, body, ledger.Source(record.topic, record.partition, record.offset, exchanged_at)
     )

@@ -7,11 +7,14 @@ only paused and marked. The loop then takes their positions from Postgres, seeks
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterable
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 
 from consumers import positions
+from node import kafka
+from node.errors import Fatal
 from node.kafka import TopicPartition
 from node.postgres import Connection
 
@@ -23,12 +26,13 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
         self._changed = threading.Event()
         self.positions: dict[TopicPartition, int] = {}
+        self._ids: dict[str, uuid.UUID | None] = {}
         self.rebalances = 0
 
     @property
     def changed(self) -> bool:
-        """Whether partitions came or went since the last `settle`."""
-        return self._changed.is_set()
+        """Whether partitions came or went, or a topic was made anew, since the last `settle`."""
+        return self._changed.is_set() or self._ids != kafka.topic_ids(self._consumer, self._ids)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Called on the I/O thread; what was polled from these is dropped by the loop."""
@@ -75,4 +79,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
                 first = self._consumer.beginning_offsets(new)
                 positions.begin(cursor, {tuple(one): offset for one, offset in first.items()})
                 known = positions.load(cursor, topics)
+            self._ids = kafka.topic_ids(self._consumer, topics)
+            strange = positions.strangers(cursor, self._ids)
+            if strange:
+                raise Fatal(
+                    f"topic {strange[0]} was deleted and made anew: what this node had not applied "
+                    "of it is gone: run `petitionlink recover`; the source sends it again"
+                )
         return {partition: known[tuple(partition)] for partition in held}

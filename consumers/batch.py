@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kafka.consumer.fetcher import ConsumerRecord
@@ -57,14 +57,27 @@ class Batch(NamedTuple):
         return len(self.arrivals) + len(self.poison)
 
 
-def decoded(records: Iterable[ConsumerRecord], advances: Sequence[Advance]) -> Batch:
-    """Decode each record on its own: a bad one never takes its neighbours along."""
+def comes_from_nobody(_emitter: str) -> bool:
+    """The rule outside a recovery: no event of another than the sender is taken."""
+    return False
+
+
+def decoded(
+    records: Iterable[ConsumerRecord],
+    advances: Sequence[Advance],
+    may_come_home: Callable[[str], bool] = comes_from_nobody,
+) -> Batch:
+    """Decode each record on its own: a bad one never takes its neighbours along.
+
+    `may_come_home` is asked of an emitter that is not the sender of the topic: the centre's own
+    events come back on uplinks while it is recovering.
+    """
     arrivals: list[Arrival] = []
     poison: list[Poison] = []
     for record in records:
         try:
             event = read_event(record.key, record.value, record.headers)
-            _check_sender(record.topic, event)
+            _check_sender(record.topic, event, may_come_home)
             body = _storable(event)
         except Undecodable as error:
             poison.append(Poison(record, error.reason, error.detail))
@@ -86,10 +99,10 @@ def advances_of(
 _EMITTER_OF = {uplink(code): code for code in NODES}
 
 
-def _check_sender(topic: str, event: Event) -> None:
+def _check_sender(topic: str, event: Event, may_come_home: Callable[[str], bool]) -> None:
     """A province writes only its own events on its uplink; the centre passes on anyone's."""
     expected = _EMITTER_OF.get(topic)
-    if expected is not None and event.emitter != expected:
+    if expected not in (None, event.emitter) and not may_come_home(event.emitter):
         raise Undecodable(WRONG_EMITTER, f"an event of {event.emitter} on the uplink of {expected}")
 
 

@@ -6,8 +6,10 @@ moves the offset. If the topic cannot be written the loop stops and the offset s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
 
+import orjson
 from kafka import KafkaProducer
 from psycopg2.extras import execute_values
 
@@ -15,9 +17,9 @@ from cases.topics import dead_letter
 from consumers.batch import Poison
 from node import kafka
 from node.errors import Fatal
-from node.ledger import headers_json
 from node.postgres import Cursor
 from node.settings import Settings
+from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
 _ACKNOWLEDGE_SECONDS = 30
 _KEEP = """
@@ -25,7 +27,11 @@ _KEEP = """
         (topic, partition, "offset", record_key, value, headers, recorded_at, reason, detail)
     values %s on conflict (topic, partition, "offset") do nothing
 """
-_KEEP_ROW = "(%s, %s, %s, %s, %s, %s::jsonb, to_timestamp(%s / 1000.0), %s, %s)"
+_KEEP_ROW = "(%s, %s, %s, %s, %s, %s::json, to_timestamp(%s / 1000.0), %s, %s)"
+# A sender may write any timestamp; what is kept can be said in every zone.
+_DAY_MILLIS = 86_400_000
+_FIRST_MILLIS = MIN_INSTANT_MICROS // 1000 + _DAY_MILLIS
+_LAST_MILLIS = MAX_INSTANT_MICROS // 1000 - _DAY_MILLIS
 
 
 def keep(cursor: Cursor, poison: Sequence[Poison]) -> None:
@@ -38,9 +44,16 @@ def _row(poison: Poison) -> tuple[object, ...]:
     record, reason, detail = poison
     return (
         *(record.topic, record.partition, record.offset, record.key, record.value),
-        headers_json(record.headers or ()).decode(),
-        *(record.timestamp, reason, detail),
+        _headers_json(record.headers or ()),
+        *(min(max(record.timestamp, _FIRST_MILLIS), _LAST_MILLIS), reason, detail),
     )
+
+
+def _headers_json(headers: Iterable[tuple[str, bytes | None]]) -> str:
+    """[[name, base64 or null], …]: a header of poison may be without a value."""
+    return orjson.dumps(
+        [[name, value if value is None else b64encode(value).decode()] for name, value in headers]
+    ).decode()
 
 
 class DeadLetterTopic:
@@ -85,7 +98,7 @@ class DeadLetterTopic:
 def _headers(poison: Poison) -> list[tuple[str, bytes]]:
     record, reason, _ = poison
     return [
-        *(record.headers or ()),
+        *((name, value or b"") for name, value in record.headers or ()),  # our client sends no null
         ("petitionlink-reason", reason.encode()),
         ("petitionlink-topic", record.topic.encode()),
         ("petitionlink-partition", str(record.partition).encode()),

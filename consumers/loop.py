@@ -6,9 +6,10 @@
 4. Apply the batch in one transaction, offsets included.
 5. Commit the offsets to Kafka, for lag tools only.
 
-Poison is dead-lettered and passed. While Kafka or Postgres is away the batch in hand is dropped,
-the partitions are paused, polling goes on so that the group keeps us, and afterwards positions
-come from Postgres again: it alone knows what was applied. Anything else ends the process.
+Poison is dead-lettered and passed; before it is too much 上限, the process ends. While Kafka or
+Postgres is away the batch in hand is dropped, the partitions are paused, polling goes on so that
+the group keeps us, and afterwards positions come from Postgres again: it alone knows what was
+applied. Anything else ends the process.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from consumers.assignment import Assignment
 from consumers.batch import Batch, advances_of, decoded
 from consumers.counting import count
 from consumers.dead_letters import DeadLetterTopic
+from consumers.guarding import Guard
 from consumers.isolating import apply_isolating
+from consumers.limits import limits_of
 from consumers.membership import join
 from consumers.reporting import Reporter
 from node import kafka
@@ -35,6 +38,7 @@ from node.errors import Fatal, Fenced, Transient
 from node.lifecycle import Backoff, Stop, as_transient
 from node.metrics import Metrics
 from node.postgres import Database
+from node.reconciliation.state import is_recovering
 from node.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -101,15 +105,26 @@ class _Sink:
         self._metrics = metrics
         self._clock = clock
         self._dead_letters = dead_letters
+        self._guard = Guard(limits_of(settings))
         self.database = database
+
+    def may_come_home(self, emitter: str) -> bool:
+        """Whether events of `emitter` that others hold for us are taken now: own ones, while we
+        recover."""
+        if emitter != self._node:
+            return False
+        connection = self.database.connection()
+        with connection, connection.cursor() as cursor:
+            return is_recovering(cursor)
 
     def apply(self, batch: Batch) -> None:
         """Apply a batch; a record that only Postgres refuses is found and dead-lettered."""
         apply_isolating(batch, self._apply_once)
 
     def _apply_once(self, batch: Batch) -> None:
-        self._dead_letters.publish(batch.poison)
         connection = self.database.connection()
+        self._guard.check(connection, batch)
+        self._dead_letters.publish(batch.poison)
         with self._metrics.consumer_batch_seconds.time():
             applied = apply_batch(connection, self._node, batch, self._clock())
         self._metrics.consumer_batch_records.observe(len(batch))
@@ -171,7 +186,7 @@ class _Turns:
     def _apply(self, polled: Mapping[Any, Sequence[Any]]) -> None:
         records = [record for several in polled.values() for record in several]
         advances = advances_of(polled, self._assignment.positions)
-        self._sink.apply(decoded(records, advances))
+        self._sink.apply(decoded(records, advances, self._sink.may_come_home))
         for partition, several in polled.items():
             self._assignment.positions[partition] = several[-1].offset + 1
 
@@ -198,6 +213,6 @@ class _Turns:
         ]
         what = "; ".join(gone) or "a position lies behind the end of its partition"
         return Fatal(
-            f"records that were not applied are gone from Kafka: {what}: have their source send "
-            "them again, then set the position in consumer_offset"
+            f"records that were not applied are gone from Kafka: {what}: run `petitionlink "
+            "recover`; the source sends their events again, and `petitionlink reconcile` names them"
         )

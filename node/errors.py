@@ -44,7 +44,10 @@ _TRANSIENT_CLASSES = (
     "57",  # operator intervention: admin shutdown, crash shutdown, cannot connect now
     "58",  # system error: I/O error
 )
-_TRANSIENT_CODES = ("25006",)  # read-only transaction: a standby before its promotion
+_TRANSIENT_CODES = (
+    "25006",  # read-only transaction: a standby before its promotion
+    "25P03",  # idle in transaction for too long: this process was frozen in a batch
+)
 _DATA_CLASSES = (
     "22",  # data exception: the record's own value
     "23",  # integrity constraint violation
@@ -71,13 +74,19 @@ def is_data_error(error: Exception) -> bool:
 def _classified_postgres(error: psycopg2.Error) -> Transient | Fatal:
     code = error.pgcode or ""
     text = _first_line(error) or type(error).__name__
-    if not code and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+    if not code and _is_of_the_connection(error):
         if "authentication failed" in text or "does not exist" in text:
             return Fatal(f"Postgres refuses us: {text}: check PETITIONLINK_POSTGRES_DSN")
         return Transient(f"Postgres is away: {text}")
     if code[:2] in _TRANSIENT_CLASSES or code in _TRANSIENT_CODES:
         return Transient(f"Postgres cannot serve now ({code}): {text}")
     return Fatal(f"Postgres refuses ({code}): {text}")
+
+
+def _is_of_the_connection(error: psycopg2.Error) -> bool:
+    """A reset in the middle of an answer is told by the driver as a bare DatabaseError."""
+    kinds = (psycopg2.OperationalError, psycopg2.InterfaceError)
+    return isinstance(error, kinds) or type(error) is psycopg2.DatabaseError
 
 
 def _classified_kafka(error: kafka_errors.KafkaError) -> Transient | Fatal:

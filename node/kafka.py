@@ -11,6 +11,8 @@ Values are bytes: a deserializer that raises would repeat for ever from `poll()`
 from __future__ import annotations
 
 import logging
+import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -128,6 +130,12 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
         delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
         metrics_enabled=False,
     )
+
+
+def topic_ids(client: KafkaConsumer, topics: Iterable[str]) -> dict[str, uuid.UUID | None]:
+    """Kafka's identity of each topic, as of the client's last metadata; None while unknown."""
+    cluster = client._client.cluster
+    return {topic: cluster.topic_id(topic) for topic in topics}
 
 
 def admin(settings: Settings) -> KafkaAdminClient:

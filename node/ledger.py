@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from node import copying
+from node import copying, digests
 from node.postgres import Cursor
 from schemas.event import Event
 
 
 class Source(NamedTuple):
-    """Where and when an event came over the interconnect; instants in micros."""
+    """Where and when an event came over the interconnect; micros, None for an own one come home."""
 
     topic: str
     partition: int
     offset: int
-    exchanged_at: int
+    exchanged_at: int | None
 
 
 class Entry(NamedTuple):
@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 COLUMNS = (
     "event_id, case_id, event_type, version, emitter, emitter_sequence, occurred_at, recorded_at, "
     "exchanged_at, actor, rule_set, body, value, traceparent, extra_headers, "
-    "source_topic, source_partition, source_offset"
+    "source_topic, source_partition, source_offset, digest"
 )
 _COLUMN_COUNT = COLUMNS.count(",") + 1
 
@@ -134,6 +134,7 @@ def _row(entry: Entry) -> bytes:
         copying.text(event.traceparent),
         copying.NULL if event.extra_headers is None else _extra(event),
         *_source_cells(source),
+        copying.int8(digests.of_event(event.event_id, event.value)),
     )
     return copying.row(cells, _COLUMN_COUNT)
 

@@ -29,6 +29,7 @@ class Metrics:
         self._about_the_consumer()
         self._about_the_outbox()
         self._about_the_cases()
+        self._about_the_proof()
 
     def _about_the_process(self) -> None:
         # Which release runs for which node.
@@ -36,6 +37,13 @@ class Metrics:
         # 1 while Kafka and Postgres answer, 0 while we wait for them: degraded, not dead.
         self.dependency_up = self._gauge(
             "dependency_up", "1 while the dependency answers, 0 while it is away.", "dependency"
+        )
+        # It holds back the feed and vacuum, of whatever database; other roles' transactions are
+        # told only to a member of pg_monitor.
+        self.postgres_oldest_transaction_seconds = self._gauge(
+            "postgres_oldest_transaction_seconds",
+            "Age of the oldest transaction open in the Postgres cluster, idle ones too, 0 if there "
+            "is none; without the role pg_monitor only of those of the node's own role.",
         )
 
     def _about_the_consumer(self) -> None:
@@ -100,6 +108,10 @@ class Metrics:
         self.dead_letters_open = self._gauge(
             "dead_letters_open", "Dead letters that nobody has dealt with.", "reason"
         )
+        self.dead_letter_oldest_open_seconds = self._gauge(
+            "dead_letter_oldest_open_seconds",
+            "Age of the oldest dead letter that nobody has dealt with, 0 if there is none.",
+        )
         self.cases_incomplete = self._gauge(
             "cases_incomplete", "Cases of which events are known to be missing."
         )
@@ -120,9 +132,45 @@ class Metrics:
         self.cases_in_conflict = self._gauge(
             "cases_in_conflict", "Cases with events that were not legal where they stood."
         )
+        # Not 0 at a province for longer than a history takes to arrive: sent to the wrong one.
+        self.cases_without_part = self._gauge(
+            "cases_without_part", "Cases that came to this province, which has no part in them."
+        )
         # The centre knows whom to expect, so that a silent node can alert.
         self.nodes_expected = self._gauge(
             "nodes_expected", "1 for each node that should take part (national only).", "node"
+        )
+
+    def _about_the_proof(self) -> None:
+        # Not 0: events are missing on one side; `petitionlink reconcile --with` names them.
+        self.reconciliation_mismatched_cases = self._gauge(
+            "reconciliation_mismatched_cases",
+            "Cases of which this node and the peer did not hold the same events.",
+            "peer",
+        )
+        # 0 until the first proof; alert when it is older than two hours.
+        self.reconciliation_last_success_timestamp = self._gauge(
+            "reconciliation_last_success_timestamp_seconds",
+            "When this node and the peer last proved to hold the same events.",
+            "peer",
+        )
+        # Both ends of a flow, as each node knows them; the last account of the peer for its end.
+        self.flow_events = self._gauge(
+            "flow_events",
+            "Events by stage: committed, published, received, applied, dead_lettered.",
+            *("source", "destination", "stage"),
+        )
+        # Not 0 for longer than it takes to catch up: something is lost, or doubled.
+        self.flow_unaccounted_events = self._gauge(
+            "flow_unaccounted_events",
+            "Events committed that are neither pending, in flight, applied nor dead-lettered.",
+            *("source", "destination"),
+        )
+        # Acknowledged by the broker is not applied by the receiver.
+        self.outbox_unconfirmed_records = self._gauge(
+            "outbox_unconfirmed_records",
+            "Published outbox rows of which the receiver has not yet said that it applied them.",
+            "topic",
         )
 
     def about(self, node: str) -> None:

@@ -29,7 +29,19 @@ _PENDING = """
     select topic, count(*), (extract(epoch from min(enqueued_at)) * 1000000)::bigint
     from outbox where published_at is null group by topic
 """
-_DEAD = "select reason, count(*) from dead_letter where status = 'open' group by reason"
+_DEAD = """
+    select reason, count(*), (extract(epoch from min(created_at)) * 1000000)::bigint
+    from dead_letter where status = 'open' group by reason
+"""
+# By Postgres's own clock. Vacuum holds nobody back.
+_OLDEST_TRANSACTION = """
+    select coalesce(extract(epoch from clock_timestamp() - min(began)), 0)::float from (
+        select xact_start from pg_stat_activity
+        where pid <> pg_backend_pid() and backend_type <> 'autovacuum worker'
+        union all select prepared from pg_prepared_xacts
+    ) open_now (began)
+"""
+_WITHOUT_PART = "select count(*) from petition_case where not participants @> array[%s]"
 
 
 class Observer:
@@ -42,8 +54,12 @@ class Observer:
         self._metrics = metrics
         self._clock = clock
         self._oldest: dict[str, int] = {}
+        self._oldest_dead: int | None = None
         self._looks = 0
         self._expect_nodes()
+        metrics.dead_letter_oldest_open_seconds.set_function(
+            lambda: self._seconds_since(self._oldest_dead)
+        )
 
     def session(self, stop: Stop) -> None:
         """Look every few seconds until `stop`."""
@@ -72,8 +88,10 @@ class Observer:
             )
 
     def _oldest_seconds(self, topic: str) -> float:
-        since = self._oldest.get(topic)
-        return 0.0 if since is None else max(0.0, (self._clock() - since) / 1_000_000)
+        return self._seconds_since(self._oldest.get(topic))
+
+    def _seconds_since(self, micros: int | None) -> float:
+        return 0.0 if micros is None else max(0.0, (self._clock() - micros) / 1_000_000)
 
     def _look(self, connection: Connection) -> None:
         with connection.cursor() as cursor:
@@ -89,10 +107,18 @@ class Observer:
         for topic in produced_topics(self._settings.node):
             count = pending.get(topic, (0, 0))[0]
             self._metrics.outbox_pending_records.labels(topic).set(count)
+        self._look_at_dead_letters(cursor)
+        cursor.execute(_OLDEST_TRANSACTION)
+        (seconds,) = cursor.fetchone() or (0.0,)
+        self._metrics.postgres_oldest_transaction_seconds.set(seconds)
+
+    def _look_at_dead_letters(self, cursor: Cursor) -> None:
         cursor.execute(_DEAD)
+        found = cursor.fetchall()
         self._metrics.dead_letters_open.clear()
-        for reason, count in cursor:
+        for reason, count, _ in found:
             self._metrics.dead_letters_open.labels(reason).set(count)
+        self._oldest_dead = min((oldest for *_, oldest in found), default=None)
 
     def _look_at_cases(self, cursor: Cursor) -> None:
         metrics, now = self._metrics, datetime.fromtimestamp(self._clock() / 1_000_000, UTC)
@@ -105,5 +131,8 @@ class Observer:
         metrics.cases_unhandled.clear()
         for state, count in found["unhandled"].items():
             metrics.cases_unhandled.labels(state).set(count)
+        if self._settings.node != NATIONAL:
+            cursor.execute(_WITHOUT_PART, (self._settings.node,))
+            metrics.cases_without_part.set((cursor.fetchone() or (0,))[0])
         metrics.cases_in_conflict.set(found["in_conflict"])
         metrics.cases_incomplete.set(found["incomplete"])

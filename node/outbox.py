@@ -6,14 +6,17 @@ held, so within a case they stand in the order in which their transactions commi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL
-from cases.routing import barred, recipients
+from cases.routing import barred, recipients, withheld
 from cases.topics import topic_between
+from node import accounts, digests
 from node.postgres import Cursor
 from node.projection import Change
+from schemas.event import Event
 
 NOTIFY_CHANNEL = "petitionlink_outbox"
 
@@ -21,9 +24,18 @@ NOTIFY_CHANNEL = "petitionlink_outbox"
 class Owed(NamedTuple):
     """One event for one destination."""
 
+    to: str
     topic: str
+    event: Event
+    urgent: bool
+
+
+class Joined(NamedTuple):
+    """A case and a node that became a participant of it."""
+
     case_id: str
-    event_id: str
+    destination: str
+    urgent: bool
 
 
 _ROUTES = (
@@ -34,34 +46,91 @@ _ADD_ROUTES = (
 )
 # A node that becomes a participant first gets the case's whole history, in fold order.
 _ADD_HISTORIES = """
-    insert into outbox (topic, case_id, event_id)
-    select joined.topic, e.case_id, e.event_id
-    from unnest(%s::text[], %s::text[], %s::text[]) as joined (case_id, destination, topic)
-    join case_event e on e.case_id = joined.case_id and e.emitter <> joined.destination
-    order by e.case_id, joined.topic, e.version, e.emitter, e.event_id
+    with owed as (
+        insert into outbox (topic, case_id, event_id, urgent, day)
+        select joined.topic, e.case_id, e.event_id, joined.urgent,
+               (e.recorded_at at time zone 'Asia/Shanghai')::date
+        from unnest(%s::text[], %s::text[], %s::boolean[], %s::text[])
+            as joined (case_id, destination, urgent, topic)
+        join case_event e on e.case_id = joined.case_id and e.emitter <> joined.destination
+        order by e.case_id, joined.topic, e.version, e.emitter, e.event_id
+        returning topic, case_id, event_id, day
+    )
+    select owed.topic, owed.case_id, owed.day, count(*), bit_xor(e.digest)
+    from owed join case_event e using (event_id) group by 1, 2, 3
 """
 _ADD = """
-    insert into outbox (topic, case_id, event_id)
-    select topic, case_id, event_id
-    from unnest(%s::text[], %s::text[], %s::uuid[])
-        with ordinality as owed (topic, case_id, event_id, place)
+    insert into outbox (topic, case_id, event_id, urgent, day)
+    select topic, case_id, event_id, urgent, day
+    from unnest(%s::text[], %s::text[], %s::uuid[], %s::boolean[], %s::date[])
+        with ordinality as owed (topic, case_id, event_id, urgent, day, place)
     order by place
+"""
+# Rows that are locked are being marked: they have left, and waiting for them could be a deadlock.
+_PROMOTE = """
+    with waiting as (
+        select o.id from case_event e join outbox o using (event_id)
+        where e.case_id = any(%s) and o.published_at is null and not o.urgent
+        for update of o skip locked
+    )
+    update outbox set urgent = true from waiting where outbox.id = waiting.id
+"""
+_WITHHOLD = """
+    insert into withheld_event (case_id, event_id, destination)
+    select * from unnest(%s::text[], %s::uuid[], %s::text[]) on conflict do nothing
+"""
+
+# The index gives the last offset of each partition at once, however many rows there are.
+_LAST_SENT = """
+    select number, (select max("offset") + 1 from outbox
+                    where topic = %(topic)s and partition = number and published_at is not null)
+    from generate_series(0, (select max(partition) from outbox
+                             where topic = %(topic)s and published_at is not null)) number
 """
 
 
 def enqueue(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
-    """Write what `node` owes to others after these changes; the number of rows written."""
+    """Write what `node` owes to others after these changes; the number of rows written.
+
+    Digests and accounts are brought in step by the way, in the same transaction, which holds the
+    cases' rows.
+    """
+    _promote(cursor, changes)
     written = _enqueue_onward(cursor, changes) if node == NATIONAL else _own(cursor, node, changes)
     if written:
-        cursor.execute("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
+        wake_relay(cursor)
     return written
 
 
-def _own(cursor: Cursor, node: str, changes: Iterable[Change]) -> int:
-    owed = [
-        Owed(topic_between(node, to), event.case_id, event.event_id)
+def wake_relay(cursor: Cursor) -> None:
+    """Let the relay look at once when this transaction is committed."""
+    cursor.execute("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
+
+
+def _promote(cursor: Cursor, changes: Iterable[Change]) -> None:
+    """Let what waits of cases that have just become urgent leave first."""
+    risen = [
+        change.after.case_id
         for change in changes
-        for event in change.events
+        if change.after.urgent and not change.before.urgent and change.before.position is not None
+    ]
+    if risen:
+        cursor.execute(_PROMOTE, (risen,))
+
+
+def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
+    """Behind the last acknowledged record of each partition."""
+    cursor.execute(_LAST_SENT, {"topic": topic})
+    return {partition: end for partition, end in cursor if end is not None}
+
+
+def _own(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
+    """All that a province holds it shares with the centre, whoever emitted it."""
+    new = [(event, change.after.urgent) for change in changes for event in change.events]
+    digests.note(cursor, [_shared(NATIONAL, event) for event, _ in new])
+    owed = [
+        Owed(to, topic_between(node, to), event, urgent)
+        for event, urgent in new
         for to in recipients(node, event.emitter, ())
     ]
     return _add(cursor, owed)
@@ -70,19 +139,38 @@ def _own(cursor: Cursor, node: str, changes: Iterable[Change]) -> int:
 def _enqueue_onward(cursor: Cursor, changes: Sequence[Change]) -> int:
     routes = _known_routes(cursor, changes)
     owed: list[Owed] = []
-    joined: list[tuple[str, str]] = []
+    joined: list[Joined] = []
+    kept: list[tuple[str, str, str]] = []
     for change in changes:
-        case_id = change.after.case_id
+        case_id, urgent = change.after.case_id, change.after.urgent
         known, closed = routes.get(case_id, []), barred(change.after)
         for event in change.events:
             for to in recipients(NATIONAL, event.emitter, known, closed):
-                owed.append(Owed(topic_between(NATIONAL, to), case_id, event.event_id))
+                owed.append(Owed(to, topic_between(NATIONAL, to), event, urgent))
+            kept += [(case_id, event.event_id, to) for to in withheld(event.emitter, known, closed)]
         joined += [
-            (case_id, to)
+            Joined(case_id, to, urgent)
             for to in recipients(NATIONAL, NATIONAL, change.after.participants, closed)
             if to not in known
         ]
+    _withhold(cursor, kept)
+    _share_onward(cursor, changes, owed)
     return _add_histories(cursor, joined) + _add(cursor, owed)
+
+
+def _share_onward(cursor: Cursor, changes: Sequence[Change], owed: Sequence[Owed]) -> None:
+    """The centre shares with a province what that emitted, and what it is sent."""
+    shares = [
+        _shared(event.emitter, event)
+        for change in changes
+        for event in change.events
+        if event.emitter != NATIONAL
+    ]
+    digests.note(cursor, shares + [_shared(to, event) for to, _, event, _ in owed])
+
+
+def _shared(peer: str, event: Event) -> digests.Share:
+    return digests.Share(peer, event.case_id, digests.of_event(event.event_id, event.value))
 
 
 def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[str]]:
@@ -90,19 +178,38 @@ def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[s
     return dict(cursor.fetchall())
 
 
-def _add_histories(cursor: Cursor, joined: Sequence[tuple[str, str]]) -> int:
+def _add_histories(cursor: Cursor, joined: Sequence[Joined]) -> int:
     if not joined:
         return 0
-    case_ids = [case_id for case_id, _ in joined]
-    destinations = [to for _, to in joined]
+    case_ids, destinations, urgent = (list(column) for column in zip(*joined, strict=True))
     cursor.execute(_ADD_ROUTES, (case_ids, destinations))
-    topics = [topic_between(NATIONAL, to) for to in destinations]
-    cursor.execute(_ADD_HISTORIES, (case_ids, destinations, topics))
-    return cursor.rowcount
+    to_of = {topic_between(NATIONAL, to): to for to in destinations}
+    cursor.execute(
+        _ADD_HISTORIES,
+        (case_ids, destinations, urgent, [topic_between(NATIONAL, to) for to in destinations]),
+    )
+    committed: Counter[accounts.Entry] = Counter()
+    shares = []
+    for topic, case_id, day, events, digest in cursor.fetchall():
+        committed[accounts.Entry(topic, day, accounts.COMMITTED)] += events
+        shares.append(digests.Joined(to_of[topic], case_id, events, digest))
+    digests.note(cursor, (), shares)
+    accounts.note(cursor, committed)
+    return committed.total()
 
 
 def _add(cursor: Cursor, owed: Sequence[Owed]) -> int:
     if owed:
-        topics, case_ids, event_ids = (list(column) for column in zip(*owed, strict=True))
-        cursor.execute(_ADD, (topics, case_ids, event_ids))
+        rows = [
+            (topic, event.case_id, event.event_id, urgent, accounts.day_of(event.recorded_at))
+            for _, topic, event, urgent in owed
+        ]
+        cursor.execute(_ADD, [list(column) for column in zip(*rows, strict=True)])
+        entries = (accounts.Entry(topic, day, accounts.COMMITTED) for topic, *_, day in rows)
+        accounts.note(cursor, Counter(entries))
     return len(owed)
+
+
+def _withhold(cursor: Cursor, kept: Sequence[tuple[str, str, str]]) -> None:
+    if kept:
+        cursor.execute(_WITHHOLD, [list(column) for column in zip(*kept, strict=True)])

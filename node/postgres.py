@@ -44,6 +44,9 @@ _KEEPALIVES: dict[str, Any] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
 }
+# A loop that was frozen in a batch holds its rows no longer than this: who has taken over its
+# partitions waits for them. Between two statements a batch of any size is folded sooner.
+_FROZEN_SECONDS = 15
 # Only one process migrates at a time; any fixed number of our own does.
 _MIGRATION_LOCK = 0x70657469
 
@@ -167,6 +170,9 @@ def own_database(cursor: Cursor, node: str) -> None:
         )
 
 
+_LIMIT_FROZEN = "select set_config('idle_in_transaction_session_timeout', %s, false)"
+
+
 class Database:
     """A loop's own connection: made when it is needed, thrown away after an error."""
 
@@ -181,6 +187,7 @@ class Database:
             made = connect(self._settings.dsn, self._role)
             try:
                 with made, made.cursor() as cursor:
+                    cursor.execute(_LIMIT_FROZEN, (f"{_FROZEN_SECONDS}s",))
                     own_database(cursor, self._settings.node)
             except BaseException:
                 made.close()

@@ -89,12 +89,14 @@ def apply(
     events: Sequence[Event],
     exchanged_at: int | None = None,
     folded: Mapping[str, Case] = _NOTHING,
+    home: str = "",
 ) -> list[Change]:
     """Fold events that were new to the ledger into their cases; one read, one write.
 
     Events must be in the ledger already: a case whose order they disturb is folded anew from
-    there. `exchanged_at` (micros) is when they crossed to this node, None for its own. `folded` are
-    new cases that the caller has folded already, from all of these events. Raises `Transient` if a
+    there. `exchanged_at` (micros) is when they crossed to this node, None for its own; what `home`
+    emitted has not crossed. `folded` are new cases that the caller has folded already, from all of
+    these events. Raises `Transient` if a
     case was created beside us: run the transaction again.
     """
     if not events:
@@ -104,7 +106,7 @@ def apply(
         by_case.setdefault(event.case_id, []).append(event)
     held = _hold(cursor, by_case)
     changes = _folded(cursor, by_case, held, folded)
-    _write(cursor, changes, held, exchanged_at)
+    _write(cursor, changes, held, exchanged_at, home)
     facets.write(cursor, [(change.before, change.after) for change in changes])
     return changes
 
@@ -144,11 +146,13 @@ def _write(
     changes: Sequence[Change],
     held: dict[str, _Held],
     exchanged_at: int | None,
+    home: str,
 ) -> None:
     rows = []
     for change in changes:
         known = held.get(change.after.case_id)
-        rows.append(Row(change.after, known.revision + 1 if known else 1, exchanged_at))
+        crossed = exchanged_at if any(one.emitter != home for one in change.events) else None
+        rows.append(Row(change.after, known.revision + 1 if known else 1, crossed))
     if put(cursor, rows) != len(rows):
         raise Transient("a case was created by another transaction at the same moment")
 
@@ -180,7 +184,7 @@ def _cells(row: Row) -> bytes:
         copying.text_or_null(shown("claim_path")),
         copying.word(case.rule_set or None),
         copying.int4(shown("persons") or 1),
-        copying.boolean(bool(shown("urgent"))),
+        copying.boolean(case.urgent),
         copying.word(case.finding),
         copying.text_or_null(case.repeat_of),
         copying.boolean(case.group),

@@ -25,9 +25,18 @@ _HOPS = """
            e.exchanged_at, e.source_topic, e.source_partition, e.source_offset,
            coalesce(json_agg(json_build_object(
                'topic', o.topic, 'partition', o.partition, 'offset', o."offset",
-               'enqueued_at', o.enqueued_at, 'published_at', o.published_at
+               'enqueued_at', o.enqueued_at, 'published_at', o.published_at, 'resent', o.resent,
+               'confirmed_at', r.applied_at, 'dead_lettered', d.reason
            ) order by o.id) filter (where o.id is not null), '[]') as published
     from case_event e left join outbox o using (event_id)
+    -- The receipt 回执: since when the receiver says that it stands behind the record.
+    left join lateral (
+        select applied_at from receipt
+        where topic = o.topic and partition = o.partition and next_offset > o."offset"
+        order by next_offset limit 1
+    ) r on true
+    left join reported_dead_letter d
+        on d.topic = o.topic and d.partition = o.partition and d."offset" = o."offset"
     where e.case_id = %s group by e.event_id order by e.version, e.emitter, e.event_id
 """
 
@@ -51,7 +60,8 @@ def read_events(connection: Connection, case_id: str) -> list[dict[str, Any]]:
 
 
 def read_hops(connection: Connection, case_id: str) -> list[dict[str, Any]]:
-    """For each event: emitted, published by this node where and when, applied here from where."""
+    """For each event: emitted, published by this node where and when, confirmed by its receiver,
+    applied here from where."""
     return _rows(connection, _HOPS, case_id)
 
 

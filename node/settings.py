@@ -46,8 +46,13 @@ class Settings(BaseSettings):
     actor: str = Field(default="system", min_length=1, max_length=100)
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     batch_records: int = Field(default=2000, ge=1, le=20000)
+    reconcile_seconds: int = Field(default=600, ge=5, le=86_400)
+    dead_letter_consecutive: int = Field(default=100, ge=1, le=1_000_000)
+    dead_letter_ratio: float = Field(default=0.5, gt=0, le=1)
+    dead_letter_window: int = Field(default=1000, ge=200, le=100_000)
     outbox_days: int = Field(default=30, ge=1, le=3650)
     dead_letter_days: int = Field(default=180, ge=1, le=3650)
+    relay_records_per_second: int = Field(default=0, ge=0, le=1_000_000)
     evaluation_grace_hours: int = Field(default=24, ge=0, le=876_000)
     supervision: Annotated[str, Field(pattern="^(off|dry_run|issue)$")] = "dry_run"
     supervision_policy: str = ""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cases.nodes import NATIONAL, known_node
-from cases.topics import dead_letter, downlink, uplink
+from cases.topics import control_downlink, control_uplink, dead_letter, downlink, uplink
 from node.errors import Fatal
 
 _VARIABLE = "PETITIONLINK_TOPICS_FILE"
@@ -51,6 +51,7 @@ class _File(BaseModel):
     uplink: _Layer = _Layer()
     downlink: _Layer = _Layer()
     deadletter: _Layer = _Layer()
+    control: _Layer = _Layer()
     local: _Layer = _Layer()
 
 
@@ -66,6 +67,10 @@ def declared_topics(nodes: Sequence[str], *, local: bool) -> list[Topic]:
         families = [(file.deadletter, dead_letter(node))]
         if node != NATIONAL:
             families += [(file.uplink, uplink(node)), (file.downlink, downlink(node))]
+            families += [
+                (file.control, control_uplink(node)),
+                (file.control, control_downlink(node)),
+            ]
         topics += [_topic(name, file, family, local) for family, name in families]
     return sorted(topics)
 

@@ -7,6 +7,7 @@ rows, so a relay that lost its lock cannot mark either.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from cases.topics import produced_topics
 from node import kafka
@@ -32,15 +33,21 @@ class Claims:
         self._try_due = self._look_due = 0.0
         self.held: list[str] = []
 
-    def renew_if_due(self) -> None:
-        """Try for what is not held; raises a Kafka error, or `Fatal` if no topic exists."""
+    def renew_if_due(self) -> Iterator[list[str]]:
+        """Try for what is not held; gives the topics that were gained, before they are `held`.
+
+        Raises a Kafka error, or `Fatal` if no topic exists.
+        """
         now = time.monotonic()
         if self._missing and now >= self._look_due:
             self._look_due = now + _LOOK_SECONDS
             self._look()
         if len(self.held) < len(self._existing) and now >= self._try_due:
             self._try_due = now + _TRY_SECONDS
-            self._try()
+            gained = self._gained()
+            if gained:
+                yield gained
+                self.held += gained
 
     def _look(self) -> None:
         found = kafka.existing_topics(self._settings)
@@ -49,11 +56,10 @@ class Claims:
         if not self._existing:
             raise Fatal(f"topic {self._missing[0]} is missing: run `petitionlink topics apply`")
 
-    def _try(self) -> None:
+    def _gained(self) -> list[str]:
+        wanted = [topic for topic in self._existing if topic not in self.held]
         with self._connection.cursor() as cursor:
-            for topic in self._existing:
-                if topic not in self.held and _locked(cursor, topic):
-                    self.held.append(topic)
+            return [topic for topic in wanted if _locked(cursor, topic)]
 
 
 def _locked(cursor: Cursor, topic: str) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import psycopg2
+
 from cases.case import NOBODYS, Case
 from cases.errors import Refusal
 from cases.routing import barred
 from node import projection
+from node.errors import Transient
 from node.ledger import bytes_of
+from node.outcome import transaction_id
 from node.postgres import Connection, Cursor
 from producers.drafting import Command, draft
 from producers.office import Office
@@ -41,28 +45,56 @@ class Done(NamedTuple):
     case: Case
 
 
+class OutcomeUnknown(Transient):
+    """The connection was lost at the commit of `done`: `was_committed(transaction)` tells."""
+
+    def __init__(self, done: Done, transaction: str) -> None:
+        super().__init__(
+            f"Postgres went away while the command was committed: whether event "
+            f"{done.event.event_id} of case {done.case.case_id} was written is not known: "
+            "look with `petitionlink case show`, or send it again under the same Idempotency-Key"
+        )
+        self.done = done
+        self.transaction = transaction
+
+
 def handle(
     connection: Connection, office: Office, command: Command, also: Also | None = None
 ) -> Done:
     """Do `command` in one transaction that holds the case's row; safe beside other writers.
 
     Raises `Refusal` or `Invalid`, and what the driver or `also` raises; then nothing was changed.
+    Raises `OutcomeUnknown` if the connection was lost at the commit.
     """
-    with connection, connection.cursor() as cursor:
-        case = projection.lock(cursor, command.case_id) or Case(command.case_id)
-        _check_target(cursor, case, command)
-        event = draft(
-            office,
-            case,
-            command,
-            lambda: _key_of(cursor, office, case.case_id),
-            lambda: _arrived_at(cursor, case),
-        )
-        (change,) = record(cursor, office.node, [event])
-        done = Done(event, change.after)
-        if also is not None:
-            also(cursor, done)
+    done: Done | None = None
+    try:
+        with connection, connection.cursor() as cursor:
+            done, transaction = _written(cursor, office, command, also)
+    except psycopg2.Error as error:
+        if done is None or not connection.closed:
+            raise
+        raise OutcomeUnknown(done, transaction) from error
     return done
+
+
+def _written(
+    cursor: Cursor, office: Office, command: Command, also: Also | None
+) -> tuple[Done, str]:
+    """The command in an open transaction, and that transaction's id."""
+    case = projection.lock(cursor, command.case_id) or Case(command.case_id)
+    _check_target(cursor, case, command)
+    event = draft(
+        office,
+        case,
+        command,
+        lambda: _key_of(cursor, office, case.case_id),
+        lambda: _arrived_at(cursor, case),
+    )
+    (change,) = record(cursor, office.node, [event])
+    done = Done(event, change.after)
+    if also is not None:
+        also(cursor, done)
+    return done, transaction_id(cursor)
 
 
 def _check_target(cursor: Cursor, case: Case, command: Command) -> None:

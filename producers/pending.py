@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from node.ledger import stored_headers
@@ -20,6 +22,7 @@ class Pending(NamedTuple):
     key: bytes
     value: bytes
     headers: list[tuple[str, bytes]]
+    urgent: bool
 
 
 class Published(NamedTuple):
@@ -30,33 +33,63 @@ class Published(NamedTuple):
     offset: int
 
 
-# The same number of rows of each topic, so that no destination waits behind another's backlog.
+# A take is held in memory twice, as rows and in the producer. The usual 4000 events have 4 MB;
+# the same number of the largest allowed would have a gigabyte.
+_BYTES_PER_TAKE = 8_000_000
+# The same number of rows of each topic, so that no destination waits behind another's backlog. If
+# not all may be taken, then the first of each topic before the second of any, equals by lot. Always
+# a prefix of each topic's rows, urgent ones first.
 _TAKE = """
-    select o.id, o.topic, e.event_type, e.event_id::text, e.case_id, e.version, e.emitter,
-           e.emitter_sequence, (extract(epoch from e.occurred_at) * 1000000)::bigint,
-           (extract(epoch from e.recorded_at) * 1000000)::bigint, e.actor, e.rule_set,
-           e.value, e.traceparent, e.extra_headers
-    from unnest(%s::text[]) as held (topic)
-    cross join lateral (
-        select id, topic, event_id from outbox
-        where topic = held.topic and published_at is null
-        order by id limit %s
-    ) o
-    join case_event e using (event_id)
-    order by o.id
+    with due as (
+        select o.*, row_number() over (order by o.urgent desc, o.place, random()) as turn
+        from unnest(%s::text[]) as held (topic)
+        cross join lateral (
+            select id, topic, event_id, urgent,
+                   row_number() over (order by urgent desc, id) as place
+            from outbox where topic = held.topic and published_at is null
+            order by urgent desc, id limit %s
+        ) o
+        order by turn limit %s
+    ), sized as (
+        select due.id, due.topic, due.urgent, e.*,
+               sum(octet_length(e.value)) over (order by turn rows unbounded preceding) as size
+        from due join case_event e using (event_id)
+    )
+    select id, topic, urgent, event_type, event_id::text, case_id, version, emitter,
+           emitter_sequence, (extract(epoch from occurred_at) * 1000000)::bigint,
+           (extract(epoch from recorded_at) * 1000000)::bigint, actor, rule_set,
+           value, traceparent, extra_headers
+    from sized where size - octet_length(value) < %s
+    order by urgent desc, id
 """
+# One statement, thus one transaction: the account tells exactly what is marked.
 _MARK = """
-    update outbox set published_at = now(), partition = done.partition, "offset" = done."offset"
-    from unnest(%s::bigint[], %s::integer[], %s::bigint[]) as done (id, partition, "offset")
-    where outbox.id = done.id
+    with marked as (
+        update outbox set published_at = now(), partition = done.partition, "offset" = done."offset"
+        from unnest(%s::bigint[], %s::integer[], %s::bigint[]) as done (id, partition, "offset")
+        where outbox.id = done.id
+        returning topic, day, resent
+    )
+    insert into flow_change (topic, day, published)
+    select topic, day, count(*) from marked where not resent group by topic, day
 """
 
 
-def take(connection: Connection, topics: Sequence[str], limit: int) -> list[Pending]:
-    """The oldest pending rows of `topics`, at most `limit` of each, in the order of their ids."""
+def take(
+    connection: Connection, topics: Sequence[str], of_each: int, at_most: int | None = None
+) -> list[Pending]:
+    """The oldest pending rows of `topics`, urgent ones before all others, then by their ids.
+
+    At most `of_each` of a topic, `at_most` together, and some megabytes.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, ([*topics], limit))
+        cursor.execute(_TAKE, ([*topics], of_each, at_most, _BYTES_PER_TAKE))
         return [_pending(row) for row in cursor]
+
+
+def lanes(pending: Iterable[Pending]) -> Iterator[list[Pending]]:
+    """The urgent rows of a take, then the others; an empty lane is left out."""
+    return (list(lane) for _, lane in groupby(pending, attrgetter("urgent")))
 
 
 def mark(connection: Connection, published: Sequence[Published]) -> None:
@@ -68,9 +101,11 @@ def mark(connection: Connection, published: Sequence[Published]) -> None:
 
 
 def _pending(row: tuple[Any, ...]) -> Pending:
-    (outbox_id, topic, *envelope, value, traceparent, extra) = row
+    (outbox_id, topic, urgent, *envelope, value, traceparent, extra) = row
     event = Event._make((*envelope, {}, bytes(value), traceparent, _extra(extra)))
-    return Pending(outbox_id, topic, event.case_id, event.key, event.value, [*wire_headers(event)])
+    return Pending(
+        outbox_id, topic, event.case_id, event.key, event.value, [*wire_headers(event)], urgent
+    )
 
 
 def _extra(stored: list[list[str]] | None) -> tuple[tuple[str, bytes], ...] | None:

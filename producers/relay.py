@@ -1,13 +1,18 @@
 """The relay 中继: outbox → Kafka, acknowledged, then marked.
 
-1. Take every committed row of the topics that this relay holds, in the order of their ids.
-2. Send them with the idempotent producer; the key keeps a case in one partition.
+0. Look behind what the database knows of a topic: after a backup was put back, own events stand
+   there that it lacks (`node.homecoming`).
+1. Take committed rows of the topics that this relay holds, as many as the rate allows: urgent ones
+   first, then in the order of their ids.
+2. Send them with the idempotent producer, the urgent lane apart and first; the key keeps a case in
+   one partition.
 3. Wait until the broker has acknowledged or refused each.
 4. Mark what was acknowledged, but nothing of a case behind its first failure.
 
 A crash between 3 and 4 publishes twice; the ledger at the other end is a set. Ids are given
 before commit, so a lower id may appear later: it is simply taken later. It never belongs to a
-case of which a higher one was taken, because writers hold the case's row until they commit.
+case of which a higher one was taken, because writers hold the case's row until they commit; nor
+does an urgent row, because they promote what waits of a case with it (`node.outbox`).
 One relay per topic: the advisory lock lives and dies with the connection that also marks.
 """
 
@@ -18,13 +23,15 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 
+from node.homecoming import bring_home
 from node.lifecycle import Stop
 from node.metrics import Metrics
 from node.outbox import NOTIFY_CHANNEL
 from node.postgres import Connection, connect, own_database
 from node.settings import Settings
 from producers.claims import Claims
-from producers.pending import Pending, Published, mark, take
+from producers.pacing import Pace, Rate
+from producers.pending import Pending, Published, lanes, mark, take
 from producers.publishing import Publisher
 
 # The net below LISTEN/NOTIFY: a notification lost with a connection costs this much.
@@ -42,6 +49,7 @@ class Relay:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._pace = Pace(Rate(settings.relay_records_per_second))
 
     def session(self, stop: Stop) -> None:
         """Publish until `stop`, on one connection and one producer."""
@@ -55,25 +63,32 @@ class Relay:
 
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
         claims = Claims(connection, self._settings)
-        while not stop.is_set():
-            claims.renew_if_due()
+        while not stop.wait(self._pace.wait_seconds()):
+            for topics in claims.renew_if_due():
+                bring_home(self._settings, topics)
             if not self._publish_some(connection, publisher, claims.held):
                 _wait_for_notification(connection)
 
     def _publish_some(
         self, connection: Connection, publisher: Publisher, topics: Sequence[str]
-    ) -> int:
-        limit = max(_ROWS_PER_TAKE // max(len(topics), 1), _LEAST_ROWS_PER_TOPIC)
-        pending = take(connection, topics, limit)
-        if not pending:
-            return 0
+    ) -> bool:
+        of_each = max(_ROWS_PER_TAKE // max(len(topics), 1), _LEAST_ROWS_PER_TOPIC)
+        allowed = self._pace.allowed(of_each * len(topics))
+        pending = take(connection, topics, min(of_each, allowed), allowed)
+        self._pace.spend(len(pending))
+        for lane in lanes(pending):
+            self._publish(connection, publisher, lane)
+        return bool(pending)
+
+    def _publish(
+        self, connection: Connection, publisher: Publisher, pending: Sequence[Pending]
+    ) -> None:
         published, failure = publisher.publish(pending)
         mark(connection, published)
         self._count(pending, published)
         if failure is not None:
             raise failure
         self._metrics.dependency_up.labels("kafka").set(1)
-        return len(published)
 
     def _count(self, pending: Sequence[Pending], published: Sequence[Published]) -> None:
         acknowledged = {row.id for row in published}

@@ -20,6 +20,12 @@ Ask for what a test needs; nothing is started for tests that ask for none of it.
         they were. With `fresh_settings` for each node, a world of its own. (Topics are not made
         anew: for a moment a record may still go to the log that is being deleted.)
 
+    def test_something(new_nodes): ...
+        The stack, its nodes as if new: empty tables, positions at the end of the topics.
+
+    def test_something(kafka_link): settings = through(load_settings("370000"), kafka=kafka_link)
+        A proxy in front of the stack's broker, up and passing everything (support/proxy.py).
+
     def test_something(stack_folder): ...
         A folder for a further stack, empty; PETITIONLINK_LOCAL names it. Whatever the test brings
         up there is taken down after it.
@@ -44,6 +50,9 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
 from pydantic import SecretStr
+from support.ledgers import empty_groups, forget_everything
+from support.links import Listener, broker_with, kafka_link_of, make_listeners
+from support.proxy import Proxy
 
 from node import kafka, localstack, topics
 from node.kafka import TopicPartition
@@ -65,11 +74,21 @@ def _no_settings_of_the_developer() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
+def _listener() -> Listener:
+    """The broker's second listener, for clients that come through a proxy."""
+    return make_listeners(1)[0]
+
+
+@pytest.fixture(scope="session")
+def stack(_listener: Listener) -> Iterator[LocalStack]:
     """The running stack of this session; see above."""
     _sweep()
     folder = _SESSIONS / str(os.getpid())
-    with _held_folder(folder), pytest.MonkeyPatch.context() as patch:
+    with (
+        _held_folder(folder),
+        broker_with(folder, [_listener]),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("PETITIONLINK_LOCAL", str(folder))
         try:
             yield localstack.up(NODES, print)
@@ -91,6 +110,21 @@ def stack_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with _further_folder() as folder:
         monkeypatch.setenv("PETITIONLINK_LOCAL", str(folder))
         yield folder
+
+
+@pytest.fixture
+def new_nodes(stack: LocalStack) -> LocalStack:
+    """The stack, its nodes as if new; see above."""
+    empty_groups(stack)
+    forget_everything(stack)
+    return stack
+
+
+@pytest.fixture
+def kafka_link(stack: LocalStack, _listener: Listener) -> Iterator[Proxy]:
+    """A proxy in front of the broker; see above."""
+    with kafka_link_of(_listener) as link:
+        yield link
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from node.cli import (
     case,
     command,
     database,
+    deadletters,
     deadlines,
     demo,
     exporting,
@@ -17,6 +18,8 @@ from node.cli import (
     indicators,
     query_code,
     rebuild,
+    reconcile,
+    recover,
     running,
     serving,
     stack,
@@ -38,7 +41,16 @@ stack.register(app)
 topics.register(app)
 for module in (database, running, serving, importing, exporting, command, case, status, demo):
     module.register(app)
-for module in (indicators, deadlines, supervise, query_code, rebuild):
+for module in (
+    indicators,
+    deadlines,
+    supervise,
+    query_code,
+    reconcile,
+    recover,
+    rebuild,
+    deadletters,
+):
     module.register(app)
 
 

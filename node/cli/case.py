@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from cases.nodes import NODES
+from cases.topics import receiver_of
 from node import localstack
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
 from node.clock import now_micros
@@ -116,9 +117,10 @@ def _micros(micros: int | None) -> str | None:
 def trace_command(
     case_id: CaseArgument, node: NodeOption = None, output: FormatOption = Format.table
 ) -> None:
-    """Each hop of each event 流转轨迹: emitted, published, applied where and when.
+    """Each hop of each event 流转轨迹: emitted, published, confirmed, applied where and when.
 
-    With --node, the hops at all nodes of the local stack; else those that this node knows.
+    `confirmed` is the receipt 回执: by then the receiver had durably applied it. With --node,
+    the hops at all nodes of the local stack; else those that this node knows.
     """
     settings = load_settings(node)
     with own_connected(settings, "case-trace") as connection:
@@ -151,6 +153,17 @@ def _hops(place: Settings, case_id: str) -> Iterator[dict[str, Any]]:
             target = (one["topic"], one["partition"], one["offset"])
             at = datetime.fromisoformat(one["published_at"] or one["enqueued_at"])
             yield _hop(about, node, kind, at, *target)
+            yield from _received(about, one)
+
+
+def _received(about: dict[str, Any], published: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What its receiver said of a record: durably applied, or dead-lettered."""
+    if published["confirmed_at"] is None:
+        return
+    receiver = receiver_of(published["topic"])
+    kind = "dead-lettered" if published["dead_lettered"] else "confirmed"
+    place = (published["topic"], published["partition"], published["offset"])
+    yield _hop(about, receiver, kind, datetime.fromisoformat(published["confirmed_at"]), *place)
 
 
 def _hop(
@@ -173,13 +186,24 @@ def _in_order(hop: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _traced(case_id: str, hops: list[dict[str, Any]]) -> Table:
-    columns = ("version", "event", "hop", "node", "at", "topic", "partition", "offset")
+    columns = ("version", "event", "hop", "node", "at (UTC+8)", "where")
     rows = [
-        (hop["version"], _short(hop["event_type"]), hop["hop"], hop["node"], hop["at"].isoformat(),
-         hop["topic"], hop["partition"], hop["offset"])
+        (hop["version"], _short(hop["event_type"]), hop["hop"], hop["node"], _moment(hop["at"]),
+         _where(hop))
         for hop in hops
     ]  # fmt: skip
     return table(f"trace of case {case_id}", columns, rows)
+
+
+def _where(hop: dict[str, Any]) -> str | None:
+    if hop["topic"] is None:
+        return None
+    place = "" if hop["partition"] is None else f" {hop['partition']}@{hop['offset']}"
+    return f"{hop['topic'].removeprefix('petition.')}{place}"
+
+
+def _moment(instant: datetime) -> str:
+    return instant.astimezone(CHINA).isoformat(" ", "milliseconds")[5:23]
 
 
 def _named(code: str | None) -> str:

@@ -8,9 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cases.nodes import NATIONAL, NODES
 from node.cli.processes import metrics_text
+from node.holdings import at_centre, at_province
 from node.localstack import LocalStack
 from node.postgres import Cursor, connected
-from node.reconciliation import at_centre, at_province
 
 _COUNTS = "select (select count(*) from petition_case), count(*) from case_event"
 _LATENCY = """

@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 out = Console()
 err = Console(stderr=True, highlight=False)
@@ -51,10 +52,10 @@ def print_json(data: Any, *, indent: bool = True) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table of plain cells; None is shown as a dash."""
-    made = Table(title=title, title_justify="left")
+    """A table of plain cells; None is shown as a dash, brackets are no markup."""
+    made = Table(title=Text(title, style="table.title"), title_justify="left")
     for name in columns:
         made.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*("–" if cell is None else str(cell) for cell in row))
+        made.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
     return made

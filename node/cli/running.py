@@ -18,6 +18,7 @@ from node.errors import Fatal
 from node.lifecycle import Stop, Worker, signals_stop, supervise
 from node.metrics import Metrics
 from node.observing import Observer
+from node.reconciliation.worker import Reconciler
 from node.settings import Settings, load_settings
 from producers.relay import Relay
 from producers.routines import routines
@@ -43,7 +44,7 @@ def run_command(node: NodeOption = None) -> None:
     run_workers(
         node,
         lambda s, m: [
-            *(Relay(s, m), _consumer(s, m), web_server(s, m), Observer(s, m)),
+            *(Relay(s, m), _consumer(s, m), web_server(s, m), Observer(s, m), Reconciler(s, m)),
             *routines(s),
         ],
     )
@@ -56,7 +57,7 @@ def relay_command(node: NodeOption = None) -> None:
 
 def consume_command(node: NodeOption = None) -> None:
     """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
-    run_workers(node, lambda s, m: [_consumer(s, m), Observer(s, m)])
+    run_workers(node, lambda s, m: [_consumer(s, m), Observer(s, m), Reconciler(s, m)])
 
 
 def _consumer(settings: Settings, metrics: Metrics) -> Consumer:

@@ -9,6 +9,7 @@ from node.settings import Settings
 from node.web.access import staff
 from node.web.api import cases, commands, events, figures, status
 from node.web.connections import Connections
+from node.web.defects import Defects
 from node.web.limits import Limits
 from node.web.openapi import openapi_of
 from node.web.pages import add_pages
@@ -29,7 +30,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/openapi.json", telemetry=_SILENT)
     connections = Connections(settings)
     app.state.services = Services(settings, open_office(settings), connections)
-    app.add_middleware(Limits)
+    app.add_middleware(Defects)
+    app.add_middleware(Limits)  # outermost: its headers stand on every answer
     add_problem_answers(app)
     for part in (commands, cases, events, figures):
         app.include_router(part.router, dependencies=[Depends(staff)])

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import psycopg2
 from psycopg2.errors import TransactionRollback
 
 from cases import event_types as types
 from cases.errors import Refusal
-from node.errors import Transient
+from node.errors import PetitionLinkError, Transient
+from node.outcome import was_committed
 from node.postgres import Connection, Cursor
 from node.queries import query_codes
 from node.web.idempotency import AnsweredMeanwhile, Request, answered, keep
@@ -18,7 +20,7 @@ from node.web.problems import INVALID, REFUSED, problem
 from node.web.services import Services
 from producers.commands import parse
 from producers.drafting import Command
-from producers.handling import Done, handle
+from producers.handling import Done, OutcomeUnknown, handle
 from producers.office import Office
 from schemas.errors import Invalid
 
@@ -38,9 +40,31 @@ class Place(NamedTuple):
 def do(services: Services, actor: str, given: Mapping[str, Any], place: Place | None) -> Result:
     """The result of one command: done now, or done before under the same key.
 
-    Raises `KeyReused`, and what the driver raises; then this command was not done.
+    Raises `KeyReused`, and what the driver raises; then this command was not done. Raises
+    `OutcomeUnknown` if Postgres went away at the commit and does not come back to tell.
     """
     office = replace(services.office, actor=actor)
+    new_code: list[str] = []
+    try:
+        return _do(services, office, given, place, new_code)
+    except OutcomeUnknown as lost:
+        try:
+            with services.connections() as connection:
+                done = was_committed(connection, lost.transaction)
+        except (PetitionLinkError, psycopg2.Error):
+            raise lost from None
+        if done:
+            return _done(lost.done, *new_code)
+        raise Transient("the connection was lost before the commit") from lost
+
+
+def _do(
+    services: Services,
+    office: Office,
+    given: Mapping[str, Any],
+    place: Place | None,
+    new_code: list[str],
+) -> Result:
     with services.connections() as connection:
         known = place and answered(connection, *place)
         if known:
@@ -50,17 +74,21 @@ def do(services: Services, actor: str, given: Mapping[str, Any], place: Place | 
         except (Refusal, Invalid) as error:
             return _invalid(error)
         try:
-            return _done_now(connection, office, command, place)
+            return _done_now(connection, office, command, place, new_code)
         except AnsweredMeanwhile:
             assert place is not None
             return answered(connection, *place) or _lost()
 
 
 def _done_now(
-    connection: Connection, office: Office, command: Command, place: Place | None
+    connection: Connection,
+    office: Office,
+    command: Command,
+    place: Place | None,
+    new_code: list[str],
 ) -> Result:
     try:
-        return _attempted(connection, office, command, place)
+        return _attempted(connection, office, command, place, new_code)
     except Refusal as error:
         result = {"ok": False, **problem(REFUSED, str(error), error.rule)}
         if place is not None:  # or, sent again, it might be legal and done after its followers
@@ -72,9 +100,13 @@ def _done_now(
 
 
 def _attempted(
-    connection: Connection, office: Office, command: Command, place: Place | None
+    connection: Connection,
+    office: Office,
+    command: Command,
+    place: Place | None,
+    new_code: list[str],
 ) -> Result:
-    new_code: list[str] = []
+    """`new_code` takes the query code of a registered case."""
 
     def also(cursor: Cursor, done: Done) -> None:
         if done.event.type == types.REGISTERED:
@@ -86,6 +118,8 @@ def _attempted(
         try:
             done = handle(connection, office, command, also)
             return _done(done, *new_code)
+        except OutcomeUnknown:
+            raise
         except (Transient, TransactionRollback):
             if attempt == _ATTEMPTS:
                 raise

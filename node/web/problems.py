@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from node.errors import classified, is_data_error
+from producers.handling import OutcomeUnknown
 from schemas.errors import Invalid, PetitionLinkError
 
 log = logging.getLogger(__name__)
@@ -93,14 +94,13 @@ def answer(
 
 
 def add_problem_answers(app: FastAPI) -> None:
-    """Answer every error of `app` with a problem."""
+    """Answer every error of `app` with a problem; what is none of these, `Defects` answers."""
     app.add_exception_handler(ProblemError, _raised)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(Invalid, _invalid)
     for environment in (PetitionLinkError, psycopg2.Error):
         app.add_exception_handler(environment, _environment)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _raised(_request: Request, error: Exception) -> Response:
@@ -138,13 +138,16 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _environment(_request: Request, error: Exception) -> Response:
     if is_data_error(error):
         log.error("a request had a value that Postgres refuses: %s", type(error).__name__)
-        return answer(INTERNAL, _SORRY)
+        return sorry()
     known = error if isinstance(error, PetitionLinkError) else classified(error)
     log.warning("a request could not be answered: %s", known)
+    if isinstance(error, OutcomeUnknown):
+        return answer(UNAVAILABLE, str(error))
     return answer(UNAVAILABLE, "the node cannot answer now; nothing was changed: ask again later")
 
 
-async def _unexpected(_request: Request, _error: Exception) -> Response:
+def sorry() -> Response:
+    """What a client reads of a defect of ours: nothing of the error."""
     return answer(INTERNAL, _SORRY)
 
 

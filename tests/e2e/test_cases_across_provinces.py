@@ -11,6 +11,7 @@ from support.cli import petitionlink
 from support.ledgers import (
     assert_sound,
     await_settled,
+    empty_groups,
     event_count,
     events,
     folds,
@@ -42,6 +43,7 @@ class Travelled(NamedTuple):
 @pytest.fixture(scope="module")
 def travelled(stack: LocalStack) -> Iterator[Travelled]:
     """Four nodes run; one case was closed in Shandong, one passed on from there to the Corps."""
+    empty_groups(stack)
     forget_everything(stack)
     with running_nodes(stack, *NODES):
         first, second = _registered("欠薪问题"), _registered("团场水费问题")

@@ -14,6 +14,7 @@ from support.ledgers import (
     assert_sound,
     await_settled,
     cases_of,
+    empty_groups,
     forget_everything,
     query,
 )
@@ -36,6 +37,7 @@ _IMPORTED_TYPES = [types.REGISTERED, *(step.event_type for step in HANDLING.valu
 
 @pytest.fixture(scope="module")
 def _running(stack: LocalStack) -> Iterator[LocalStack]:
+    empty_groups(stack)
     forget_everything(stack)
     with running_nodes(stack, CENTRE, SHANDONG):
         yield stack

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from psycopg2.extensions import make_dsn
-from support.cli import Done, as_environment, petitionlink, refused
+from support.cli import Done, as_environment, in_process, petitionlink, refused
+from support.letters import kept, misread, states
 from support.registers import make_register
 
 from node.keys import make_local_keys
@@ -380,3 +381,49 @@ def test_a_command_file_that_is_not_there_is_named(desk: Environment, here: Path
 def test_an_unknown_case_is_one_line(desk: Environment, command: str) -> None:
     done = petitionlink("case", command, "nowhere", "--format", "json", settings=desk)
     assert "case nowhere is unknown to this node" in refused(json_or_silent(done))
+
+
+# --- dead letters ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("show", "seven"), "'seven' is not a valid int"),
+        (("show", "0"), "0 is not in the range"),
+        (("discard", "7", "--reason", "  "), "--reason is empty"),
+        (("discard", "7"), "--reason"),
+        (("replay",), "--all with --reason CODE"),
+        (("replay", "7", "--all", "--reason", "malformed"), "--all with --reason CODE"),
+        (("replay", "--all"), "--all with --reason CODE"),
+        (("list", "--reason", "ugly"), "ugly is no reason: choose of empty, too_short"),
+        (("list", "--status", "lost"), "lost"),
+    ],
+)
+def test_a_dead_letter_that_is_not_well_named_is_wrong_usage(
+    arguments: tuple[str, ...], names: str
+) -> None:
+    line = refused(silent(in_process("deadletters", *arguments)), code=2)
+    assert names in line
+    assert f"petitionlink deadletters {arguments[0]} --help`" in line
+
+
+def test_a_dead_letter_that_is_unknown_or_dealt_with_is_one_line_and_nothing_changes(
+    fresh_settings: Callable[[str], Settings],
+) -> None:
+    node = fresh_settings(SHANDONG)
+    (id_,) = kept(node, misread("petition.downlink.370000", 0, (None, b"\1", [])))
+    environment = as_environment(node)
+    for command in (("show", "999"), ("replay", "999"), ("discard", "999", "--reason", "x")):
+        line = refused(in_process("deadletters", *command, settings=environment))
+        assert line.startswith("dead letter 999 is unknown to this node: `petitionlink deadletters")
+    assert (
+        in_process("deadletters", "discard", str(id_), "--reason", "x", settings=environment)[0]
+        == 0
+    )
+    before = states(node)
+    for command in (("replay", str(id_)), ("discard", str(id_), "--reason", "again")):
+        line = refused(in_process("deadletters", *command, settings=environment))
+        assert line.startswith(f"dead letter {id_} was discarded already, by system at ")
+        assert line.endswith("nothing was changed")
+    assert states(node) == before

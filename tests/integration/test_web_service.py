@@ -197,3 +197,20 @@ def test_a_defect_is_a_500_problem_without_its_text(
     answer = client.get("/v1/cases/x")
     assert rule(answer, 500) == "internal"
     assert "secret" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_defect_costs_a_client_neither_its_connection_nor_its_next_request(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails with the framework's handler of `Exception`: it raises again, the server closes, and
+    a request that was sent meanwhile is lost."""
+
+    def broken(*_given: Any) -> Any:
+        raise RuntimeError
+
+    monkeypatch.setattr("node.web.api.cases.find_case", broken)
+    answers = [client.get("/v1/cases/x"), client.get("/healthz"), client.get("/v1/cases/x")]
+    assert [answer.status_code for answer in answers] == [500, 200, 500]
+    used = {one.extensions["network_stream"].get_extra_info("client_addr") for one in answers}
+    assert len(used) == 1

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import orjson
 
+from node.cli.app import main
 from node.settings import Settings
 
 PROGRAM = Path(sys.executable).with_name("petitionlink")
@@ -51,6 +55,22 @@ def petitionlink(
         check=False,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def in_process(*arguments: str, settings: Mapping[str, str] | None = None) -> Done:
+    """The same without a process of its own, in a twentieth of the time."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, settings or {}),
+        mock.patch.object(sys, "argv", ["petitionlink", *arguments]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def environment() -> dict[str, str]:

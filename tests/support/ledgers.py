@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
+from functools import reduce
+from operator import xor
 from typing import Any
 
 from kafka import KafkaConsumer
+from kafka.admin import MemberToRemove
 from kafka.errors import KafkaError
 from support.world import eventually, read_topic, rows
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics
-from node import kafka
+from cases.topics import consumed_topics, produced_topics
+from node import digests, kafka
+from node.auditing import outgoing
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
+from node.postgres import Cursor, connected
+from node.queries.snapshot import snapshot
+from node.reconciliation.shares import shared
+from node.reconciliation.side_by_side import reconcile_side_by_side
 from node.settings import load_settings
 
 _TABLES = (
     "case_event, petition_case, case_clock, case_evaluation, case_supervision, node_contact, "
-    "case_route, outbox, consumer_offset, dead_letter, imported_row"
+    "case_route, outbox, consumer_offset, dead_letter, imported_row, case_digest, digest_bucket, "
+    "digest_change, withheld_event, flow_day, flow_change, flow_report, receipt, peer_position, "
+    "reported_dead_letter, own_position, reconciliation"
 )
 _EVENTS = "select event_id::text, md5(value) from case_event where case_id = any(%s)"
 _FOLDS = "select case_id, fold::text from petition_case where case_id = any(%s)"
 _CASES = "select case_id from petition_case"
-_BAD_SEQUENCES = """
+# A broker that has just come up, on two busy cores.
+_ANSWER_MS = 60_000
+BAD_SEQUENCES = """
     select case_id, emitter, count(*), count(distinct emitter_sequence), max(emitter_sequence)
     from case_event group by case_id, emitter
     having count(*) <> max(emitter_sequence) or count(*) <> count(distinct emitter_sequence)
@@ -46,7 +58,11 @@ _TO_IDENTIFY = """
                     and application_name = 'petitionlink-identifying')
 """
 _COUNT = "select count(*) from case_event where event_type not like '%%.case.identified.%%'"
-_BEGIN = "insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s)"
+_BEGIN = """
+    insert into consumer_offset (topic, partition, next_offset) values (%s, %s, %s)
+    on conflict (topic, partition) do update set next_offset = excluded.next_offset
+"""
+_STAND = "insert into own_position (topic, partition, next_offset) values (%s, %s, %s)"
 
 
 def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -59,20 +75,30 @@ def forget_everything(stack: LocalStack) -> None:
     with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:
         for node in stack.nodes:
             query(node, f"truncate {_TABLES}")
-            for (topic, partition), offset in _ends(client, node).items():
+            for (topic, partition), offset in _ends(client, consumed_topics(node)).items():
                 query(node, _BEGIN, topic, partition, offset)
+            for (topic, partition), offset in _ends(client, produced_topics(node)).items():
+                query(node, _STAND, topic, partition, offset)
 
 
-def _ends(client: KafkaConsumer, node: str) -> dict[tuple[str, int], int]:
-    """The ends of all partitions that a node applies."""
+def empty_groups(stack: LocalStack) -> None:
+    """Consumers that were killed hold their partitions no longer."""
+    with closing(kafka.admin(load_settings(NATIONAL))) as client:
+        groups = [one["group_id"] for one in client.list_groups()]
+        for group, found in client.describe_groups(groups).items() if groups else ():
+            members = [MemberToRemove(one["member_id"]) for one in found["members"]]
+            if members:
+                client.remove_group_members(group, members)
+
+
+def _ends(client: KafkaConsumer, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """The ends of all partitions of these topics."""
     existing = client.topics()
     partitions = [
-        one
-        for topic in consumed_topics(node)
-        if topic in existing
-        for one in _partitions(client, topic)
+        one for topic in topics if topic in existing for one in _partitions(client, topic)
     ]
-    return {tuple(one): end for one, end in client.end_offsets(partitions).items()}
+    ends = client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
+    return {tuple(one): end for one, end in ends.items()}
 
 
 def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
@@ -105,7 +131,7 @@ def _is_delivered(client: KafkaConsumer, stack: LocalStack) -> bool:
     if any(query(node, _PENDING) != [(0,)] for node in stack.nodes):
         return False
     try:
-        return all(_has_applied(node, _ends(client, node)) for node in stack.nodes)
+        return all(_has_applied(node, _ends(client, consumed_topics(node))) for node in stack.nodes)
     except KafkaError:  # a broker that has just come back may not know itself yet
         return False
 
@@ -119,12 +145,50 @@ def _has_applied(node: str, ends: dict[tuple[str, int], int]) -> bool:
 def assert_sound(stack: LocalStack) -> None:
     """The oracle: nothing missing, doubled, stuck or poisoned, and all hold the same."""
     for node in stack.nodes:
-        assert query(node, _BAD_SEQUENCES) == [], f"sequences of {node} are not 1…n"
+        assert query(node, BAD_SEQUENCES) == [], f"sequences of {node} are not 1…n"
         ((incomplete, conflicts, dead, pending, homeless),) = query(node, _TROUBLES)
         assert (incomplete, conflicts, dead, pending, homeless) == (0, 0, 0, 0, 0), node
     for node in stack.nodes:
         if node != NATIONAL:
             assert_equal(node)
+            assert differences(node) == []
+
+
+def differences(province: str) -> list[str]:
+    """What the nodes' own proof finds between a province and the centre: digests that are not in
+    step with the ledger, events that differ, flows that do not add up."""
+    with (
+        connected(load_settings(province).dsn, "test") as own,
+        connected(load_settings(NATIONAL).dsn, "test") as centre,
+    ):
+        outcome = reconcile_side_by_side(province, own, NATIONAL, centre)
+        wrong = [f"{province}: {one}" for one in outcome.findings]
+        if not outcome.settled:
+            wrong.append(f"{province}: too much is on its way to tell")
+        for node, peer, connection in (province, NATIONAL, own), (NATIONAL, province, centre):
+            with snapshot(connection) as cursor:
+                flows = [*outgoing(cursor, node, peer)]
+                wrong += [str(one) for one in flows if one.unaccounted or one.in_flight]
+                wrong += _out_of_step(cursor, node, peer)
+    return wrong
+
+
+def _out_of_step(cursor: Cursor, node: str, peer: str) -> list[str]:
+    """Cases whose digest is not that of their events, and buckets that are not those of cases."""
+    cursor.execute("select case_id, events, digest from case_digest where peer = %s", (peer,))
+    noted = {case_id: (events, digest) for case_id, events, digest in cursor}
+    cursor.execute("select event_id::text, digest from case_event")
+    digest_of = dict(cursor.fetchall())
+    held = shared(cursor, node, peer, noted)
+    true = {
+        case_id: (len(events), reduce(xor, map(digest_of.__getitem__, events), 0))
+        for case_id, events in held.items()
+    }
+    wrong = [f"{node}: digest of {one} with {peer}" for one in noted if noted[one] != true[one]]
+    sums = [*digests.buckets(cursor, peer)]
+    if sum(one.events for one in sums) != sum(events for events, _ in noted.values()):
+        wrong.append(f"{node}: the buckets with {peer} are not in step")
+    return wrong
 
 
 def assert_equal(province: str) -> None:

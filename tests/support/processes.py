@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
-from support.cli import PROGRAM, environment
+from support.cli import PROGRAM, as_environment, environment
 from support.world import eventually
 
-from node.cli.processes import metrics_text
 from node.localstack import LocalStack
+from node.settings import Settings
 
 READY_SECONDS = 60.0
 # What FAULTS 24 promises for SIGTERM.
@@ -23,20 +25,30 @@ _NO_EXPIRY = {"PETITIONLINK_EVALUATION_GRACE_HOURS": "876000"}
 
 
 class Process:
-    """`petitionlink run|relay|consume --node X`, its log and its metrics."""
+    """`petitionlink run|relay|consume`, its log and its metrics.
 
-    def __init__(self, stack: LocalStack, node: str, command: str = "run") -> None:
-        self.stack = stack
+    With `--node`, or with these settings in its environment and ports of its own.
+    """
+
+    def __init__(
+        self,
+        stack: LocalStack,
+        node: str,
+        command: str = "run",
+        settings: Settings | None = None,
+    ) -> None:
         self.node = node
         self.command = command
         self.log = _new_log(stack, f"{command}-{node}")
+        self.metrics_port = settings.metrics_port if settings else stack.metrics_port(node)
+        own = as_environment(settings) if settings else {}
         with self.log.open("wb") as stream:
             self._process = subprocess.Popen(
-                [PROGRAM, command, "--node", node],
+                [PROGRAM, command, *(() if settings else ("--node", node))],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env=environment() | _NO_EXPIRY,
+                env=environment() | _NO_EXPIRY | own,
             )
 
     @property
@@ -47,13 +59,13 @@ class Process:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def await_ready(self) -> None:
+    def await_ready(self, seconds: float = READY_SECONDS) -> None:
         """Until it answers with its metrics and, if it consumes, holds partitions."""
-        eventually(self._is_ready, f"{self.command} of {self.node} is ready", READY_SECONDS)
+        eventually(self._is_ready, f"{self.command} of {self.node} is ready", seconds)
 
     def _is_ready(self) -> bool:
         assert self.is_alive, self.text()
-        shown = metrics_text(self.stack, self.node)
+        shown = metrics_at(self.metrics_port)
         if self.command == "relay" or shown is None:
             return shown is not None
         return "petitionlink_consumer_applied_offset{" in shown
@@ -78,12 +90,34 @@ class Process:
 
     def metric(self, name: str, **labels: str) -> float | None:
         """The sum of a metric's samples with these labels; None if it has none or is silent."""
-        return metric(self.stack, self.node, name, **labels)
+        return metric_at(self.metrics_port, name, **labels)
+
+    def freeze(self) -> None:
+        """SIGSTOP: it holds what it has and does nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
 
 
 def metric(stack: LocalStack, node: str, name: str, **labels: str) -> float | None:
     """The sum of the samples of `petitionlink_<name>` that have these labels."""
-    text = metrics_text(stack, node)
+    return metric_at(stack.metrics_port(node), name, **labels)
+
+
+def metrics_at(port: int) -> str | None:
+    """What stands on a metrics port; None while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return None
+
+
+def metric_at(port: int, name: str, **labels: str) -> float | None:
+    """As `metric`, of whoever answers on a metrics port."""
+    text = metrics_at(port)
     if text is None:
         return None
     found = [
@@ -129,3 +163,17 @@ def _new_log(stack: LocalStack, name: str) -> Path:
     folder = stack.folder / "logs"
     folder.mkdir(exist_ok=True)
     return folder / f"{name}-{time.time_ns()}.log"
+
+
+def resident_bytes(pid: int, *, peak: bool = False) -> int:
+    """The memory that a process has now, or its `peak` since `forget_peak`."""
+    name = "VmHWM" if peak else "VmRSS"
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"process {pid} has no {name}")
+
+
+def forget_peak(pid: int) -> None:
+    """The peak of a process's memory begins anew (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -28,6 +28,8 @@ PROMISED = {
     "petitionlink_outbox_published_total",
     "petitionlink_event_delivery_seconds",
     "petitionlink_dead_letters_open",
+    "petitionlink_dead_letter_oldest_open_seconds",
+    "petitionlink_postgres_oldest_transaction_seconds",
     "petitionlink_cases_incomplete",
     "petitionlink_cases_overdue",
     "petitionlink_cases_due",

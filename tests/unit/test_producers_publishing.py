@@ -26,7 +26,7 @@ class Unanswered:
 
 
 def row(number: int, case_id: str, topic: str = "up") -> Pending:
-    return Pending(number, topic, case_id, b"", b"", [])
+    return Pending(number, topic, case_id, b"", b"", [], urgent=False)
 
 
 def marked(rows: list[Pending], futures: list[Any]) -> list[int]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from collections.abc import Iterator
-from io import BytesIO
-from typing import Any
 
 import pytest
-from fastavro import schemaless_writer
+from support.bombs import cut_before, zigzag
 from support.events import ENVELOPE, REGISTERED, registered
 
 from schemas.catalogue import Schema, catalogue
@@ -21,13 +18,6 @@ from schemas.versions import expanded, unsuitable_types
 SCHEMAS = list(catalogue().by_id.values())
 MAX_GROWTH_BYTES = 50_000_000  # what a bomb may cost at most
 MAX_SECONDS = 2.0  # generous for a slow machine; a bomb that works takes minutes
-
-
-def zigzag(number: int) -> bytes:
-    """A long as Avro has it."""
-    stream = BytesIO()
-    schemaless_writer(stream, "long", number)
-    return stream.getvalue()
 
 
 THIRTY_MILLION_ITEMS = zigzag(30_000_000)
@@ -57,37 +47,6 @@ def costs(value: bytes) -> tuple[Undecodable | None, float, int]:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return error, seconds, peak
-
-
-def cut_before(schema: Schema, wanted: Any) -> Iterator[bytes]:
-    """The record of a schema up to each of its fields of a kind, for a bomb to follow."""
-    stream = BytesIO()
-    stream.write(schema.frame)
-    for field in schema.physical["fields"]:
-        kind = field["type"] if isinstance(field["type"], list) else [field["type"]]
-        if any(wanted in (member, isinstance(member, dict) and member["type"]) for member in kind):
-            yield stream.getvalue() + (b"\x02" if len(kind) == 2 else b"")
-        sample = ENVELOPE.get(field["name"], empty(expanded(field["type"])))
-        schemaless_writer(stream, _alone(field["type"]), sample)
-
-
-def _alone(avro: Any) -> Any:
-    """A type by itself; a union is written as null, so that its records need no definition."""
-    if isinstance(avro, list):
-        return ["null"]
-    return (
-        {"type": "array", "items": "null"}
-        if isinstance(avro, dict) and avro["type"] == "array"
-        else avro
-    )
-
-
-def empty(avro: Any) -> Any:
-    """The smallest value of a type."""
-    if isinstance(avro, list):
-        return None
-    kind = avro if isinstance(avro, str) else avro["type"]
-    return {"string": "", "bytes": b"", "boolean": False, "array": []}.get(kind, 0)
 
 
 @pytest.mark.parametrize("kind", ["string", "array"])

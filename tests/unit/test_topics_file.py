@@ -24,8 +24,8 @@ def by_name(nodes, *, local):
 
 def test_every_node_has_its_topics_and_no_other():
     names = list(by_name(list(NODES), local=False))
-    # 32 provinces with uplink, downlink and dead letters; the centre with dead letters only.
-    assert len(names) == 32 * 3 + 1
+    # 32 provinces with uplink, downlink, two controls and dead letters; the centre with the last.
+    assert len(names) == 32 * 5 + 1
     assert "petition.deadletter.000000" in names
     assert "petition.uplink.000000" not in names
 

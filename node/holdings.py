@@ -1,6 +1,7 @@
-"""Whether two nodes hold the same 对账: the events and the states of the cases they share.
+"""Whether two nodes hold the same, looked at side by side: events and states of shared cases.
 
-The plain way, for a few nodes side by side: one digest over everything on each side. The cases
+The plain way, for nodes whose databases one person can read: one digest over everything on each
+side. What nodes prove to each other over the interconnect is `node/reconciliation/` 对账. The cases
 a province shares are all it has; at the centre they are those it began to send there.
 """
 

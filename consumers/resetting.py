@@ -1,0 +1,92 @@
+"""Positions that lie outside of their partitions 位点失效: moved on, knowingly and on record.
+
+Never done by the consumer itself: what lies between was not applied and is gone from Kafka. Who
+recovers a node says that its sources shall send it again, and the audit log keeps which offsets.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from cases.topics import consumed_topics
+from node import kafka
+from node.audit import note
+from node.kafka import TopicPartition
+from node.postgres import Connection, Cursor
+from node.settings import Settings
+
+_HELD = "select topic, partition, next_offset, topic_id from consumer_offset order by 1, 2"
+_MOVE = """
+    update consumer_offset set next_offset = %s, judged_from = %s, topic_id = %s, updated_at = now()
+    where topic = %s and partition = %s
+"""
+_ACTION = "recover.position_moved"
+
+
+class Moved(NamedTuple):
+    """A position that was moved, and why."""
+
+    topic: str
+    partition: int
+    before: int
+    after: int
+    reason: str
+
+
+def move_into_range(settings: Settings, connection: Connection) -> list[Moved]:
+    """Move every position that Kafka cannot serve to the first record that it has.
+
+    Raises a Kafka error while the cluster is away.
+    """
+    topics = [
+        topic
+        for topic in consumed_topics(settings.node)
+        if topic in kafka.existing_topics(settings)
+    ]
+    with closing(kafka.plain_consumer(settings, "recover")) as client:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in sorted(client.partitions_for_topic(topic) or ())
+        ]
+        first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
+        ids = kafka.topic_ids(client, topics)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_HELD)
+        held = cursor.fetchall()
+        return [
+            moved
+            for topic, partition, offset, known in held
+            if (one := TopicPartition(topic, partition)) in first
+            and (moved := _moved(one, offset, known, ids[topic], (first[one], end[one])))
+            and _write(cursor, settings, moved, ids[topic])
+        ]
+
+
+def _moved(
+    one: TopicPartition,
+    offset: int,
+    known: str | None,
+    present: uuid.UUID | None,
+    there: tuple[int, int],
+) -> Moved | None:
+    first, end = there
+    if known and present and known != str(present):
+        reason = "the topic was deleted and made anew"
+    elif offset < first:
+        reason = f"records {offset} to {first - 1} are gone"
+    elif offset > end:
+        reason = f"the partition ends at {end}"
+    else:
+        return None
+    return Moved(one.topic, one.partition, offset, first, reason)
+
+
+def _write(cursor: Cursor, settings: Settings, moved: Moved, present: Any) -> bool:
+    cursor.execute(
+        _MOVE, (moved.after, moved.after, present and str(present), moved.topic, moved.partition)
+    )
+    note(cursor, settings.actor, _ACTION, moved._asdict())
+    return True

@@ -1,0 +1,95 @@
+"""Dealing with a dead letter 死信处置: held, changed once, on record; a transaction each.
+
+Also says that a person looked: the counts that stop the loop begin anew for its partition.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from consumers import positions
+from node import audit
+from node.errors import PetitionLinkError
+from node.postgres import Connection, Cursor
+from node.queries.dead_letters import (
+    DISCARDED,
+    OPEN,
+    REPLAYED,
+    Headers,
+    bytes_of,
+    headers_of,
+    unknown,
+)
+from schemas.instants import CHINA
+
+_ACTIONS: Final = {
+    REPLAYED: "deadletter.replayed",  # 重放
+    DISCARDED: "deadletter.discarded",  # 废弃
+}
+# As the broker gave it: micros of a record's timestamp are whole millis.
+_HOLD = """
+    select id, topic, partition, "offset", record_key, value, headers,
+           (extract(epoch from recorded_at) * 1000)::bigint, reason, status, actor, resolved_at
+    from dead_letter where id = %s for update
+"""
+_RESOLVE = """
+    update dead_letter set status = %s, actor = %s, resolution = %s, resolved_at = now()
+    where id = %s
+"""
+
+
+class Letter(NamedTuple):
+    """A dead letter, its record as Kafka gave it; `timestamp` in milliseconds."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+    reason: str
+
+
+def hold(cursor: Cursor, id_: int) -> Letter:
+    """The open letter, held until the transaction ends, and its partition acknowledged.
+
+    `PetitionLinkError` if there is none or somebody dealt with it already. The partition's row is
+    taken before any case, in the order of the consumer: they may wait, and never for each other.
+    """
+    cursor.execute(_HOLD, (id_,))
+    row = cursor.fetchone()
+    if row is None:
+        raise unknown(id_)
+    *record, reason, status, actor, resolved_at = row
+    if status != OPEN:
+        at = resolved_at.astimezone(CHINA).isoformat(timespec="minutes")
+        raise PetitionLinkError(
+            f"dead letter {id_} was {status} already, by {actor} at {at}: nothing was changed"
+        )
+    number, topic, partition, offset, key, value, headers, timestamp = record
+    positions.acknowledge(cursor, topic, partition)
+    return Letter(
+        *(number, topic, partition, offset, bytes_of(key), bytes_of(value)),
+        *(headers_of(headers), timestamp, reason),
+    )
+
+
+def resolve(
+    cursor: Cursor, letter: Letter, status: str, actor: str, resolution: str, **also: Any
+) -> None:
+    """Say what became of a letter that is held, there and in the audit log."""
+    cursor.execute(_RESOLVE, (status, actor, resolution, letter.id))
+    about = {name: getattr(letter, name) for name in ("id", "topic", "partition", "offset")}
+    case_id = also.pop("case_id", None)
+    detail = {**about, "reason": letter.reason, "resolution": resolution, **also}
+    audit.note(cursor, actor, _ACTIONS[status], detail, case_id)
+
+
+def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
+    """Give a letter up for good; its bytes stay where they are. Raises what `hold` raises."""
+    with connection, connection.cursor() as cursor:
+        letter = hold(cursor, id_)
+        resolve(cursor, letter, DISCARDED, actor, why)
+    return letter

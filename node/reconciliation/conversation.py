@@ -1,0 +1,153 @@
+"""One end of the conversation 会话: messages in, database, messages out.
+
+Each message is handled in one transaction of its own; what reads digests reads one snapshot.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from node.control import Received
+from node.postgres import Connection
+from node.queries.snapshot import snapshot
+from node.reconciliation import accounting, comparing, messages, results, state
+from node.reconciliation.driving import Outcome, Round
+from node.reconciliation.messages import (
+    Account,
+    Cases,
+    Concluded,
+    Digests,
+    Events,
+    Findings,
+    Message,
+    OfRound,
+    Verdict,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Channel(Protocol):
+    """What a conversation needs of `node.control.Channel`."""
+
+    def send(self, peer: str, kind: str, payloads: Sequence[bytes]) -> None:
+        """Send messages of one kind, in order."""
+
+    def receive(self, seconds: float) -> Iterator[Received]:
+        """What came within `seconds`."""
+
+
+class Conversation:
+    """A node's end towards all its peers, for the process that answers for the node.
+
+    `driver` names this process: answers to rounds of another one are not its business.
+    """
+
+    def __init__(
+        self, node: str, driver: str, connection: Connection, channel: Channel, *, answers: bool
+    ) -> None:
+        self._node = node
+        self._driver = driver
+        self._connection = connection
+        self._channel = channel
+        self._answers = answers
+        self._rounds: dict[str, Round] = {}
+        # Peers that have told that they applied more; whoever tells them ours empties it.
+        self.moved: set[str] = set()
+
+    def begin(self, peer: str) -> Round:
+        """Begin a round with `peer`; its outcome is there at once if nothing can be told now."""
+        made = Round(self._node, peer, self._driver)
+        with snapshot(self._connection) as cursor:
+            question = made.begin(cursor)
+        self._rounds[made.id] = made
+        self._send(peer, question)
+        return made
+
+    def forget(self, given_up: Round) -> None:
+        """Nothing more is awaited of this round."""
+        self._rounds.pop(given_up.id, None)
+
+    def listen(self, seconds: float) -> None:
+        """Handle whatever came within `seconds`."""
+        for received in self._channel.receive(seconds):
+            try:
+                said = messages.read(received.kind, received.payload)
+            except ValueError as error:
+                log.warning("from %s: %s: dropped", received.peer, error)
+                continue
+            if said is not None:
+                self._send(received.peer, self._handled(received, said))
+
+    def _handled(self, received: Received, said: Message) -> Sequence[Message]:
+        if isinstance(said, (Verdict, Cases, Findings)):
+            made = self._rounds.get(said.round)
+            return self._driven(made, said) if made and made.peer == received.peer else []
+        return self._answered(received.peer, said) if self._answers else []
+
+    def _driven(self, made: Round, said: OfRound) -> Sequence[Message]:
+        """An answer in a round of ours."""
+        if isinstance(said, Verdict):
+            made.on_verdict(said)
+            return []
+        with self._connection, self._connection.cursor() as cursor:
+            if isinstance(said, Cases):
+                return made.on_cases(cursor, said)
+            assert isinstance(said, Findings)
+            return made.on_findings(cursor, said)
+
+    def _answered(self, peer: str, said: Message) -> Sequence[Message]:
+        """Something that a peer asks or tells."""
+        if isinstance(said, Digests):
+            return self._compared(peer, said)
+        with self._connection, self._connection.cursor() as cursor:
+            if isinstance(said, Events):
+                return [comparing.answer_events(cursor, self._node, peer, said)]
+            if isinstance(said, Account) and accounting.take(cursor, self._node, peer, said):
+                self.moved.add(peer)
+            if isinstance(said, Concluded):
+                results.note(cursor, peer, said.mismatched, said.findings)
+        return []
+
+    def _compared(self, peer: str, said: Digests) -> Sequence[Message]:
+        with snapshot(self._connection) as cursor:
+            answers = comparing.answer_digests(cursor, self._node, peer, said)
+        first = answers[0]
+        if isinstance(first, Verdict) and first.verdict == "equal":
+            with self._connection, self._connection.cursor() as cursor:
+                results.note(cursor, peer, 0, [])
+        return answers
+
+    def conclude(self, done: Round) -> Outcome:
+        """Keep what a round of ours found, if it could tell."""
+        outcome = done.outcome
+        assert outcome is not None
+        self.forget(done)
+        if outcome.settled:
+            with self._connection, self._connection.cursor() as cursor:
+                results.note(cursor, done.peer, len(outcome.findings), outcome.findings[:1000])
+        return outcome
+
+    def say_account(self, peer: str, said: Account) -> None:
+        """Tell a peer how our side of the link stands."""
+        self._send(peer, [said])
+
+    def is_recovering(self) -> bool:
+        """Whether own events may come home now."""
+        with self._connection, self._connection.cursor() as cursor:
+            return state.is_recovering(cursor)
+
+    def end_recovery(self) -> None:
+        """All peers hold what this node holds: own events need not come home any more."""
+        with self._connection, self._connection.cursor() as cursor:
+            if state.end(cursor):
+                log.info("recovered: every peer holds the same")
+
+    def _send(self, peer: str, several: Sequence[Message]) -> None:
+        by_kind: dict[str, list[bytes]] = {}
+        for one in several:
+            by_kind.setdefault(messages.kind_of(one), []).append(one.payload())
+        for kind, payloads in by_kind.items():
+            self._channel.send(peer, kind, payloads)

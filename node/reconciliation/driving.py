@@ -1,0 +1,193 @@
+"""The side that asks 发起方: one round with one peer, from digests to its conclusion.
+
+A `Round` holds what has been answered so far; each step reads or writes the database once, in a
+transaction of the caller's. A round that gets no answer is simply given up: the next one says the
+same again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from node import digests
+from node.digests import Digest
+from node.postgres import Cursor
+from node.reconciliation import cut, resending
+from node.reconciliation.messages import (
+    MOST_CASES,
+    MOST_EVENTS,
+    Cases,
+    Concluded,
+    Digests,
+    Events,
+    Finding,
+    Findings,
+    Held,
+    Message,
+    Verdict,
+)
+from node.reconciliation.shares import Shared, shared
+from node.reconciliation.state import is_recovering
+
+
+class Outcome(NamedTuple):
+    """How a round ended. `findings` are told from here; `settled` is False while too much is on
+    its way to tell; `exchanges` are the questions that were asked."""
+
+    settled: bool
+    findings: list[Finding]
+    exchanges: int
+    events: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether both nodes hold the same."""
+        return self.settled and not self.findings
+
+
+class Round:
+    """One round that this process drives with `peer`."""
+
+    def __init__(self, node: str, peer: str, driver: str) -> None:
+        self.peer = peer
+        self.id = str(uuid.uuid4())
+        self.outcome: Outcome | None = None
+        self._node = node
+        self._driver = driver
+        self._events = 0
+        self._exchanges = 0
+        self._buckets: int | None = None
+        # What was asked of each bucket, and which parts of the answers have come.
+        self._open: dict[int, set[int]] = {}
+        self._cases: dict[int, dict[str, Digest]] = {}
+        self._heard: dict[int, set[int]] = {}
+        self._done: set[int] = set()
+        self._findings: list[Finding] = []
+
+    def begin(self, cursor: Cursor) -> list[Message]:
+        """The first question; none, and an outcome at once, if too much is on its way.
+
+        Needs a snapshot: cut and digests must be of one instant.
+        """
+        here = cut.take(cursor, self._node, self.peer)
+        buckets = digests.buckets(cursor, self.peer)
+        self._events = sum(one.events for one in buckets)
+        if here is None:
+            self._end(settled=False)
+            return []
+        self._exchanges = 1
+        return [Digests(round=self.id, driver=self._driver, cut=here, buckets=[*buckets])]
+
+    def on_verdict(self, said: Verdict) -> None:
+        """Equal, or not to be told now."""
+        self._end(settled=said.verdict == "equal")
+
+    def on_cases(self, cursor: Cursor, said: Cases) -> list[Message]:
+        """The events of the cases that differ, once the whole bucket is known."""
+        self._buckets = said.buckets
+        theirs = self._cases.setdefault(said.bucket, {})
+        theirs |= {case_id: Digest(*one) for case_id, *one in said.cases}
+        heard = self._heard.setdefault(said.bucket, set())
+        heard.add(said.part)
+        if len(heard) < said.parts or said.bucket in self._open:
+            return []
+        self._exchanges = max(self._exchanges, 2)
+        ours = digests.cases_in(cursor, self.peer, said.bucket)
+        differing = [
+            one for one in sorted(ours.keys() | theirs) if ours.get(one) != theirs.get(one)
+        ]
+        questions = self._questions(cursor, said.bucket, differing)
+        self._open[said.bucket] = set(range(len(questions)))
+        return [*questions]
+
+    def on_findings(self, cursor: Cursor, said: Findings) -> list[Message]:
+        """What is missing at the peer is sent again; the conclusion if this was the last."""
+        waiting = self._open.get(said.bucket, set())
+        if said.part not in waiting:
+            return []
+        waiting.discard(said.part)
+        self._exchanges = 3
+        found = [_mirrored(one) for one in said.findings]
+        self._findings += found
+        self._resend(cursor, found, peer_recovers=said.recovering)
+        if not waiting:
+            self._done.add(said.bucket)
+        if len(self._done) != self._buckets:
+            return []
+        self._end(settled=True)
+        shown = [_mirrored(one) for one in self._findings[:MOST_NAMED]]
+        number = len(self._findings)
+        return [Concluded(round=self.id, driver=self._driver, findings=shown, mismatched=number)]
+
+    def _questions(self, cursor: Cursor, bucket: int, case_ids: Sequence[str]) -> list[Events]:
+        held = shared(cursor, self._node, self.peer, case_ids)
+        applied = cut.applied(cursor, self._node, self.peer)
+        recovering = is_recovering(cursor)
+        parts = [*_parts(self._held(cursor, held))] or [[]]
+        return [
+            Events(
+                round=self.id,
+                driver=self._driver,
+                bucket=bucket,
+                part=number,
+                parts=len(parts),
+                applied=applied,
+                recovering=recovering,
+                cases=part,
+            )
+            for number, part in enumerate(parts)
+        ]
+
+    def _held(self, cursor: Cursor, held: dict[str, dict[str, Shared]]) -> Iterator[Held]:
+        positions = cut.peer_positions(cursor, self._node, self.peer)
+        every = [event_id for events in held.values() for event_id in events]
+        waiting = resending.on_its_way(cursor, self._node, self.peer, positions, every)
+        for case_id, events in held.items():
+            yield Held(
+                case_id=case_id,
+                events=sorted(events.keys() - waiting),
+                in_flight=sorted(events.keys() & waiting),
+            )
+
+    def _resend(self, cursor: Cursor, found: list[Finding], *, peer_recovers: bool) -> None:
+        lacking = [one for one in found if one.missing_there]
+        held = shared(cursor, self._node, self.peer, [one.case_id for one in lacking])
+        again = [
+            event_id
+            for one in lacking
+            for event_id in one.missing_there
+            if (event := held[one.case_id].get(event_id)) is not None
+            and resending.is_source(self._node, event, self.peer, peer_recovers=peer_recovers)
+        ]
+        resending.resend(cursor, self._node, self.peer, again)
+
+    def _end(self, *, settled: bool) -> None:
+        self.outcome = Outcome(settled, self._findings, self._exchanges, self._events)
+
+
+# As many are named to the peer and kept; all are counted.
+MOST_NAMED = 1000
+
+
+def _mirrored(one: Finding) -> Finding:
+    """As it looks from the other side."""
+    return Finding(
+        case_id=one.case_id, missing_here=one.missing_there, missing_there=one.missing_here
+    )
+
+
+def _parts(held: Iterable[Held]) -> Iterator[list[Held]]:
+    """Lists that fit a message each; one case is never cut in two."""
+    part: list[Held] = []
+    events = 0
+    for one in held:
+        number = len(one.events) + len(one.in_flight)
+        if part and (events + number > MOST_EVENTS or len(part) == MOST_CASES):
+            yield part
+            part, events = [], 0
+        part.append(one)
+        events += number
+    if part:
+        yield part

@@ -1,0 +1,64 @@
+"""Resending 补发: events that a peer lacks go into the outbox once more, in fold order.
+
+Only by their source: a province sends again what it emitted, the centre whatever it passes on; and
+to a node that is recovering, its own events too. What still waits in the outbox is not doubled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cases.nodes import NATIONAL
+from cases.topics import topic_between
+from node.outbox import wake_relay
+from node.postgres import Cursor
+from node.reconciliation.shares import Shared
+
+_RESEND = """
+    insert into outbox (topic, case_id, event_id, day, resent)
+    select %(topic)s, case_id, event_id, (recorded_at at time zone 'Asia/Shanghai')::date, true
+    from case_event e where event_id = any(%(events)s::uuid[])
+        and not exists (select from outbox o where o.event_id = e.event_id
+                        and o.topic = %(topic)s and o.published_at is null)
+    order by case_id, version, emitter, event_id
+"""
+_ON_ITS_WAY = """
+    select o.event_id::text from outbox o
+    left join unnest(%(partitions)s::integer[], %(positions)s::bigint[]) as p (partition, position)
+        on p.partition = o.partition
+    where o.event_id = any(%(events)s::uuid[]) and o.topic = %(topic)s
+        and (o.published_at is null or o."offset" >= coalesce(p.position, 0))
+"""
+
+
+def is_source(node: str, event: Shared, peer: str, *, peer_recovers: bool) -> bool:
+    """Whether it is for `node` to send `event` to `peer` again."""
+    if event.emitter == peer:
+        return peer_recovers
+    return node in (NATIONAL, event.emitter)
+
+
+def resend(cursor: Cursor, node: str, peer: str, event_ids: Iterable[str]) -> int:
+    """Put events into the outbox for `peer` once more; how many."""
+    wanted = [*event_ids]
+    if not wanted:
+        return 0
+    cursor.execute(_RESEND, {"topic": topic_between(node, peer), "events": wanted})
+    number = cursor.rowcount
+    if number:
+        wake_relay(cursor)
+    return number
+
+
+def on_its_way(
+    cursor: Cursor, node: str, peer: str, positions: dict[int, int], event_ids: Iterable[str]
+) -> set[str]:
+    """Which of these events this node owes `peer` or sent at or behind its positions."""
+    values = {
+        "topic": topic_between(node, peer),
+        "partitions": [*positions],
+        "positions": [*positions.values()],
+        "events": [*event_ids],
+    }
+    cursor.execute(_ON_ITS_WAY, values)
+    return {event_id for (event_id,) in cursor}

@@ -1,0 +1,201 @@
+"""The reconciler 核对: what one process of a node does by itself to prove that nothing is lost.
+
+1. Listen to the peers, and answer for the node.
+2. Add up the changes of digests and accounts.
+3. Tell each peer how this side of the link stands, at once when something was applied: receipts.
+4. A province begins a round with the centre on a schedule; the centre answers.
+5. Show all of it in the metrics.
+
+Several processes may run it: the advisory lock of its connection lets one of them work.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from contextlib import closing
+from datetime import date, timedelta
+
+from cases.nodes import NATIONAL
+from cases.topics import topic_between
+from node import accounts, digests
+from node.accounts import day_of
+from node.clock import now_micros
+from node.control import Channel
+from node.lifecycle import Stop
+from node.metrics import Metrics
+from node.postgres import Connection, connect, own_database
+from node.queries.snapshot import snapshot
+from node.reconciliation import accounting, showing
+from node.reconciliation.conversation import Conversation
+from node.reconciliation.driving import Round
+from node.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_LOCK_CLASS = 0x70726F66  # any number of our own: separates our advisory locks from others
+_TRY_SECONDS = 1.0
+_LISTEN_SECONDS = 0.25
+_FOLD_SECONDS = 5.0
+# A receipt follows what it confirms by about this; more often would only cost.
+_MOVED_SECONDS = 1.0
+# The whole account, so that one that was lost is made good.
+_WHOLE_SECONDS = 15.0
+_SOON_SECONDS = 2.0
+# A round without answers is given up: the next one says the same again.
+_ROUND_SECONDS = 60.0
+_FIRST_ROUND_SECONDS = 3.0
+_LOOK_AGAIN_SECONDS = 20.0
+_POSITIONS = """
+    select topic, string_agg(partition || ':' || next_offset, ' ' order by partition)
+    from consumer_offset group by topic
+"""
+
+
+class Reconciler:
+    """Speaks for the node on the control topics; a worker for `node.lifecycle`."""
+
+    name = "reconciler"
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+
+    def session(self, stop: Stop) -> None:
+        """Work until `stop`, once this process holds the lock."""
+        with closing(connect(self._settings.dsn, "reconciler")) as connection:
+            with connection, connection.cursor() as cursor:
+                own_database(cursor, self._settings.node)
+            while not stop.is_set() and not _takes_the_lock(connection):
+                stop.wait(_TRY_SECONDS)
+            if stop.is_set():
+                return
+            with Channel(self._settings, "reconciler") as channel:
+                duties = _Duties(self._settings, self._metrics, connection, channel)
+                try:
+                    while not stop.is_set():
+                        duties.turn()
+                finally:
+                    showing.clear(self._metrics)
+
+
+def _takes_the_lock(connection: Connection) -> bool:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s, 0)", (_LOCK_CLASS,))
+        return cursor.fetchone() == (True,)
+
+
+class _Duties:
+    """One session's state: what is due when, and which rounds are open."""
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, connection: Connection, channel: Channel
+    ) -> None:
+        self._node = settings.node
+        self._metrics = metrics
+        self._connection = connection
+        self._channel = channel
+        self._period = settings.reconcile_seconds
+        driver = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
+        self._talk = Conversation(settings.node, driver[-64:], connection, channel, answers=True)
+        now = time.monotonic()
+        self._fold_due = self._moved_due = now
+        self._round_due = now + _FIRST_ROUND_SECONDS
+        self._told: dict[str, str] = {}
+        self._whole_at: dict[str, float] = {}
+        self._open: tuple[Round, float] | None = None
+        self._queue: list[str] = []
+        self._cycle: list[bool] = []  # of the present cycle of rounds: which were equal
+        self._recovering = False
+
+    def turn(self) -> None:
+        """Whatever is due now; listening is what paces it."""
+        self._talk.listen(_LISTEN_SECONDS)
+        now = time.monotonic()
+        if now >= self._fold_due:
+            self._fold_due = now + _FOLD_SECONDS
+            self._fold()
+        if now >= self._moved_due:
+            self._moved_due = now + _MOVED_SECONDS
+            self._tell(now)
+        self._reconcile(now)
+
+    def _fold(self) -> None:
+        with self._connection, self._connection.cursor() as cursor:
+            digests.fold(cursor)
+            accounts.fold(cursor)
+        if self._talk.is_recovering() and not self._recovering:
+            self._recovering, self._cycle = True, []
+            self._round_due = time.monotonic()
+        with snapshot(self._connection) as cursor:
+            showing.show(cursor, self._metrics, self._node, self._channel.peers)
+
+    def _tell(self, now: float) -> None:
+        """To those whose records were applied since; everything now and then, or soon after a
+        peer has applied ours, so that it knows what it should have."""
+        with self._connection, self._connection.cursor() as cursor:
+            cursor.execute(_POSITIONS)
+            stands: dict[str, str] = dict(cursor.fetchall())
+        for peer in self._channel.peers:
+            age = now - self._whole_at.get(peer, 0.0)
+            whole = age > (_SOON_SECONDS if peer in self._talk.moved else _WHOLE_SECONDS)
+            stand = stands.get(topic_between(peer, self._node), "")
+            if whole or stand != self._told.get(peer, ""):
+                self._tell_one(peer, date.min if whole else _yesterday(), whole=whole)
+                self._told[peer] = stand
+            if whole:
+                self._talk.moved.discard(peer)
+                self._whole_at[peer] = now
+
+    def _tell_one(self, peer: str, since: date, *, whole: bool) -> None:
+        with snapshot(self._connection) as cursor:
+            said = accounting.account(cursor, self._node, peer, since, whole=whole)
+        if said.positions or said.sent:
+            self._talk.say_account(peer, said)
+
+    def _reconcile(self, now: float) -> None:
+        """Rounds of our own, one after the other: await the open one, or begin what is due."""
+        if self._open is not None:
+            self._await(*self._open, now)
+        elif self._queue:
+            self._open = (self._talk.begin(self._queue.pop()), now + _ROUND_SECONDS)
+        elif now >= self._round_due:
+            self._end_cycle()
+            self._round_due = now + (_LOOK_AGAIN_SECONDS if self._recovering else self._period)
+            # The centre answers; only while it recovers does it ask, because nobody knows better.
+            if self._node != NATIONAL or self._recovering:
+                self._queue = [*self._channel.peers]
+
+    def _await(self, made: Round, given_up_at: float, now: float) -> None:
+        if made.outcome is not None:
+            self._open = None
+            self._conclude(made)
+        elif now > given_up_at:
+            log.warning("reconciliation with %s: no answer; the next round asks again", made.peer)
+            self._talk.forget(made)
+            self._open = None
+
+    def _conclude(self, made: Round) -> None:
+        outcome = self._talk.conclude(made)
+        self._cycle.append(outcome.equal)
+        for one in outcome.findings:
+            log.warning(
+                "reconciliation with %s: case %s: %d events missing here, %d there",
+                *(made.peer, one.case_id, len(one.missing_here), len(one.missing_there)),
+            )
+        if not outcome.equal:
+            # What was sent again is looked at soon, not only after a whole period.
+            self._round_due = min(self._round_due, time.monotonic() + _LOOK_AGAIN_SECONDS)
+
+    def _end_cycle(self) -> None:
+        """A recovery is over when all who answered hold what this node holds."""
+        if self._recovering and self._cycle and all(self._cycle):
+            self._talk.end_recovery()
+        self._cycle = []
+        self._recovering = self._talk.is_recovering()
+
+
+def _yesterday() -> date:
+    return day_of(now_micros()) - timedelta(days=1)

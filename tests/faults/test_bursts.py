@@ -1,0 +1,90 @@
+"""FAULTS 23: a very long case, and a hundredfold burst; work is counted, not timed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.world import count, event, eventually, raw, rows, running, send
+
+from cases import event_types as types
+from cases import fold
+from cases.topics import downlink
+from consumers.loop import Consumer
+from node import ledger
+from node.localstack import LocalStack
+from node.metrics import Metrics
+from node.settings import Settings
+from schemas.event import Event
+
+LONG = "110000-20260401-7K3M9QXA"
+OTHER = "110000-20260401-7K3M9QXB"
+EVENTS = 10_000
+TOPIC = downlink("370000")
+
+
+def progress(case_id: str, number: int) -> Event:
+    """The event behind `number` others of its case."""
+    body = {"progress": "…"}
+    return event(case_id, number + 1, type_=types.PROGRESSED, body=body)
+
+
+class Counted:
+    """Counts what a function is called with; `size` says how much one call is."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, where: Any, name: str) -> None:
+        self._real = getattr(where, name)
+        self.calls = 0
+        patch.setattr(where, name, self)
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        self.calls += 1
+        return self._real(*given, **named)
+
+
+def test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other(
+    shandong: Settings, new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAULTS 23. Seen failing with `continues` always false (cases/fold.py): each batch reads and
+    folds the whole case again. A late event alone does that, once."""
+    folded = Counted(monkeypatch, fold, "_take")
+    read = Counted(monkeypatch, ledger, "read")
+    written = [raw(event(LONG)), *(raw(progress(LONG, n)) for n in range(1, EVENTS))]
+    late = written.pop(EVENTS // 2)
+    metrics = Metrics()
+    with running(Consumer(shandong, metrics), metrics):
+        send(shandong, TOPIC, written)
+        send(shandong, TOPIC, [raw(event(OTHER))], partition=1)
+        eventually(lambda: known(shandong, OTHER) == 1, "the other case flows", 10)
+        eventually(lambda: known(shandong, LONG) == EVENTS - 1, "the long case")
+        assert read.calls == 0
+        assert folded.calls == EVENTS
+        send(shandong, TOPIC, [late])
+        eventually(lambda: known(shandong, LONG) == EVENTS, "the late event")
+    assert read.calls == 1
+    assert folded.calls == 2 * EVENTS
+    assert rows(shandong, "select incomplete, version from petition_case where case_id = %s",
+                (LONG,)) == [(False, EVENTS)]  # fmt: skip
+    assert count(shandong, "dead_letter") == 0
+
+
+def known(settings: Settings, case_id: str) -> int:
+    """How many events of a case are in the ledger."""
+    query = "select count(*) from case_event where case_id = %s"
+    return int(rows(settings, query, (case_id,))[0][0])
+
+
+def test_a_hundredfold_burst_is_taken_in_few_transactions(
+    shandong: Settings, new_nodes: LocalStack
+) -> None:
+    """FAULTS 23. Seen failing with one transaction per record (`batch_records` 1)."""
+    metrics = Metrics()
+    burst = [raw(event(f"110000-20260401-7K3M{n:04d}")) for n in range(5_000)]
+    with running(Consumer(shandong, metrics), metrics):
+        send(shandong, TOPIC, [raw(event(OTHER))])
+        eventually(lambda: count(shandong, "case_event") == 1, "the trickle")
+        send(shandong, TOPIC, burst)
+        eventually(lambda: count(shandong, "case_event") == len(burst) + 1, "the burst")
+    batches = metrics.registry.get_sample_value("petitionlink_consumer_batch_records_count")
+    assert batches is not None
+    assert batches < len(burst) / 20

@@ -1,0 +1,81 @@
+"""FAULTS 22: a node whose clock is wrong by ten minutes, or is set back while it runs."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+from support.flows import assert_in_order, flowing, live
+from support.ledgers import assert_sound, await_settled
+from support.world import count, eventually
+
+from node.clock import Clock, now_micros
+from node.localstack import LocalStack
+from node.postgres import connect
+from node.settings import Settings
+from producers.office import open_office
+
+_TEN_MINUTES_MICROS = 600 * 1_000_000
+
+
+class Stepped:
+    """A clock that is ahead and is then set back."""
+
+    def __init__(self) -> None:
+        self.ahead = _TEN_MINUTES_MICROS
+
+    def __call__(self) -> int:
+        return now_micros() + self.ahead
+
+
+def ahead() -> int:
+    return now_micros() + _TEN_MINUTES_MICROS
+
+
+def behind() -> int:
+    return now_micros() - _TEN_MINUTES_MICROS
+
+
+@pytest.mark.parametrize(
+    ("source", "receiver"),
+    [(ahead, behind), (behind, ahead), (Stepped(), now_micros), (now_micros, Stepped())],
+    ids=["ahead to behind", "behind to ahead", "stepped back to right", "right to stepped back"],
+)
+def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negative(
+    centre: Settings, shandong: Settings, new_nodes: LocalStack, source: Clock, receiver: Clock
+) -> None:
+    """FAULTS 22. Seen failing without the clamps at 0 (consumers/lag.py, consumers/counting.py)."""
+    lags: list[float] = []
+    office = open_office(shandong, source)
+    with (
+        flowing(centre, shandong, receiver) as flow,
+        closing(connect(shandong.dsn, "test")) as connection,
+    ):
+
+        def seen(number: int) -> bool:
+            lags.extend(all_samples(flow.applied, "consumer_lag_seconds"))
+            return count(centre, "case_event") == number
+
+        for made in (3, 6):
+            live(connection, office)
+            eventually(lambda made=made: seen(made), "applied")
+            for clock in (source, receiver):
+                if isinstance(clock, Stepped):
+                    clock.ahead = 0
+        await_settled(new_nodes)
+        delivered = all_samples(flow.applied, "event_delivery_seconds_sum")
+    assert min(lags) >= 0
+    assert delivered
+    assert min(delivered) >= 0
+    assert_in_order(centre, shandong)
+    assert_sound(new_nodes)
+
+
+def all_samples(metrics: object, name: str) -> list[float]:
+    """The values of all samples of a metric."""
+    return [
+        one.value
+        for family in metrics.registry.collect()  # type: ignore[attr-defined]
+        for one in family.samples
+        if one.name == f"petitionlink_{name}"
+    ]

@@ -1,0 +1,146 @@
+"""FAULTS 4: a connection that is lost in the middle of a batch and exactly at its COMMIT.
+
+The cut is made by a proxy that sees the statement pass: once before Postgres gets it, once after
+Postgres has done it and before anybody hears.
+"""
+
+from __future__ import annotations
+
+import pytest
+from support.flows import flowing, live, live_many
+from support.ledgers import assert_sound, await_settled
+from support.links import Cut, through
+from support.proxy import Proxy, Verdict
+from support.web import client_of, post
+from support.world import count, eventually, rows, sample
+
+from node.localstack import LocalStack
+from node.postgres import connected
+from node.settings import Settings
+from producers.handling import OutcomeUnknown
+from producers.office import open_office
+
+COMMIT = b"COMMIT\x00"
+MARK = b"update outbox set published_at"
+ADD = b"insert into case_event"
+WAITING = "select count(*) from outbox where published_at is null"
+NEW = {"command": "register", "title": "供暖不足", "channel": "web"}
+BOTH_SIDES = pytest.mark.parametrize("verdict", [Verdict.CUT_BEFORE, Verdict.CUT_AFTER])
+
+
+@BOTH_SIDES
+@pytest.mark.parametrize("statement", [ADD, COMMIT], ids=["mid-batch", "commit"])
+def test_a_consumer_cut_off_in_a_batch_asks_what_became_of_it_and_applies_each_event_once(
+    centre: Settings,
+    shandong: Settings,
+    new_nodes: LocalStack,
+    database_link: Proxy,
+    statement: bytes,
+    verdict: Verdict,
+) -> None:
+    """FAULTS 4. Without taking the positions from Postgres again in `_hold` (consumers/loop.py)
+    the batch that went through is applied once more and stands as fenced."""
+    cut = Cut(statement)
+    database_link.watch = cut
+    with flowing(through(centre, postgres=database_link), shandong) as flow:
+        made = live_many(shandong, 1)
+        await_settled(new_nodes)
+        cut.arm(verdict)
+        made += live_many(shandong, 3)
+        await_settled(new_nodes)
+        assert cut.done == 1
+    assert count(centre, "case_event") == made
+    assert sample(flow.applied, "consumer_fenced_transactions_total") == 0
+    topic = "petition.uplink.370000"
+    told = {
+        result: sample(flow.applied, "consumer_records_total", topic=topic, result=result)
+        for result in ("duplicate", "dead_letter")
+    }
+    assert told == {"duplicate": 0, "dead_letter": 0}
+    assert_sound(new_nodes)
+
+
+@BOTH_SIDES
+def test_a_relay_cut_off_at_its_mark_sends_again_or_not_and_marks_once(
+    centre: Settings,
+    shandong: Settings,
+    new_nodes: LocalStack,
+    database_link: Proxy,
+    verdict: Verdict,
+) -> None:
+    """FAULTS 4. Seen failing with `mark` before `publish`: what was cut off is never sent."""
+    cut = Cut(MARK)
+    database_link.watch = cut
+    with flowing(centre, through(shandong, postgres=database_link)) as flow:
+        made = live_many(shandong, 1)
+        await_settled(new_nodes)
+        cut.arm(verdict)
+        made += live_many(shandong, 2)
+        await_settled(new_nodes)
+        assert cut.done == 1
+    twice = sample(
+        flow.applied, "consumer_records_total", topic="petition.uplink.370000", result="duplicate"
+    )
+    assert (twice > 0) == (verdict is Verdict.CUT_BEFORE)
+    assert count(centre, "case_event") == made
+    assert_sound(new_nodes)
+
+
+@BOTH_SIDES
+def test_a_command_cut_off_at_its_commit_is_answered_by_what_became_of_it(
+    shandong: Settings, database_link: Proxy, verdict: Verdict
+) -> None:
+    """FAULTS 4. Without asking Postgres for the outcome (node/web/doing.py) a command that was
+    done is answered with "nothing was changed"."""
+    cut = Cut(COMMIT)
+    database_link.watch = cut
+    with client_of(through(shandong, postgres=database_link)) as client:
+        assert post(client, NEW).status_code == 201
+        cut.arm(verdict)
+        answer = post(client, NEW)
+        assert cut.done == 1
+    if verdict is Verdict.CUT_AFTER:
+        assert answer.status_code == 201
+        assert rows(shandong, "select case_id from petition_case where case_id = %s",
+                    (answer.json()["case_id"],))  # fmt: skip
+        assert answer.json()["query_code"]
+        assert count(shandong, "petition_case") == 2
+    else:
+        assert answer.status_code == 503
+        assert "nothing was changed" in answer.json()["detail"]
+        assert count(shandong, "petition_case") == 1
+
+
+def test_a_command_whose_outcome_nobody_can_tell_says_so_and_its_key_tells_later(
+    shandong: Settings, database_link: Proxy
+) -> None:
+    """FAULTS 4. Seen failing with the answer of every other failure, "nothing was changed"."""
+    cut = Cut(COMMIT, behind=ADD, then=database_link.down)
+    database_link.watch = cut
+    with client_of(through(shandong, postgres=database_link)) as client:
+        assert post(client, NEW).status_code == 201
+        cut.arm(Verdict.CUT_AFTER)
+        answer = post(client, NEW, key="k-1")
+        assert answer.status_code == 503
+        assert "not known" in answer.json()["detail"]
+        assert "nothing was changed" not in answer.json()["detail"]
+        database_link.up()
+        eventually(lambda: post(client, NEW, key="k-1").status_code == 201, "the kept answer")
+    assert count(shandong, "petition_case") == 2
+
+
+def test_a_desk_cut_off_at_its_commit_is_told_that_the_outcome_is_not_known(
+    shandong: Settings, database_link: Proxy
+) -> None:
+    """FAULTS 4. `petitionlink command` has no key to send again under: it names the event."""
+    cut = Cut(COMMIT)
+    database_link.watch = cut
+    office = open_office(shandong)
+    with connected(through(shandong, postgres=database_link).dsn, "test") as connection:
+        live(connection, office, 1)
+        cut.arm(Verdict.CUT_AFTER)
+        with pytest.raises(OutcomeUnknown) as raised:
+            live(connection, office, 1)
+    written = rows(shandong, "select event_id::text from case_event")
+    assert (raised.value.done.event.event_id,) in written
+    assert raised.value.done.event.event_id in str(raised.value)

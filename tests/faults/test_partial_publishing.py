@@ -1,0 +1,71 @@
+"""FAULTS 13 on a real broker: one record of a batch is refused, the others are not."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
+from support.flows import flowing, live
+from support.ledgers import assert_sound, await_settled
+from support.world import count, do, ended_with, rows, running
+
+from cases.topics import uplink
+from node import kafka, topics
+from node.localstack import LocalStack
+from node.metrics import Metrics
+from node.postgres import connect
+from node.settings import Settings
+from producers.office import open_office
+from producers.relay import Relay
+
+TOPIC = uplink("370000")
+_SMALL_BYTES = 2_000
+# Nothing in it repeats, so that no compression makes it small.
+_LONG_TEXT = "".join(chr(0x4E00 + number * 7 % 20_000) for number in range(2_000))
+_MARKED = "select count(*) from outbox where published_at is not null"
+_ORDER = "select array_agg(version order by feed_id) from case_event where case_id = %s"
+
+
+def limit(settings: Settings, value: str) -> None:
+    """How large a batch of the topic may be."""
+    resource = ConfigResource(ConfigResourceType.TOPIC, TOPIC, {"max.message.bytes": value})
+    with closing(kafka.admin(settings)) as client:
+        client.alter_configs([resource])
+
+
+def declared(stack: LocalStack) -> object:
+    """How large it may be by the release's own file."""
+    by_name = {one.name: one for one in topics.declared_topics(stack.nodes, local=True)}
+    return by_name[TOPIC].settings["max.message.bytes"]
+
+
+def test_a_record_that_the_broker_refuses_holds_back_its_case_and_no_other(
+    centre: Settings, shandong: Settings, new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAULTS 13. Seen failing without the prefix marking of `outcomes` (producers/publishing.py):
+    what stands behind the refused event of the case is marked, and arrives before it."""
+    monkeypatch.setattr(kafka, "_BATCH_BYTES", 1)  # each record may be refused by itself
+    given = {"case_id": live_until_accepted(shandong), "progress": "短"}
+    do(shandong, "progress", **given | {"progress": _LONG_TEXT})
+    do(shandong, "progress", **given)
+    live_until_accepted(shandong)
+    limit(shandong, str(_SMALL_BYTES))
+    try:
+        metrics = Metrics()
+        with running(Relay(shandong, metrics), metrics) as ended:
+            assert "MessageSizeTooLarge" in ended_with(ended)
+    finally:
+        limit(shandong, str(declared(new_nodes)))
+    assert rows(shandong, _MARKED) == [(4,)]
+    with flowing(centre, shandong):
+        await_settled(new_nodes)
+    assert rows(centre, _ORDER, (given["case_id"],)) == [([1, 2, 3, 4],)]
+    assert count(centre, "case_event") == 6
+    assert_sound(new_nodes)
+
+
+def live_until_accepted(settings: Settings) -> str:
+    """A case with two events; its id."""
+    with closing(connect(settings.dsn, "test")) as connection:
+        return live(connection, open_office(settings), 2)

@@ -1,0 +1,102 @@
+"""FAULTS 16, 17 and 18 on the whole way: sizes, texts and bombs, through real topics."""
+
+from __future__ import annotations
+
+import pytest
+from support.bombs import ARRAY_BOMB, TEXT_BOMB
+from support.flows import flowing
+from support.ledgers import assert_sound, await_settled
+from support.processes import Process, forget_peak, resident_bytes
+from support.web import free_port
+from support.world import count, do, event, eventually, raw, register, rows, send
+
+from cases.topics import downlink, uplink
+from node.localstack import LocalStack
+from node.settings import Settings
+from schemas.errors import Invalid
+from schemas.limits import MAX_VALUE_BYTES
+
+SHANDONG_UPLINK = uplink("370000")
+MAX_GROWTH_BYTES = 50_000_000
+EXTENSION_B = "𠀀𠮷𪚥"
+_LONGEST = "文" * 4000
+
+
+def corrections(room: int) -> list[dict[str, str]]:
+    """As many as come near to the limit; the last text fills up to `room` bytes more."""
+    texts = [*[_LONGEST] * 21, *["x" * 4000] * 2, "x" * room]
+    return [{"field": "text", "value": text} for text in texts]
+
+
+def correct(settings: Settings, case_id: str, room: int) -> int:
+    """A correction with so much room taken; the length of its value."""
+    given = {"case_id": case_id, "corrections": corrections(room), "reason": "更正"}
+    return len(do(settings, "correct", **given).event.value)
+
+
+def test_an_event_just_under_the_size_limit_goes_the_whole_way_and_one_over_it_is_refused(
+    centre: Settings, shandong: Settings, new_nodes: LocalStack
+) -> None:
+    """FAULTS 18. Seen failing without the size check in `encode` (schemas/codec.py): the event is
+    made and dead-lettered where it arrives."""
+    with flowing(centre, shandong):
+        case_id = register(shandong)
+        base = correct(shandong, case_id, 1000) - 1000
+        room = MAX_VALUE_BYTES - 1 - base
+        assert 0 < room < 4000
+        assert correct(shandong, case_id, room) == MAX_VALUE_BYTES - 1
+        with pytest.raises(Invalid, match=f"and may have {MAX_VALUE_BYTES}"):
+            correct(shandong, case_id, room + 2)
+        await_settled(new_nodes)
+    assert count(shandong, "case_event") == count(centre, "case_event") == 3
+    longest = "select max(length(value)) from case_event"
+    assert rows(centre, longest) == [(MAX_VALUE_BYTES - 1,)]
+    assert_sound(new_nodes)
+
+
+def test_rare_characters_come_back_byte_for_byte_and_impossible_ones_are_refused_at_the_desk(
+    centre: Settings, shandong: Settings, new_nodes: LocalStack
+) -> None:
+    """FAULTS 17. Seen failing without the NUL check (schemas/checking.py)."""
+    with flowing(centre, shandong):
+        register(shandong, text=EXTENSION_B)
+        for bad in ("a\0b", "a\ud800b"):
+            with pytest.raises(Invalid, match=r"NUL|surrogate"):
+                register(shandong, text=bad)
+        person = {"name": "名" * 350_000, "id_type": "resident_id", "id_number": "1"}
+        with pytest.raises(Invalid, match="at most"):
+            register(shandong, petitioner=person)
+        await_settled(new_nodes)
+    shown = "select body ->> 'text', fold -> 'registration' ->> 'text' from case_event "
+    shown += "join petition_case using (case_id)"
+    assert {text for row in rows(centre, shown) for text in row if text} == {EXTENSION_B}
+    assert count(shandong, "case_event") == count(centre, "case_event") == 1
+    assert_sound(new_nodes)
+
+
+def test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied(
+    centre: Settings, shandong: Settings, new_nodes: LocalStack
+) -> None:
+    """FAULTS 16. Seen failing without `EOFError` among the damages (schemas/codec.py): the process
+    ends. That no item of an array is free of charge is held by tests/unit/test_schemas_bombs.py."""
+    own = shandong.model_copy(update={"metrics_port": free_port()})
+    process = Process(new_nodes, "370000", "consume", own)
+    try:
+        process.await_ready()
+        good = event("110000-20260401-7K3M9QXA")
+        send(shandong, downlink("370000"), [raw(good)])
+        eventually(lambda: count(shandong, "case_event") == 1, "the first event")
+        forget_peak(process.pid)
+        before = resident_bytes(process.pid)
+        key, _, headers = raw(good)
+        bombs = [(key, bomb, headers) for bomb in (ARRAY_BOMB, TEXT_BOMB)]
+        last = event("110000-20260401-7K3M9QXB")
+        send(shandong, downlink("370000"), [*bombs * 10, raw(last)])
+        eventually(lambda: count(shandong, "case_event") == 2, "the event behind the bombs")
+        assert process.is_alive
+        assert resident_bytes(process.pid, peak=True) - before < MAX_GROWTH_BYTES
+        assert rows(shandong, "select distinct reason from dead_letter") == [("malformed",)]
+        assert count(shandong, "dead_letter") == 20
+        assert process.stop() == 0
+    finally:
+        process.kill()

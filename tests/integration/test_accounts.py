@@ -1,0 +1,201 @@
+"""The audit of loss in numbers 清点 and receipts 回执: both ends of a flow, by day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+from support.cli import as_environment, petitionlink, refused
+from support.offices import (
+    BEIJING,
+    CENTRE,
+    SHANDONG,
+    Desk,
+    at_work,
+    await_confirmed,
+    cross_case,
+    round_with,
+)
+from support.world import count, do, eventually, rows, running, sample, send
+
+from cases.topics import uplink
+from consumers.loop import Consumer
+from node.auditing import Audited, audit
+from node.localstack import LocalStack
+from node.metrics import Metrics
+from node.postgres import connected
+from node.queries.snapshot import snapshot
+from node.settings import Settings
+from producers.pending import take
+from producers.publishing import Publisher
+
+Desks = tuple[Desk, Desk, Desk]
+_SKIP = "update consumer_offset set next_offset = %s + 1 where topic = %s and partition = %s"
+
+
+@pytest.fixture
+def desks(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Desks:
+    """The centre, Beijing and Shandong, new."""
+    centre, beijing, shandong = (fresh_settings(node) for node in (CENTRE, BEIJING, SHANDONG))
+    return Desk(centre, Metrics()), Desk(beijing, Metrics()), Desk(shandong, Metrics())
+
+
+def audited(desk: Desk) -> dict[tuple[str, str], Audited]:
+    """The flows of a node in which anything flowed."""
+    with connected(desk.settings.dsn, "test") as connection, snapshot(connection) as cursor:
+        return {(one.source, one.destination): one for one in audit(cursor, desk.node)}
+
+
+def settled(desk: Desk, way: tuple[str, str]) -> Audited:
+    """The flow, once the other end has told its figures."""
+    eventually(
+        lambda: (
+            (one := audited(desk).get(way)) is not None
+            and 0 < one.committed == one.published
+            and one.received > 0
+            and not one.in_flight
+        ),
+        f"{desk.node} has settled {way}",
+    )
+    return audited(desk)[way]
+
+
+def test_both_ends_tell_the_same_of_what_was_committed_published_received_and_applied(
+    desks: Desks,
+) -> None:
+    """Seen failing with `accounts.note` taken out of `apply_batch`."""
+    centre, beijing, shandong = desks
+    with at_work(*desks):
+        cross_case(beijing, centre, shandong)
+        await_confirmed(*desks)
+        for desk, peer, sent, got in ((beijing, CENTRE, 1, 2), (shandong, CENTRE, 1, 2)):
+            out, back = settled(desk, (desk.node, peer)), settled(desk, (peer, desk.node))
+            assert (out.committed, out.applied, out.unaccounted) == (sent, sent, 0)
+            assert (back.committed, back.applied, back.unaccounted) == (got, got, 0)
+        eventually(
+            lambda: (
+                sample(
+                    *(centre.metrics, "flow_events"),
+                    source=BEIJING,
+                    destination=CENTRE,
+                    stage="applied",
+                )
+                == 1
+            ),
+            "the centre's metrics show the flow",
+        )
+    shown = petitionlink("audit", "--format", "json", settings=as_environment(centre.settings))
+    assert shown.json()["unaccounted"] == 0
+    assert {line["explanation"] for line in shown.json()["flows"]} == {"complete"}
+
+
+def test_a_row_that_is_published_twice_is_counted_once(desks: Desks) -> None:
+    centre, beijing, _ = desks
+    do(beijing.settings, "register", title="供暖不足", channel="web")
+    with (
+        connected(beijing.settings.dsn, "test") as connection,
+        closing(Publisher(beijing.settings)) as publisher,
+    ):
+        publisher.publish(take(connection, [uplink(BEIJING)], 10))  # and killed before the mark
+    with at_work(centre, beijing):
+        one = settled(beijing, (BEIJING, CENTRE))
+    assert (one.committed, one.received, one.applied, one.duplicates) == (1, 2, 1, 1)
+    assert one.unaccounted == 0
+
+
+def test_what_is_dead_lettered_is_explained_and_the_sender_hears_of_it(desks: Desks) -> None:
+    centre, beijing, _ = desks
+    case_id = do(beijing.settings, "register", title="供暖不足", channel="web").case.case_id
+    rows(beijing.settings, "update case_event set value = value || '\\x00'")  # trailing bytes
+    with at_work(centre, beijing):
+        one = settled(beijing, (BEIJING, CENTRE))
+        assert (one.committed, one.applied, one.dead_lettered, one.unaccounted) == (1, 0, 1, 0)
+        eventually(lambda: count(beijing.settings, "reported_dead_letter") == 1, "it is told")
+    traced = petitionlink(
+        "case", "trace", case_id, "--format", "json", settings=as_environment(beijing.settings)
+    ).json()
+    hops = [(hop["hop"], hop["node"]) for hop in traced["hops"]]
+    assert hops == [("emitted", BEIJING), ("published", BEIJING), ("dead-lettered", CENTRE)]
+
+
+def test_a_record_that_was_skipped_is_unaccounted_named_and_healed(desks: Desks) -> None:
+    """Seen failing with `_IN_FLIGHT` counting every published row: the loss looks like a delay."""
+    centre, beijing, _ = desks
+    with running(Consumer(*centre), centre.metrics):
+        eventually(lambda: count(centre.settings, "consumer_offset") > 0, "positions")
+    do(beijing.settings, "register", title="供暖不足", channel="web")
+    with connected(beijing.settings.dsn, "test") as connection:
+        with closing(Publisher(beijing.settings)) as publisher:
+            (done,), _ = publisher.publish(take(connection, [uplink(BEIJING)], 10))
+        # As if somebody had skipped what did not please him.
+        rows(centre.settings, _SKIP, (done.offset, uplink(BEIJING), done.partition))
+        rows(
+            beijing.settings,
+            'update outbox set published_at = now(), partition = %s, "offset" = %s',
+            (done.partition, done.offset),
+        )
+    with at_work(centre, beijing):
+        eventually(
+            lambda: (
+                (one := audited(beijing).get((BEIJING, CENTRE))) is not None
+                and (one.unaccounted, one.in_flight) == (1, 0)
+            ),
+            "the loss is told in numbers",
+        )
+        assert not round_with(beijing, CENTRE).equal
+        eventually(lambda: count(centre.settings, "case_event") == 1, "sent again")
+        eventually(
+            lambda: audited(beijing)[BEIJING, CENTRE].unaccounted == 0, "nothing is unaccounted for"
+        )
+
+
+def test_the_sender_knows_when_its_event_was_durably_applied(desks: Desks) -> None:
+    """Seen failing with receipts that come from Kafka's acknowledgement: confirmed too early."""
+    centre, beijing, _ = desks
+    with at_work(beijing):
+        case_id = do(beijing.settings, "register", title="供暖不足", channel="web").case.case_id
+        eventually(
+            lambda: (
+                rows(beijing.settings, "select published_at is not null from outbox") == [(True,)]
+            ),
+            "acknowledged by the broker",
+        )
+        assert hops_of(beijing, case_id) == ["emitted", "published"]
+        with at_work(centre):
+            await_confirmed(beijing)
+    assert hops_of(beijing, case_id) == ["emitted", "published", "confirmed"]
+
+
+def hops_of(desk: Desk, case_id: str) -> list[str]:
+    traced = petitionlink(
+        "case", "trace", case_id, "--format", "json", settings=as_environment(desk.settings)
+    ).json()
+    return [hop["hop"] for hop in traced["hops"]]
+
+
+def test_a_control_message_that_is_none_is_dropped_and_nothing_else_happens(desks: Desks) -> None:
+    centre, beijing, shandong = desks
+    with at_work(*desks) as ended:
+        junk = [(None, value, [("ce_type", kind)]) for value, kind in (
+            (b"", b"petition.control.account.v1"),
+            (b"{}", b"petition.control.digests.v1"),
+            (b"\xff", b"petition.control.findings.v1"),
+            (b"[1, 2", b"petition.control.cases.v1"),
+            (b"{}", b"petition.control.dreamt_of.v1"),
+            (b'{"positions": {"0": -5}}', b"petition.control.account.v1"),
+        )]  # fmt: skip
+        send(beijing.settings, f"petition.control.uplink.{BEIJING}", junk)
+        cross_case(beijing, centre, shandong)
+        await_confirmed(*desks)
+        assert round_with(beijing, CENTRE).equal
+        assert [one for several in ended for one in several] == []
+
+
+def test_reconcile_says_what_is_wrong_with_its_peer(desks: Desks) -> None:
+    _, beijing, _ = desks
+    own = as_environment(beijing.settings)
+    assert "exchanges nothing with 370000" in refused(
+        petitionlink("reconcile", "--with", SHANDONG, settings=own)
+    )
+    assert "unknown" in refused(petitionlink("reconcile", "--with", "999999", settings=own))

@@ -1,0 +1,190 @@
+"""FAULTS 21: much poison stops the loop; it does not drain the topic into the dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+from support.letters import states
+from support.world import (
+    Raw,
+    count,
+    end_offset,
+    ended_with,
+    event,
+    eventually,
+    raw,
+    rows,
+    running,
+    sample,
+    send,
+)
+
+from cases.topics import dead_letter, downlink
+from consumers import batch as batches
+from consumers import loop
+from consumers.loop import Consumer
+from consumers.resolving import discard
+from consumers.standing import ends_of
+from node import kafka
+from node.localstack import LocalStack
+from node.metrics import Metrics
+from node.postgres import connected
+from node.settings import Settings
+
+SHANDONG = "370000"
+TOPIC = downlink(SHANDONG)
+CASE = "110000-20260401-7K3M9QXA"
+BAD: Raw = (b"k", b"\x01poison", [])
+HELD = "select next_offset, consecutive_dead_letters from consumer_offset where partition = 0"
+
+
+@pytest.fixture
+def shandong(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
+    """Shandong with empty topics, an empty database and small limits."""
+    small = {"dead_letter_consecutive": 5, "dead_letter_window": 200}
+    return fresh_settings(SHANDONG).model_copy(update=small)
+
+
+@pytest.fixture
+def base(shandong: Settings) -> int:
+    """The offset of the first record that the test writes to partition 0."""
+    return end_offset(shandong, TOPIC)
+
+
+def start(settings: Settings, metrics: Metrics | None = None) -> Any:
+    metrics = metrics or Metrics()
+    return running(Consumer(settings, metrics), metrics)
+
+
+def stopped(settings: Settings) -> str:
+    """The line with which a consumer ends that is started now."""
+    with start(settings) as ended:
+        return ended_with(ended)
+
+
+def letters(settings: Settings, number: int) -> None:
+    eventually(lambda: count(settings, "dead_letter") == number, f"{number} dead letters")
+
+
+def mixed(signs: str) -> list[Raw]:
+    """One record a sign: x is poison, anything else a case of its own."""
+    return [BAD if sign == "x" else raw(event(f"{CASE}{n}")) for n, sign in enumerate(signs)]
+
+
+def on_the_topic(settings: Settings) -> int:
+    """How many dead letters were ever published."""
+    with closing(kafka.plain_consumer(settings, "test")) as client:
+        return sum(ends_of(client, [dead_letter(SHANDONG)]).values())
+
+
+def test_nothing_but_poison_stops_the_loop_before_anything_of_it_is_dead_lettered(
+    shandong: Settings, base: int
+) -> None:
+    """Fails without `Guard.check` in the sink: eight letters, and the position moves on."""
+    published = on_the_topic(shandong)
+    send(shandong, TOPIC, [*mixed(".."), *[BAD] * 8])
+    line = stopped(shandong)
+    assert "\n" not in line
+    assert line.startswith(f"{TOPIC} partition 0 offset {base + 7}: wrong_magic: ")
+    assert "the 6th dead letter in a row, PETITIONLINK_DEAD_LETTER_CONSECUTIVE is 5" in line
+    assert "petitionlink deadletters list" in line
+    assert rows(shandong, HELD) == [(base, 0)]
+    assert (count(shandong, "dead_letter"), count(shandong, "case_event")) == (0, 0)
+    assert on_the_topic(shandong) == published
+
+
+def test_a_supervisor_that_starts_it_again_and_again_does_not_drain_the_topic(
+    shandong: Settings, base: int
+) -> None:
+    """Fails if the count begins at 0 with each process (History(0, …) in `Guard`)."""
+    for number in (1, 2):
+        with start(shandong) as ended:
+            send(shandong, TOPIC, [BAD, BAD])
+            letters(shandong, 2 * number)
+            assert ended == []
+    send(shandong, TOPIC, [BAD, BAD])
+    for _ in range(2):
+        assert f"offset {base + 5}: " in stopped(shandong)
+    assert count(shandong, "dead_letter") == 4
+    assert rows(shandong, HELD) == [(base + 4, 4)]
+
+
+def test_dealing_with_a_letter_begins_the_count_anew_even_while_the_consumer_runs(
+    shandong: Settings, base: int
+) -> None:
+    """Fails without `positions.acknowledge`: the consumer ends at the sixth."""
+    with start(shandong) as ended:
+        send(shandong, TOPIC, [BAD] * 5)
+        letters(shandong, 5)
+        with connected(shandong.dsn, "test") as connection:
+            discard(connection, states(shandong)[0][0], "desk-1", "the sender is mended")
+        assert rows(shandong, HELD) == [(base + 5, 0)]
+        send(shandong, TOPIC, [BAD] * 3)
+        letters(shandong, 8)
+        assert ended == []
+        send(shandong, TOPIC, mixed("."))
+        eventually(lambda: rows(shandong, HELD) == [(base + 9, 0)], "a good record resets it")
+
+
+def test_too_great_a_share_stops_it_although_good_records_come_between(
+    shandong: Settings, base: int
+) -> None:
+    """Fails without `Run._share`: never five in a row, so all 134 are dead-lettered."""
+    few = shandong.model_copy(update={"dead_letter_ratio": 0.6})
+    send(shandong, TOPIC, mixed("xx." * 67))
+    line = stopped(few)
+    assert f"offset {base + 199}: " in line
+    assert "134 of the last 200 records would be dead letters" in line
+    assert "PETITIONLINK_DEAD_LETTER_RATIO is 0.6" in line
+    assert count(shandong, "dead_letter") == 0
+    with start(shandong.model_copy(update={"dead_letter_ratio": 0.7})):
+        letters(shandong, 134)
+    send(shandong, TOPIC, mixed("xx"))
+    # What the process before kept counts, as far as the window reaches.
+    assert f"offset {base + 201}: " in stopped(few)
+
+
+def test_what_only_postgres_refuses_counts_too_and_no_more_of_it_is_drained_by_starting_again(
+    shandong: Settings, base: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails with the check made once for the whole poll: halving would condemn all eight."""
+    monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
+    refused = [with_nul(n) for n in range(8)]
+    send(shandong, TOPIC, [*mixed("..."), *refused, raw(event(f"{CASE}-last"))])
+    for _ in range(2):
+        assert f"offset {base + 8}: refused_by_database: " in stopped(shandong)
+        assert rows(shandong, HELD) == [(base + 8, 5)]
+        assert (count(shandong, "case_event"), count(shandong, "dead_letter")) == (3, 5)
+
+
+def with_nul(number: int) -> Raw:
+    body = {"title": "a?b", "channel": "web", "received_at": 0}
+    one = event(f"{CASE}-nul{number}", body=body)
+    return raw(one._replace(value=one.value.replace(b"a?b", b"a\0b")))
+
+
+def test_a_transaction_that_fails_and_is_tried_again_counts_its_poison_once(
+    shandong: Settings, base: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if the count is raised before the commit: three tries of two are six."""
+    real, breaking = loop.apply_batch, iter([True, False, True])
+
+    def breaks(*given: Any) -> Any:
+        if next(breaking, False):
+            raise psycopg2.OperationalError("server closed the connection unexpectedly")
+        return real(*given)
+
+    monkeypatch.setattr(loop, "apply_batch", breaks)
+    metrics = Metrics()
+    send(shandong, TOPIC, [BAD, BAD])
+    with start(shandong, metrics) as ended:
+        letters(shandong, 2)
+        send(shandong, TOPIC, [BAD, BAD, BAD])
+        letters(shandong, 5)
+        assert ended == []
+    assert rows(shandong, HELD) == [(base + 5, 5)]
+    assert sample(metrics, "consumer_records_total", topic=TOPIC, result="dead_letter") == 5

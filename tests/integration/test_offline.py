@@ -1,0 +1,296 @@
+"""A node that was long without the centre: a backlog drains in order, at a rate, urgent first."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import pytest
+from support.routines import receive
+from support.world import do, event, eventually, read_topic, register, rows, running
+
+from cases import event_types as types
+from cases.case import Case
+from cases.topics import downlink, uplink
+from node.localstack import LocalStack
+from node.metrics import Metrics
+from node.postgres import Connection, connected
+from node.settings import Settings
+from producers import pending as pendings
+from producers.commands import parse
+from producers.drafting import draft
+from producers.handling import handle
+from producers.office import Office, open_office
+from producers.pacing import Pace
+from producers.pending import Pending, take
+from producers.recording import record
+from producers.relay import Relay
+
+BEIJING, SHANDONG, CORPS = "110000", "370000", "660000"
+TOPIC = uplink(BEIJING)
+RATE = 100  # records a second
+BURST = RATE // 5
+CASE = "110000-20260401-7K3M9QXA"
+
+
+@pytest.fixture
+def beijing(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
+    """Beijing with a slow line, an empty topic and an empty database."""
+    return fresh_settings(BEIJING).model_copy(update={"relay_records_per_second": RATE})
+
+
+@pytest.fixture
+def centre(fresh_settings: Callable[..., Settings]) -> Settings:
+    """The national node with an empty database."""
+    return fresh_settings("000000")
+
+
+@contextmanager
+def relaying(settings: Settings) -> Iterator[None]:
+    metrics = Metrics()
+    with running(Relay(settings, metrics), metrics) as ended:
+        yield
+    assert ended == []
+
+
+def drained(settings: Settings) -> None:
+    eventually(lambda: waiting(settings) == 0, "an empty outbox")
+
+
+def waiting(settings: Settings) -> int:
+    return int(rows(settings, "select count(*) from outbox where published_at is null")[0][0])
+
+
+def backlog(settings: Settings, cases: int) -> None:
+    """So many ordinary cases in one transaction, as an import writes them."""
+    office = open_office(settings)
+    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        events = []
+        for _ in range(cases):
+            command = parse({"command": "register", "title": "供暖不足", "channel": "web"}, office)
+            events.append(draft(office, Case(command.case_id), command, lambda: None))
+        record(cursor, office.node, events)
+
+
+def correct(settings: Settings, case_id: str, field: str, value: str) -> None:
+    corrections = [{"field": field, "value": value}]
+    do(settings, "correct", case_id=case_id, corrections=corrections, reason="更正")
+
+
+def lane(settings: Settings) -> list[bool]:
+    """Whether each outbox row is urgent, in the order of their ids."""
+    return [urgent for (urgent,) in rows(settings, "select urgent from outbox order by id")]
+
+
+def taken(settings: Settings, *topics: str, of_each: int = 1000) -> list[Pending]:
+    with connected(settings.dsn, "test") as connection:
+        return take(connection, topics, of_each)
+
+
+# Urgent first ------------------------------------------------------------------------------
+
+
+def test_an_urgent_case_leaves_before_the_backlog_that_is_older(beijing: Settings) -> None:
+    """Fails when `take` goes by ids alone, or when `enqueue` writes no urgency."""
+    backlog(beijing, 150)
+    with relaying(beijing):
+        eventually(lambda: waiting(beijing) < 150, "it drains")
+        urgent = register(beijing, urgent=True)
+        drained(beijing)
+    behind = rows(
+        beijing,
+        "select count(*) from outbox o, outbox u where u.case_id = %s "
+        "and o.published_at > u.published_at",
+        (urgent,),
+    )
+    assert behind[0][0] > 50
+
+
+def test_a_case_that_becomes_urgent_in_the_middle_of_a_backlog_keeps_its_order(
+    beijing: Settings,
+) -> None:
+    """Fails when what waits is not promoted: the correction then overtakes the registration."""
+    office = open_office(beijing)
+    cases: list[list[str]] = [[], [], [], []]
+    backlog(beijing, 60)  # ahead of what follows
+    together(cases, lambda own: write_early(beijing, office, own))
+    with relaying(beijing):
+        together(cases, lambda own: write_late(beijing, office, own))
+        drained(beijing)
+    promoted = "select count(*) from outbox join case_event using (event_id) where urgent and {}"
+    assert rows(beijing, promoted.format("version <= 4"))[0][0] > 10
+    version = dict(rows(beijing, "select event_id::text, version from case_event"))
+    found: dict[str, list[int]] = defaultdict(list)
+    for one in read_topic(beijing, TOPIC, 60 + 4 * 5 * 7):
+        found[one.key.decode()].append(version[dict(one.headers)["ce_id"].decode()])
+    found = {case_id: order for case_id, order in found.items() if order != [1]}
+    assert sorted(found) == sorted(case_id for own in cases for case_id in own)
+    assert all(order == [1, 2, 3, 4, 5, 6, 7] for order in found.values()), found
+
+
+def together(cases: list[list[str]], work: Callable[[list[str]], None]) -> None:
+    """`work` on each list in a thread of its own."""
+    writers = [threading.Thread(target=work, args=(own,)) for own in cases]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+
+def write_early(settings: Settings, office: Office, own: list[str]) -> None:
+    """Five cases of four events each."""
+    with connected(settings.dsn, "test") as connection:
+        for _ in range(5):
+            made = give(connection, office, "register", title="供暖不足", channel="web")
+            own.append(made)
+            for number in range(3):
+                give_correction(connection, office, made, "title", f"供暖不足{number}")
+
+
+def write_late(settings: Settings, office: Office, own: list[str]) -> None:
+    """Three more events each; four of the five become urgent, one of them for a moment."""
+    with connected(settings.dsn, "test") as connection:
+        for place, case_id in enumerate(own):
+            steps = [
+                ("urgent", "true"),
+                ("title", "停暖"),
+                ("urgent", "false" if not place else "true"),
+            ]
+            for field, value in steps if place < 4 else [("title", "停暖")] * 3:
+                give_correction(connection, office, case_id, field, value)
+
+
+def give_correction(
+    connection: Connection, office: Office, case_id: str, field: str, value: str
+) -> None:
+    corrections = [{"field": field, "value": value}]
+    give(connection, office, "correct", case_id=case_id, corrections=corrections, reason="更正")
+
+
+def give(connection: Connection, office: Office, name: str, **given: Any) -> str:
+    return handle(connection, office, parse({"command": name, **given}, office)).case.case_id
+
+
+def test_a_case_that_is_urgent_no_longer_stays_behind_its_own_urgent_rows(
+    beijing: Settings,
+) -> None:
+    """Fails when `take` gives an ordinary row before an urgent one of the case, in any step."""
+    ordinary = register(beijing)
+    case_id = register(beijing, urgent=True)
+    correct(beijing, case_id, "title", "停暖")
+    correct(beijing, case_id, "urgent", "false")
+    correct(beijing, case_id, "title", "供暖恢复")
+    assert lane(beijing) == [False, True, True, False, False]
+    assert [row.id for row in taken(beijing, TOPIC)] == [2, 3, 1, 4, 5]
+    correct(beijing, case_id, "urgent", "true")
+    assert lane(beijing) == [False, True, True, True, True, True]
+    assert [row.id for row in taken(beijing, TOPIC)] == [2, 3, 4, 5, 6, 1]
+    assert taken(beijing, TOPIC)[-1].case_id == ordinary
+
+
+def test_the_centre_passes_on_urgent_cases_first_and_promotes_what_waits_for_everybody(
+    centre: Settings,
+) -> None:
+    """Fails when histories or onward copies are written without urgency, or none is promoted."""
+
+    def later(version: int, type_: str, **body: Any) -> Any:
+        return event(CASE, version, type_=type_, emitter_sequence=version, body=body)
+
+    body = {"title": "停暖", "channel": "web", "received_at": 1_767_225_600_000_000}
+    receive(centre, [event(CASE, body=body), later(2, types.FORWARDED, to=SHANDONG)])
+    assert lane(centre) == [False, False]
+    rise = [{"field": "urgent", "value": "true"}]
+    receive(centre, [later(3, types.CORRECTED, corrections=rise, reason="更正")])
+    assert lane(centre) == [True, True, True]
+    receive(centre, [later(4, types.COPIED, to=CORPS)])
+    assert lane(centre) == [True] * 8
+    assert {row.topic for row in taken(centre, downlink(SHANDONG), downlink(CORPS))} == {
+        *(downlink(SHANDONG), downlink(CORPS))
+    }
+
+
+def test_a_promotion_never_waits_for_rows_that_are_being_marked(beijing: Settings) -> None:
+    """Fails (lock timeout) without `skip locked`; two that wait for each other are a deadlock."""
+    office, case_id = open_office(beijing), register(beijing)
+    correct(beijing, case_id, "title", "停暖")
+    with connected(beijing.dsn, "relay") as relay, connected(beijing.dsn, "desk") as desk:
+        with relay.cursor() as cursor:
+            cursor.execute("update outbox set published_at = now() where id = 1")
+        with desk, desk.cursor() as cursor:
+            cursor.execute("set lock_timeout = '2s'")
+        give_correction(desk, office, case_id, "urgent", "true")
+        relay.commit()
+    assert lane(beijing) == [False, True, True]
+    assert [row.id for row in taken(beijing, TOPIC)] == [2, 3]
+
+
+def test_the_migration_promotes_what_waits_of_urgent_cases(beijing: Settings) -> None:
+    """Fails without the migration's `update`: new rows of the case would overtake those."""
+    register(beijing)
+    register(beijing, urgent=True)
+    rows(beijing, "alter table outbox drop column urgent")
+    rows(beijing, "create index outbox_pending on outbox (topic, id) where published_at is null")
+    file = resources.files("node").joinpath("migrations/0006_urgent_first.sql")
+    rows(beijing, file.read_text(encoding="utf-8"))
+    assert lane(beijing) == [False, True]
+
+
+# The rate ----------------------------------------------------------------------------------
+
+
+def test_the_rate_is_kept_on_the_topic(beijing: Settings) -> None:
+    """Fails when the relay takes 4000 rows at a time, or does not wait between takes.
+
+    Between the permit and the sending the machine may pause, so that two bursts can meet.
+    """
+    backlog(beijing, 150)
+    with relaying(beijing):
+        drained(beijing)
+    sent = sorted(one.timestamp for one in read_topic(beijing, TOPIC, 150))
+    assert len(sent) == 150
+    for number, began in enumerate(sent):
+        for further, at in enumerate(sent[number:], start=1):
+            assert further <= (at - began + 2) / 1000 * RATE + 2 * BURST
+
+
+def test_stop_interrupts_a_paced_wait(beijing: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails (by waiting half a minute) when the wait is a sleep instead of a wait for `stop`."""
+    monkeypatch.setattr(Pace, "wait_seconds", lambda pace: 60.0)
+    with relaying(beijing):
+        time.sleep(0.3)
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+
+
+def test_small_takes_favour_no_destination(centre: Settings) -> None:
+    """Fails when equals go by their ids instead of by lot: the third topic then waits for ever."""
+    topics = [downlink(node) for node in (BEIJING, SHANDONG, CORPS)]
+    filling = (
+        "insert into outbox (topic, case_id, event_id) select topic, %s, event_id "
+        "from unnest(%s::text[]) topic, case_event, generate_series(1, 5) order by topic"
+    )
+    receive(centre, [event(CASE)])
+    rows(centre, filling, (CASE, topics))
+    with connected(centre.dsn, "test") as connection:
+        takes = [take(connection, topics, 2, 2) for _ in range(60)]
+    assert {len(one) for one in takes} == {2}
+    assert {row.topic for one in takes for row in one} == set(topics)
+    assert all(one[0].topic != one[1].topic for one in takes)
+
+
+def test_a_take_of_large_events_is_cut_but_never_empty(
+    beijing: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when a take is limited by rows alone: 4000 of the largest events are a gigabyte."""
+    sizes = [
+        len(do(beijing, "register", title="停暖", channel="web").event.value) for _ in range(3)
+    ]
+    monkeypatch.setattr(pendings, "_BYTES_PER_TAKE", sizes[0] + 1)
+    assert [row.id for row in taken(beijing, TOPIC)] == [1, 2]
+    monkeypatch.setattr(pendings, "_BYTES_PER_TAKE", 1)
+    assert [row.id for row in taken(beijing, TOPIC)] == [1]

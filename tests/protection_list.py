@@ -1,0 +1,16 @@
+"""The protections: what holds each, and the tests that fail when it is taken out.
+
+`replaced` stands in `file` exactly once; with `by` in its place, every named test must fail. The
+runner is `python -m protections check`, the table docs/protections.md.
+"""
+
+from __future__ import annotations
+
+from protection import Protection
+from protection_list_database import DATABASE
+from protection_list_events import EVENTS
+from protection_list_proof import PROOF
+
+__all__ = ["PROTECTIONS", "Protection"]
+
+PROTECTIONS = (*DATABASE, *EVENTS, *PROOF)

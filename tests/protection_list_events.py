@@ -1,0 +1,220 @@
+"""Protections of events on their way: published, taken, judged, folded."""
+
+from __future__ import annotations
+
+from protection import Protection
+
+_CONSUMER = "tests/integration/test_consumer.py::"
+_POISON = (
+    _CONSUMER + "test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_"
+    "is_applied"
+)
+_CLOCKS = (
+    "tests/faults/test_clocks.py::"
+    "test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negative"
+)
+_TEXTS = "tests/faults/test_sizes_and_texts.py::"
+_REPEATS = (
+    "tests/faults/test_order_and_repeats.py::"
+    "test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases"
+)
+
+EVENTS = (
+    Protection(
+        "snapshot horizon of the feed 事件流水",
+        "12",
+        "node/queries/feed.py",
+        "\n      and applied_xid < pg_snapshot_xmin(pg_current_snapshot())",
+        "",
+        (
+            "tests/integration/test_web_feed.py::"
+            "test_an_event_that_commits_behind_a_later_one_is_not_skipped",
+        ),
+    ),
+    Protection(
+        "prefix marking of the relay 前缀标记",
+        "13",
+        "producers/publishing.py",
+        "if fine and (row.topic, row.case_id) not in failed:",
+        "if fine:",
+        (
+            "tests/unit/test_producers_publishing.py::"
+            "test_nothing_of_a_case_behind_its_first_failure_is_marked",
+            "tests/faults/test_partial_publishing.py::"
+            "test_a_record_that_the_broker_refuses_holds_back_its_case_and_no_other",
+        ),
+    ),
+    Protection(
+        "one relay per topic: advisory lock",
+        "2",
+        "producers/claims.py",
+        "    return cursor.fetchone() == (True,)\n",
+        "    return cursor.fetchone() is not None\n",
+        ("tests/integration/test_relay.py::test_a_second_relay_stands_by_and_takes_over",),
+    ),
+    Protection(
+        "a position that is gone stops the process (auto_offset_reset none)",
+        "14",
+        "node/kafka.py",
+        '"none",\n        allow_auto_create_topics=False,\n        max_poll_records',
+        '"earliest",\n        allow_auto_create_topics=False,\n        max_poll_records',
+        (_CONSUMER + "test_a_truncated_topic_stops_the_process_and_names_the_offsets",),
+    ),
+    Protection(
+        "trailing bytes are poison",
+        "15",
+        "schemas/codec.py",
+        "    if exact and left:\n",
+        "    if exact and left < 0:\n",
+        (
+            "tests/unit/test_schemas_properties.py::"
+            "test_an_event_with_something_after_it_is_poison",
+            _POISON,
+        ),
+    ),
+    Protection(
+        "poison is found by halving the batch",
+        "15",
+        "consumers/isolating.py",
+        "if not is_data_error(error) or not batch.arrivals:",
+        "if batch is not None:",
+        (
+            "tests/unit/test_consumers_isolating.py::"
+            "test_only_the_culprits_are_dead_lettered_and_every_offset_moves",
+            _CONSUMER + "test_what_only_postgres_refuses_is_found_by_halving",
+        ),
+    ),
+    Protection(
+        "dead letters go to their topic first, or the offset stays",
+        "15, 21",
+        "consumers/loop.py",
+        "        self._dead_letters.publish(batch.poison)\n",
+        "",
+        (_CONSUMER + "test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays",),
+    ),
+    Protection(
+        "what a decoder breaks on is poison (bombs)",
+        "16",
+        "schemas/codec.py",
+        "DAMAGED: Final = (EOFError, IndexError,",
+        "DAMAGED: Final = (IndexError,",
+        (
+            "tests/unit/test_schemas_bombs.py::test_five_bytes_of_array_are_refused",
+            _TEXTS + "test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied",
+        ),
+    ),
+    Protection(
+        "size limit where an event is made",
+        "18",
+        "schemas/codec.py",
+        "    if len(value) > MAX_VALUE_BYTES:\n        raise Invalid(",
+        "    if not value:\n        raise Invalid(",
+        (
+            "tests/unit/test_schemas_codec.py::test_the_size_limit_is_exact",
+            _TEXTS
+            + "test_an_event_just_under_the_size_limit_goes_the_whole_way_and_one_over_it_is_"
+            "refused",
+        ),
+    ),
+    Protection(
+        "size limit where an event arrives",
+        "16, 18",
+        "schemas/codec.py",
+        "    if len(value) > MAX_VALUE_BYTES:\n        raise Undecodable(",
+        "    if not value:\n        raise Undecodable(",
+        (_POISON,),
+    ),
+    Protection(
+        "NUL is refused at the desk",
+        "17",
+        "schemas/checking.py",
+        '    if "\\0" in value:\n',
+        '    if "\\0\\0\\0" in value:\n',
+        (
+            _TEXTS
+            + "test_rare_characters_come_back_byte_for_byte_and_impossible_ones_are_refused_at_"
+            "the_desk",
+        ),
+    ),
+    Protection(
+        "NUL is dead-lettered where it arrives",
+        "17",
+        "consumers/batch.py",
+        'if b"\\\\u0000" in body and _has_nul(event.body):',
+        "if not body:",
+        (_POISON,),
+    ),
+    Protection(
+        "the sender of an uplink is checked",
+        "19",
+        "consumers/batch.py",
+        "            _check_sender(record.topic, event, may_come_home)\n",
+        "",
+        (_CONSUMER + "test_an_event_on_a_strange_uplink_is_refused",),
+    ),
+    Protection(
+        "an event is in the ledger once, by its id",
+        "20",
+        "node/ledger.py",
+        '"on conflict (event_id) do nothing returning event_id::text"',
+        '"returning event_id::text"',
+        (
+            _CONSUMER + "test_a_record_that_comes_twice_is_in_the_ledger_once_and_counted",
+            _REPEATS,
+        ),
+    ),
+    Protection(
+        "the fold takes events in one order",
+        "20",
+        "cases/fold.py",
+        "    for event in sorted(events, key=position):\n",
+        "    for event in events:\n",
+        ("tests/unit/test_fold.py::test_any_permutation_and_repetition_folds_to_the_same_case",),
+    ),
+    Protection(
+        "a late event has its case folded anew",
+        "20",
+        "cases/fold.py",
+        "    return case.position is None or min(map(position, events)) > case.position\n",
+        "    return True\n",
+        ("tests/unit/test_fold.py::test_a_late_event_does_not_continue_the_case", _REPEATS),
+    ),
+    Protection(
+        "a gap is named",
+        "20",
+        "cases/fold.py",
+        "    if number > expected:\n",
+        "    if number < expected:\n",
+        (
+            "tests/unit/test_fold.py::test_a_gap_names_the_emitter_and_the_missing_numbers",
+            _CONSUMER + "test_a_case_with_a_missing_event_says_which",
+        ),
+    ),
+    Protection(
+        "lag is never negative",
+        "22",
+        "consumers/lag.py",
+        "max(0.0, (self._clock() - since) / 1_000_000)",
+        "(self._clock() - since) / 1_000_000",
+        (_CLOCKS + "[ahead to behind]",),
+    ),
+    Protection(
+        "a delivery time is never negative",
+        "22",
+        "consumers/counting.py",
+        "max(0.0, (now - event.recorded_at) / 1_000_000)",
+        "(now - event.recorded_at) / 1_000_000",
+        (_CLOCKS + "[ahead to behind]",),
+    ),
+    Protection(
+        "only what a late event disturbs is folded anew",
+        "23",
+        "node/projection.py",
+        "        elif continues(before, events):\n",
+        "        elif before.position is None and continues(before, events):\n",
+        (
+            "tests/faults/test_bursts.py::"
+            "test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other",
+        ),
+    ),
+)

@@ -1,0 +1,140 @@
+"""Protections of the proof between nodes, of recovery and of limits."""
+
+from __future__ import annotations
+
+from protection import Protection
+
+_PROOF = "tests/integration/test_reconciliation.py::"
+_ACCOUNTS = "tests/integration/test_accounts.py::"
+_RECOVERY = "tests/integration/test_recovery.py::"
+_LIMITS = "tests/integration/test_dead_letter_limits.py::"
+_OFFLINE = "tests/integration/test_offline.py::"
+
+PROOF = (
+    Protection(
+        "digests are written with the events 摘要",
+        "25",
+        "node/outbox.py",
+        "digests.note(cursor, [_shared(NATIONAL, event) for event, _ in new])",
+        "digests.note(cursor, ())",
+        (_PROOF + "test_nodes_that_hold_the_same_prove_it_in_one_exchange",),
+    ),
+    Protection(
+        "what is on its way is no loss 切面",
+        "9, 25",
+        "node/reconciliation/comparing.py",
+        "if ours[bucket] != theirs[bucket]",
+        "if digests.buckets(cursor, peer)[bucket] != said.buckets[bucket]",
+        (_PROOF + "test_a_proof_under_load_takes_nothing_that_is_on_its_way_for_a_loss",),
+    ),
+    Protection(
+        "what is missing is sent again by its source 补发",
+        "14",
+        "node/reconciliation/resending.py",
+        "return node in (NATIONAL, event.emitter)",
+        "return False",
+        (
+            _PROOF + "test_a_lost_event_is_named_in_three_exchanges_and_sent_again_by_its_source",
+            _PROOF + "test_an_event_that_the_centre_lost_is_sent_again_by_its_province",
+        ),
+    ),
+    Protection(
+        "a batch is accounted for in its own transaction 收支",
+        "25",
+        "consumers/applying.py",
+        "accounts.note(cursor, account(node, batch, applied.fresh))",
+        "accounts.note(cursor, {})",
+        (
+            _ACCOUNTS + "test_both_ends_tell_the_same_of_what_was_committed_published_received_"
+            "and_applied",
+        ),
+    ),
+    Protection(
+        "behind the receiver's position nothing is in flight",
+        "14",
+        "node/auditing.py",
+        'and o."offset" >= p.position and not o.resent',
+        "and not o.resent",
+        (_ACCOUNTS + "test_a_record_that_was_skipped_is_unaccounted_named_and_healed",),
+    ),
+    Protection(
+        "own events come home from own topics 回归",
+        "7",
+        "producers/relay.py",
+        "bring_home(self._settings, topics)",
+        "list(topics)",
+        (
+            _RECOVERY + "test_a_province_restored_from_last_nights_backup_has_all_its_own_"
+            "events_again",
+        ),
+    ),
+    Protection(
+        "own events come home from peers while recovering",
+        "7",
+        "node/reconciliation/resending.py",
+        "return peer_recovers",
+        "return False",
+        (
+            _RECOVERY + "test_a_province_whose_database_and_log_are_lost_comes_back_complete_"
+            "from_the_centre",
+        ),
+    ),
+    Protection(
+        "the centre takes its own events from uplinks, while recovering only",
+        "7, 19",
+        "consumers/loop.py",
+        "return is_recovering(cursor)",
+        "return False",
+        (
+            _RECOVERY + "test_a_centre_whose_database_and_log_are_lost_comes_back_complete_"
+            "from_its_provinces",
+        ),
+    ),
+    Protection(
+        "an own event on an uplink is refused while nobody recovers",
+        "19",
+        "consumers/loop.py",
+        "return is_recovering(cursor)",
+        "return True",
+        (_RECOVERY + "test_a_foreign_event_on_an_uplink_stays_refused_while_nobody_recovers",),
+    ),
+    Protection(
+        "a topic that was made anew is another topic",
+        "14",
+        "consumers/positions.py",
+        "where held.topic_id <> seen.id order by 1",
+        "where false order by 1",
+        (
+            _RECOVERY + "test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_"
+            "the_position",
+        ),
+    ),
+    Protection(
+        "poison in a row stops the loop 死信上限",
+        "21",
+        "consumers/limits.py",
+        "if self._consecutive > self._limits.consecutive:",
+        "if self._consecutive < 0:",
+        (
+            _LIMITS + "test_nothing_but_poison_stops_the_loop_before_anything_of_it_is_"
+            "dead_lettered",
+            _LIMITS + "test_a_supervisor_that_starts_it_again_and_again_does_not_drain_the_topic",
+        ),
+    ),
+    Protection(
+        "too great a share of poison stops the loop",
+        "21",
+        "consumers/limits.py",
+        "if records < LEAST_RECORDS or dead <= self._limits.ratio * records:",
+        "if records > 0:",
+        (_LIMITS + "test_too_great_a_share_stops_it_although_good_records_come_between",),
+    ),
+    Protection(
+        "what waits of a case becomes urgent with it 重大紧急",
+        "9",
+        "node/outbox.py",
+        "if risen:",
+        "if not changes:",
+        (_OFFLINE + "test_a_case_that_becomes_urgent_in_the_middle_of_a_backlog_keeps_its_order",),
+    ),
+)

@@ -1,0 +1,151 @@
+"""The world that the soak breaks: nodes as processes, each behind links of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from support.links import through
+from support.processes import Process
+from support.proxy import Conditions, Proxy
+from support.web import free_port
+
+from node.localstack import LocalStack
+from node.settings import Settings, load_settings
+
+# At the centre, beside its `run`: three consumers share the partitions.
+_MORE_CONSUMERS = 2
+# Seven processes that start at once on two busy cores.
+READY_SECONDS = 180.0
+
+
+class World:
+    """Nodes of a stack, their processes and links; what was done to them is counted."""
+
+    def __init__(
+        self, stack: LocalStack, kafka_links: Mapping[str, Proxy], postgres_link: Proxy
+    ) -> None:
+        self.stack = stack
+        self.nodes = [*kafka_links]
+        self.kafka_links = kafka_links
+        self.postgres_link = postgres_link
+        self.direct = {node: load_settings(node) for node in self.nodes}
+        self.processes: dict[str, Process] = {}
+        # Poison that was written, by the node that must have dead-lettered it.
+        self.poisoned: Counter[str] = Counter()
+        self.findings: list[str] = []
+        self._lock = threading.Lock()
+        self._settings: dict[str, Settings] = {}
+
+    @property
+    def centre(self) -> str:
+        """The national node."""
+        return self.nodes[0]
+
+    def add(self, node: str, command: str = "run", number: int = 0) -> str:
+        """A process of a node that is to run from now on; its name."""
+        settings = through(
+            self.direct[node], kafka=self.kafka_links[node], postgres=self.postgres_link
+        )
+        if number:
+            settings = settings.model_copy(update={"metrics_port": free_port()})
+        name = f"{command} {node}" + (f" {number}" if number else "")
+        self._settings[name] = settings
+        self.start(name)
+        return name
+
+    def start(self, name: str) -> Process:
+        """Start a process that was added, again if it was ended."""
+        command, node, *_ = name.split()
+        process = Process(self.stack, node, command, self._settings[name])
+        with self._lock:
+            self.processes[name] = process
+        return process
+
+    def stop(self, name: str) -> None:
+        """SIGTERM; another exit code than 0 or more than 30 s is a finding."""
+        try:
+            code = self.processes[name].stop()
+        except AssertionError as error:
+            self.find(f"{name}: {str(error)[:200]}")
+        else:
+            if code != 0:
+                self.find(f"{name} ended with exit code {code} on SIGTERM")
+
+    def revive(self) -> None:
+        """What ended by itself is a finding, and is started again."""
+        for name, process in [*self.processes.items()]:
+            if not process.is_alive:
+                last = process.text().strip().splitlines()[-1:] or ["its log is empty"]
+                self.find(f"{name} ended by itself: {last[0][:300]}")
+                self.start(name)
+
+    def await_ready(self) -> None:
+        """Until every process serves."""
+        for process in [*self.processes.values()]:
+            process.await_ready()
+
+    def heal_links(self) -> None:
+        """Everything passes again."""
+        for link in (*self.kafka_links.values(), self.postgres_link):
+            link.up()
+            link.conditions = Conditions()
+
+    def find(self, what: str) -> None:
+        """Note what should not be."""
+        with self._lock:
+            self.findings.append(what)
+
+
+@contextmanager
+def running_world(
+    stack: LocalStack, kafka_links: Mapping[str, Proxy], postgres_link: Proxy, *, consumers: bool
+) -> Iterator[World]:
+    """The nodes run inside the block; killed behind it. With `consumers`, three at the centre."""
+    world = World(stack, kafka_links, postgres_link)
+    with ExitStack() as exits:
+        exits.callback(lambda: [process.kill() for process in world.processes.values()])
+        for node in world.nodes:
+            world.add(node)
+        for number in range(1, _MORE_CONSUMERS + 1) if consumers else ():
+            world.add(world.centre, "consume", number)
+        world.await_ready()
+        yield world
+
+
+def end_leftovers(folder: Path) -> int:
+    """Kill node processes that a killed soak of this folder has left; how many."""
+    mark = f"PETITIONLINK_LOCAL={folder}".encode()
+    found = [pid for pid in _others() if mark in _environment(pid) and _is_node(pid)]
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+    return len(found)
+
+
+def _others() -> list[int]:
+    return [
+        int(one.name)
+        for one in Path("/proc").iterdir()
+        if one.name.isdigit() and int(one.name) != os.getpid()
+    ]
+
+
+def _environment(pid: int) -> list[bytes]:
+    return _read(pid, "environ").split(b"\0")
+
+
+def _is_node(pid: int) -> bool:
+    command = _read(pid, "cmdline").split(b"\0")
+    return any(part.endswith(b"/petitionlink") for part in command[:3])
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
