@@ -365,19 +365,15 @@ def test_what_somebody_built_upon_the_tables_is_named_and_left_alone(lived: Sett
 
 _STALLED = """
 import sys, time
-from node.rebuilding import folding, rebuild, shadow
+from node.rebuilding import folding, rebuild, steps
 from node.settings import load_settings
 def stall(*_):
     print("here", flush=True)
     time.sleep(60)
-swap = shadow.swap
-def swapped(*given):
-    swap(*given)
-    stall()
 if sys.argv[1] == "folding":
     folding._CASES_AT_A_TIME = 1
     rebuild(load_settings(), stall)
-shadow.swap = swapped
+steps.Json = stall  # behind the swap, in front of the audit log
 rebuild(load_settings(), lambda *_: None)
 """
 
