@@ -17,6 +17,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
+from node import unpacking
 from node.settings import Settings
 
 __all__ = ["TopicPartition", "admin", "consumer", "group_of", "plain_consumer", "producer"]
@@ -42,6 +43,7 @@ _METADATA_AGE_MS = 30_000
 # Given up after this long, the outbox rows stay pending and are sent again.
 _DELIVERY_TIMEOUT_MS = 30_000
 
+unpacking.install()
 # The library repeats each failed reconnection at WARNING or ERROR; the node says it once.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
 

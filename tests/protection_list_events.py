@@ -104,6 +104,17 @@ EVENTS = (
         ),
     ),
     Protection(
+        "a packed batch is unpacked within bounds (compression bombs)",
+        "16",
+        "node/kafka.py",
+        "\nunpacking.install()\n",
+        "\n",
+        (
+            _TEXTS + "test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_"
+            "is_applied[lz4]",
+        ),
+    ),
+    Protection(
         "size limit where an event is made",
         "18",
         "schemas/codec.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from kafka import KafkaProducer
 from support.bombs import ARRAY_BOMB, TEXT_BOMB
 from support.flows import flowing
 from support.ledgers import assert_sound, await_settled
@@ -18,6 +19,7 @@ from schemas.limits import MAX_VALUE_BYTES
 
 SHANDONG_UPLINK = uplink("370000")
 MAX_GROWTH_BYTES = 50_000_000
+BOMB_BYTES = 100_000_000
 EXTENSION_B = "𠀀𠮷𪚥"
 _LONGEST = "文" * 4000
 
@@ -100,3 +102,41 @@ def test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied(
         assert process.stop() == 0
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4"])
+def test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_is_applied(
+    shandong: Settings, new_nodes: LocalStack, codec: str
+) -> None:
+    """FAULTS 16. Seen failing without node/unpacking.py: the process grows by 200 MB, cannot
+    write the dead letter, and ends at every start."""
+    own = shandong.model_copy(update={"metrics_port": free_port()})
+    process = Process(new_nodes, "370000", "consume", own)
+    try:
+        process.await_ready()
+        forget_peak(process.pid)
+        before = resident_bytes(process.pid)
+        send_bomb(shandong, codec)
+        send(shandong, downlink("370000"), [raw(event("110000-20260401-7K3M9QXA"))])
+        eventually(lambda: count(shandong, "case_event") == 1, "the event behind the bomb")
+        assert resident_bytes(process.pid, peak=True) - before < MAX_GROWTH_BYTES
+        assert rows(shandong, "select reason from dead_letter") == [("wrong_magic",)]
+        assert process.stop() == 0
+    finally:
+        process.kill()
+
+
+def send_bomb(settings: Settings, codec: str) -> None:
+    """A record of 100 MB that is packed into some hundred kilobytes."""
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        api_version=(4, 0),
+        compression_type=codec,
+        max_request_size=2 * BOMB_BYTES,
+        batch_size=1,
+    )
+    try:
+        sent = producer.send(downlink("370000"), bytes(BOMB_BYTES), b"k", partition=0)
+        sent.get(timeout=60)
+    finally:
+        producer.close(timeout=1)

@@ -16,6 +16,7 @@ from soak.world import World
 from support.ledgers import query
 
 _PAUSE_SECONDS = 3.0
+_CALM_SECONDS = 5.0
 _MOST_FINDINGS = 20
 
 
@@ -61,6 +62,8 @@ def run_phase(
     oracle = {"quiet": _verdict(world, await_quiet(world))}
     quiet_after = time.monotonic() - healed
     world.revive()
+    world.await_ready()
+    time.sleep(_CALM_SECONDS)  # what was just started has opened what it needs
     for letter, check in checks(resources).items():
         oracle[letter] = _verdict(world, check(world))
     return Result(
