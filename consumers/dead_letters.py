@@ -22,6 +22,8 @@ from node.settings import Settings
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
 _ACKNOWLEDGE_SECONDS = 30
+# The topic takes 2 MiB with key and headers. Larger is only what a packed batch hid.
+_MOST_VALUE_BYTES = 1_900_000
 _KEEP = """
     insert into dead_letter
         (topic, partition, "offset", record_key, value, headers, recorded_at, reason, detail)
@@ -88,11 +90,17 @@ class DeadLetterTopic:
 
     def _publish(self, producer: KafkaProducer, poison: Sequence[Poison]) -> None:
         futures = [
-            producer.send(self._topic, one.record.value, one.record.key or b"", _headers(one))
+            producer.send(self._topic, _value(one), one.record.key or b"", _headers(one))
             for one in poison
         ]
         for future in futures:
             future.get(timeout=_ACKNOWLEDGE_SECONDS)
+
+
+def _value(poison: Poison) -> bytes | None:
+    """The original bytes, or none if they are more than the topic takes: the table has them."""
+    value: bytes | None = poison.record.value
+    return value if value is None or len(value) <= _MOST_VALUE_BYTES else None
 
 
 def _headers(poison: Poison) -> list[tuple[str, bytes]]:
@@ -103,4 +111,5 @@ def _headers(poison: Poison) -> list[tuple[str, bytes]]:
         ("petitionlink-topic", record.topic.encode()),
         ("petitionlink-partition", str(record.partition).encode()),
         ("petitionlink-offset", str(record.offset).encode()),
+        ("petitionlink-value-bytes", str(len(record.value or b"")).encode()),
     ]

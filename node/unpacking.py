@@ -16,8 +16,9 @@ import lz4.frame
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.util import encode_varint
 
-# Nodes write batches of 0.9 MB. Any record in one of this size still fits into a dead letter.
-MAX_BATCH_BYTES = 1_900_000
+# Nodes write batches of 0.9 MB; others may fill theirs by the packed size. What is taken apart of a
+# bomb stays far under the 50 MB that one may cost.
+MAX_BATCH_BYTES = 8 * 1024 * 1024
 _GZIP = 31  # zlib's way to say: with the header of gzip
 
 

@@ -9,10 +9,12 @@ from support.flows import flowing
 from support.ledgers import assert_sound, await_settled
 from support.processes import Process, forget_peak, resident_bytes
 from support.web import free_port
-from support.world import count, do, event, eventually, raw, register, rows, send
+from support.world import count, do, event, eventually, raw, register, rows, running, send
 
 from cases.topics import downlink, uplink
+from consumers.loop import Consumer
 from node.localstack import LocalStack
+from node.metrics import Metrics
 from node.settings import Settings
 from schemas.errors import Invalid
 from schemas.limits import MAX_VALUE_BYTES
@@ -126,8 +128,22 @@ def test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_is
         process.kill()
 
 
-def send_bomb(settings: Settings, codec: str) -> None:
-    """A record of 100 MB that is packed into some hundred kilobytes."""
+def test_a_value_larger_than_the_dead_letter_topic_takes_is_kept_in_the_table(
+    shandong: Settings, new_nodes: LocalStack
+) -> None:
+    """FAULTS 16. Seen failing without `_MOST_VALUE_BYTES`: the loop ends at every start."""
+    metrics = Metrics()
+    with running(Consumer(shandong, metrics), metrics):
+        send_bomb(shandong, "lz4", 5_000_000)
+        send(shandong, downlink("370000"), [raw(event("110000-20260401-7K3M9QXA"))])
+        eventually(lambda: count(shandong, "case_event") == 1, "the event behind it")
+    assert rows(shandong, "select reason, length(value) from dead_letter") == [
+        ("too_large", 5_000_000)
+    ]
+
+
+def send_bomb(settings: Settings, codec: str, size: int = BOMB_BYTES) -> None:
+    """A record of so many zeros, packed into next to nothing."""
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         api_version=(4, 0),
@@ -136,7 +152,7 @@ def send_bomb(settings: Settings, codec: str) -> None:
         batch_size=1,
     )
     try:
-        sent = producer.send(downlink("370000"), bytes(BOMB_BYTES), b"k", partition=0)
+        sent = producer.send(downlink("370000"), bytes(size), b"k", partition=0)
         sent.get(timeout=60)
     finally:
         producer.close(timeout=1)
