@@ -15,6 +15,7 @@ from node.clock import now_micros
 from node.errors import classified
 from node.postgres import Connection, own_connected
 from node.queries.status import counts, outbox_by_topic
+from node.reconciliation.results import results
 from node.settings import Settings, load_settings
 
 
@@ -35,6 +36,7 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
             "node": settings.node,
             **counts(connection),
             "outbox": outbox_by_topic(connection),
+            "reconciliation": _proofs(connection),
             "partitions": partitions,
         }
     print_data(data, output, lambda: _tables(data))
@@ -53,6 +55,11 @@ def _partitions(
     return [one._asdict() for one in found], None
 
 
+def _proofs(connection: Connection) -> list[dict[str, Any]]:
+    with connection, connection.cursor() as cursor:
+        return [one._asdict() for one in results(cursor)]
+
+
 def _tables(data: dict[str, Any]) -> Iterator[Table]:
     counts = ["events", "cases", "incomplete_cases", "cases_with_conflicts", "dead_letters_open"]
     title = f"node {data['node']}"
@@ -62,6 +69,13 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
         for o in data["outbox"]
     ]
     yield table("outbox 发件箱", ("topic", "pending", "oldest pending s", "published"), rows)
+    now = now_micros() / 1e6
+    proofs = [
+        (one["peer"], one["mismatched"], f"{now - one['last_success_at']:.0f}"
+         if one["last_success_at"] else None)
+        for one in data["reconciliation"]
+    ]  # fmt: skip
+    yield table("proof 对账", ("peer", "cases that differ", "last proven s ago"), proofs)
     if data["partitions"] is not None:
         columns = ("topic", "partition", "position", "end", "lag records", "lag s")
         lines = [
