@@ -109,7 +109,7 @@ create table own_position (
     next_offset bigint not null,
     primary key (topic, partition)
 );
--- Dead letters that are open at the receiver, of what this node sent.
+-- Dead letters at the receiver, open or discarded, of what this node sent.
 create table reported_dead_letter (
     topic     text not null,
     partition integer not null,

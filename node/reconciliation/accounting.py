@@ -24,7 +24,7 @@ from node.reconciliation.messages import (
 
 _DEAD_LETTERS = """
     select partition, "offset", reason from dead_letter
-    where topic = %s and status = 'open' order by id desc limit %s
+    where topic = %s and status <> 'replayed' order by id desc limit %s
 """
 _REPORT = """
     insert into flow_report (topic, day, {columns}, reported_at)

@@ -154,7 +154,7 @@ class SentDay(Message):
 
 
 class DeadLettered(Message):
-    """A record that is an open dead letter at the receiver."""
+    """A record that is a dead letter at the receiver, open or discarded."""
 
     partition: Count
     offset: Count

@@ -1,7 +1,8 @@
 """Resending 补发: events that a peer lacks go into the outbox once more, in fold order.
 
 Only by their source: a province sends again what it emitted, the centre whatever it passes on; and
-to a node that is recovering, its own events too. What still waits in the outbox is not doubled.
+to a node that is recovering, its own events too. What still waits in the outbox is not doubled, and
+what the receiver has as a dead letter would only be one more: that is for a person to replay.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ _RESEND = """
     from case_event e where event_id = any(%(events)s::uuid[])
         and not exists (select from outbox o where o.event_id = e.event_id
                         and o.topic = %(topic)s and o.published_at is null)
+        and not exists (select from outbox o join reported_dead_letter d
+                            on d.topic = o.topic and d.partition = o.partition
+                            and d."offset" = o."offset"
+                        where o.event_id = e.event_id and o.topic = %(topic)s)
     order by case_id, version, emitter, event_id
 """
 _ON_ITS_WAY = """

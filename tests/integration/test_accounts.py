@@ -105,6 +105,8 @@ def test_a_row_that_is_published_twice_is_counted_once(desks: Desks) -> None:
 
 
 def test_what_is_dead_lettered_is_explained_and_the_sender_hears_of_it(desks: Desks) -> None:
+    """Nor is it sent again at every round. Seen failing with `reported_dead_letter` taken out of
+    the resend: a new letter each time."""
     centre, beijing, _ = desks
     case_id = do(beijing.settings, "register", title="供暖不足", channel="web").case.case_id
     rows(beijing.settings, "update case_event set value = value || '\\x00'")  # trailing bytes
@@ -112,6 +114,8 @@ def test_what_is_dead_lettered_is_explained_and_the_sender_hears_of_it(desks: De
         one = settled(beijing, (BEIJING, CENTRE))
         assert (one.committed, one.applied, one.dead_lettered, one.unaccounted) == (1, 0, 1, 0)
         eventually(lambda: count(beijing.settings, "reported_dead_letter") == 1, "it is told")
+        assert round_with(beijing, CENTRE).findings != []
+        assert rows(beijing.settings, "select count(*) from outbox where resent") == [(0,)]
     traced = petitionlink(
         "case", "trace", case_id, "--format", "json", settings=as_environment(beijing.settings)
     ).json()

@@ -110,6 +110,30 @@ def test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_i
     assert sample(metrics, "consumer_records_total", topic=TOPIC, result="applied") == 1
 
 
+def test_a_header_whose_name_is_no_text_is_poison_and_the_next_record_is_applied(
+    shandong: Settings,
+) -> None:
+    """FAULTS 15. Seen failing without `_read_record`: `poll()` raises for ever."""
+    key, value, headers = raw(event(CASE))
+    send_with_header(shandong, key, value, b"\xff\xfe")
+    send(shandong, TOPIC, [(key, value, headers)])
+    with start(shandong, Metrics()):
+        applied(shandong, 1)
+    assert rows(shandong, "select reason from dead_letter") == [("wrong_headers",)]
+
+
+def send_with_header(
+    settings: Settings, key: bytes | None, value: bytes | None, name: bytes
+) -> None:
+    """A record with a header of this name, which no client of ours would write."""
+
+    class Name(str):
+        def encode(self, *_: Any) -> bytes:
+            return name
+
+    send(settings, TOPIC, [(key, value, [(Name("x"), b"")])])
+
+
 def with_nul() -> Any:
     """A valid record with NUL in its text, as no writer of ours would make it."""
     one = event(CASE, body={"title": "a?b", "channel": "web", "received_at": 0})
