@@ -20,7 +20,7 @@ demo: setup  ## four nodes on real Kafka and Postgres; KEEP=1 leaves them runnin
 	@$(VENV)/petitionlink demo $(if $(filter 1,$(KEEP)),--keep)
 
 test: setup-tests  ## all tests, on a stack of their own
-	@$(VENV)/pytest $(PYTEST)
+	@$(VENV)/python tests/run.py $(PYTEST)
 
 check: setup  ## lint, format, types, schemas, direction of imports, docs in step
 	@$(VENV)/ruff check
