@@ -28,7 +28,7 @@ check: setup  ## lint, format, types, schemas, direction of imports, docs in ste
 	@$(VENV)/mypy --strict
 	@$(VENV)/python -m schemas.compatibility
 	@$(VENV)/pytest tests/unit/test_architecture.py tests/unit/test_metrics.py tests/unit/test_settings.py \
-		tests/unit/test_commands_document.py tests/unit/test_regulations.py
+		tests/unit/test_commands_document.py tests/unit/test_regulations.py tests/unit/test_protections.py
 
 bench: setup  ## measure; writes benchmarks/RESULTS.md; FULL=1 takes five times the events
 	@FULL=$(FULL) $(VENV)/python -m benchmarks

@@ -40,9 +40,14 @@ COLUMNS = (
 )
 _COLUMN_COUNT = COLUMNS.count(",") + 1
 
-_CREATE_INCOMING = copying.temporary("incoming_event", "case_event", COLUMNS)
+# With its defaults: the numbers of the feed are given as rows are copied, in their order. Read
+# back, rows of many sizes come in that of the pages that had room for them.
+_CREATE_INCOMING = (
+    "create temporary table if not exists incoming_event "
+    "(like case_event including defaults) on commit delete rows"
+)
 _INSERT_NEW = (
-    f"insert into case_event ({COLUMNS}) select {COLUMNS} from incoming_event "
+    f"insert into case_event ({COLUMNS}, feed_id) select {COLUMNS}, feed_id from incoming_event "
     "on conflict (event_id) do nothing returning event_id::text"
 )
 _SELECT_EVENTS = (
