@@ -44,7 +44,8 @@ _LOOK_SECONDS = 1.0
 _LIMIT_SECONDS = 3600
 _SIZES = """
     select pg_table_size('outbox'), pg_indexes_size('outbox'),
-           pg_total_relation_size('case_event'), pg_database_size(current_database())
+           (select sum(pg_total_relation_size(relid)) from pg_partition_tree('case_event'))::bigint,
+           pg_database_size(current_database())
 """
 # The backlog is ordinary and marked in the order of its ids: its head tells what is done.
 _HEAD = (
