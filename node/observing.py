@@ -14,6 +14,7 @@ from cases.nodes import NATIONAL, PROVINCES
 from cases.topics import produced_topics
 from node.clock import Clock, now_micros
 from node.lifecycle import Stop
+from node.memory import give_back
 from node.metrics import Metrics
 from node.postgres import Connection, Cursor, connect, own_database
 from node.queries.deadlines import cases_by_clock, due_within, overdue
@@ -98,6 +99,7 @@ class Observer:
             self._look_at_queues(cursor)
             if self._looks % _CASES_EVERY == 0:
                 self._look_at_cases(cursor)
+                give_back()
         self._looks += 1
 
     def _look_at_queues(self, cursor: Cursor) -> None:
