@@ -17,7 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from cases.topics import control_between, peers_of
 from node import kafka
-from node.errors import Transient
+from node.errors import PetitionLinkError
 from node.kafka import TopicPartition
 from node.settings import Settings
 
@@ -37,11 +37,14 @@ class Received(NamedTuple):
     payload: bytes
 
 
+class NoControlTopic(PetitionLinkError):
+    """The events of the node flow all the same; nobody can prove that they do."""
+
+
 class Channel:
     """Both directions between a node and its peers; closed by `with`.
 
-    Opening raises a Kafka error while the cluster is away, and `Transient` while it has none of
-    the topics.
+    Opening raises a Kafka error while the cluster is away, and `NoControlTopic` if it has none.
     """
 
     def __init__(self, settings: Settings, role: str, peers: Sequence[str] | None = None) -> None:
@@ -51,9 +54,11 @@ class Channel:
         }
         existing = kafka.existing_topics(settings)
         self._peer_of = {topic: peer for topic, peer in incoming.items() if topic in existing}
+        # A province that is connected later is heard by the next channel.
+        self.lacks_topics = len(self._peer_of) < len(incoming)
         if not self._peer_of:
-            raise Transient(
-                f"topic {min(incoming)} is missing: run `petitionlink topics apply`", "kafka"
+            raise NoControlTopic(
+                f"topic {min(incoming)} is missing: run `petitionlink topics apply`"
             )
         with ExitStack() as stack:
             self._reader: KafkaConsumer = kafka.plain_consumer(settings, role)

@@ -23,7 +23,7 @@ from cases.topics import topic_between
 from node import accounts, digests
 from node.accounts import day_of
 from node.clock import now_micros
-from node.control import Channel
+from node.control import Channel, NoControlTopic
 from node.lifecycle import Stop
 from node.metrics import Metrics
 from node.postgres import Connection, connect, own_database
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _LOCK_CLASS = 0x70726F66  # any number of our own: separates our advisory locks from others
 _TRY_SECONDS = 1.0
+_LOOK_SECONDS = 30.0  # for topics that somebody must make
+_STALE_SECONDS = 900.0  # for those of further nodes
 _LISTEN_SECONDS = 0.25
 _FOLD_SECONDS = 5.0
 # A receipt follows what it confirms by about this; more often would only cost.
@@ -72,13 +74,26 @@ class Reconciler:
                 stop.wait(_TRY_SECONDS)
             if stop.is_set():
                 return
-            with Channel(self._settings, "reconciler") as channel:
-                duties = _Duties(self._settings, self._metrics, connection, channel)
-                try:
-                    while not stop.is_set():
-                        duties.turn()
-                finally:
-                    showing.clear(self._metrics)
+            try:
+                self._speak_until(stop, connection)
+            except NoControlTopic as error:
+                # No reason to stop a node, nor to call Kafka away.
+                log.warning("reconciler: %s", error)
+                stop.wait(_LOOK_SECONDS)
+
+    def _speak_until(self, stop: Stop, connection: Connection) -> None:
+        with Channel(self._settings, "reconciler") as channel:
+            duties = _Duties(self._settings, self._metrics, connection, channel)
+            opened = time.monotonic()
+            try:
+                while not stop.is_set() and not _is_stale(channel, opened):
+                    duties.turn()
+            finally:
+                showing.clear(self._metrics)
+
+
+def _is_stale(channel: Channel, opened: float) -> bool:
+    return channel.lacks_topics and time.monotonic() - opened > _STALE_SECONDS
 
 
 def _takes_the_lock(connection: Connection) -> bool:

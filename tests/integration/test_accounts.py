@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 
@@ -19,8 +20,9 @@ from support.offices import (
 )
 from support.world import count, do, eventually, rows, running, sample, send
 
-from cases.topics import uplink
+from cases.topics import control_downlink, control_uplink, uplink
 from consumers.loop import Consumer
+from node import kafka
 from node.auditing import Audited, audit
 from node.localstack import LocalStack
 from node.metrics import Metrics
@@ -203,3 +205,24 @@ def test_reconcile_says_what_is_wrong_with_its_peer(desks: Desks) -> None:
         petitionlink("reconcile", "--with", SHANDONG, settings=own)
     )
     assert "unknown" in refused(petitionlink("reconcile", "--with", "999999", settings=own))
+
+
+def test_without_control_topics_events_flow_and_kafka_is_not_called_away(desks: Desks) -> None:
+    """Seen failing with a missing control topic as `Transient`: `dependency_up` of Kafka flaps."""
+    centre, beijing, _ = desks
+    names = [way(BEIJING) for way in (control_uplink, control_downlink)]
+    with closing(kafka.admin(beijing.settings)) as client:
+        client.delete_topics(names)
+        eventually(lambda: not {*client.list_topics()}.intersection(names), "they are gone")
+    with at_work(centre, beijing) as ended:
+        do(beijing.settings, "register", title="供暖不足", channel="web")
+        eventually(lambda: count(centre.settings, "case_event") == 1, "it has come")
+        seen = set()
+        for _ in range(40):
+            seen.add(sample(beijing.metrics, "dependency_up", dependency="kafka"))
+            time.sleep(0.05)
+        assert seen == {1.0}
+        assert [one for several in ended for one in several] == []
+    assert "is missing: run `petitionlink topics apply`" in refused(
+        petitionlink("reconcile", "--with", CENTRE, settings=as_environment(beijing.settings))
+    )
