@@ -24,6 +24,7 @@ from node.settings import Settings
 log = logging.getLogger(__name__)
 
 _ACKNOWLEDGE_SECONDS = 20.0
+_CLOSE_SECONDS = 5.0
 _CONTENT_TYPE = ("content-type", b"application/json")
 _KIND = "ce_type"
 _PREFIX = "petition.control."
@@ -68,7 +69,7 @@ class Channel:
             for one, end in self._reader.end_offsets(partitions).items():
                 self._reader.seek(one, end)
             self._writer: KafkaProducer = kafka.producer(settings, role)
-            stack.callback(self._writer.close, timeout=1)
+            stack.callback(self._writer.close, timeout=_CLOSE_SECONDS)
             self._open = stack.pop_all()
 
     def __enter__(self) -> Self:

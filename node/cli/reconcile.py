@@ -63,9 +63,9 @@ def reconcile_command(
             f"too much is on its way between {settings.node} and {peer} to tell: look again when "
             "outboxes and lag are small (`petitionlink status`)"
         )
-    if outcome.findings:
+    if outcome.mismatched:
         raise PetitionLinkError(
-            f"{len(outcome.findings)} cases differ between {settings.node} and {peer}: what is "
+            f"{outcome.mismatched} cases differ between {settings.node} and {peer}: what is "
             "missing was asked for and is sent again by its source; look again in a moment"
         )
 
@@ -101,7 +101,7 @@ def _data(node: str, peer: str, outcome: Outcome, seconds: float) -> dict[str, A
         "settled": outcome.settled,
         "events": outcome.events,
         "exchanges": outcome.exchanges,
-        "mismatched_cases": len(outcome.findings),
+        "mismatched_cases": outcome.mismatched,
         "differing": [one.model_dump() for one in outcome.findings],
         "seconds": round(seconds, 3),
     }

@@ -13,7 +13,7 @@ from node.control import Received
 from node.postgres import Connection
 from node.queries.snapshot import snapshot
 from node.reconciliation import accounting, comparing, messages, results, state
-from node.reconciliation.driving import MOST_NAMED, Outcome, Round
+from node.reconciliation.driving import Outcome, Round
 from node.reconciliation.messages import (
     Account,
     Cases,
@@ -127,9 +127,7 @@ class Conversation:
         self.forget(done)
         if outcome.settled:
             with self._connection, self._connection.cursor() as cursor:
-                results.note(
-                    cursor, done.peer, len(outcome.findings), outcome.findings[:MOST_NAMED]
-                )
+                results.note(cursor, done.peer, outcome.mismatched, outcome.findings)
         return outcome
 
     def say_account(self, peer: str, said: Account) -> None:

@@ -33,10 +33,12 @@ from node.reconciliation.state import is_recovering
 
 
 class Outcome(NamedTuple):
-    """How a round ended. `findings` are told from here; `settled` is False while too much is on
-    its way to tell; `exchanges` are the questions that were asked."""
+    """How a round ended. `mismatched` cases differ, of which the first are named in `findings`, as
+    seen from here; `settled` is False while too much is on its way to tell; `exchanges` are the
+    questions that were asked."""
 
     settled: bool
+    mismatched: int
     findings: list[Finding]
     exchanges: int
     events: int
@@ -44,7 +46,7 @@ class Outcome(NamedTuple):
     @property
     def equal(self) -> bool:
         """Whether both nodes hold the same."""
-        return self.settled and not self.findings
+        return self.settled and not self.mismatched
 
 
 class Round:
@@ -65,6 +67,7 @@ class Round:
         self._heard: dict[int, set[int]] = {}
         self._done: set[int] = set()
         self._findings: list[Finding] = []
+        self._mismatched = 0
 
     def begin(self, cursor: Cursor) -> list[Message]:
         """The first question; none, and an outcome at once, if too much is on its way.
@@ -95,6 +98,7 @@ class Round:
             return []
         self._exchanges = max(self._exchanges, 2)
         ours = digests.cases_in(cursor, self.peer, said.bucket)
+        del self._cases[said.bucket]
         differing = [
             one for one in sorted(ours.keys() | theirs) if ours.get(one) != theirs.get(one)
         ]
@@ -110,16 +114,19 @@ class Round:
         waiting.discard(said.part)
         self._exchanges = 3
         found = [_mirrored(one) for one in said.findings]
-        self._findings += found
+        self._mismatched += len(found)
+        self._findings += found[: MOST_NAMED - len(self._findings)]
         self._resend(cursor, found, peer_recovers=said.recovering)
         if not waiting:
             self._done.add(said.bucket)
         if len(self._done) != self._buckets:
             return []
         self._end(settled=True)
-        shown = [_mirrored(one) for one in self._findings[:MOST_NAMED]]
-        number = len(self._findings)
-        return [Concluded(round=self.id, driver=self._driver, findings=shown, mismatched=number)]
+        shown = [_mirrored(one) for one in self._findings]
+        said_last = Concluded(
+            round=self.id, driver=self._driver, findings=shown, mismatched=self._mismatched
+        )
+        return [said_last]
 
     def _questions(self, cursor: Cursor, bucket: int, case_ids: Sequence[str]) -> list[Events]:
         held = shared(cursor, self._node, self.peer, case_ids)
@@ -164,7 +171,9 @@ class Round:
         resending.resend(cursor, self._node, self.peer, again)
 
     def _end(self, *, settled: bool) -> None:
-        self.outcome = Outcome(settled, self._findings, self._exchanges, self._events)
+        self.outcome = Outcome(
+            settled, self._mismatched, self._findings, self._exchanges, self._events
+        )
 
 
 # As many are named to the peer and kept; all are counted.
