@@ -140,9 +140,21 @@ def topic_ids(client: KafkaConsumer, topics: Iterable[str]) -> dict[str, uuid.UU
     return {topic: cluster.topic_id(topic) for topic in topics}
 
 
+class _AdminClient(KafkaAdminClient):  # type: ignore[misc]
+    """The library's, which leaves its thread and sockets behind if it cannot reach the cluster."""
+
+    def __init__(self, **configs: Any) -> None:
+        try:
+            super().__init__(**configs)
+        except BaseException:
+            self._closed = False  # as its own constructor says in its last lines
+            self.close()
+            raise
+
+
 def admin(settings: Settings) -> KafkaAdminClient:
-    """A client that reads and changes topics."""
-    return KafkaAdminClient(
+    """A client that reads and changes topics; raises a Kafka error while the cluster is away."""
+    return _AdminClient(
         **_common(settings, "admin"),
         bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
