@@ -138,13 +138,20 @@ EVENTS = (
     Protection(
         "NUL is refused at the desk",
         "17",
+        "schemas/fields.py",
+        'if "\\0" in value or not (value.isascii() or _is_unicode(value)):',
+        "if not (value.isascii() or _is_unicode(value)):",
+        ("tests/unit/test_forms_fill.py::test_a_wrong_value_is_named_with_its_place",),
+    ),
+    Protection(
+        "NUL is refused where an event is made",
+        "17",
         "schemas/checking.py",
-        '    if "\\0" in value:\n',
-        '    if "\\0\\0\\0" in value:\n',
+        'is None and "\\0" not in value',
+        "is None",
         (
-            _TEXTS
-            + "test_rare_characters_come_back_byte_for_byte_and_impossible_ones_are_refused_at_"
-            "the_desk",
+            "tests/unit/test_schemas_codec.py::"
+            "test_bad_text_is_refused_on_writing_by_the_name_of_its_field",
         ),
     ),
     Protection(
