@@ -40,8 +40,17 @@ EVENTS = (
         (
             "tests/unit/test_producers_publishing.py::"
             "test_nothing_of_a_case_behind_its_first_failure_is_marked",
+        ),
+    ),
+    Protection(
+        "the producer is idempotent: behind a failed record nothing is sent",
+        "10, 13",
+        "node/kafka.py",
+        "        enable_idempotence=True,\n",
+        "        enable_idempotence=False,\n",
+        (
             "tests/faults/test_partial_publishing.py::"
-            "test_a_record_that_the_broker_refuses_holds_back_its_case_and_no_other",
+            "test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead",
         ),
     ),
     Protection(
