@@ -41,8 +41,10 @@ COLUMNS = (
 _COLUMN_COUNT = COLUMNS.count(",") + 1
 
 _CREATE_INCOMING = copying.temporary("incoming_event", "case_event", COLUMNS)
+# As they came, or as they were made: a table does not keep the order in which rows are copied.
 _INSERT_NEW = (
     f"insert into case_event ({COLUMNS}) select {COLUMNS} from incoming_event "
+    "order by source_topic, source_partition, source_offset, case_id, version "
     "on conflict (event_id) do nothing returning event_id::text"
 )
 _SELECT_EVENTS = (

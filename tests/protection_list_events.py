@@ -191,6 +191,17 @@ EVENTS = (
         ),
     ),
     Protection(
+        "the events of a batch are written in the order in which they came",
+        "10",
+        "node/ledger.py",
+        '    "order by source_topic, source_partition, source_offset, case_id, version "\n',
+        "",
+        (
+            "tests/faults/test_order_and_repeats.py::"
+            "test_events_of_one_batch_stand_in_the_feed_in_the_order_in_which_they_came",
+        ),
+    ),
+    Protection(
         "the fold takes events in one order",
         "20",
         "cases/fold.py",
