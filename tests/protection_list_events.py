@@ -234,7 +234,7 @@ EVENTS = (
         "consumers/lag.py",
         "max(0.0, (self._clock() - since) / 1_000_000)",
         "(self._clock() - since) / 1_000_000",
-        (_CLOCKS + "[ahead to behind]",),
+        (_CLOCKS + "[stepped back to behind]",),
     ),
     Protection(
         "a delivery time is never negative",
@@ -242,7 +242,7 @@ EVENTS = (
         "consumers/counting.py",
         "max(0.0, (now - event.recorded_at) / 1_000_000)",
         "(now - event.recorded_at) / 1_000_000",
-        (_CLOCKS + "[ahead to behind]",),
+        (_CLOCKS + "[stepped back to behind]",),
     ),
     Protection(
         "only what a late event disturbs is folded anew",
