@@ -28,18 +28,14 @@ class Stepped:
         return now_micros() + self.ahead
 
 
-def ahead() -> int:
-    return now_micros() + _TEN_MINUTES_MICROS
-
-
 def behind() -> int:
     return now_micros() - _TEN_MINUTES_MICROS
 
 
 @pytest.mark.parametrize(
     ("source", "receiver"),
-    [(ahead, behind), (behind, ahead), (Stepped(), now_micros), (now_micros, Stepped())],
-    ids=["ahead to behind", "behind to ahead", "stepped back to right", "right to stepped back"],
+    [(Stepped(), behind), (behind, Stepped())],
+    ids=["stepped back to behind", "behind to stepped back"],
 )
 def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negative(
     centre: Settings, shandong: Settings, new_nodes: LocalStack, source: Clock, receiver: Clock

@@ -47,6 +47,8 @@ def test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases(
     """FAULTS 20. Seen failing with `continues` always true (cases/fold.py): late events are passed
     over, and without `on conflict` (node/ledger.py): the consumer takes them for poison."""
     chance = random.Random(_SEED)
+    # So small that a batch brings what belongs before the last one.
+    centre, shandong = (one.model_copy(update={"batch_records": 7}) for one in (centre, shandong))
     made = [one for case_id in CASES for one in life(case_id)]
     for node in (BEIJING, SHANDONG):
         own = twice([one for one in made if one.emitter == node], chance)
@@ -77,3 +79,32 @@ def results(metrics: Metrics, result: str) -> float:
 def passed(metrics: Metrics) -> float:
     """How many records were taken."""
     return sum(results(metrics, one) for one in ("applied", "duplicate", "conflict", "dead_letter"))
+
+
+def test_events_of_one_batch_stand_in_the_feed_in_the_order_in_which_they_came(
+    shandong: Settings, new_nodes: LocalStack
+) -> None:
+    """FAULTS 10, found by it. Seen failing without the order of the insert (node/ledger.py): a
+    small row goes into a page that had no room for the large one before it."""
+    chance = random.Random(_SEED)
+    texts = [_text(chance, chance.choice((1, 230))) for _ in range(400)]
+    base = {"channel": "web", "received_at": 1_767_225_600_000_000, "title": "测试"}
+    made = [
+        event(f"{BEIJING}-20260401-7K3M{number:04d}", body={**base, "text": text})
+        for number, text in enumerate(texts)
+    ]
+    metrics = Metrics()
+    with running(Consumer(shandong, metrics), metrics):
+        # Into a table that is as new, Postgres copies without looking for room.
+        send(shandong, downlink(SHANDONG), [raw(event(CASES[0]))])
+        eventually(lambda: passed(metrics) == 1, "the first one is passed")
+        send(shandong, downlink(SHANDONG), [raw(one) for one in made])
+        eventually(lambda: passed(metrics) == len(made) + 1, "all are passed")
+    assert sample(metrics, "consumer_batch_records_count") < 10
+    order = rows(shandong, "select source_offset from case_event order by applied_xid, feed_id")
+    assert order == sorted(order)
+
+
+def _text(chance: random.Random, length: int) -> str:
+    """Text that cannot be packed, so that its row is as long as it looks."""
+    return "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(length))

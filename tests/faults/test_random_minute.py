@@ -14,7 +14,7 @@ from support.proxy import Proxy
 
 from node.localstack import LocalStack
 
-_SECONDS = 25.0
+_SECONDS = 20.0
 _SEED = int(os.environ.get("TEST_SEED", time.time_ns() % 1_000_000))
 # Those that last up to a minute by themselves, or need as long to be noticed.
 _LONG = ("lock held", "link down", "SIGSTOP, SIGCONT", "link black-holed", "link at 64 kbit/s")

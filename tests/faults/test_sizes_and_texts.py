@@ -61,7 +61,8 @@ def test_an_event_just_under_the_size_limit_goes_the_whole_way_and_one_over_it_i
 def test_rare_characters_come_back_byte_for_byte_and_impossible_ones_are_refused_at_the_desk(
     centre: Settings, shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 17. Seen failing without the NUL check (schemas/checking.py)."""
+    """FAULTS 17. Seen failing without both checks for NUL (schemas/fields.py, schemas/checking.py):
+    the record gets as far as the database."""
     with flowing(centre, shandong):
         register(shandong, text=EXTENSION_B)
         for bad in ("a\0b", "a\ud800b"):

@@ -87,6 +87,8 @@ def test_a_link_that_is_down_refuses_and_comes_up_again_on_the_same_port(
     link: Proxy, client: socket.socket
 ) -> None:
     port = link.port
+    client.sendall(b"x")
+    answer(client, 1)
     link.down()
     assert client.recv(1) == b""
     with pytest.raises(ConnectionRefusedError):
