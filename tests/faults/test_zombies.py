@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from support.flows import assert_in_order, flowing, live_many, loaded
@@ -107,15 +107,14 @@ def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_onl
     with flowing(centre, shandong):
         made = live_many(shandong, 1)
         await_settled(new_nodes)
-        zombie = postgres.Database(centre, "consumer")
-        with zombie.connection().cursor() as cursor:
-            cursor.execute(_HOLD_POSITIONS)
-        made += live_many(shandong, 2)
-        await_settled(new_nodes, seconds=10)
-        with pytest.raises(postgres.psycopg2.Error) as raised:
-            zombie.connection().cursor().execute("select 1")
-        assert isinstance(classified(raised.value), Transient)
-        zombie.close()
+        with closing(postgres.Database(centre, "consumer")) as zombie:
+            with zombie.connection().cursor() as cursor:
+                cursor.execute(_HOLD_POSITIONS)
+            made += live_many(shandong, 2)
+            await_settled(new_nodes, seconds=10)
+            with pytest.raises(postgres.psycopg2.Error) as raised:
+                zombie.connection().cursor().execute("select 1")
+            assert isinstance(classified(raised.value), Transient)
     assert count(centre, "case_event") == made
     assert_sound(new_nodes)
 
