@@ -24,7 +24,7 @@ QUIET_SECONDS = 120.0
 # ten come and go while a link is down).
 _MORE_BYTES = 60_000_000
 _MORE_THREADS = 6
-_MORE_FILES = 40
+_MORE_FILES = 20
 # A connection that a fault left behind is noticed by its owner within this time.
 _CALM_SECONDS = 25.0
 _UNAPPLIED = """
