@@ -173,4 +173,28 @@ PROOF = (
         "if not changes:",
         (_OFFLINE + "test_a_case_that_becomes_urgent_in_the_middle_of_a_backlog_keeps_its_order",),
     ),
+    Protection(
+        "a promotion never waits for the relay's marks",
+        "9",
+        "node/outbox.py",
+        "for update of o skip locked",
+        "for update of o",
+        (_OFFLINE + "test_a_promotion_never_waits_for_rows_that_are_being_marked",),
+    ),
+    Protection(
+        "a backlog is sent at the rate that is set 限速",
+        "9",
+        "producers/relay.py",
+        "self._pace.spend(len(pending))",
+        "",
+        (_OFFLINE + "test_the_rate_is_kept_on_the_topic",),
+    ),
+    Protection(
+        "a paced wait ends with the process",
+        "24",
+        "producers/relay.py",
+        "while not stop.wait(self._pace.wait_seconds()):",
+        "while not stop.is_set() and not Stop().wait(self._pace.wait_seconds()):",
+        (_OFFLINE + "test_stop_interrupts_a_paced_wait",),
+    ),
 )

@@ -16,16 +16,18 @@ from node.postgres import Cursor
 from node.reconciliation.shares import Shared
 
 _RESEND = """
-    insert into outbox (topic, case_id, event_id, day, resent)
-    select %(topic)s, case_id, event_id, (recorded_at at time zone 'Asia/Shanghai')::date, true
-    from case_event e where event_id = any(%(events)s::uuid[])
+    insert into outbox (topic, case_id, event_id, urgent, day, resent)
+    select %(topic)s, case_id, event_id, coalesce(c.urgent, false),
+           (recorded_at at time zone 'Asia/Shanghai')::date, true
+    from case_event e left join petition_case c using (case_id)
+    where event_id = any(%(events)s::uuid[])
         and not exists (select from outbox o where o.event_id = e.event_id
                         and o.topic = %(topic)s and o.published_at is null)
         and not exists (select from outbox o join reported_dead_letter d
                             on d.topic = o.topic and d.partition = o.partition
                             and d."offset" = o."offset"
                         where o.event_id = e.event_id and o.topic = %(topic)s)
-    order by case_id, version, emitter, event_id
+    order by case_id, e.version, emitter, event_id
 """
 _ON_ITS_WAY = """
     select o.event_id::text from outbox o

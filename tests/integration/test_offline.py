@@ -20,6 +20,7 @@ from cases.topics import downlink, uplink
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.postgres import Connection, connected
+from node.reconciliation.resending import resend
 from node.settings import Settings
 from producers import pending as pendings
 from producers.commands import parse
@@ -212,6 +213,16 @@ def test_the_centre_passes_on_urgent_cases_first_and_promotes_what_waits_for_eve
     assert {row.topic for row in taken(centre, downlink(SHANDONG), downlink(CORPS))} == {
         *(downlink(SHANDONG), downlink(CORPS))
     }
+
+
+def test_what_a_peer_lost_of_an_urgent_case_is_sent_again_first(centre: Settings) -> None:
+    """Fails when a resend writes no urgency: it would wait behind the backlog."""
+    body = {"title": "停暖", "channel": "web", "received_at": 1_767_225_600_000_000}
+    events = [event(CASE, body=body), event(f"{CASE}2", body={**body, "urgent": True})]
+    receive(centre, events)
+    with connected(centre.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        assert resend(cursor, centre.node, CORPS, [one.event_id for one in events]) == 2
+    assert [row.case_id for row in taken(centre, downlink(CORPS))] == [f"{CASE}2", CASE]
 
 
 def test_a_promotion_never_waits_for_rows_that_are_being_marked(beijing: Settings) -> None:
