@@ -3,55 +3,60 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
 
 import typer
 
-from node.cli import (
-    case,
-    command,
-    database,
-    deadletters,
-    deadlines,
-    demo,
-    exporting,
-    importing,
-    indicators,
-    query_code,
-    rebuild,
-    reconcile,
-    recover,
-    running,
-    serving,
-    stack,
-    status,
-    supervise,
-    topics,
-)
 from node.cli.output import say
 from node.errors import PetitionLinkError, classified
 
-app = typer.Typer(
-    name="petitionlink",
-    help="信访互联: petition cases flow uniformly between the national centre and the provinces.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
+# Which module has which commands, in the order of the help.
+MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "stack": ("stack",),
+        "topics": ("topics",),
+        "database": ("migrate",),
+        "running": ("run", "relay", "consume"),
+        "serving": ("serve",),
+        "importing": ("import",),
+        "exporting": ("export", "template"),
+        "command": ("command",),
+        "case": ("case",),
+        "status": ("status",),
+        "demo": ("demo",),
+        "indicators": ("indicators", "rising", "overview"),
+        "deadlines": ("deadlines",),
+        "supervise": ("supervise",),
+        "query_code": ("query-code",),
+        "reconcile": ("reconcile", "audit"),
+        "recover": ("recover",),
+        "rebuild": ("rebuild",),
+        "deadletters": ("deadletters",),
+    }
 )
-stack.register(app)
-topics.register(app)
-for module in (database, running, serving, importing, exporting, command, case, status, demo):
-    module.register(app)
-for module in (
-    indicators,
-    deadlines,
-    supervise,
-    query_code,
-    reconcile,
-    recover,
-    rebuild,
-    deadletters,
-):
-    module.register(app)
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """The program for this command line: the module of its command alone, which loads in half the
+    time, or all of them where the first word is no command."""
+    app = typer.Typer(
+        name="petitionlink",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(_program)
+    wanted = [name for name, commands in MODULES.items() if {*arguments[:1]} & {*commands}]
+    for name in wanted or MODULES:
+        import_module(f"node.cli.{name}").register(app)
+    return app
+
+
+def _program() -> None:
+    """信访互联: petition cases flow uniformly between the national centre and the provinces."""
 
 
 _WRONG_USAGE = 2
@@ -62,7 +67,7 @@ def main() -> None:
     """Run one command: exit code 0 done, 1 refused or failed with one line, 2 wrong usage."""
     try:
         # Not standalone, so that wrong usage too is one line and not a drawing of several.
-        code = app(standalone_mode=False) or 0
+        code = app_for(sys.argv[1:])(standalone_mode=False) or 0
         if code == _INTERRUPTED:
             say("interrupted")
         sys.exit(code)

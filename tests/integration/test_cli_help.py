@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 import typer
 from support.cli import petitionlink
 
-from node.cli.app import app
+from node.cli.app import MODULES, app_for
 
 # A person waits for it; one second on an idle machine, and this much on a very busy one.
 _QUICK_SECONDS = 10.0
@@ -22,13 +24,32 @@ def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, .
         yield from _commands(one, (*path, name))
 
 
-ALL = list(_commands(typer.main.get_command(app)))
+ALL = list(_commands(typer.main.get_command(app_for(()))))
 
 
 def test_there_are_the_commands_that_the_way_needs() -> None:
     needed = ["run", "relay", "consume", "serve", "import", "command", "status", "migrate"]
     groups = [("stack", "up"), ("topics", "plan"), ("case", "show"), ("case", "trace")]
     assert {*((name,) for name in needed), *groups} <= set(ALL)
+
+
+def test_every_command_is_found_in_its_module() -> None:
+    """Fails when the table lacks a command of a module: it would be wrong usage."""
+    named = [command for commands in MODULES.values() for command in commands]
+    assert sorted(path[0] for path in ALL if len(path) == 1) == sorted(named)
+
+
+def test_a_command_loads_nothing_of_the_others() -> None:
+    """Fails when all modules are loaded for every command, as before."""
+    program = (
+        "import sys; from node.cli.app import app_for; app_for(['migrate']); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = {name for name in done.stdout.split() if name.startswith("node.cli.")}
+    assert loaded == {"node.cli.app", "node.cli.database", "node.cli.output"}
+    assert "openpyxl" not in done.stdout
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: " ".join(path) or "petitionlink")
