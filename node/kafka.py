@@ -17,7 +17,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from node import unpacking
+from node import record_format, unpacking
 from node.settings import Settings
 
 __all__ = ["TopicPartition", "admin", "consumer", "group_of", "plain_consumer", "producer"]
@@ -44,6 +44,7 @@ _METADATA_AGE_MS = 30_000
 _DELIVERY_TIMEOUT_MS = 30_000
 
 unpacking.install()
+record_format.install()
 # The library repeats each failed reconnection at WARNING or ERROR; the node says it once.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
 

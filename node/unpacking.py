@@ -1,8 +1,5 @@
 """Unpacking 解压 of record batches within bounds: a compression bomb stays packed.
 
-Likewise a name of a header that is not UTF-8, over which the library raises from every `poll()`: it
-is given with its bytes escaped, so that the record is poison and the next one is read.
-
 kafka-python unpacks a batch whole, whatever it grows to, and raises from every later `poll()` for a
 codec that it does not have. Here such a batch becomes one record at its last offset, whose value
 is the batch as it came: no event begins with the first byte of a packed stream, so it is poison
@@ -28,7 +25,6 @@ _GZIP = 31  # zlib's way to say: with the header of gzip
 def install() -> None:
     """All clients of this process unpack within bounds; safe to call again."""
     DefaultRecordBatch._maybe_uncompress = _unpack
-    DefaultRecordBatch._read_msg = _read_record
 
 
 def _unpack(batch: Any) -> None:
@@ -44,33 +40,6 @@ def _unpack(batch: Any) -> None:
         batch._buffer = bytearray(plain)
         batch._pos = 0
     batch._decompressed = True
-
-
-_read_strictly = DefaultRecordBatch._read_msg
-
-
-def _read_record(batch: Any) -> Any:
-    """In place of the library's: again from the same place if a header's name is no text."""
-    try:
-        return _read_strictly(batch)
-    except UnicodeDecodeError:
-        buffer = batch._buffer
-        batch._buffer = _Escaping(buffer)
-        try:
-            return _read_strictly(batch)
-        finally:
-            batch._buffer = buffer
-
-
-class _Escaping(bytearray):
-    """A buffer whose parts decode whatever they hold."""
-
-    def __getitem__(self, key: Any) -> Any:
-        found = super().__getitem__(key)
-        return _Escaping(found) if isinstance(key, slice) else found
-
-    def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:
-        return super().decode(encoding, errors)
 
 
 def _unpacked(batch: Any, packed: bytes) -> bytes | None:

@@ -10,6 +10,7 @@ from typing import Final
 from schemas.catalogue import Schema, catalogue
 from schemas.errors import WRONG_FINGERPRINT, WRONG_HEADERS, Undecodable
 from schemas.event import Event
+from schemas.packed_headers import PackedHeaders, packed_text, varint
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -18,6 +19,26 @@ CONTENT_TYPE: Final = b"application/avro"
 FINGERPRINT: Final = "schema-fingerprint"
 
 _TRACEPARENT_PLACE: Final = 7  # in the standard order
+# The standard headers as they lie packed, without what differs from event to event.
+_PACKED_BEGIN: Final = (
+    varint(9)
+    + packed_text(b"ce_specversion")
+    + packed_text(SPECIFICATION_VERSION)
+    + packed_text(b"ce_id")
+)
+_PACKED_TYPE: Final = packed_text(b"ce_type")
+_PACKED_SOURCE: Final = packed_text(b"ce_source")
+_PACKED_TIME: Final = packed_text(b"ce_time")
+_PACKED_SUBJECT: Final = packed_text(b"ce_subject")
+_PACKED_TRACE: Final = (
+    packed_text(b"content-type") + packed_text(CONTENT_TYPE) + packed_text(b"traceparent")
+)
+_PACKED_FINGERPRINT: Final = packed_text(FINGERPRINT.encode())
+# The 55 characters of a trace stand before the fingerprint's name and its 16 hexadecimal digits.
+_BEHIND_TRACE: Final = len(_PACKED_FINGERPRINT) + 1 + 16
+_PLACE_OF_TRACE: Final = slice(-_BEHIND_TRACE - 55, -_BEHIND_TRACE)
+_TRACE_NAMED: Final = packed_text(b"traceparent") + varint(55)
+_NAME_OF_TRACE: Final = slice(_PLACE_OF_TRACE.start - len(_TRACE_NAMED), _PLACE_OF_TRACE.start)
 _EPOCH: Final = datetime(1970, 1, 1)
 _traceparent: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -54,6 +75,29 @@ def standard_headers(event: Event, fingerprint: str) -> list[tuple[str, bytes]]:
     ]
 
 
+def is_standard(event: Event, fingerprint: str, headers: Headers) -> bool:
+    """Whether these are exactly the standard headers of `event`; packed ones stay packed."""
+    if not isinstance(headers, PackedHeaders):
+        return list(headers) == standard_headers(event, fingerprint)
+    standard = (
+        _PACKED_BEGIN,
+        packed_text(event.event_id.encode()),
+        _PACKED_TYPE,
+        packed_text(event.type.encode()),
+        _PACKED_SOURCE,
+        packed_text(event.source.encode()),
+        _PACKED_TIME,
+        packed_text(instant_text(event.recorded_at).encode()),
+        _PACKED_SUBJECT,
+        packed_text(event.case_id.encode()),
+        _PACKED_TRACE,
+        packed_text(event.traceparent.encode()),
+        _PACKED_FINGERPRINT,
+        packed_text(fingerprint.encode()),
+    )
+    return headers.packed == b"".join(standard)
+
+
 def wire_headers(event: Event) -> list[tuple[str, bytes]]:
     """The headers to publish: as they came, or the standard ones."""
     if event.extra_headers is not None:
@@ -63,6 +107,10 @@ def wire_headers(event: Event) -> list[tuple[str, bytes]]:
 
 def traceparent_in(headers: Headers) -> str:
     """The valid traceparent, or "": W3C has a receiver ignore a damaged one."""
+    if isinstance(headers, PackedHeaders):
+        packed = headers.packed
+        if packed[_NAME_OF_TRACE] == _TRACE_NAMED and is_traceparent(packed[_PLACE_OF_TRACE]):
+            return packed[_PLACE_OF_TRACE].decode()
     if len(headers) > _TRACEPARENT_PLACE and headers[_TRACEPARENT_PLACE][0] == "traceparent":
         found: bytes | None = headers[_TRACEPARENT_PLACE][1]
     else:

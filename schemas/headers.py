@@ -11,9 +11,9 @@ from schemas.catalogue import catalogue
 from schemas.cloudevents import (
     Headers,
     check_agreement,
+    is_standard,
     is_traceparent,
     new_traceparent,
-    standard_headers,
     traceparent_in,
     wire_headers,
 )
@@ -82,7 +82,7 @@ def read_event(key: bytes | None, value: bytes | None, headers: Headers) -> Even
     record = decode_as(schema, value)
     check_envelope(record)
     event = _event(schema.type, record, value, headers)
-    if key == event.key and list(headers) == standard_headers(event, schema.fingerprint):
+    if key == event.key and is_standard(event, schema.fingerprint, headers):
         return event
     check_agreement(key, event, headers, schema)
     return event._replace(extra_headers=tuple(headers))
