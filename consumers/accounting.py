@@ -8,23 +8,26 @@ from datetime import date
 
 from consumers.batch import Batch, Poison
 from node import accounts
-from node.accounts import Entry, day_of
+from node.accounts import Entry, day_of, day_of_number, number_of_day
 from schemas.errors import Invalid
 from schemas.instants import parse_instant
 
 
 def account(node: str, batch: Batch, fresh: Collection[str]) -> Counter[Entry]:
     """The entries for a batch that `node` applied; `fresh` are the event ids that were new."""
-    counts: Counter[Entry] = Counter()
+    by_day: Counter[tuple[str, int, str]] = Counter()
     unseen = set(fresh)
     for record, event, _ in batch.arrivals:
         kind = accounts.DUPLICATES
         if event.event_id in unseen:
             unseen.discard(event.event_id)
             kind = accounts.RECOVERED if event.emitter == node else accounts.APPLIED
-        day = day_of(event.recorded_at)
-        counts[Entry(record.topic, day, kind)] += 1
-        counts[Entry(record.topic, day, accounts.RECEIVED)] += 1
+        by_day[record.topic, number_of_day(event.recorded_at), kind] += 1
+    counts: Counter[Entry] = Counter()
+    for (topic, number, kind), events in by_day.items():
+        day = day_of_number(number)
+        counts[Entry(topic, day, kind)] += events
+        counts[Entry(topic, day, accounts.RECEIVED)] += events
     for poison in batch.poison:
         for kind in (accounts.RECEIVED, accounts.DEAD_LETTERED):
             counts[Entry(poison.record.topic, day_of_poison(poison), kind)] += 1

@@ -18,8 +18,9 @@ from consumers.accounting import account
 from consumers.batch import Arrival, Batch
 from consumers.dead_letters import keep
 from consumers.limits import tails
-from node import accounts, contacts, ledger, outbox, projection
+from node import accounts, contacts
 from node.postgres import Connection, Cursor
+from node.taking_in import take_in
 
 
 class Applied(NamedTuple):
@@ -46,19 +47,9 @@ def write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> A
     """Steps 2 to 4, in the caller's transaction; a letter that is replayed takes them too."""
     if not arrivals:
         return Applied(set(), set())
-    new = ledger.write(cursor, [_entry(node, arrival, now) for arrival in arrivals])
-    changes = projection.apply(cursor, new, exchanged_at=now, home=node)
+    packed = [arrival.packed for arrival in arrivals]
+    new, changes = take_in(cursor, node, packed, exchanged_at=now)
     contacts.note(cursor, {event.emitter for event in new}, now)
-    outbox.enqueue(cursor, node, changes)
     marked = {conflict.event_id for change in changes for conflict in change.after.conflicts}
     fresh = {event.event_id for event in new}
     return Applied(fresh, fresh & marked)
-
-
-def _entry(node: str, arrival: Arrival, now: int) -> ledger.Entry:
-    """An own event that came home 回归 was never exchanged: it stands there as it did before."""
-    record, event, body = arrival
-    exchanged_at = None if event.emitter == node else now
-    return ledger.Entry(
-        event, body, ledger.Source(record.topic, record.partition, record.offset, exchanged_at)
-    )

@@ -9,18 +9,18 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from cases.nodes import NODES
 from cases.topics import uplink
-from node.ledger import body_json
+from node.ledger import Entry, Packed, Source, body_json, pack
 from schemas.errors import INVALID_TEXT, WRONG_EMITTER, Undecodable
 from schemas.event import Event
 from schemas.headers import read_event
 
 
 class Arrival(NamedTuple):
-    """A record, the event in it, and the event's body as JSON text."""
+    """A record, the event in it, and that event ready for the ledger."""
 
     record: ConsumerRecord
     event: Event
-    body: bytes
+    packed: Packed
 
 
 class Poison(NamedTuple):
@@ -62,15 +62,23 @@ def comes_from_nobody(_emitter: str) -> bool:
     return False
 
 
+class Here(NamedTuple):
+    """Who reads, and when (micros)."""
+
+    node: str
+    now: int
+
+
 def decoded(
     records: Iterable[ConsumerRecord],
     advances: Sequence[Advance],
+    here: Here,
     may_come_home: Callable[[str], bool] = comes_from_nobody,
 ) -> Batch:
     """Decode each record on its own: a bad one never takes its neighbours along.
 
-    `may_come_home` is asked of an emitter that is not the sender of the topic: the centre's own
-    events come back on uplinks while it is recovering.
+    All that needs no database is done here. `may_come_home` is asked of an emitter that is not the
+    sender of the topic: the centre's own events come back on uplinks while it is recovering.
     """
     arrivals: list[Arrival] = []
     poison: list[Poison] = []
@@ -82,7 +90,7 @@ def decoded(
         except Undecodable as error:
             poison.append(Poison(record, error.reason, error.detail))
         else:
-            arrivals.append(Arrival(record, event, body))
+            arrivals.append(Arrival(record, event, _packed(record, event, body, here)))
     return Batch(arrivals, poison, advances)
 
 
@@ -94,6 +102,13 @@ def advances_of(
         Advance(partition.topic, partition.partition, positions[partition], records[-1].offset + 1)
         for partition, records in polled.items()
     ]
+
+
+def _packed(record: ConsumerRecord, event: Event, body: bytes, here: Here) -> Packed:
+    """An own event that came home 回归 was never exchanged: it stands there as it did before."""
+    exchanged_at = None if event.emitter == here.node else here.now
+    source = Source(record.topic, record.partition, record.offset, exchanged_at)
+    return pack(Entry(event, body, source))
 
 
 _EMITTER_OF = {uplink(code): code for code in NODES}

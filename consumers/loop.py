@@ -2,12 +2,12 @@
 
 1. Settle: take the positions of newly held partitions from Postgres.
 2. Poll.
-3. Decode each record on its own.
-4. Apply the batch in one transaction, offsets included.
+3. Decode each record on its own, and pack what will be copied.
+4. Apply the batch in one transaction, offsets included, while the next one is polled and decoded.
 5. Commit the offsets to Kafka, for lag tools only.
 
 Poison is dead-lettered and passed; before it is too much 上限, the process ends. While Kafka or
-Postgres is away the batch in hand is dropped, the partitions are paused, polling goes on so that
+Postgres is away the batches in hand are dropped, the partitions are paused, polling goes on so that
 the group keeps us, and afterwards positions come from Postgres again: it alone knows what was
 applied. Anything else ends the process.
 """
@@ -16,25 +16,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import errors as kafka_errors
 
 from consumers.applying import apply_batch
 from consumers.assignment import Assignment
-from consumers.batch import Batch, advances_of, decoded
+from consumers.batch import Advance, Batch, Here, advances_of, decoded
 from consumers.counting import count
 from consumers.dead_letters import DeadLetterTopic
 from consumers.guarding import Guard
 from consumers.isolating import apply_isolating
 from consumers.limits import limits_of
 from consumers.membership import join
+from consumers.pipeline import Pipeline
 from consumers.reporting import Reporter
 from node import kafka
 from node.clock import Clock, now_micros
 from node.errors import Fatal, Fenced, Transient
+from node.kafka import TopicPartition
 from node.lifecycle import Backoff, Stop, as_transient
 from node.metrics import Metrics
 from node.postgres import Database
@@ -85,8 +87,10 @@ class Consumer:
             reporter = Reporter(client, assignment, self._metrics, self._clock)
             sink = _Sink(self._settings, self._metrics, self._clock, database, dead_letters)
             turns = _Turns(client, assignment, sink, reporter, self._metrics)
+            stack.callback(turns.close)
             while not stop.is_set():
                 turns.one(stop)
+            turns.close()
             reporter.commit()
 
 
@@ -101,18 +105,24 @@ class _Sink:
         database: Database,
         dead_letters: DeadLetterTopic,
     ) -> None:
-        self._node = settings.node
+        self.node = settings.node
         self._metrics = metrics
         self._clock = clock
         self._dead_letters = dead_letters
         self._guard = Guard(limits_of(settings))
         self.database = database
 
-    def may_come_home(self, emitter: str) -> bool:
-        """Whether events of `emitter` that others hold for us are taken now: own ones, while we
-        recover."""
-        if emitter != self._node:
-            return False
+    def decoded(
+        self,
+        records: Sequence[Any],
+        advances: Sequence[Advance],
+        may_come_home: Callable[[str], bool],
+    ) -> Batch:
+        """What these records are, packed for the ledger."""
+        return decoded(records, advances, Here(self.node, self._clock()), may_come_home)
+
+    def is_recovering(self) -> bool:
+        """Whether own events that others hold for us are taken now."""
         connection = self.database.connection()
         with connection, connection.cursor() as cursor:
             return is_recovering(cursor)
@@ -126,15 +136,23 @@ class _Sink:
         self._guard.check(connection, batch)
         self._dead_letters.publish(batch.poison)
         with self._metrics.consumer_batch_seconds.time():
-            applied = apply_batch(connection, self._node, batch, self._clock())
+            applied = apply_batch(connection, self.node, batch, self._clock())
         self._metrics.consumer_batch_records.observe(len(batch))
         count(self._metrics, batch, applied, self._clock())
         for poison in batch.poison:
             log.warning("dead letter: %s", poison)
 
 
+class _Polled(NamedTuple):
+    """What one poll gave: the records, the ends of their partitions, and the batch made of them."""
+
+    records: Mapping[TopicPartition, Sequence[Any]]
+    ends: Mapping[TopicPartition, int | None]
+    batch: Batch
+
+
 class _Turns:
-    """Settle, poll, apply, again and again; and what to do when a turn fails."""
+    """Settle, poll, hand over, again and again; and what to do when a turn fails."""
 
     def __init__(
         self,
@@ -150,13 +168,18 @@ class _Turns:
         self._reporter = reporter
         self._metrics = metrics
         self._backoff = Backoff()
+        self._pipeline = Pipeline(self._apply)
+        # Where the next poll of each partition begins, ahead of what is applied.
+        self._next: dict[TopicPartition, int] = {}
 
     def one(self, stop: Stop) -> None:
         """One turn; an error of the environment costs a pause, never a record."""
         try:
+            self._pipeline.check()
             self._settle_if_changed()
-            self._poll_and_apply()
-            self._backoff.reset()
+            self._poll_and_hand_over()
+            if self._pipeline.idle:
+                self._backoff.reset()
         except Fenced as error:
             log.warning("%s", error)
             self._metrics.consumer_fenced_transactions.inc()
@@ -166,35 +189,55 @@ class _Turns:
         except Exception as error:
             self._hold(as_transient(error), stop)
 
+    def close(self) -> None:
+        """Let the batch that is being applied end; those behind it stay in Kafka."""
+        self._pipeline.close()
+
     def _settle_if_changed(self) -> None:
         if self._assignment.changed:
+            self._pipeline.drop()
             self._assignment.settle(self._sink.database.connection())
+            self._next = {**self._assignment.positions}
             self._metrics.dependency_up.labels("postgres").set(1)
             self._reporter.settled()
 
-    def _poll_and_apply(self) -> None:
+    def _poll_and_hand_over(self) -> None:
         kafka.keep_joining(self._client)
-        polled = self._client.poll(timeout_ms=_POLL_MS)
+        records = self._client.poll(timeout_ms=_POLL_MS)
         if self._assignment.changed:
             return  # positions come from Postgres again, so nothing is lost by dropping these
-        if polled:
-            self._reporter.polled(polled)
-            self._apply(polled)
-            self._reporter.applied(polled)
+        if records:
+            ends = {partition: self._client.highwater(partition) for partition in records}
+            self._pipeline.hand_over(_Polled(records, ends, self._decoded(records)))
+            for partition, several in records.items():
+                self._next[partition] = several[-1].offset + 1
         self._reporter.report_if_due()
 
-    def _apply(self, polled: Mapping[Any, Sequence[Any]]) -> None:
+    def _decoded(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Batch:
         records = [record for several in polled.values() for record in several]
-        advances = advances_of(polled, self._assignment.positions)
-        self._sink.apply(decoded(records, advances, self._sink.may_come_home))
-        for partition, several in polled.items():
+        return self._sink.decoded(records, advances_of(polled, self._next), self._may_come_home)
+
+    def _may_come_home(self, emitter: str) -> bool:
+        if emitter != self._sink.node:
+            return False
+        # Rare, and the connection belongs to the batch that is being applied.
+        self._pipeline.drain()
+        return self._sink.is_recovering()
+
+    def _apply(self, polled: _Polled) -> None:
+        """On the pipeline's thread."""
+        self._reporter.begins(polled.records)
+        self._sink.apply(polled.batch)
+        for partition, several in polled.records.items():
             self._assignment.positions[partition] = several[-1].offset + 1
+        self._reporter.applied(polled.records, polled.ends)
 
     def _hold(self, away: Transient, stop: Stop) -> None:
         """Wait without leaving the group; the positions are taken anew afterwards."""
         seconds = self._backoff.next_seconds()
         log.warning("consumer: %s; trying again in %.1f s", away, seconds)
         self._metrics.dependency_up.labels(away.dependency).set(0)
+        self._pipeline.drop()
         self._sink.database.discard()
         self._assignment.unsettle()
         self._client.pause(*self._client.assignment())

@@ -14,7 +14,7 @@ import psycopg2
 
 from consumers.accounting import account, day_of_poison
 from consumers.applying import Applied, write
-from consumers.batch import Arrival, Batch, Poison, decoded
+from consumers.batch import Arrival, Batch, Here, Poison, decoded
 from consumers.resolving import Letter, hold, resolve
 from node import accounts
 from node.accounts import Entry
@@ -74,7 +74,7 @@ def _patiently(connection: Connection, node: str, id_: int, actor: str, now: int
 def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: int) -> Replayed:
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
-        arrival = _arrival(cursor, node, letter)
+        arrival = _arrival(cursor, Here(node, now), letter)
         applied = write(cursor, node, [arrival], now)
         accounts.note(cursor, _moved(node, letter, arrival, applied))
         done = Replayed(
@@ -85,8 +85,11 @@ def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: i
     return done
 
 
-def _arrival(cursor: Cursor, node: str, letter: Letter) -> Arrival:
-    batch = decoded([letter], [], lambda emitter: emitter == node and is_recovering(cursor))
+def _arrival(cursor: Cursor, here: Here, letter: Letter) -> Arrival:
+    def may_come_home(emitter: str) -> bool:
+        return emitter == here.node and is_recovering(cursor)
+
+    batch = decoded([letter], [], here, may_come_home)
     for _, reason, detail in batch.poison:
         raise StillPoison(letter.id, reason, detail)
     (arrival,) = batch.arrivals

@@ -44,16 +44,20 @@ class Reporter:
         self._rebalances = self._assignment.rebalances
         self._measure_due = 0.0
 
-    def polled(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        """These records are in hand and not applied."""
+    def begins(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """These records are being applied, and nothing before them is left."""
         for partition, records in polled.items():
             self._lag.polled(partition, records[0].timestamp)
 
-    def applied(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        """These records are committed in Postgres."""
+    def applied(
+        self,
+        polled: Mapping[TopicPartition, Sequence[Any]],
+        ends: Mapping[TopicPartition, int | None],
+    ) -> None:
+        """These records are committed in Postgres; their partitions ended there when polled."""
         for partition, records in polled.items():
             self._lag.applied(partition, self._position(partition), records[-1].timestamp)
-            end = self._client.highwater(partition)
+            end = ends[partition]
             if end is not None:
                 self._lag.measured(partition, self._position(partition), end)
 

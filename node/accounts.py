@@ -74,17 +74,20 @@ _DAYS = f"""
 """
 
 
+def number_of_day(micros: int) -> int:
+    """The day in China of an instant, counted from 1970-01-01."""
+    return (micros + _CHINA_MICROS) // _DAY_MICROS
+
+
 @lru_cache(maxsize=4096)
-def _day_of_number(number: int) -> date:
-    return date.fromordinal(_EPOCH_ORDINAL + number)
+def day_of_number(number: int) -> date:
+    """The day of this number; the first or last one that a date can say if it is beyond."""
+    return date.fromordinal(min(max(number + _EPOCH_ORDINAL, 1), date.max.toordinal()))
 
 
 def day_of(micros: int) -> date:
-    """The day in China of an instant; the first or last day that a date can say if beyond it."""
-    number = (micros + _CHINA_MICROS) // _DAY_MICROS
-    return _day_of_number(
-        min(max(number, 1 - _EPOCH_ORDINAL), date.max.toordinal() - _EPOCH_ORDINAL)
-    )
+    """The day in China of an instant."""
+    return day_of_number(number_of_day(micros))
 
 
 def note(cursor: Cursor, counts: Mapping[Entry, int]) -> None:

@@ -22,7 +22,7 @@ _COUNT = Struct(">h").pack
 _INT4 = Struct(">ii").pack
 _INT8 = Struct(">iq").pack
 # Postgres counts from 2000-01-01, the epoch from 1970-01-01.
-_MICROS_TO_2000 = 946_684_800_000_000
+MICROS_TO_2000 = 946_684_800_000_000
 _TEXT_OID = Struct(">i").pack(25)
 _INT4_OID = Struct(">i").pack(23)
 _JSONB_VERSION = b"\x01"
@@ -78,7 +78,7 @@ def boolean(value: bool) -> bytes:
 
 def instant(micros: int | None) -> bytes:
     """A timestamptz cell from micros since the epoch."""
-    return NULL if micros is None else _INT8(8, micros - _MICROS_TO_2000)
+    return NULL if micros is None else _INT8(8, micros - MICROS_TO_2000)
 
 
 def jsonb(value: bytes) -> bytes:

@@ -82,11 +82,9 @@ _PEERS = """
 """
 
 
-def of_event(event_id: str, value: bytes) -> int:
+def of_event(event_id: bytes, value: bytes) -> int:
     """The digest of one event: 64 bits of sha256 over its id and its wire value, signed."""
-    made = hashlib.sha256(bytes.fromhex(event_id.replace("-", "")))
-    made.update(value)
-    return int.from_bytes(made.digest()[:8], signed=True)
+    return int.from_bytes(hashlib.sha256(event_id + value).digest()[:8], signed=True)
 
 
 @lru_cache(maxsize=65536)  # the cases of a batch come again and again

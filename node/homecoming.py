@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from node import kafka, ledger, outbox, projection
+from node import kafka, ledger, outbox
 from node.kafka import TopicPartition
 from node.postgres import Connection, Cursor, own_connected
 from node.settings import Settings
+from node.taking_in import pack, take_in
 from schemas.errors import Undecodable
 from schemas.event import Event
 from schemas.headers import read_event
@@ -116,6 +117,4 @@ def _write(cursor: Cursor, node: str, events: Sequence[Event]) -> int:
     if not events:
         return 0
     entries = [ledger.Entry(event, ledger.body_json(event.body)) for event in events]
-    new = ledger.write(cursor, entries)
-    outbox.enqueue(cursor, node, projection.apply(cursor, new))
-    return len(new)
+    return len(take_in(cursor, node, pack(entries)).new)

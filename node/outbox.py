@@ -7,7 +7,7 @@ held, so within a case they stand in the order in which their transactions commi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL
@@ -89,14 +89,17 @@ _LAST_SENT = """
 """
 
 
-def enqueue(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
+def enqueue(
+    cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
+) -> int:
     """Write what `node` owes to others after these changes; the number of rows written.
 
     Digests and accounts are brought in step by the way, in the same transaction, which holds the
-    cases' rows.
+    cases' rows. `digest_of` maps the id of each new event to its digest.
     """
     _promote(cursor, changes)
-    written = _enqueue_onward(cursor, changes) if node == NATIONAL else _own(cursor, node, changes)
+    route = _enqueue_onward if node == NATIONAL else _own
+    written = route(cursor, node, changes, digest_of)
     if written:
         wake_relay(cursor)
     return written
@@ -124,10 +127,10 @@ def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
     return {partition: end for partition, end in cursor if end is not None}
 
 
-def _own(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
+def _own(cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]) -> int:
     """All that a province holds it shares with the centre, whoever emitted it."""
     new = [(event, change.after.urgent) for change in changes for event in change.events]
-    digests.note(cursor, [_shared(NATIONAL, event) for event, _ in new])
+    digests.note(cursor, [_shared(NATIONAL, event, digest_of) for event, _ in new])
     owed = [
         Owed(to, topic_between(node, to), event, urgent)
         for event, urgent in new
@@ -136,7 +139,9 @@ def _own(cursor: Cursor, node: str, changes: Sequence[Change]) -> int:
     return _add(cursor, owed)
 
 
-def _enqueue_onward(cursor: Cursor, changes: Sequence[Change]) -> int:
+def _enqueue_onward(
+    cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
+) -> int:
     routes = _known_routes(cursor, changes)
     owed: list[Owed] = []
     joined: list[Joined] = []
@@ -145,32 +150,37 @@ def _enqueue_onward(cursor: Cursor, changes: Sequence[Change]) -> int:
         case_id, urgent = change.after.case_id, change.after.urgent
         known, closed = routes.get(case_id, []), barred(change.after)
         for event in change.events:
-            for to in recipients(NATIONAL, event.emitter, known, closed):
-                owed.append(Owed(to, topic_between(NATIONAL, to), event, urgent))
+            for to in recipients(node, event.emitter, known, closed):
+                owed.append(Owed(to, topic_between(node, to), event, urgent))
             kept += [(case_id, event.event_id, to) for to in withheld(event.emitter, known, closed)]
         joined += [
             Joined(case_id, to, urgent)
-            for to in recipients(NATIONAL, NATIONAL, change.after.participants, closed)
+            for to in recipients(node, node, change.after.participants, closed)
             if to not in known
         ]
     _withhold(cursor, kept)
-    _share_onward(cursor, changes, owed)
+    _share_onward(cursor, changes, owed, digest_of)
     return _add_histories(cursor, joined) + _add(cursor, owed)
 
 
-def _share_onward(cursor: Cursor, changes: Sequence[Change], owed: Sequence[Owed]) -> None:
+def _share_onward(
+    cursor: Cursor,
+    changes: Sequence[Change],
+    owed: Sequence[Owed],
+    digest_of: Mapping[str, int],
+) -> None:
     """The centre shares with a province what that emitted, and what it is sent."""
     shares = [
-        _shared(event.emitter, event)
+        _shared(event.emitter, event, digest_of)
         for change in changes
         for event in change.events
         if event.emitter != NATIONAL
     ]
-    digests.note(cursor, shares + [_shared(to, event) for to, _, event, _ in owed])
+    digests.note(cursor, shares + [_shared(to, event, digest_of) for to, _, event, _ in owed])
 
 
-def _shared(peer: str, event: Event) -> digests.Share:
-    return digests.Share(peer, event.case_id, digests.of_event(event.event_id, event.value))
+def _shared(peer: str, event: Event, digest_of: Mapping[str, int]) -> digests.Share:
+    return digests.Share(peer, event.case_id, digest_of[event.event_id])
 
 
 def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[str]]:

@@ -34,7 +34,7 @@ class Change(NamedTuple):
         return sum(event.event_id in marked for event in self.events)
 
 
-_NOTHING: Final[Mapping[str, Case]] = MappingProxyType({})
+NOTHING: Final[Mapping[str, Case]] = MappingProxyType({})
 
 
 class _Held(NamedTuple):
@@ -88,7 +88,7 @@ def apply(
     cursor: Cursor,
     events: Sequence[Event],
     exchanged_at: int | None = None,
-    folded: Mapping[str, Case] = _NOTHING,
+    folded: Mapping[str, Case] = NOTHING,
     home: str = "",
 ) -> list[Change]:
     """Fold events that were new to the ledger into their cases; one read, one write.

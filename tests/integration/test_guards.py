@@ -9,9 +9,10 @@ from support.world import do, event, rows
 
 from cases import event_types as types
 from cases.errors import Refusal
-from node import ledger, outbox, projection
+from node import ledger
 from node.postgres import connected
 from node.settings import Settings
+from node.taking_in import pack, take_in
 from schemas.event import Event
 
 CASE = "110000-20260401-7K3M9QXA"
@@ -30,8 +31,7 @@ def receive(settings: Settings, *events: Event) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        changes = projection.apply(cursor, ledger.write(cursor, entries))
-        outbox.enqueue(cursor, settings.node, changes)
+        take_in(cursor, settings.node, pack(entries))
 
 
 def owed(settings: Settings) -> list[tuple[str, int]]:

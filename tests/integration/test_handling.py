@@ -10,11 +10,12 @@ from support.world import count, do, event, register, rows
 
 from cases.errors import Refusal
 from cases.topics import uplink
-from node import ledger, outbox, projection
+from node import ledger
 from node.keys import load_keys
 from node.ledger import bytes_of
 from node.postgres import connected
 from node.settings import Settings
+from node.taking_in import pack, take_in
 from schemas.errors import Invalid, PetitionLinkError
 from schemas.event import Event
 from schemas.sealing import unseal
@@ -104,8 +105,7 @@ def receive(settings: Settings, events: list[Event]) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        changes = projection.apply(cursor, ledger.write(cursor, entries))
-        outbox.enqueue(cursor, settings.node, changes)
+        take_in(cursor, settings.node, pack(entries))
 
 
 def test_only_the_nodes_that_need_it_can_read_the_petitioner(

@@ -10,9 +10,10 @@ import pytest
 from support.web import client_of, new_case, post
 from support.world import do, event, rows
 
-from node import ledger, outbox, projection
+from node import ledger
 from node.postgres import connected
 from node.settings import Settings
+from node.taking_in import pack, take_in
 from schemas.event import Event
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
@@ -55,8 +56,7 @@ def receive(settings: Settings, *events: Event) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        changes = projection.apply(cursor, ledger.write(cursor, entries))
-        outbox.enqueue(cursor, settings.node, changes)
+        take_in(cursor, settings.node, pack(entries))
 
 
 def test_pages_follow_each_other_without_gap_or_repeat_newest_first(

@@ -8,9 +8,10 @@ from typing import Any
 
 from support.world import do, rows
 
-from node import ledger, outbox, projection
+from node import ledger
 from node.postgres import connected
 from node.settings import Settings
+from node.taking_in import pack, take_in
 from schemas.event import Event
 
 DAY = timedelta(days=1)
@@ -31,8 +32,7 @@ def receive(settings: Settings, events: Sequence[Event]) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        changes = projection.apply(cursor, ledger.write(cursor, entries))
-        outbox.enqueue(cursor, settings.node, changes)
+        take_in(cursor, settings.node, pack(entries))
 
 
 def registered(settings: Settings, days_ago: float = 1, **given: Any) -> Event:

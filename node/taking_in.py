@@ -1,0 +1,45 @@
+"""Taking in 入账: the one way of events into a node's database, whoever made them.
+
+Ledger, then projection, then what is owed to others, in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from cases.case import Case
+from node import ledger, outbox, projection
+from node.ledger import Entry, Packed
+from node.postgres import Cursor
+from node.projection import Change
+from schemas.event import Event
+
+
+class Taken(NamedTuple):
+    """The events that were new, in the given order, and the cases that they changed."""
+
+    new: list[Event]
+    changes: list[Change]
+
+
+def pack(entries: Iterable[Entry]) -> list[Packed]:
+    """Make ready what needs no database, before the transaction begins."""
+    return [ledger.pack(entry) for entry in entries]
+
+
+def take_in(
+    cursor: Cursor,
+    node: str,
+    packed: Sequence[Packed],
+    exchanged_at: int | None = None,
+    folded: Mapping[str, Case] = projection.NOTHING,
+) -> Taken:
+    """Write, fold and owe what is new of these events at `node`.
+
+    `exchanged_at` and `folded` as for `projection.apply`, which may raise `Transient`.
+    """
+    new = ledger.write(cursor, packed)
+    changes = projection.apply(cursor, new, exchanged_at, folded, home=node)
+    outbox.enqueue(cursor, node, changes, {one.event.event_id: one.digest for one in packed})
+    return Taken(new, changes)
