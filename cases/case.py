@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 
@@ -150,22 +151,29 @@ class Case:
         self.milestones[state] = at
 
     def copy(self) -> Case:
-        """An equal case that can be changed without changing this one."""
-        made = Case(self.case_id)
-        for name in _FIELDS:
-            setattr(made, name, _copied(getattr(self, name)))
-        return made
+        """An equal case that can be changed without changing this one.
+
+        Lists and maps are copied, what is in them is not: effects put new values there and never
+        change one.
+        """
+        values = [*_VALUES(self)]
+        for place, copied in _CONTAINERS:
+            values[place] = copied(values[place])
+        return Case(*values)
 
     def to_json(self, *, whole: bool = False) -> dict[str, Any]:
         """A JSON value from which `from_json` makes an equal case.
 
         What is as at the start is left out, unless `whole`; then clocks are objects, for readers.
         """
-        value: dict[str, Any] = {"case_id": self.case_id}
-        for name, default in _DEFAULTS:
-            present = getattr(self, name)
-            if whole or present != default:
-                value[name] = _PLAIN[name](present) if name in _PLAIN else present
+        value = {
+            name: present
+            for name, present, default in zip(_FIELDS, _VALUES(self), _DEFAULTS, strict=True)
+            if whole or present != default
+        }
+        for name, plain in _PLAIN:
+            if name in value:
+                value[name] = plain(value[name])
         if whole:
             value["clocks"] = [clock._asdict() for clock in self.clocks]
         return value
@@ -174,10 +182,14 @@ class Case:
     def from_json(cls, value: dict[str, Any]) -> Case:
         """The case that `to_json` wrote."""
         case = cls(**value)
-        case.position = Position(*value["position"]) if value.get("position") else None
-        case.clocks = [Clock(*clock) for clock in value.get("clocks", ())]
-        case.gaps = [Gap(*gap) for gap in value.get("gaps", ())]
-        case.conflicts = [Conflict(*conflict) for conflict in value.get("conflicts", ())]
+        if case.position:
+            case.position = Position(*case.position)
+        if case.clocks:
+            case.clocks = [Clock(*clock) for clock in case.clocks]
+        if case.gaps:
+            case.gaps = [Gap(*gap) for gap in case.gaps]
+        if case.conflicts:
+            case.conflicts = [Conflict(*conflict) for conflict in case.conflicts]
         return case
 
 
@@ -186,25 +198,24 @@ def _lists(tuples: list[Any]) -> list[list[Any]]:
 
 
 # Tuples are written as lists, which is what reading gives.
-_PLAIN: dict[str, Callable[[Any], Any]] = {
-    "position": lambda one: one and [*one],
-    "clocks": _lists,
-    "gaps": _lists,
-    "conflicts": _lists,
-}
+_PLAIN: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("position", lambda one: one and [*one]),
+    ("clocks", _lists),
+    ("gaps", _lists),
+    ("conflicts", _lists),
+)
 _FIELDS = tuple(one.name for one in fields(Case))
+_VALUES = attrgetter(*_FIELDS)
 
 
 def _default_of(one: Any) -> Any:
     return one.default if one.default_factory is MISSING else one.default_factory()
 
 
-_DEFAULTS = tuple((one.name, _default_of(one)) for one in fields(Case) if one.name != "case_id")
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, list):
-        return [*value]
-    if isinstance(value, dict):
-        return {name: _copied(part) for name, part in value.items()}
-    return value
+# A case always has its id, which therefore is written.
+_DEFAULTS = (None, *(_default_of(one) for one in fields(Case)[1:]))
+_CONTAINERS: tuple[tuple[int, Callable[[Any], Any]], ...] = tuple(
+    (place, type(default).copy)
+    for place, default in enumerate(_DEFAULTS)
+    if isinstance(default, list | dict)
+)

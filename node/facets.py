@@ -7,6 +7,7 @@ different are upserted, rows that a new fold no longer has are deleted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from cases.case import Case
@@ -21,12 +22,14 @@ _OFFICE = "office"
 
 
 class _Facet(NamedTuple):
-    """One table: how a case becomes its rows, by key, and how a row becomes cells."""
+    """One table: what of a case its rows come from, how they do, by key, and how they become
+    cells."""
 
     table: str
     key: tuple[str, ...]
     key_types: tuple[str, ...]
     columns: tuple[str, ...]
+    source: Callable[[Case], Any]
     rows: Callable[[Case], dict[_Key, tuple[Any, ...]]]
     cells: Callable[[tuple[Any, ...]], tuple[bytes, ...]]
 
@@ -47,6 +50,8 @@ def _differences(
     changed: list[tuple[Any, ...]] = []
     gone: list[_Key] = []
     for before, after in changes:
+        if facet.source(before) == facet.source(after):
+            continue
         old, new = facet.rows(before), facet.rows(after)
         if old != new:
             changed += [row for key, row in new.items() if old.get(key) != row]
@@ -148,6 +153,7 @@ _FACETS = (
             *("case_id", "clock", "event_id", "owner", "started_at", "due_at"),
             *("provisional", "calendar", "met_at", "ended_at"),
         ),
+        attrgetter("clocks"),
         _clocks,
         _clock_cells,
     ),
@@ -156,6 +162,10 @@ _FACETS = (
         ("case_id", "object"),
         ("text", "text"),
         ("case_id", "object", "result", "reason", "evaluated_at", "node", "repeat"),
+        attrgetter(
+            *("evaluations", "dissatisfactions", "evaluated_at"),
+            *("registered_by", "handled_by", "finding"),
+        ),
         _evaluations,
         _evaluation_cells,
     ),
@@ -167,6 +177,7 @@ _FACETS = (
             *("supervision_id", "case_id", "kind", "grounds", "issued_by", "node"),
             *("issued_at", "due_at", "replied_at", "lifted_at"),
         ),
+        attrgetter("supervisions"),
         _supervisions,
         _supervision_cells,
     ),

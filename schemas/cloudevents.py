@@ -19,23 +19,20 @@ CONTENT_TYPE: Final = b"application/avro"
 FINGERPRINT: Final = "schema-fingerprint"
 
 _TRACEPARENT_PLACE: Final = 7  # in the standard order
-# The standard headers as they lie packed, without what differs from event to event.
-_PACKED_BEGIN: Final = (
-    varint(9)
-    + packed_text(b"ce_specversion")
-    + packed_text(SPECIFICATION_VERSION)
-    + packed_text(b"ce_id")
+# The standard headers as they lie packed, with places for what differs from event to event.
+_PACKED: Final = b"".join(
+    (
+        varint(9),
+        *(packed_text(b"ce_specversion"), packed_text(SPECIFICATION_VERSION)),
+        *(packed_text(b"ce_id"), b"%b", packed_text(b"ce_type"), b"%b"),
+        *(packed_text(b"ce_source"), b"%b", packed_text(b"ce_time"), b"%b"),
+        *(packed_text(b"ce_subject"), b"%b"),
+        *(packed_text(b"content-type"), packed_text(CONTENT_TYPE)),
+        *(packed_text(b"traceparent"), b"%b", packed_text(FINGERPRINT.encode()), b"%b"),
+    )
 )
-_PACKED_TYPE: Final = packed_text(b"ce_type")
-_PACKED_SOURCE: Final = packed_text(b"ce_source")
-_PACKED_TIME: Final = packed_text(b"ce_time")
-_PACKED_SUBJECT: Final = packed_text(b"ce_subject")
-_PACKED_TRACE: Final = (
-    packed_text(b"content-type") + packed_text(CONTENT_TYPE) + packed_text(b"traceparent")
-)
-_PACKED_FINGERPRINT: Final = packed_text(FINGERPRINT.encode())
 # The 55 characters of a trace stand before the fingerprint's name and its 16 hexadecimal digits.
-_BEHIND_TRACE: Final = len(_PACKED_FINGERPRINT) + 1 + 16
+_BEHIND_TRACE: Final = len(packed_text(FINGERPRINT.encode())) + 1 + 16
 _PLACE_OF_TRACE: Final = slice(-_BEHIND_TRACE - 55, -_BEHIND_TRACE)
 _TRACE_NAMED: Final = packed_text(b"traceparent") + varint(55)
 _NAME_OF_TRACE: Final = slice(_PLACE_OF_TRACE.start - len(_TRACE_NAMED), _PLACE_OF_TRACE.start)
@@ -79,23 +76,9 @@ def is_standard(event: Event, fingerprint: str, headers: Headers) -> bool:
     """Whether these are exactly the standard headers of `event`; packed ones stay packed."""
     if not isinstance(headers, PackedHeaders):
         return list(headers) == standard_headers(event, fingerprint)
-    standard = (
-        _PACKED_BEGIN,
-        packed_text(event.event_id.encode()),
-        _PACKED_TYPE,
-        packed_text(event.type.encode()),
-        _PACKED_SOURCE,
-        packed_text(event.source.encode()),
-        _PACKED_TIME,
-        packed_text(instant_text(event.recorded_at).encode()),
-        _PACKED_SUBJECT,
-        packed_text(event.case_id.encode()),
-        _PACKED_TRACE,
-        packed_text(event.traceparent.encode()),
-        _PACKED_FINGERPRINT,
-        packed_text(fingerprint.encode()),
-    )
-    return headers.packed == b"".join(standard)
+    texts = (event.event_id, event.type, event.source, instant_text(event.recorded_at))
+    parts = [packed_text(text.encode()) for text in (*texts, event.case_id, event.traceparent)]
+    return headers.packed == _PACKED % (*parts, packed_text(fingerprint.encode()))
 
 
 def wire_headers(event: Event) -> list[tuple[str, bytes]]:

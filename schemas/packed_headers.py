@@ -10,7 +10,7 @@ Packed is a count, then of each header the length of the name, the name, the len
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import Final, overload
 
 Header = tuple[str, bytes]
 
@@ -102,8 +102,13 @@ def read_varint(packed: bytes, place: int) -> tuple[int, int]:
     raise ValueError("a number of more than 64 bits")
 
 
+_SHORT: Final = tuple(bytes([number << 1]) for number in range(0x40))
+
+
 def varint(number: int) -> bytes:
     """The zigzag varint of a number that is not negative."""
+    if number < 0x40:
+        return _SHORT[number]
     rest = number << 1
     made = bytearray()
     while rest > 0x7F:
