@@ -9,6 +9,7 @@ from itertools import islice
 from node import kafka, ledger
 from node.postgres import connected
 from node.settings import Settings
+from node.taking_in import pack
 from schemas.event import Event
 from schemas.headers import wire_headers
 
@@ -34,7 +35,7 @@ def write_ledger(dsn: str, events: Iterable[Event]) -> int:
         for chunk in chunks(events):
             with connection, connection.cursor() as cursor:
                 entries = [ledger.Entry(event, ledger.body_json(event.body)) for event in chunk]
-                written += len(ledger.write(cursor, entries))
+                written += len(ledger.write(cursor, pack(entries)))
     return written
 
 

@@ -25,7 +25,7 @@ from consumers.applying import apply_batch
 from consumers.batch import Advance, Arrival, Batch
 from node.cli.output import say
 from node.errors import PetitionLinkError
-from node.ledger import body_json
+from node.ledger import Entry, Packed, Source, body_json, pack
 from node.localstack import LocalStack
 from node.postgres import Connection, connect
 from node.settings import load_settings
@@ -90,6 +90,12 @@ def _produce(stack: LocalStack, events: Iterable[Event]) -> None:
             _publish(connection, _PROVINCE)
 
 
+def _packed(topic: str, first: int, events: Sequence[Event]) -> Iterator[tuple[Event, Packed]]:
+    for offset, event in enumerate(events, first):
+        source = Source(topic, 0, offset, event.recorded_at)
+        yield event, pack(Entry(event, body_json(event.body), source))
+
+
 def _receive(stack: LocalStack, events: Sequence[Event]) -> None:
     topic, offset = uplink(_PROVINCE), 0
     with closing(connect(stack.dsn(NATIONAL), "bench")) as connection:
@@ -101,8 +107,8 @@ def _receive(stack: LocalStack, events: Sequence[Event]) -> None:
             )
         for chunk in chunks(events):
             arrivals = [
-                Arrival(_Record(topic, 0, offset + n), event, body_json(event.body))  # type: ignore[arg-type]
-                for n, event in enumerate(chunk)
+                Arrival(_Record(topic, 0, offset + n), event, packed)  # type: ignore[arg-type]
+                for n, (event, packed) in enumerate(_packed(topic, offset, chunk))
             ]
             advance = Advance(topic, 0, offset, offset + len(chunk))
             apply_batch(connection, NATIONAL, Batch(arrivals, [], [advance]), chunk[0].recorded_at)

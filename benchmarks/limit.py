@@ -26,6 +26,7 @@ from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.postgres import Cursor, connected
 from node.settings import load_settings
+from node.taking_in import pack
 from schemas.headers import read_event
 
 NAME = "the same rows by psql"
@@ -49,6 +50,7 @@ _TABLES = (
 )
 _EVENT_COLUMNS = ledger.COLUMNS
 _BEGIN = f"""\\set ON_ERROR_STOP on
+set default_toast_compression = lz4;
 create temporary table incoming on commit delete rows as
     select {_EVENT_COLUMNS} from case_event with no data;
 """ + "".join(
@@ -138,7 +140,7 @@ def _chunks(topic: str, events: int) -> Iterator[Sequence[Any]]:
 def _chunk(cursor: Cursor, records: Sequence[Any], base: Path) -> str:
     """Apply a chunk, write its rows beside `base`; its part of the script."""
     events = [read_event(record.key, record.value, record.headers) for record in records]
-    ledger.write(cursor, [_entry(*pair) for pair in zip(records, events, strict=True)])
+    ledger.write(cursor, pack([_entry(*pair) for pair in zip(records, events, strict=True)]))
     projection.apply(cursor, events)
     file = base.with_suffix(".events")
     _export(cursor, _EVENTS_OF, [event.event_id for event in events], file)

@@ -26,7 +26,10 @@ __all__ = ["TopicPartition", "admin", "consumer", "group_of", "plain_consumer", 
 _API_VERSION = (4, 0)
 # 1 MiB is the broker's default limit of a request; a batch stays under it.
 _BATCH_BYTES = 900_000
-_PARTITION_FETCH_BYTES = 4 * 1024 * 1024
+_PARTITION_FETCH_BYTES = 2 * 1024 * 1024
+# What one answer holds of all partitions together, packed; the client's default is 50 MB, and the
+# centre reads a hundred partitions.
+_FETCH_BYTES = 4 * 1024 * 1024
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 # A dead letter is as large as the poison was, and its headers come on top.
 _MAX_REQUEST_BYTES = 2 * 1024 * 1024
@@ -81,6 +84,7 @@ def consumer(
         auto_offset_reset="none",
         allow_auto_create_topics=False,
         max_poll_records=settings.batch_records,
+        fetch_max_bytes=_FETCH_BYTES,
         max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
         receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
         fetch_max_wait_ms=fetch_wait_ms,

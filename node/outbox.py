@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from cases.fold import position
 from cases.nodes import NATIONAL
 from cases.routing import barred, recipients, withheld
 from cases.topics import topic_between
@@ -44,7 +45,7 @@ _ROUTES = (
 _ADD_ROUTES = (
     "insert into case_route (case_id, destination) select * from unnest(%s::text[], %s::text[])"
 )
-# A node that becomes a participant first gets the case's whole history, in fold order.
+# A node that becomes a participant of a known case first gets its whole history, in fold order.
 _ADD_HISTORIES = """
     with owed as (
         insert into outbox (topic, case_id, event_id, urgent, day)
@@ -153,14 +154,33 @@ def _enqueue_onward(
             for to in recipients(node, event.emitter, known, closed):
                 owed.append(Owed(to, topic_between(node, to), event, urgent))
             kept += [(case_id, event.event_id, to) for to in withheld(event.emitter, known, closed)]
-        joined += [
-            Joined(case_id, to, urgent)
-            for to in recipients(node, node, change.after.participants, closed)
-            if to not in known
-        ]
+        for to in recipients(node, node, change.after.participants, closed):
+            if to not in known:
+                joined.append(Joined(case_id, to, urgent))
+                owed += _whole_history(node, change, to)
     _withhold(cursor, kept)
+    _add_routes(cursor, joined)
     _share_onward(cursor, changes, owed, digest_of)
-    return _add_histories(cursor, joined) + _add(cursor, owed)
+    known_before = {change.after.case_id for change in changes if not _is_new(change)}
+    histories = [one for one in joined if one.case_id in known_before]
+    return _add_histories(cursor, histories) + _add(cursor, owed)
+
+
+def _is_new(change: Change) -> bool:
+    """Whether the ledger has no other events of the case than these."""
+    return change.before.position is None
+
+
+def _whole_history(node: str, change: Change, to: str) -> list[Owed]:
+    """What a participant of a new case is owed; of an old one the ledger must be read."""
+    if not _is_new(change):
+        return []
+    topic, urgent = topic_between(node, to), change.after.urgent
+    return [
+        Owed(to, topic, event, urgent)
+        for event in sorted(change.events, key=position)
+        if event.emitter != to
+    ]
 
 
 def _share_onward(
@@ -188,11 +208,16 @@ def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[s
     return dict(cursor.fetchall())
 
 
+def _add_routes(cursor: Cursor, joined: Sequence[Joined]) -> None:
+    if joined:
+        case_ids, destinations, _ = (list(column) for column in zip(*joined, strict=True))
+        cursor.execute(_ADD_ROUTES, (case_ids, destinations))
+
+
 def _add_histories(cursor: Cursor, joined: Sequence[Joined]) -> int:
     if not joined:
         return 0
     case_ids, destinations, urgent = (list(column) for column in zip(*joined, strict=True))
-    cursor.execute(_ADD_ROUTES, (case_ids, destinations))
     to_of = {topic_between(NATIONAL, to): to for to in destinations}
     cursor.execute(
         _ADD_HISTORIES,

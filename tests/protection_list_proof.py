@@ -16,7 +16,7 @@ PROOF = (
         "digests are written with the events 摘要",
         "25",
         "node/outbox.py",
-        "digests.note(cursor, [_shared(NATIONAL, event) for event, _ in new])",
+        "digests.note(cursor, [_shared(NATIONAL, event, digest_of) for event, _ in new])",
         "digests.note(cursor, ())",
         (_PROOF + "test_nodes_that_hold_the_same_prove_it_in_one_exchange",),
     ),

@@ -28,7 +28,7 @@ from consumers import positions
 from consumers.applying import apply_batch
 from consumers.batch import Advance, Batch
 from consumers.loop import Consumer
-from node import kafka
+from node import kafka, ledger
 from node.errors import Fenced
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
@@ -227,7 +227,8 @@ def test_a_zombie_rolls_back(shandong: Settings) -> None:
             positions.begin(cursor, {(TOPIC, 0): 0})
         apply_batch(connection, SHANDONG, Batch([], [], advance), 0)
         record: Any = type("Record", (), {"topic": TOPIC, "partition": 0, "offset": 0})
-        late = Batch([batches.Arrival(record, one, b"{}")], [], advance)
+        packed = ledger.pack(ledger.Entry(one, b"{}"))
+        late = Batch([batches.Arrival(record, one, packed)], [], advance)
         with pytest.raises(Fenced):
             apply_batch(connection, SHANDONG, late, 0)
     assert count(shandong, "case_event") == 0

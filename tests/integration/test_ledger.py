@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import pytest
 from support.world import event, rows
 
 from node import ledger
 from node.postgres import connected
 from node.settings import Settings
+from node.taking_in import pack
+from schemas.event import Event
 
 FEED = "select event_id::text from case_event order by applied_xid, feed_id"
 
 
-def test_the_events_of_a_batch_stand_in_the_feed_in_the_order_in_which_they_came(
-    fresh_settings: Callable[..., Settings],
+@pytest.mark.parametrize("known", [0, 1], ids=["all new", "one known already"])
+def test_events_stand_in_the_feed_in_the_order_in_which_they_are_written(
+    fresh_settings: Callable[..., Settings], known: int
 ) -> None:
     """Seen failing with feed numbers given on the way from the temporary table to the ledger: a
     small row fills up a page that a large one before it had no room on."""
@@ -24,10 +28,31 @@ def test_the_events_of_a_batch_stand_in_the_feed_in_the_order_in_which_they_came
     made = [event(f"110000-{n}", body=_body(_text(chance))) for n in range(1200)]
     with connected(shandong.dsn, "test") as connection:
         for at in range(0, len(made), 400):  # the table is only used again in the second
-            entries = [ledger.Entry(one, ledger.body_json(one.body)) for one in made[at : at + 400]]
+            behind = max(0, at - known)
             with connection, connection.cursor() as cursor:
-                assert len(ledger.write(cursor, entries)) == len(entries)
+                new = ledger.write(cursor, _packed(made[behind : at + 400]))
+            assert new == made[at : at + 400]
     assert [event_id for (event_id,) in rows(shandong, FEED)] == [one.event_id for one in made]
+
+
+def test_an_event_twice_in_a_batch_and_one_known_are_written_once(
+    fresh_settings: Callable[..., Settings],
+) -> None:
+    shandong = fresh_settings("370000")
+    first, second, third = (event(f"110000-{n}") for n in range(3))
+    with connected(shandong.dsn, "test") as connection:
+        with connection, connection.cursor() as cursor:
+            assert ledger.write(cursor, _packed([first, second, first])) == [first, second]
+        with connection, connection.cursor() as cursor:
+            assert ledger.write(cursor, _packed([second, third, first, third])) == [third]
+        with connection, connection.cursor() as cursor:
+            assert ledger.write(cursor, _packed([first])) == []
+    found = [event_id for (event_id,) in rows(shandong, FEED)]
+    assert found == [one.event_id for one in (first, second, third)]
+
+
+def _packed(events: Sequence[Event]) -> list[ledger.Packed]:
+    return pack(ledger.Entry(one, ledger.body_json(one.body)) for one in events)
 
 
 def _text(chance: random.Random) -> str:

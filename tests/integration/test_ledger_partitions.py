@@ -20,6 +20,7 @@ from node.localstack import LocalStack
 from node.postgres import connect, connected, migrate
 from node.queries.feed import FeedPlace, read_feed
 from node.settings import Settings, load_settings
+from node.taking_in import pack
 from schemas.event import Event
 
 CASE = "110000-20260101-PART0000"
@@ -68,7 +69,7 @@ def write(settings: Settings, *events: Event) -> list[str]:
     """Write events as one transaction; the ids of those that were new."""
     entries = [ledger.Entry(one, ledger.body_json(one.body)) for one in events]
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        return [one.event_id for one in ledger.write(cursor, entries)]
+        return [one.event_id for one in ledger.write(cursor, pack(entries))]
 
 
 def ensure(settings: Settings, months: int) -> int:

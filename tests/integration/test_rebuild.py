@@ -21,6 +21,7 @@ from node.errors import Fatal, Transient
 from node.postgres import connect, connected
 from node.rebuilding import Rebuilt, comparing, folding, rebuild, shadow, steps
 from node.settings import Settings
+from node.taking_in import pack
 from producers.commands import parse
 from producers.handling import handle
 from producers.office import open_office
@@ -67,7 +68,7 @@ def arrive(settings: Settings, events: Sequence[Event]) -> None:
         for n, one in enumerate(events)
     ]
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        projection.apply(cursor, ledger.write(cursor, entries), exchanged_at=now)
+        projection.apply(cursor, ledger.write(cursor, pack(entries)), exchanged_at=now)
 
 
 def quiet(done: int, total: int) -> None:

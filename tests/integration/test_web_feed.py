@@ -16,6 +16,7 @@ from support.world import do, event, register, rows
 from node import ledger
 from node.postgres import Connection, connect
 from node.settings import Settings
+from node.taking_in import pack
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def write(connection: Connection, case_id: str) -> str:
     """An event in the ledger, in the open transaction of `connection`; its id."""
     one = event(case_id)
     with connection.cursor() as cursor:
-        ledger.write(cursor, [ledger.Entry(one, ledger.body_json(one.body))])
+        ledger.write(cursor, pack([ledger.Entry(one, ledger.body_json(one.body))]))
     return one.event_id
 
 

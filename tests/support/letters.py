@@ -10,13 +10,15 @@ import pytest
 from support.world import Raw, rows
 
 from consumers import batch as batches
-from consumers.batch import Poison, decoded
+from consumers.batch import Here, Poison, decoded
 from consumers.dead_letters import keep
 from node.postgres import connected
 from node.settings import Settings
 from schemas.errors import MALFORMED, Undecodable
 
 _ALL = 'select id, status, reason, actor, resolution from dead_letter order by "offset"'
+
+HERE = Here("000000", 0)
 
 
 class Record(NamedTuple):
@@ -51,7 +53,7 @@ def misread(topic: str, offset: int, raw: Raw, reason: str = MALFORMED) -> Poiso
 
 def poison(topic: str, offset: int, raw: Raw) -> Poison:
     """A record that is poison in this release too."""
-    (found,) = decoded([record(topic, offset, raw)], []).poison
+    (found,) = decoded([record(topic, offset, raw)], [], HERE).poison
     return found
 
 

@@ -54,7 +54,8 @@ def batch_of(places: set[tuple[int, int]]) -> tuple[Batch, dict[int, int], dict[
     starts = {partition: min(offsets) for partition, offsets in by_partition.items()}
     ends = {partition: max(offsets) + 1 for partition, offsets in by_partition.items()}
     event: Any = None
-    arrivals = [Arrival(FakeRecord("t", *place), event, b"") for place in sorted(places)]
+    packed: Any = None
+    arrivals = [Arrival(FakeRecord("t", *place), event, packed) for place in sorted(places)]
     advances = [Advance("t", p, starts[p], ends[p]) for p in by_partition]
     return Batch(arrivals, [], advances), starts, ends
 

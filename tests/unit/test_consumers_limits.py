@@ -24,13 +24,14 @@ class FakeRecord(NamedTuple):
 def batch(signs: str, first: int = 0, partition: int = 0) -> Batch:
     """One record a sign: x is poison, anything else is good."""
     event: Any = None
+    packed: Any = None
     arrivals, poison = [], []
     for offset, sign in enumerate(signs, start=first):
         record: Any = FakeRecord(TOPIC, partition, offset)
         if sign == "x":
             poison.append(Poison(record, "malformed", ""))
         else:
-            arrivals.append(Arrival(record, event, b""))
+            arrivals.append(Arrival(record, event, packed))
     return Batch(arrivals, poison, [Advance(TOPIC, partition, first, first + len(signs))])
 
 
