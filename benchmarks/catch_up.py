@@ -1,18 +1,20 @@
-"""Catch-up 追赶: one consumer process at the centre, everything already on the topic.
+"""Catch-up 追赶: consumer processes at the centre, everything already on the topic.
 
-As it ships: decoding, fold, isolation, compare-and-set of the offsets, all in effect. The same
-rows by `psql` in the same run are the limit that Postgres itself sets here.
+As it ships: decoding, fold, isolation, compare-and-set of the offsets, conflict marks, digests and
+accounts, all in effect. The same rows by `psql` in the same run are the limit that Postgres itself
+sets here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from benchmarks import limit
+from benchmarks import ledger_alone, limit
 from benchmarks.events import EVENTS_PER_CASE, events_apart, events_together
 from benchmarks.figures import Figure
 from benchmarks.filling import publish
-from benchmarks.home import begin_at_end, empty, peak_megabytes, process
+from benchmarks.home import begin_at_end, empty, peak_megabytes, processes
 from benchmarks.pace import pace
 from benchmarks.plan import Plan
 from cases.nodes import NATIONAL
@@ -24,12 +26,9 @@ from node.settings import load_settings
 from producers.office import Office, open_office
 from schemas.event import Event
 
+CONSUME = ("node.cli", "consume", "--node", NATIONAL)
+
 _Order = Callable[[Office, int], Iterator[Event]]
-# Each order has a province and so a topic of its own.
-_ORDERS: tuple[tuple[str, str, _Order], ...] = (
-    ("a case's events together", "370000", events_together),
-    ("a case's events apart", "110000", events_apart),
-)
 # Positions move in the transaction that applies the records; a topic of this stack begins at 0.
 _APPLIED = "select coalesce(sum(next_offset), 0)::bigint from consumer_offset where topic = '{}'"
 _WRITTEN = """
@@ -38,41 +37,119 @@ _WRITTEN = """
 """
 
 
+class Flow(NamedTuple):
+    """What lies on a topic."""
+
+    topic: str
+    events: int
+    event_bytes: float
+
+
+def fill(province: str, make: _Order, events: int) -> Flow:
+    """Put invented events on the uplink of `province`."""
+    settings = load_settings(province)
+    sent, size = publish(settings, uplink(province), make(open_office(settings), events))
+    return Flow(uplink(province), sent, size)
+
+
+class Run(NamedTuple):
+    """One catch-up: events per second of all processes together, the most memory of one in MB."""
+
+    rate: float
+    peak: float
+
+
 def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
-    """Events per second of one process against psql, and its memory, for two orders of events."""
-    figures = []
-    for order, province, make in _ORDERS:
-        topic, settings = uplink(province), load_settings(province)
-        events, size = publish(settings, topic, make(open_office(settings), plan.events))
-        script = limit.prepare(stack, topic, events)
-        rates, peaks, limits = [], [], []
-        for _ in plan.runs(f"catch-up, {order}"):
-            limits.append(limit.run(stack, script, events))
-            rate, peak = _run(stack, topic, events)
-            rates.append(rate)
-            peaks.append(peak)
-        about = f"{events:,} events of {size:,.0f} bytes, {EVENTS_PER_CASE} a case, one process"
-        figures += [
-            Figure(f"catch-up, {order}", "events/s", rates, about, limit.NAME, limits),
-            Figure("– memory of that consumer", "MB", peaks, "peak resident size"),
-        ]
-    return figures
+    """Events per second of one process and of several against psql, for two orders of events."""
+    together = fill("370000", events_together, plan.events)
+    script = limit.prepare(stack, together.topic, together.events)
+    figures = _measure_order(stack, plan, together, script, "a case's events together")
+    figures += _measure_ledger(stack, plan, together, script)
+    figures += _measure_several(stack, plan, together)
+    apart = fill("110000", events_apart, plan.events)
+    script = limit.prepare(stack, apart.topic, apart.events)
+    return figures + _measure_order(stack, plan, apart, script, "a case's events apart")
 
 
-def _run(stack: LocalStack, topic: str, events: int) -> tuple[float, float]:
+def _measure_order(
+    stack: LocalStack, plan: Plan, flow: Flow, script: limit.Script, order: str
+) -> list[Figure]:
+    limits, ones, twos = [], [], []
+    for _ in plan.runs(f"catch-up, {order}"):
+        limits.append(limit.run(stack, script.whole, flow.events))
+        ones.append(run(stack, flow))
+        twos.append(run(stack, flow, 2))
+    what, about = f"catch-up, {order}", _about(flow)
+    return [
+        Figure(f"{what}, one process", "events/s", _rates(ones), about, limit.NAME, limits),
+        Figure(f"{what}, two processes", "events/s", _rates(twos), about, limit.NAME, limits),
+        Figure(
+            "– memory of the one process", "MB", [one.peak for one in ones], "peak resident size"
+        ),
+    ]
+
+
+def _measure_ledger(
+    stack: LocalStack, plan: Plan, flow: Flow, script: limit.Script
+) -> list[Figure]:
+    limits, runs = [], []
+    for _ in plan.runs("catch-up, ledger alone"):
+        limits.append(limit.run(stack, script.ledger_alone, flow.events))
+        runs.append(run_ledger_alone(stack, flow))
+    about = f"{_about(flow)}; ledger and offset, without fold, projection and digests"
+    return [Figure("catch-up, ledger alone", "events/s", _rates(runs), about, limit.NAME, limits)]
+
+
+def _measure_several(stack: LocalStack, plan: Plan, flow: Flow) -> list[Figure]:
+    by_number: dict[int, list[Run]] = {1: [], 2: [], 3: []}
+    for _ in plan.runs("one, two and three processes"):
+        for number, runs in by_number.items():
+            runs.append(run(stack, flow, number))
+    ones = _rates(by_number[1])
+    return [
+        Figure(
+            f"{name} processes of one group", "events/s", _rates(by_number[number]),
+            _about(flow), "one process", ones,
+        )
+        for number, name in ((2, "two"), (3, "three"))
+    ]  # fmt: skip
+
+
+def run(stack: LocalStack, flow: Flow, number: int = 1) -> Run:
+    """Catch up with `number` processes of one group; checks what they wrote."""
+    found = _run(stack, flow, CONSUME, number)
+    _check(stack, (flow.events, flow.events // EVENTS_PER_CASE))
+    return found
+
+
+def run_ledger_alone(stack: LocalStack, flow: Flow) -> Run:
+    """Catch up into the ledger alone with one process; checks what it wrote."""
+    found = _run(stack, flow, (ledger_alone.__name__,), 1)
+    _check(stack, (flow.events, 0))
+    return found
+
+
+def _run(stack: LocalStack, flow: Flow, command: Sequence[str], number: int) -> Run:
     empty(stack, [NATIONAL])
-    begin_at_end(NATIONAL, but=topic)
-    with process(stack, NATIONAL, "consume") as consumer:
-        rate = pace(stack.dsn(NATIONAL), _APPLIED.format(topic), events, consumer)
-        peak = peak_megabytes(consumer.pid)
-    _check(stack, events)
-    return rate, peak
+    begin_at_end(NATIONAL, but=flow.topic)
+    counter = _APPLIED.format(flow.topic)
+    with processes(stack, NATIONAL, command, number) as consumers:
+        rate = pace(stack.dsn(NATIONAL), counter, flow.events, *consumers)
+        return Run(rate, max(peak_megabytes(consumer.pid) for consumer in consumers))
 
 
-def _check(stack: LocalStack, events: int) -> None:
+def _check(stack: LocalStack, expected: tuple[int, int]) -> None:
     """A fast consumer that lost or misjudged something would be no result."""
     with connected(stack.dsn(NATIONAL), "bench") as connection, connection.cursor() as cursor:
         cursor.execute(_WRITTEN)
         found = cursor.fetchone()
-    if found != (events, events // EVENTS_PER_CASE):
-        raise PetitionLinkError(f"{events} events were sent and the centre has {found}")
+    if found != expected:
+        raise PetitionLinkError(f"the centre has {found} events and cases, not {expected}")
+
+
+def _rates(runs: Iterable[Run]) -> list[float]:
+    return [one.rate for one in runs]
+
+
+def _about(flow: Flow) -> str:
+    return f"{flow.events:,} events of {flow.event_bytes:,.0f} bytes, {EVENTS_PER_CASE} a case"

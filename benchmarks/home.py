@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -16,10 +17,11 @@ from cases.nodes import NATIONAL
 from cases.topics import consumed_topics, produced_topics
 from consumers import positions
 from node import kafka, localstack
-from node.cli.processes import end, start_node
+from node.cli.processes import end, log_file
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.localstack.folder import PROJECT
+from node.localstack.ports import free_port
 from node.localstack.updown import Say
 from node.postgres import connect, connected
 from node.settings import ENV_PREFIX, Settings, load_settings
@@ -118,11 +120,37 @@ def _bounds(
 @contextmanager
 def process(stack: LocalStack, node: str, command: str) -> Iterator[subprocess.Popen[bytes]]:
     """One process of a node, `petitionlink COMMAND --node NODE`, ended behind the block."""
-    started = start_node(stack, node, command)
+    with processes(stack, node, ("node.cli", command, "--node", node)) as (started,):
+        yield started
+
+
+@contextmanager
+def processes(
+    stack: LocalStack, node: str, command: Sequence[str], number: int = 1
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Several processes of a node, `python -m COMMAND`, each with a metrics port of its own."""
+    started: list[subprocess.Popen[bytes]] = []
+    log = log_file(stack, node, command[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
     try:
+        ports: set[int] = set()
+        for _ in range(number):
+            ports.add(port := free_port(ports))
+            own = {f"{ENV_PREFIX}METRICS_PORT": str(port)}
+            with log.open("ab") as stream:
+                started.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", *command],
+                        env=os.environ | own,
+                        stdin=subprocess.DEVNULL,
+                        stdout=stream,
+                        stderr=stream,
+                        start_new_session=True,
+                    )
+                )
         yield started
     finally:
-        end([started])
+        end(started)
 
 
 def peak_megabytes(pid: int) -> float:

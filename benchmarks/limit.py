@@ -49,8 +49,9 @@ _TABLES = (
     _Table("case_evaluation", "case_id, object", "true"),
 )
 _EVENT_COLUMNS = ledger.COLUMNS
-_BEGIN = f"""\\set ON_ERROR_STOP on
-set default_toast_compression = lz4;
+# A server without lz4 compresses as it can.
+_BEGIN = f"""set default_toast_compression = lz4;
+\\set ON_ERROR_STOP on
 create temporary table incoming on commit delete rows as
     select {_EVENT_COLUMNS} from case_event with no data;
 """ + "".join(
@@ -82,34 +83,35 @@ _COLUMNS = """
 
 
 class Script(NamedTuple):
-    """A psql script and the folder with its rows."""
+    """Two psql scripts: everything, and the ledger with the offset alone. Their rows lie beside."""
 
-    file: Path
-    folder: Path
+    whole: Path
+    ledger_alone: Path
 
 
 def prepare(stack: LocalStack, topic: str, events: int) -> Script:
-    """Write the script for all records of `topic`, in this stack's emptied national database."""
+    """Write the scripts for all records of `topic`, in this stack's emptied national database."""
     empty(stack, [NATIONAL])
     folder = stack.folder / "limit"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    script = [_BEGIN]
+    parts: list[_Parts] = []
     with connected(stack.dsn(NATIONAL), "bench") as connection:
         for number, records in enumerate(_chunks(topic, events)):
             with connection, connection.cursor() as cursor:
-                script.append(_chunk(cursor, records, folder / f"{number:04d}"))
-    file = folder / "script.sql"
-    file.write_text("".join(script))
-    return Script(file, folder)
+                parts.append(_chunk(cursor, records, folder / f"{number:04d}"))
+    script = Script(folder / "whole.sql", folder / "ledger.sql")
+    script.whole.write_text(_BEGIN + "".join("".join(one) for one in parts))
+    script.ledger_alone.write_text(_BEGIN + "".join(one.events + one.offset for one in parts))
+    return script
 
 
-def run(stack: LocalStack, script: Script, events: int) -> float:
+def run(stack: LocalStack, script: Path, events: int) -> float:
     """Events per second of the script into the emptied database; psql's start is not counted."""
     empty(stack, [NATIONAL])
     dsn = stack.dsn(NATIONAL)
     idle = _seconds(dsn, ["-c", "select 1"])
-    seconds = _seconds(dsn, ["-f", str(script.file)]) - idle
+    seconds = _seconds(dsn, ["-f", str(script)]) - idle
     with connected(dsn, "bench") as connection, connection.cursor() as cursor:
         cursor.execute("select count(*) from case_event")
         if cursor.fetchone() != (events,):
@@ -137,21 +139,26 @@ def _chunks(topic: str, events: int) -> Iterator[Sequence[Any]]:
         raise PetitionLinkError(f"{topic} holds {read} records, {events} were sent")
 
 
-def _chunk(cursor: Cursor, records: Sequence[Any], base: Path) -> str:
+class _Parts(NamedTuple):
+    """A chunk's part of the script."""
+
+    events: str
+    cases: str
+    offset: str
+
+
+def _chunk(cursor: Cursor, records: Sequence[Any], base: Path) -> _Parts:
     """Apply a chunk, write its rows beside `base`; its part of the script."""
     events = [read_event(record.key, record.value, record.headers) for record in records]
     ledger.write(cursor, pack([_entry(*pair) for pair in zip(records, events, strict=True)]))
     projection.apply(cursor, events)
     file = base.with_suffix(".events")
     _export(cursor, _EVENTS_OF, [event.event_id for event in events], file)
-    script = [_EVENTS.format(file=file)]
     case_ids = [*{event.case_id for event in events}]
-    script += [_upsert(cursor, table, case_ids, base) for table in _TABLES]
+    cases = [_upsert(cursor, table, case_ids, base) for table in _TABLES]
     last = records[-1]
-    script.append(
-        _OFFSET.format(topic=last.topic, partition=last.partition, next_offset=last.offset + 1)
-    )
-    return "".join(script)
+    offset = _OFFSET.format(topic=last.topic, partition=last.partition, next_offset=last.offset + 1)
+    return _Parts(_EVENTS.format(file=file), "".join(cases), offset)
 
 
 def _upsert(cursor: Cursor, table: _Table, case_ids: list[str], base: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 
 from node.errors import PetitionLinkError
 from node.postgres import connected
@@ -18,10 +19,10 @@ _LOOK_SECONDS = 0.01
 _SILENCE_SECONDS = 60
 
 
-def pace(dsn: str, counter: str, goal: int, worker: subprocess.Popen[bytes]) -> float:
+def pace(dsn: str, counter: str, goal: int, *workers: subprocess.Popen[bytes]) -> float:
     """Events per second while `counter`, a query for one number, goes from 0 to `goal`.
 
-    Raises `PetitionLinkError` if the worker ends or the counter stands still for a minute.
+    Raises `PetitionLinkError` if a worker ends or the counter stands still for a minute.
     """
     first: tuple[float, int] | None = None
     last, moved_at = 0, time.perf_counter()
@@ -33,15 +34,15 @@ def pace(dsn: str, counter: str, goal: int, worker: subprocess.Popen[bytes]) -> 
             if now != last:
                 last, moved_at = now, time.perf_counter()
                 first = first or (moved_at, now)
-            _check(worker, moved_at)
+            _check(workers, moved_at)
             time.sleep(_LOOK_SECONDS)
     if first is None or first[1] >= goal:
         raise PetitionLinkError("everything came in one commit: give it more events")
     return (goal - first[1]) / (moved_at - first[0])
 
 
-def _check(worker: subprocess.Popen[bytes], moved_at: float) -> None:
-    if worker.poll() is not None:
-        raise PetitionLinkError("the process ended while it was measured: see .local/bench/logs/")
+def _check(workers: Sequence[subprocess.Popen[bytes]], moved_at: float) -> None:
+    if any(worker.poll() is not None for worker in workers):
+        raise PetitionLinkError("a process ended while it was measured: see .local/bench/logs/")
     if time.perf_counter() - moved_at > _SILENCE_SECONDS:
         raise PetitionLinkError(f"nothing moved for {_SILENCE_SECONDS} s: see .local/bench/logs/")

@@ -63,7 +63,7 @@ def repeat(world: World, chance: random.Random) -> None:
     again = chance.sample(applied, min(_REPEATED, len(applied)))
     for partition in {one.partition for one in again}:
         several = [one for one in again if one.partition == partition]
-        values = [(one.key, one.value, one.headers) for one in several]
+        values = [(one.key, one.value, [*one.headers]) for one in several]
         send(world.direct[node], several[0].topic, values, partition)
 
 
