@@ -98,16 +98,18 @@ def note(cursor: Cursor, shares: Iterable[Share], joined: Iterable[Joined] = ())
     cases: dict[tuple[str, str], list[int]] = {}
     for peer, case_id, digest in shares:
         _add(cases, (peer, case_id), 1, digest)
-    for peer, case_id, events, digest in joined:
-        _add(cases, (peer, case_id), events, digest)
+    for one in joined:
+        _add(cases, (one.peer, one.case_id), one.events, one.digest)
     if not cases:
         return
     # In one order, or two writers of the same new cases would wait for each other for ever.
-    rows = [(*key, bucket_of(key[1]), *sums) for key, sums in sorted(cases.items())]
-    cursor.execute(_CASES, _columns(rows))
+    rows: list[tuple[object, ...]] = []
     changes: dict[tuple[str, int], list[int]] = {}
-    for peer, _, bucket, events, digest in rows:
+    for (peer, case_id), (events, digest) in sorted(cases.items()):
+        bucket = bucket_of(case_id)
+        rows.append((peer, case_id, bucket, events, digest))
         _add(changes, (peer, bucket), events, digest)
+    cursor.execute(_CASES, _columns(rows))
     cursor.execute(_CHANGES, _columns([(*key, *sums) for key, sums in changes.items()]))
 
 
