@@ -91,6 +91,4 @@ def _make_database(stack: LocalStack) -> None:
             except errors.DuplicateDatabase:
                 return
             # Counting in parallel would take the core that the peer works on.
-            cursor.execute(
-                f"alter database {_DATABASE} set max_parallel_workers_per_gather = 0"
-            )
+            cursor.execute(f"alter database {_DATABASE} set max_parallel_workers_per_gather = 0")
