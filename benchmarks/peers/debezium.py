@@ -87,9 +87,7 @@ class Debezium:
             "password": address.get("password", ""),
             **self.settings,
         }
-        files = [
-            _filled(name, folder, values) for name in ("worker.properties", "sink.properties")
-        ]
+        files = [_filled(name, folder, values) for name in ("worker.properties", "sink.properties")]
         program = "org.apache.kafka.connect.cli.ConnectStandalone"
         log = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         classes = f"{_CLASSES}:{_LIBS}/*"

@@ -50,9 +50,9 @@ class PythonPeer:
         if stamp.is_file() and stamp.read_text() == digest:
             return
         venv.create(self._home, with_pip=True, clear=True)
-        command = [str(self._python), *"-m pip install -q --disable-pip-version-check -r".split()]
+        pip = [str(self._python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         done = subprocess.run(
-            [*command, str(self._requirements)], capture_output=True, text=True, check=False
+            [*pip, "-r", str(self._requirements)], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise PetitionLinkError(
