@@ -12,7 +12,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.peers.running import Task, Work, measured, postgres_environment
+from benchmarks.peers.running import Course, course, postgres_environment, process
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.localstack.folder import PROJECT
@@ -63,22 +63,28 @@ class PythonPeer:
 
     def run(self, stack: LocalStack, topic: str, events: int) -> float:
         """See `Peer.run`."""
-        return measured(stack, self.script, topic, events, self._work, part=self.part)
+        given = course(stack, self._short, topic, events, self.part)
+        command = [str(self._python), str(_SCRIPTS / f"{self.script}.py")]
+        with process(stack, self._short, command, self._environment(given)) as running:
+            return given.timed(running)
 
-    def _work(self, task: Task) -> Work:
-        environment = {
-            "PEER_BROKER": task.broker,
-            "PEER_TOPIC": task.topic,
-            "PEER_GROUP": task.group,
-            **postgres_environment(task.dsn),
+    def _environment(self, given: Course) -> dict[str, str]:
+        return {
+            "PEER_BROKER": given.broker,
+            "PEER_TOPIC": given.topic,
+            "PEER_GROUP": given.group,
+            **postgres_environment(given.dsn),
             "PEER_SCHEMAS": str(FOLDER),
             "PEER_VARIANT": self.variant,
         }
-        return Work([str(self._python), str(_SCRIPTS / f"{self.script}.py")], environment)
+
+    @property
+    def _short(self) -> str:
+        return self.script.removeprefix("with_")
 
     @property
     def _home(self) -> Path:
-        return PEERS_FOLDER / self.script.removeprefix("with_")
+        return PEERS_FOLDER / self._short
 
     @property
     def _python(self) -> Path:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from psycopg2.extensions import parse_dsn
 
@@ -21,44 +21,47 @@ from node.localstack.folder import PROJECT
 
 # Nothing of our own environment may reach a peer but what a process needs to start.
 _PASSED_ON = ("PATH", "HOME", "JAVA_HOME", "LANG", "TMPDIR")
-
 _PG_NAMES = {"dbname": "database"}
 
 
-class Task(NamedTuple):
-    """What a peer is given: where to read, as whom, and where to write."""
+@dataclass(frozen=True)
+class Course:
+    """What a peer is given: where to read, as whom, where to write, and until when."""
 
     broker: str
     topic: str
     group: str
     dsn: str
+    goal: int
+    last_event_ids: Sequence[str]
+
+    def timed(self, process: subprocess.Popen[bytes]) -> float:
+        """Events per second of the process until all are there; its rows are counted then.
+
+        The clock is that of our own consumer (`benchmarks.pace`): from the first commit to the
+        last, starting and joining are not counted.
+        """
+        query = tables.counter(self.goal, list(self.last_event_ids))
+        rate = pace(self.dsn, query, self.goal, process)
+        tables.check(self.dsn, self.goal, whole=bool(self.last_event_ids))
+        return rate
 
 
-class Work(NamedTuple):
-    """The process that a peer is, made for one task."""
-
-    command: Sequence[str]
-    environment: Mapping[str, str]
-
-
-def measured(
-    stack: LocalStack, name: str, topic: str, events: int, work: Callable[[Task], Work],
-    *, part: int | None = None,
-) -> float:  # fmt: skip
-    """Events per second of one run: a fresh table, a new group, the topic from its beginning.
-
-    The clock is that of our own consumer (`benchmarks.pace`): from the first commit to the last,
-    starting and joining are not counted. With `part` it ends when so many rows are there.
-    """
+def course(
+    stack: LocalStack, name: str, topic: str, events: int, part: int | None = None
+) -> Course:
+    """A fresh table, a new group, the topic from its beginning; with `part` only so many rows."""
     last = last_event_ids(topic, events)
     goal = min(part or events, events)
-    whole = goal == events
-    dsn = tables.fresh(stack)
-    task = Task(stack.bootstrap_servers, topic, f"bench.{name}.{uuid.uuid4().hex[:8]}", dsn)
-    with _process(work(task), log_file(stack, name)) as process:
-        rate = pace(dsn, tables.counter(goal, last if whole else []), goal, process)
-    tables.check(dsn, goal, whole=whole)
-    return rate
+    group = f"bench.{name}.{uuid.uuid4().hex[:8]}"
+    return Course(
+        broker=stack.bootstrap_servers,
+        topic=topic,
+        group=group,
+        dsn=tables.fresh(stack),
+        goal=goal,
+        last_event_ids=last if goal == events else (),
+    )
 
 
 def postgres_environment(dsn: str) -> dict[str, str]:
@@ -67,28 +70,32 @@ def postgres_environment(dsn: str) -> dict[str, str]:
     return {f"PG{_PG_NAMES.get(name, name).upper()}": str(value) for name, value in parts.items()}
 
 
-def log_file(stack: LocalStack, name: str) -> Path:
-    """Where a peer's process writes."""
-    return stack.folder / "logs" / f"peer-{name}.log"
-
-
 @contextmanager
-def _process(work: Work, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    stack: LocalStack, name: str, command: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The peer's process, ended behind the block; it writes to the stack's logs."""
+    log = log_file(stack, name)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
-        process = subprocess.Popen(
-            list(work.command),
+        started = subprocess.Popen(
+            list(command),
             cwd=PROJECT,
-            env={**_little_environment(), **work.environment},
+            env={**_little_environment(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
             start_new_session=True,
         )
     try:
-        yield process
+        yield started
     finally:
-        end([process])
+        end([started])
+
+
+def log_file(stack: LocalStack, name: str) -> Path:
+    """Where a peer's process writes."""
+    return stack.folder / "logs" / f"peer-{name}.log"
 
 
 def _little_environment() -> dict[str, str]:
