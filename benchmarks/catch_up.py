@@ -48,7 +48,7 @@ def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
         rates, peaks, limits = [], [], []
         for _ in plan.runs(f"catch-up, {order}"):
             limits.append(limit.run(stack, script, events))
-            rate, peak = _run(stack, topic, events)
+            rate, peak = run(stack, topic, events)
             rates.append(rate)
             peaks.append(peak)
         about = f"{events:,} events of {size:,.0f} bytes, {EVENTS_PER_CASE} a case, one process"
@@ -59,7 +59,8 @@ def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
     return figures
 
 
-def _run(stack: LocalStack, topic: str, events: int) -> tuple[float, float]:
+def run(stack: LocalStack, topic: str, events: int) -> tuple[float, float]:
+    """Events per second and peak megabytes of one consumer that brings the whole topic."""
     empty(stack, [NATIONAL])
     begin_at_end(NATIONAL, but=topic)
     with process(stack, NATIONAL, "consume") as consumer:

@@ -13,7 +13,7 @@ from records import BROKER, COLUMNS, GROUP, TOPIC, VARIANT, columns
 _COMMIT_EVERY = int(VARIANT or 10_000)
 
 
-class _Framed(Deserializer):
+class _Framed(Deserializer):  # type: ignore[misc]  # of a library without types here
     """Our frame and Avro; its own Avro deserializer knows one schema or a registry's frame."""
 
     def __call__(self, value: bytes, ctx: Any) -> dict[str, Any]:
