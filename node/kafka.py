@@ -18,6 +18,7 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from node import unpacking
+from node.partitions import KeyPartitioner
 from node.settings import Settings
 
 __all__ = ["TopicPartition", "admin", "consumer", "group_of", "plain_consumer", "producer"]
@@ -124,6 +125,7 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
         enable_idempotence=True,
         allow_auto_create_topics=False,
         compression_type="lz4",
+        partitioner=KeyPartitioner(),
         batch_size=_BATCH_BYTES,
         max_request_size=_MAX_REQUEST_BYTES,
         linger_ms=linger_ms,
