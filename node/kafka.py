@@ -19,6 +19,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from node import unpacking
 from node.partitions import KeyPartitioner
+from node.producing import Producer
 from node.settings import Settings
 
 __all__ = ["TopicPartition", "admin", "consumer", "group_of", "plain_consumer", "producer"]
@@ -119,7 +120,7 @@ def plain_consumer(settings: Settings, role: str) -> KafkaConsumer:
 
 def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProducer:
     """An idempotent producer: acknowledged by all, in order, without doubles per session."""
-    return KafkaProducer(
+    return Producer(
         **_common(settings, role),
         acks="all",
         enable_idempotence=True,
