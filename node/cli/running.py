@@ -16,6 +16,7 @@ from consumers.loop import Consumer
 from node.cli.output import NodeOption, say
 from node.errors import Fatal
 from node.lifecycle import Stop, Worker, signals_stop, supervise
+from node.memory import look_less_often
 from node.metrics import Metrics
 from node.observing import Observer
 from node.reconciliation.worker import Reconciler
@@ -27,9 +28,6 @@ Make = Callable[[Settings, Metrics], Sequence[Worker]]
 
 # With several threads in one process, a shorter switch lets the other loop answer sooner.
 _SWITCH_SECONDS = 0.0005
-# A batch of 2,000 makes some 50,000 objects that live as long as it does; with Python's usual
-# thresholds, looking at them again and again took a sixth of a consumer's time.
-_GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 
 def register(app: typer.Typer) -> None:
@@ -81,7 +79,8 @@ def run_workers(node: str | None, make: Make) -> None:
     """Run what `make` gives until SIGTERM: the whole of a long-lived command."""
     settings = load_settings(node)
     _log_to_stderr(settings.log_level)
-    _prepare_interpreter()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    look_less_often()
     metrics = Metrics()
     metrics.about(settings.node)
     stop = Stop()
@@ -91,14 +90,6 @@ def run_workers(node: str | None, make: Make) -> None:
         )
         supervise(make(settings, metrics), metrics, stop)
     say(f"node {settings.node} stopped")
-
-
-def _prepare_interpreter() -> None:
-    """What is loaded now stays for good; batches make no cycles worth looking for so often."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
 @contextmanager
