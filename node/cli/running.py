@@ -13,6 +13,7 @@ import typer
 from prometheus_client import start_http_server
 
 from consumers.loop import Consumer
+from node import garbage
 from node.cli.output import NodeOption, say
 from node.errors import Fatal
 from node.lifecycle import Stop, Worker, signals_stop, supervise
@@ -27,9 +28,6 @@ Make = Callable[[Settings, Metrics], Sequence[Worker]]
 
 # With several threads in one process, a shorter switch lets the other loop answer sooner.
 _SWITCH_SECONDS = 0.0005
-# A batch of 2,000 makes some 50,000 objects that live as long as it does; with Python's usual
-# thresholds, looking at them again and again took a sixth of a consumer's time.
-_GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 
 def register(app: typer.Typer) -> None:
@@ -96,9 +94,7 @@ def run_workers(node: str | None, make: Make) -> None:
 def _prepare_interpreter() -> None:
     """What is loaded now stays for good; batches make no cycles worth looking for so often."""
     sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    garbage.look_seldom()
 
 
 @contextmanager
