@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import gc
 
-_THRESHOLDS = (50_000, 20, 50)
+_THRESHOLDS = (20, 50)  # of the second and third look
 
 
-def look_seldom() -> None:
-    """What is loaded now stays for good; batches make no cycles worth looking for so often."""
+def look_seldom(objects: int = 50_000) -> None:
+    """What is loaded now stays for good; look when there are so many objects more."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_THRESHOLDS)
+    gc.set_threshold(objects, *_THRESHOLDS)

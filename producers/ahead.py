@@ -13,6 +13,7 @@ import signal
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from fcntl import F_SETPIPE_SZ, fcntl
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -23,6 +24,10 @@ from node.errors import PetitionLinkError
 
 _Made = TypeVar("_Made")
 _FORK = get_context("fork")
+# What is made at a time is gone when it was sent, and is less than this.
+_OBJECTS = 200_000
+# Fewer turns of sender and receiver than with the system's 64 kB.
+_PIPE_BYTES = 1 << 20
 
 
 class HelperLost(PetitionLinkError):
@@ -37,6 +42,8 @@ def ahead(source: Iterable[_Made]) -> Iterator[Iterator[_Made]]:
     is gone.
     """
     here, there = _FORK.Pipe(duplex=False)
+    with suppress(OSError):  # more than this user may have
+        fcntl(there.fileno(), F_SETPIPE_SZ, _PIPE_BYTES)
     helper = _FORK.Process(target=_work, args=(source, here, there), daemon=True)
     helper.start()
     there.close()
@@ -72,7 +79,7 @@ def _work(source: Iterable[_Made], here: Connection, there: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     here.close()
-    garbage.look_seldom()
+    garbage.look_seldom(_OBJECTS)
     with suppress(BrokenPipeError):  # nobody listens any more: the import was killed
         error = _send_all(source, there)
         there.send(None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from psycopg2.extras import execute_values
+from psycopg2.errors import UniqueViolation
 
+from node import copying
 from node.errors import Transient
 from node.postgres import Cursor
 from producers.preparing import Prepared
@@ -16,10 +17,8 @@ _KNOWN = """
     where (source, origin_number) in (select * from unnest(%s::text[], %s::text[]))
 """
 _HERE = "select case_id from petition_case where case_id = any(%s)"
-_NOTE = (
-    "insert into imported_row (source, origin_number, case_id, content_digest) values %s "
-    "on conflict do nothing"
-)
+_COLUMNS = "source, origin_number, case_id, content_digest"
+_COLUMN_COUNT = _COLUMNS.count(",") + 1
 
 
 class Known(NamedTuple):
@@ -36,10 +35,15 @@ def what_is_known(cursor: Cursor, rows: Sequence[Prepared]) -> Known:
 
 def note(cursor: Cursor, rows: Sequence[Prepared]) -> None:
     """Keep that these rows became their cases; `Transient` if another import was faster."""
-    values = [(row.source, row.origin_number, row.case_id, row.content_digest) for row in rows]
-    execute_values(cursor, _NOTE, values, page_size=len(values))
-    if cursor.rowcount != len(values):
-        raise Transient("another import wrote some of these rows at the same moment")
+    try:
+        copying.copy(cursor, "imported_row", _COLUMNS, map(_cells, rows))
+    except UniqueViolation:
+        raise Transient("another import wrote some of these rows at the same moment") from None
+
+
+def _cells(row: Prepared) -> bytes:
+    texts = (row.source, row.origin_number, row.case_id, row.content_digest)
+    return copying.row(map(copying.text, texts), _COLUMN_COUNT)
 
 
 def _known_rows(cursor: Cursor, rows: Sequence[Prepared]) -> dict[tuple[str, str], tuple[str, str]]:
