@@ -60,7 +60,7 @@ def _received(here: Connection, helper: BaseProcess) -> Iterator[_Made]:
         while (made := here.recv()) is not None:
             yield made[0]
         error = here.recv()
-    except (EOFError, ConnectionError):
+    except (EOFError, OSError):  # at the end of a piece, or in the middle of one
         helper.join()
         raise HelperLost(
             f"the process that reads and prepares ended too early ({_how(helper.exitcode)}): "
