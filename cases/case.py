@@ -161,6 +161,10 @@ class Case:
             values[place] = copied(values[place])
         return Case(*values)
 
+    def __reduce__(self) -> tuple[type[Case], tuple[Any, ...]]:
+        """For another process: the values in their order, in half the time of names and values."""
+        return Case, _VALUES(self)
+
     def to_json(self, *, whole: bool = False) -> dict[str, Any]:
         """A JSON value from which `from_json` makes an equal case.
 

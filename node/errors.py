@@ -11,8 +11,9 @@ in the log.
 
 from __future__ import annotations
 
+import sys
+
 import psycopg2
-from kafka import errors as kafka_errors
 
 from schemas.errors import PetitionLinkError
 
@@ -61,8 +62,11 @@ def classified(error: Exception) -> Transient | Fatal | None:
     """
     if isinstance(error, psycopg2.Error):
         return _classified_postgres(error)
-    if isinstance(error, kafka_errors.KafkaError):
-        return _classified_kafka(error)
+    # Its client takes a tenth of a second to load: where nobody did, there is no error of it.
+    kafka_errors = sys.modules.get("kafka.errors")
+    if kafka_errors is not None and isinstance(error, kafka_errors.KafkaError):
+        fatal = tuple(getattr(kafka_errors, name) for name in _FATAL_KAFKA)
+        return _classified_kafka(error, fatal)
     return None
 
 
@@ -89,11 +93,11 @@ def _is_of_the_connection(error: psycopg2.Error) -> bool:
     return isinstance(error, kinds) or type(error) is psycopg2.DatabaseError
 
 
-def _classified_kafka(error: kafka_errors.KafkaError) -> Transient | Fatal:
+def _classified_kafka(error: Exception, fatal: tuple[type, ...]) -> Transient | Fatal:
     name = type(error).__name__
     # The library puts the name of the error before its text.
     text = f"{name}: {_first_line(error).removeprefix(f'{name}: ')}".rstrip(": ")
-    if isinstance(error, _FATAL_KAFKA):
+    if isinstance(error, fatal):
         return Fatal(f"Kafka refuses: {text}")
     return Transient(
         f"Kafka is away: {text}: is the broker up? see PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS",
@@ -101,14 +105,15 @@ def _classified_kafka(error: kafka_errors.KafkaError) -> Transient | Fatal:
     )
 
 
+# Names in `kafka.errors`.
 _FATAL_KAFKA = (
-    kafka_errors.AuthorizationError,
-    kafka_errors.SaslAuthenticationFailedError,
-    kafka_errors.KafkaConfigurationError,
-    kafka_errors.MessageSizeTooLargeError,
-    kafka_errors.InvalidTopicError,
-    kafka_errors.UnsupportedVersionError,
-    kafka_errors.FencedInstanceIdError,  # another living process has our host name and port
+    "AuthorizationError",
+    "SaslAuthenticationFailedError",
+    "KafkaConfigurationError",
+    "MessageSizeTooLargeError",
+    "InvalidTopicError",
+    "UnsupportedVersionError",
+    "FencedInstanceIdError",  # another living process has our host name and port
 )
 
 

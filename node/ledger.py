@@ -6,6 +6,7 @@ Both sides write here: producers their own events, consumers what arrived.
 from __future__ import annotations
 
 import base64
+from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Any, NamedTuple
@@ -125,7 +126,7 @@ def body_json(body: dict[str, Any]) -> bytes:
 
 def _plain(value: object) -> str:
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
+        return b2a_base64(value, newline=False).decode()
     raise TypeError(f"a body cannot hold {type(value).__name__}")
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from cases.fold import position
 from cases.nodes import NATIONAL
 from cases.routing import barred, recipients, withheld
 from cases.topics import topic_between
-from node import accounts, digests
+from node import accounts, copying, digests
 from node.postgres import Cursor
 from node.projection import Change
 from schemas.event import Event
@@ -60,13 +61,8 @@ _ADD_HISTORIES = """
     select owed.topic, owed.case_id, owed.day, count(*), bit_xor(e.digest)
     from owed join case_event e using (event_id) group by 1, 2, 3
 """
-_ADD = """
-    insert into outbox (topic, case_id, event_id, urgent, day)
-    select topic, case_id, event_id, urgent, day
-    from unnest(%s::text[], %s::text[], %s::uuid[], %s::boolean[], %s::date[])
-        with ordinality as owed (topic, case_id, event_id, urgent, day, place)
-    order by place
-"""
+_COLUMNS = "topic, case_id, event_id, urgent, day"
+_COLUMN_COUNT = _COLUMNS.count(",") + 1
 # Rows that are locked are being marked: they have left, and waiting for them could be a deadlock.
 _PROMOTE = """
     with waiting as (
@@ -234,15 +230,27 @@ def _add_histories(cursor: Cursor, joined: Sequence[Joined]) -> int:
 
 
 def _add(cursor: Cursor, owed: Sequence[Owed]) -> int:
+    """Rows are numbered as they are copied, in their order."""
     if owed:
-        rows = [
-            (topic, event.case_id, event.event_id, urgent, accounts.day_of(event.recorded_at))
-            for _, topic, event, urgent in owed
-        ]
-        cursor.execute(_ADD, [list(column) for column in zip(*rows, strict=True)])
-        entries = (accounts.Entry(topic, day, accounts.COMMITTED) for topic, *_, day in rows)
+        days = [accounts.day_of(one.event.recorded_at) for one in owed]
+        copying.copy(cursor, "outbox", _COLUMNS, map(_cells, owed, days))
+        entries = (
+            accounts.Entry(one.topic, day, accounts.COMMITTED)
+            for one, day in zip(owed, days, strict=True)
+        )
         accounts.note(cursor, Counter(entries))
     return len(owed)
+
+
+def _cells(owed: Owed, day: date) -> bytes:
+    cells = (
+        copying.word(owed.topic),
+        copying.text(owed.event.case_id),
+        copying.uuid(owed.event.event_id),
+        copying.boolean(owed.urgent),
+        copying.date(day),
+    )
+    return copying.row(cells, _COLUMN_COUNT)
 
 
 def _withhold(cursor: Cursor, kept: Sequence[tuple[str, str, str]]) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import orjson
+from psycopg2.errors import UniqueViolation
 
 from cases.case import Case, State
 from cases.fold import continues, extend, fold
@@ -153,8 +154,18 @@ def _write(
         known = held.get(change.after.case_id)
         crossed = exchanged_at if any(one.emitter != home for one in change.events) else None
         rows.append(Row(change.after, known.revision + 1 if known else 1, crossed))
-    if put(cursor, rows) != len(rows):
+    written = put(cursor, rows) if held else _add(cursor, rows)
+    if written != len(rows):
         raise Transient("a case was created by another transaction at the same moment")
+
+
+def _add(cursor: Cursor, rows: Sequence[Row]) -> int:
+    """Write rows that are all new, straight; 0 if one was not, and the transaction is lost."""
+    try:
+        copying.copy(cursor, "petition_case", _COLUMNS, map(_cells, rows))
+    except UniqueViolation:
+        return 0
+    return len(rows)
 
 
 def put(cursor: Cursor, rows: Iterable[Row]) -> int:

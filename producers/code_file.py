@@ -12,7 +12,7 @@ from types import TracebackType
 
 from node.postgres import Cursor
 from node.queries.query_codes import issue
-from producers.importing import Drafted
+from producers.preparing import Prepared
 from schemas.errors import PetitionLinkError
 
 _HEADER = ("信访件编号", "登记编号", "查询码")
@@ -51,11 +51,11 @@ class CodeFile:
             self._file.truncate(self._kept)
             self._file.close()
 
-    def issue(self, cursor: Cursor, cases: Sequence[Drafted]) -> None:
+    def issue(self, cursor: Cursor, cases: Sequence[Prepared]) -> None:
         """A code for each case, in the transaction of `cursor`; `PetitionLinkError` if the file
         cannot be written, so that the transaction fails too."""
         lines = [
-            (one.case_id, one.row.origin_number, issue(cursor, one.case_id, self._issued_by))
+            (one.case_id, one.origin_number, issue(cursor, one.case_id, self._issued_by))
             for one in cases
         ]
         try:

@@ -12,8 +12,9 @@ import orjson
 from node.postgres import Connection
 from node.queries.export import Exported, Selection, count_cases, read_cases
 from producers.office import Office
-from producers.register import Mapping, new_register
+from producers.register import Mapping
 from producers.register.row_writer import RowWriter, Told
+from producers.register.sinks import new_register
 from producers.telling import petitioner_of, told
 
 _AUDIT = "insert into audit_log (actor, action, detail) values (%s, %s, %s)"

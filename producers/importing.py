@@ -9,28 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
-from typing import NamedTuple
 
-from cases.case import Case
-from cases.errors import Refusal
-from cases.fold import advance
 from node.errors import Transient
-from node.keyfiles import KeysUnusable
 from node.postgres import Connection, Cursor
-from producers.drafting import Command, draft
 from producers.known_rows import Known, note, what_is_known
 from producers.office import Office
-from producers.recording import record
-from producers.register import Registration, Rejected
-from schemas.errors import Invalid
-from schemas.event import Event
-from schemas.sealing import case_key
+from producers.preparing import Prepared, Row, chunks_of
+from producers.recording import record_new_cases
+from producers.register import Rejected
 
-CHUNK_ROWS = 500
 _ATTEMPTS = 5
 
-_DISPATCHES = ("forward", "assign")
 _CHANGED = (
     "number {} is already registered as case {} with other content: "
     "correct that case, or give the row a number of its own"
@@ -39,8 +28,6 @@ _EXPORTED_HERE = (
     "was exported from case {}, which this node has: correct that case, "
     "or clear 信访件编号 to register another one"
 )
-
-Row = Registration | Rejected
 
 
 @dataclass(slots=True)
@@ -59,19 +46,6 @@ class Totals:
             setattr(self, name, getattr(self, name) + number)
 
 
-class Drafted(NamedTuple):
-    """A row's case, folded from its events; not yet written."""
-
-    row: Registration
-    case: Case
-    events: list[Event]
-
-    @property
-    def case_id(self) -> str:
-        """The id of the new case."""
-        return self.case.case_id
-
-
 @dataclass(slots=True)
 class Chunk:
     """What one transaction did."""
@@ -81,28 +55,31 @@ class Chunk:
 
 
 # Done with a chunk's new cases in its own transaction, anew if that is tried again.
-Also = Callable[[Cursor, Sequence[Drafted]], None]
+Also = Callable[[Cursor, Sequence[Prepared]], None]
 
 
 def import_rows(
     connection: Connection, office: Office, rows: Iterable[Row], also: Also | None = None
 ) -> Iterator[Chunk]:
-    """Write rows chunk by chunk; each yielded chunk is committed.
+    """Prepare and write rows chunk by chunk; each yielded chunk is committed.
 
     Raises what the driver or `also` raises; all chunks yielded before stay.
     """
-    source = iter(rows)
-    while chunk := list(islice(source, CHUNK_ROWS)):
-        yield _committed(connection, office, chunk, also)
+    for prepared in chunks_of(office, rows):
+        yield write_chunk(connection, office.node, prepared, also)
 
 
-def _committed(
-    connection: Connection, office: Office, rows: Sequence[Row], also: Also | None
+def write_chunk(
+    connection: Connection,
+    node: str,
+    rows: Sequence[Prepared | Rejected],
+    also: Also | None = None,
 ) -> Chunk:
+    """Write the rows that are new at `node` in one transaction, which is committed then."""
     for attempt in range(_ATTEMPTS):
         try:
             with connection, connection.cursor() as cursor:
-                return _write(cursor, office, rows, also)
+                return _write(cursor, node, rows, also)
         except Transient:
             # Another import of the same rows ran beside us: what it wrote is known now.
             if attempt == _ATTEMPTS - 1:
@@ -110,84 +87,43 @@ def _committed(
     raise AssertionError("unreachable")
 
 
-def _write(cursor: Cursor, office: Office, rows: Sequence[Row], also: Also | None) -> Chunk:
-    readable = [row for row in rows if isinstance(row, Registration)]
-    known = what_is_known(cursor, readable)
+def _write(
+    cursor: Cursor, node: str, rows: Sequence[Prepared | Rejected], also: Also | None
+) -> Chunk:
+    known = what_is_known(cursor, [row for row in rows if isinstance(row, Prepared)])
     chunk = Chunk(Totals(read=len(rows)))
-    drafted: list[Drafted] = []
+    new: list[Prepared] = []
     for row in rows:
-        _sort_in(office, row, known, chunk, drafted)
-    chunk.totals.registered = len(drafted)
+        _sort_in(row, known, chunk, new)
+    packed = [one for row in new for one in row.packed]
+    chunk.totals.registered = len(new)
     chunk.totals.rejected = len(chunk.rejected)
-    events = [event for one in drafted for event in one.events]
-    chunk.totals.events = len(events)
-    if drafted:
-        note(cursor, [(one.row, one.case_id) for one in drafted])
-        record(cursor, office.node, events, [one.case for one in drafted])
+    chunk.totals.events = len(packed)
+    if new:
+        note(cursor, new)
+        record_new_cases(cursor, node, packed, [row.case for row in new])
         if also is not None:
-            also(cursor, drafted)
+            also(cursor, new)
     return chunk
 
 
-def _sort_in(office: Office, row: Row, known: Known, chunk: Chunk, drafted: list[Drafted]) -> None:
+def _sort_in(row: Prepared | Rejected, known: Known, chunk: Chunk, new: list[Prepared]) -> None:
     if isinstance(row, Rejected):
         chunk.rejected.append(row)
-        return
-    identity = (row.source, row.origin_number)
-    if identity in known.rows:
-        digest, case_id = known.rows[identity]
+    elif row.identity in known.rows:
+        digest, case_id = known.rows[row.identity]
         if digest == row.content_digest:
             chunk.totals.duplicates += 1
         else:
             chunk.rejected.append(_refused(row, _CHANGED.format(row.origin_number, case_id)))
-        return
-    if row.exported_case in known.cases:
+    elif row.exported_case in known.cases:
         chunk.rejected.append(_refused(row, _EXPORTED_HERE.format(row.exported_case)))
-        return
-    try:
-        one = draft_row(office, row)
-    except (Refusal, Invalid, KeysUnusable) as error:
-        if isinstance(error, KeysUnusable) and not _is_dispatched(row):
-            raise  # the node's own keys: no row can be registered
-        chunk.rejected.append(_refused(row, str(error)))
-        return
-    known.rows[identity] = (row.content_digest, one.case_id)
-    drafted.append(one)
+    elif row.refusal:
+        chunk.rejected.append(_refused(row, row.refusal))
+    else:
+        known.rows[row.identity] = (row.content_digest, row.case_id)
+        new.append(row)
 
 
-def _is_dispatched(row: Registration) -> bool:
-    return any(name in _DISPATCHES for name, _, _ in row.handling)
-
-
-def draft_row(office: Office, row: Registration) -> Drafted:
-    """The events of one row: registered, then what the row says of its handling."""
-    case = Case(office.new_case_id(row.registered_at))
-    commands = [
-        Command(
-            "register",
-            case.case_id,
-            row.registered_at,
-            office.actor,
-            row.registered,
-            row.petitioner,
-        ),
-        *(
-            Command(name, case.case_id, instant, office.actor, given, told_later=True)
-            for name, instant, given in row.handling
-        ),
-    ]
-    events: list[Event] = []
-    for command in commands:
-        events.append(draft(office, case, command, lambda: _key_of(office, events[0])))
-        advance(case, events[-1])
-    return Drafted(row, case, events)
-
-
-def _key_of(office: Office, registered: Event) -> bytes | None:
-    """The key of a case that goes to a further node, if it has a petitioner."""
-    sealed = registered.body["petitioner"]
-    return case_key(sealed, registered.case_id, office.keys.pair) if sealed else None
-
-
-def _refused(row: Registration, reason: str) -> Rejected:
+def _refused(row: Prepared, reason: str) -> Rejected:
     return Rejected(row.row, row.line, reason, row.cells)

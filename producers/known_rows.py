@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from psycopg2.extras import execute_values
+from psycopg2.errors import UniqueViolation
 
+from node import copying
 from node.errors import Transient
 from node.postgres import Cursor
-from producers.register import Registration
+from producers.preparing import Prepared
 
 _KNOWN = """
     select source, origin_number, content_digest, case_id from imported_row
     where (source, origin_number) in (select * from unnest(%s::text[], %s::text[]))
 """
 _HERE = "select case_id from petition_case where case_id = any(%s)"
-_NOTE = (
-    "insert into imported_row (source, origin_number, case_id, content_digest) values %s "
-    "on conflict do nothing"
-)
+_COLUMNS = "source, origin_number, case_id, content_digest"
+_COLUMN_COUNT = _COLUMNS.count(",") + 1
 
 
 class Known(NamedTuple):
@@ -29,29 +28,30 @@ class Known(NamedTuple):
     cases: set[str]
 
 
-def what_is_known(cursor: Cursor, rows: Sequence[Registration]) -> Known:
+def what_is_known(cursor: Cursor, rows: Sequence[Prepared]) -> Known:
     """What this node knows of these rows and of the cases that they were exported from."""
     return Known(_known_rows(cursor, rows), _cases_here(cursor, rows))
 
 
-def note(cursor: Cursor, registered: Sequence[tuple[Registration, str]]) -> None:
-    """Keep that these rows became these cases; `Transient` if another import was faster."""
-    values = [
-        (row.source, row.origin_number, case_id, row.content_digest) for row, case_id in registered
-    ]
-    execute_values(cursor, _NOTE, values, page_size=len(values))
-    if cursor.rowcount != len(values):
-        raise Transient("another import wrote some of these rows at the same moment")
+def note(cursor: Cursor, rows: Sequence[Prepared]) -> None:
+    """Keep that these rows became their cases; `Transient` if another import was faster."""
+    try:
+        copying.copy(cursor, "imported_row", _COLUMNS, map(_cells, rows))
+    except UniqueViolation:
+        raise Transient("another import wrote some of these rows at the same moment") from None
 
 
-def _known_rows(
-    cursor: Cursor, rows: Sequence[Registration]
-) -> dict[tuple[str, str], tuple[str, str]]:
+def _cells(row: Prepared) -> bytes:
+    texts = (row.source, row.origin_number, row.case_id, row.content_digest)
+    return copying.row(map(copying.text, texts), _COLUMN_COUNT)
+
+
+def _known_rows(cursor: Cursor, rows: Sequence[Prepared]) -> dict[tuple[str, str], tuple[str, str]]:
     cursor.execute(_KNOWN, ([row.source for row in rows], [row.origin_number for row in rows]))
     return {(source, number): (digest, case_id) for source, number, digest, case_id in cursor}
 
 
-def _cases_here(cursor: Cursor, rows: Sequence[Registration]) -> set[str]:
+def _cases_here(cursor: Cursor, rows: Sequence[Prepared]) -> set[str]:
     """The cases that rows were exported from and that this node has."""
     named = [row.exported_case for row in rows if row.exported_case]
     if not named:

@@ -7,23 +7,28 @@ from collections.abc import Iterable, Sequence
 from cases.case import Case
 from node import ledger
 from node.errors import Transient
+from node.ledger import Packed
 from node.postgres import Cursor
 from node.projection import Change
 from node.taking_in import pack, take_in
 from schemas.event import Event
 
 
-def record(
-    cursor: Cursor, node: str, events: Sequence[Event], new_cases: Iterable[Case] = ()
-) -> list[Change]:
+def record(cursor: Cursor, node: str, events: Sequence[Event]) -> list[Change]:
     """Write events that `node` just made; the caller's transaction holds their cases.
 
-    `new_cases` are those of which all events are among these, folded, so that it is done once.
     Raises `Transient` if a case of the same id appeared meanwhile; then roll back and try again.
     """
-    entries = [ledger.Entry(event, ledger.body_json(event.body)) for event in events]
-    folded = {case.case_id: case for case in new_cases}
-    taken = take_in(cursor, node, pack(entries), folded=folded)
-    if len(taken.new) != len(events):
+    packed = pack(ledger.Entry(event, ledger.body_json(event.body)) for event in events)
+    return record_new_cases(cursor, node, packed)
+
+
+def record_new_cases(
+    cursor: Cursor, node: str, packed: Sequence[Packed], cases: Iterable[Case] = ()
+) -> list[Change]:
+    """As `record`, packed before; `cases` are folded of all their events already."""
+    folded = {case.case_id: case for case in cases}
+    taken = take_in(cursor, node, packed, folded=folded)
+    if len(taken.new) != len(packed):
         raise Transient("an event id was used twice")
     return taken.changes

@@ -100,15 +100,21 @@ class Schema:
         """The five bytes before the Avro record: magic zero and the id, big-endian."""
         return b"\x00" + self.id.to_bytes(4)
 
+    @cached_property
+    def _defaults(self) -> tuple[dict[str, Any], tuple[tuple[str, list[Any]], ...]]:
+        """The defaults, and those of them that are lists: nothing else among them can change."""
+        values = {
+            part["name"]: part["default"] for part in self.avro["fields"] if "default" in part
+        }
+        return values, tuple(one for one in values.items() if isinstance(one[1], list))
+
     def defaults(self) -> dict[str, Any]:
         """A new dict of the default of every field that has one."""
-        with_default = (part for part in self.avro["fields"] if "default" in part)
-        return {part["name"]: _fresh(part["default"]) for part in with_default}
-
-
-def _fresh(default: Any) -> Any:
-    """Only arrays are mutable among the defaults that the schemas use."""
-    return list(default) if isinstance(default, list) else default
+        values, lists = self._defaults
+        fresh = values.copy()
+        for name, value in lists:
+            fresh[name] = value.copy()
+        return fresh
 
 
 class Catalogue:

@@ -81,6 +81,9 @@ class Sealer:
     def __init__(self, suite: str = X25519_AES_GCM) -> None:
         self._suite = suite_named(suite)
         self._ephemeral = _Ephemeral(self._suite)
+        # How what a record and a wrap are bound to begins; the case id comes behind it.
+        self._record_bound = framed(_RECORD_LABEL, suite)
+        self._wrap_bound = framed(_WRAP_LABEL, suite)
 
     def seal(
         self, case_id: str, petitioner: Mapping[str, str], recipients: Sequence[PublicKey]
@@ -92,7 +95,7 @@ class Sealer:
         plaintext = to_plaintext(petitioner)
         suite = self._suite
         key, nonce = Secret(os.urandom(suite.key_bytes)), os.urandom(suite.nonce_bytes)
-        bound = framed(_RECORD_LABEL, suite.name, case_id)
+        bound = self._record_bound + framed(case_id)
         record = {
             "suite": suite.name,
             "nonce": nonce,
@@ -106,7 +109,7 @@ class Sealer:
         if not recipients:
             raise ValueError("a case key wrapped for nobody is lost")
         ephemeral = self._current(len(recipients))
-        bound = framed(_WRAP_LABEL, self._suite.name, case_id)
+        bound = self._wrap_bound + framed(case_id)
         return [self._wrapped(ephemeral, key, bound, recipient) for recipient in recipients]
 
     def _wrapped(

@@ -19,7 +19,8 @@ from node.queries.export import Selection
 from node.settings import load_settings
 from producers.exporting import Totals, Wish, export
 from producers.office import open_office
-from producers.register import load_mapping, write_template
+from producers.register import load_mapping
+from producers.register.template import write_template
 
 FileArgument = Annotated[Path, typer.Argument(help="A new .csv or .xlsx file 登记簿文件.")]
 MappingOption = Annotated[

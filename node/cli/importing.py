@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -9,15 +10,24 @@ from typing import Annotated
 
 import typer
 
+from node import garbage
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.progress import rows_progress
 from node.errors import PetitionLinkError
 from node.postgres import own_connected
 from node.settings import load_settings
+from producers.ahead import ahead
 from producers.code_file import CodeFile
-from producers.importing import Totals, import_rows
-from producers.office import open_office
-from producers.register import RejectWriter, load_mapping, read_register, reject_path
+from producers.importing import Totals, write_chunk
+from producers.office import Office, open_office
+from producers.preparing import PreparedChunk, chunks_of
+from producers.register import (
+    RegisterRows,
+    RejectWriter,
+    load_mapping,
+    read_register,
+    reject_path,
+)
 
 MappingOption = Annotated[
     str,
@@ -57,27 +67,35 @@ def import_command(
     _check_apart(("--rejects", rejects), ("--query-codes", query_codes), ("the register", file))
     office = open_office(settings)
     totals = Totals()
+    garbage.look_seldom()
     with (
         read_register(file, columns) as rows,
+        ahead(_prepared(office, rows)) as chunks,
         own_connected(settings, "import") as connection,
         RejectWriter(rejects, formula_guard=columns.formula_guard) as refused,
         CodeFile(query_codes, office.actor) if query_codes else nullcontext() as codes,
         rows_progress() as progress,
     ):
         task = progress.add_task("rows", total=1.0, rows=0)
-        for chunk in import_rows(connection, office, rows, codes.issue if codes else None):
+        for prepared, read in chunks:
+            chunk = write_chunk(connection, office.node, prepared, codes.issue if codes else None)
             if codes:
                 codes.keep()
             totals.add(chunk.totals)
             for row in chunk.rejected:
                 refused.write(row)
-            progress.update(task, completed=rows.progress or 0.0, rows=totals.read)
+            progress.update(task, completed=read, rows=totals.read)
     if totals.rejected:
         say(f"rows refused: {totals.rejected}; row number and reason of each: {refused.path}")
     result = asdict(totals)
     print_data(
         result, output, lambda: table(f"import {file.name}", [*result], [[*result.values()]])
     )
+
+
+def _prepared(office: Office, rows: RegisterRows) -> Iterator[tuple[PreparedChunk, float]]:
+    """The chunks of a register, each with the share of the file that is read by then."""
+    return ((chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows))
 
 
 def _check_apart(*files: tuple[str, Path | None]) -> None:

@@ -15,8 +15,8 @@ from prometheus_client import start_http_server
 from consumers.loop import Consumer
 from node.cli.output import NodeOption, say
 from node.errors import Fatal
+from node.garbage import look_seldom
 from node.lifecycle import Stop, Worker, signals_stop, supervise
-from node.memory import look_less_often
 from node.metrics import Metrics
 from node.observing import Observer
 from node.reconciliation.worker import Reconciler
@@ -80,7 +80,7 @@ def run_workers(node: str | None, make: Make) -> None:
     settings = load_settings(node)
     _log_to_stderr(settings.log_level)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    look_less_often()
+    look_seldom()
     metrics = Metrics()
     metrics.about(settings.node)
     stop = Stop()

@@ -9,7 +9,6 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from cases.nodes import NATIONAL, NODES, known_node
-from node import kafka, topics
 from node.keys import make_local_keys
 from node.localstack import postgres
 from node.localstack.databases import make_databases
@@ -105,6 +104,9 @@ def cluster_settings(bootstrap_servers: str) -> Settings:
 
 
 def _apply_topics(stack: LocalStack, say: Say) -> None:
+    # Loading Kafka's client takes a tenth of a second; who only looks for the stack is spared it.
+    from node import kafka, topics
+
     client = kafka.admin(cluster_settings(stack.bootstrap_servers))
     try:
         local = topics.brokers(client) == 1

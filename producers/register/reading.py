@@ -17,7 +17,6 @@ from producers.register.mapping import Mapping
 from producers.register.records import Registration, Rejected
 from producers.register.rows import RowReader
 from producers.register.source import Source
-from producers.register.xlsx_source import open_xlsx
 
 _START_BYTES: Final = 4096
 _ZIP = b"PK\x03\x04"
@@ -92,6 +91,9 @@ def _open(path: Path, mapping: Mapping) -> Source:
     with path.open("rb") as file:
         start = file.read(_START_BYTES)
     if start.startswith(_ZIP):
+        # Who reads another format does not wait until openpyxl is loaded.
+        from producers.register.xlsx_source import open_xlsx
+
         return open_xlsx(path, mapping)
     if start.startswith(_OLD_EXCEL):
         raise RegisterError(

@@ -25,8 +25,9 @@ from node.settings import Settings
 from producers.drafting import Command, draft
 from producers.exporting import Totals, Wish, export
 from producers.importing import Totals as Imported
-from producers.importing import draft_row, import_rows
+from producers.importing import import_rows
 from producers.office import open_office
+from producers.preparing import draft_row
 from producers.recording import record
 from producers.register import Registration, Rejected, load_mapping, read_register
 from producers.register.errors import RegisterError

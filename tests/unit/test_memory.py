@@ -7,7 +7,8 @@ import os
 import weakref
 from pathlib import Path
 
-from node.memory import give_back, look_less_often
+from node.garbage import look_seldom
+from node.memory import give_back
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _ROW_BYTES = 900
@@ -35,7 +36,7 @@ def test_circles_are_still_found_and_what_was_there_is_left_alone() -> None:
     """Seen failing with `gc.disable()` instead: a long-lived process would keep every circle."""
     before = gc.get_threshold()
     try:
-        look_less_often()
+        look_seldom()
         assert gc.get_freeze_count() > 0
         circle: list[object] = []
         circle.append(circle)

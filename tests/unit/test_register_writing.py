@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, strategies
 from openpyxl import load_workbook
 
-from producers.register import RegisterError, load_mapping, read_register, write_template
+from producers.register import RegisterError, load_mapping, read_register
 from producers.register.cells import cell_maker, instant_cell
 from producers.register.guard import guarded, unguarded
 from producers.register.instants import parse_instant
 from producers.register.row_writer import RowWriter, Told
 from producers.register.sinks import XlsxSink, new_register
 from producers.register.targets import Kind, targets
+from producers.register.template import write_template
 from producers.register.values import BOUNDLESS, converter
 
 REGISTER = load_mapping("register")
