@@ -151,16 +151,19 @@ def _write(
 ) -> None:
     rows = []
     for change in changes:
-        known = held.get(change.after.case_id)
+        before = held.get(change.after.case_id)
         crossed = exchanged_at if any(one.emitter != home for one in change.events) else None
-        rows.append(Row(change.after, known.revision + 1 if known else 1, crossed))
-    written = put(cursor, rows) if held else _add(cursor, rows)
-    if written != len(rows):
+        rows.append(Row(change.after, before.revision + 1 if before else 1, crossed))
+    known = [row for row in rows if row.revision > 1]
+    new = [row for row in rows if row.revision == 1]
+    if put(cursor, known) != len(known) or _add(cursor, new) != len(new):
         raise Transient("a case was created by another transaction at the same moment")
 
 
 def _add(cursor: Cursor, rows: Sequence[Row]) -> int:
     """Write rows that are all new, straight; 0 if one was not, and the transaction is lost."""
+    if not rows:
+        return 0
     try:
         copying.copy(cursor, "petition_case", _COLUMNS, map(_cells, rows))
     except UniqueViolation:
@@ -168,8 +171,10 @@ def _add(cursor: Cursor, rows: Sequence[Row]) -> int:
     return len(rows)
 
 
-def put(cursor: Cursor, rows: Iterable[Row]) -> int:
+def put(cursor: Cursor, rows: Sequence[Row]) -> int:
     """Write rows that are new, or of the revision before; how many there were of those."""
+    if not rows:
+        return 0
     cursor.execute(_CREATE_FOLDED)
     copying.copy(cursor, "folded_case", _COLUMNS, map(_cells, rows))
     cursor.execute(_UPSERT)
