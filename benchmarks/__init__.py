@@ -10,5 +10,7 @@
 - `relay_rate`     outbox → topic; its reference is the client library's producer alone
 - `latency`        command committed → row visible elsewhere; `watcher` looks from outside
 - `pace`           events per second from the first to the last commit, seen from outside
-- `figures`, `machine`, `report`: medians and ratios, what they were measured on, RESULTS.md
+- `comparison`   our consumer against its `peers` on one topic
+- `figures`, `machine`, `report`, `chart`: medians, ratios and goals, what they were measured on,
+  RESULTS.md and docs/throughput.svg
 """

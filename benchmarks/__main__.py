@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import cases, catch_up, import_rate, latency, relay_rate, report
+from benchmarks import cases, catch_up, import_rate, latency, relay_memory, relay_rate, report
 from benchmarks.figures import Figure
 from benchmarks.home import bench_stack
 from benchmarks.machine import machine
@@ -27,6 +27,7 @@ _MEASURES: dict[str, Measure] = {
     "import": import_rate.measure,
     "catch-up": catch_up.measure,
     "relay": relay_rate.measure,
+    "relay-memory": relay_memory.measure,
     "latency": latency.measure,
     "cases": cases.measure,
 }

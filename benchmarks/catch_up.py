@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks import ledger_alone, limit
 from benchmarks.events import EVENTS_PER_CASE, events_apart, events_together
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Goal
 from benchmarks.filling import publish
 from benchmarks.home import begin_at_end, empty, peak_megabytes, processes
 from benchmarks.pace import pace
@@ -79,12 +79,20 @@ def _measure_order(
         limits.append(limit.run(stack, script.whole, flow.events))
         ones.append(run(stack, flow))
         twos.append(run(stack, flow, 2))
-    what, about = f"catch-up, {order}", _about(flow)
+    what, told = f"catch-up, {order}", about(flow)
     return [
-        Figure(f"{what}, one process", "events/s", _rates(ones), about, limit.NAME, limits),
-        Figure(f"{what}, two processes", "events/s", _rates(twos), about, limit.NAME, limits),
         Figure(
-            "– memory of the one process", "MB", [one.peak for one in ones], "peak resident size"
+            f"{what}, one process", "events/s", _rates(ones), told, limit.NAME, limits, Goal(0.6)
+        ),
+        Figure(
+            f"{what}, two processes", "events/s", _rates(twos), told, limit.NAME, limits, Goal(0.8)
+        ),
+        Figure(
+            "– memory of the one process",
+            "MB",
+            [one.peak for one in ones],
+            "peak resident size",
+            goal=Goal(200, of_ratio=False, below=True),
         ),
     ]
 
@@ -96,8 +104,12 @@ def _measure_ledger(
     for _ in plan.runs("catch-up, ledger alone"):
         limits.append(limit.run(stack, script.ledger_alone, flow.events))
         runs.append(run_ledger_alone(stack, flow))
-    about = f"{_about(flow)}; ledger and offset, without fold, projection and digests"
-    return [Figure("catch-up, ledger alone", "events/s", _rates(runs), about, limit.NAME, limits)]
+    told = f"{about(flow)}; ledger and offset, without fold, projection and digests"
+    return [
+        Figure(
+            "catch-up, ledger alone", "events/s", _rates(runs), told, limit.NAME, limits, Goal(0.7)
+        )
+    ]
 
 
 def _measure_several(stack: LocalStack, plan: Plan, flow: Flow) -> list[Figure]:
@@ -105,14 +117,14 @@ def _measure_several(stack: LocalStack, plan: Plan, flow: Flow) -> list[Figure]:
     for _ in plan.runs("one, two and three processes"):
         for number, runs in by_number.items():
             runs.append(run(stack, flow, number))
-    ones = _rates(by_number[1])
+    ones, told = _rates(by_number[1]), about(flow)
     return [
-        Figure(
-            f"{name} processes of one group", "events/s", _rates(by_number[number]),
-            _about(flow), "one process", ones,
+        Figure(f"{what} processes of one group", "events/s", _rates(runs), told, "one", ones, goal)
+        for what, runs, goal in (
+            ("two", by_number[2], Goal(1.3)),
+            ("three", by_number[3], None),
         )
-        for number, name in ((2, "two"), (3, "three"))
-    ]  # fmt: skip
+    ]
 
 
 def run(stack: LocalStack, flow: Flow, number: int = 1) -> Run:
@@ -151,5 +163,6 @@ def _rates(runs: Iterable[Run]) -> list[float]:
     return [one.rate for one in runs]
 
 
-def _about(flow: Flow) -> str:
+def about(flow: Flow) -> str:
+    """What a reader must know of a flow."""
     return f"{flow.events:,} events of {flow.event_bytes:,.0f} bytes, {EVENTS_PER_CASE} a case"

@@ -26,8 +26,9 @@ from node.localstack.updown import Say
 from node.postgres import connect, connected
 from node.settings import ENV_PREFIX, Settings, load_settings
 
-# The province that produces, and the one that cases are sent on to.
-NODES = (NATIONAL, "110000", "370000", "660000")
+# The provinces that produce, one for each topic that must hold nothing else, and the one that cases
+# are sent on to.
+NODES = (NATIONAL, "110000", "370000", "500000", "660000")
 
 _TABLES = (
     "case_event, petition_case, case_clock, case_evaluation, case_supervision, case_route, outbox, "

@@ -1,9 +1,9 @@
 """Latency 时延: command committed at a province → row visible at the centre, and at another one.
 
-Four processes on one machine and one clock: the nodes of Beijing, the centre and Shandong as they
-ship, and a watcher. This process gives commands at Shandong on a fixed schedule, whether or not the
-last ones have arrived. A command's clock starts when its COMMIT has returned here; it stops when
-the watcher, a process of its own, has the event's row in the answer to a query (see `watcher`).
+All on one machine and one clock: the nodes of Beijing, the centre and Shandong as they ship, a
+watcher, and writers, which give commands at Shandong on a fixed schedule, whether or not the last
+ones have arrived. A command's clock starts when its COMMIT has returned there; it stops when the
+watcher, a process of its own, has the event's row in the answer to a query (see `watcher`).
 So a figure holds the outbox, two or four network hops, Kafka, the consumer's transaction, and up to
 one turn of the watcher (about 2 ms). The command itself is not in it.
 """
@@ -11,7 +11,7 @@ one turn of the watcher (about 2 ms). The command itself is not in it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -19,6 +19,7 @@ from benchmarks.figures import Figure, percentile
 from benchmarks.home import begin_at_end, empty
 from benchmarks.plan import Plan
 from benchmarks.watcher import Seen, watching
+from benchmarks.writers import WRITERS, Planned, give
 from cases.nodes import NATIONAL
 from node.cli.demo_life import Desk, open_desks
 from node.cli.processes import running_nodes
@@ -28,7 +29,7 @@ from node.postgres import connected
 from producers.commands import parse
 from producers.handling import handle
 
-PER_SECOND = 100
+PER_SECOND = 200
 SECONDS = 30
 
 _FIRST, _SECOND = "110000", "370000"
@@ -71,7 +72,8 @@ def _run(stack: LocalStack) -> dict[str, list[float]]:
     with running_nodes(stack, _NODES, keep=False), open_desks(stack) as desks:
         cases = _assigned_cases(stack, desks)
         with watching({node: stack.dsn(node) for node in (NATIONAL, _FIRST)}) as watch:
-            committed = dict(_commands(desks[_SECOND], cases))
+            given = give(_SECOND, _plans(cases))
+            committed = {event_id: at for event_id, at, _ in given}
             seen = watch.until(len(committed), _QUIET_SECONDS)
     return {node: _milliseconds(committed, seen[node]) for node in seen}
 
@@ -83,13 +85,13 @@ def _milliseconds(committed: Mapping[str, float], seen: Seen) -> list[float]:
     return [(seen[event_id] - at) * 1000 for event_id, at in committed.items()]
 
 
-def _commands(desk: Desk, cases: list[str]) -> Iterator[tuple[str, float]]:
-    """Give all commands on schedule; each event's id and when its commit had returned."""
-    began = time.monotonic()
-    for number, ((name, given), case_id) in enumerate(product(_STEPS, cases)):
-        time.sleep(max(0.0, began + number / PER_SECOND - time.monotonic()))
-        event_id = _do(desk, {"command": name, "case_id": case_id, **given})[0]
-        yield event_id, time.time()
+def _plans(cases: list[str]) -> list[list[Planned]]:
+    """All commands on schedule, a case's by one writer; as ever, one step of all cases first."""
+    plans: list[list[Planned]] = [[] for _ in range(WRITERS)]
+    for number, ((name, given), (place, case_id)) in enumerate(product(_STEPS, enumerate(cases))):
+        command = {"command": name, "case_id": case_id, **given}
+        plans[place % WRITERS].append(Planned(number / PER_SECOND, command))
+    return plans
 
 
 def _assigned_cases(stack: LocalStack, desks: Mapping[str, Desk]) -> list[str]:

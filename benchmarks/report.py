@@ -1,4 +1,8 @@
-"""The table: printed with rich, and kept as benchmarks/RESULTS.md."""
+"""The table: printed with rich, and kept as benchmarks/RESULTS.md.
+
+What a person wrote about it, in PROFILE.md, follows there: where the time goes, and why a line is
+not met.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,18 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.figures import Figure, shown
+from benchmarks.figures import Figure, Goal, shown
 from node.cli.output import table
 
 FILE = Path(__file__).with_name("RESULTS.md")
+PROFILE = Path(__file__).with_name("PROFILE.md")
 
-_COLUMNS = ("what", "median", "min–max", "unit", "reference (median)", "ratio (min–max)")
+_COLUMNS = (
+    *("what", "median", "min–max", "unit", "reference (median)", "ratio (min–max)"),
+    *("goal", "met"),
+)
+_MET = {True: "yes", False: "**no**", None: ""}
+_PROFILE_HEAD = "## Where the time goes 时间去向"
 _HEAD = """\
 # Results 测量结果
 
@@ -30,10 +40,26 @@ def printed(figures: Sequence[Figure], title: str) -> Table:
     return table(title, _COLUMNS, [_cells(figure) for figure in figures])
 
 
-def write(figures: Sequence[Figure], machine: str, when: str) -> None:
-    """Replace RESULTS.md."""
+def write(figures: Sequence[Figure], machine: str, when: str, peers: str = "") -> None:
+    """Replace RESULTS.md; `peers` names the versions of the peers, if any were measured."""
+    FILE.write_text(document(figures, machine, when, peers, _profile()), encoding="utf-8")
+
+
+def document(
+    figures: Sequence[Figure], machine: str, when: str, peers: str = "", profile: str = ""
+) -> str:
+    """RESULTS.md as text."""
     head = _HEAD.format(when=when, repeats=len(figures[0].values), machine=machine)
-    FILE.write_text(head + "\n".join(_lines(figures)) + "\n", encoding="utf-8")
+    parts = [head + "\n".join(_lines(figures))]
+    if peers:
+        parts.append(f"Peers: {peers}.")
+    if profile:
+        parts += [_PROFILE_HEAD, profile]
+    return "\n\n".join(parts) + "\n"
+
+
+def _profile() -> str:
+    return PROFILE.read_text(encoding="utf-8").strip() if PROFILE.is_file() else ""
 
 
 def _lines(figures: Sequence[Figure]) -> Iterator[str]:
@@ -59,7 +85,13 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     return (
         *(figure.what, shown(figure.median), _spread(figure.values), figure.unit),
         *(reference, ratio),
+        *("" if figure.goal is None else _wanted(figure.goal), _MET[figure.met]),
     )
+
+
+def _wanted(goal: Goal) -> str:
+    sign = "<" if goal.below else "≥"
+    return f"ratio {sign} {goal.value:g}" if goal.of_ratio else f"{sign} {goal.value:,g}"
 
 
 def _spread(values: Sequence[float]) -> str:

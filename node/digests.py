@@ -95,25 +95,31 @@ def bucket_of(case_id: str) -> int:
 
 def note(cursor: Cursor, shares: Iterable[Share], joined: Iterable[Joined] = ()) -> None:
     """Take events into the digests, in the transaction that writes them and holds their cases."""
-    cases: dict[tuple[str, str], Digest] = {}
-    for share in shares:
-        _add(cases, (share.peer, share.case_id), Digest(1, share.digest))
+    cases: dict[tuple[str, str], list[int]] = {}
+    for peer, case_id, digest in shares:
+        _add(cases, (peer, case_id), 1, digest)
     for one in joined:
-        _add(cases, (one.peer, one.case_id), Digest(one.events, one.digest))
+        _add(cases, (one.peer, one.case_id), one.events, one.digest)
     if not cases:
         return
     # In one order, or two writers of the same new cases would wait for each other for ever.
-    rows = [(*key, bucket_of(key[1]), *sums) for key, sums in sorted(cases.items())]
+    rows: list[tuple[object, ...]] = []
+    changes: dict[tuple[str, int], list[int]] = {}
+    for (peer, case_id), (events, digest) in sorted(cases.items()):
+        bucket = bucket_of(case_id)
+        rows.append((peer, case_id, bucket, events, digest))
+        _add(changes, (peer, bucket), events, digest)
     cursor.execute(_CASES, _columns(rows))
-    changes: dict[tuple[str, int], Digest] = {}
-    for peer, _, bucket, events, digest in rows:
-        _add(changes, (peer, bucket), Digest(events, digest))
     cursor.execute(_CHANGES, _columns([(*key, *sums) for key, sums in changes.items()]))
 
 
-def _add(sums: dict[_Key, Digest], key: _Key, more: Digest) -> None:
-    known = sums.get(key, EMPTY)
-    sums[key] = Digest(known.events + more.events, known.digest ^ more.digest)
+def _add(sums: dict[_Key, list[int]], key: _Key, events: int, digest: int) -> None:
+    known = sums.get(key)
+    if known is None:
+        sums[key] = [events, digest]
+    else:
+        known[0] += events
+        known[1] ^= digest
 
 
 def fold(cursor: Cursor) -> None:

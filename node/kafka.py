@@ -18,6 +18,8 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from node import record_format, unpacking
+from node.partitions import KeyPartitioner
+from node.producing import Producer
 from node.settings import Settings
 
 __all__ = ["TopicPartition", "admin", "consumer", "group_of", "plain_consumer", "producer"]
@@ -123,12 +125,13 @@ def plain_consumer(settings: Settings, role: str) -> KafkaConsumer:
 
 def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProducer:
     """An idempotent producer: acknowledged by all, in order, without doubles per session."""
-    return KafkaProducer(
+    return Producer(
         **_common(settings, role),
         acks="all",
         enable_idempotence=True,
         allow_auto_create_topics=False,
         compression_type="lz4",
+        partitioner=KeyPartitioner(),
         batch_size=_BATCH_BYTES,
         max_request_size=_MAX_REQUEST_BYTES,
         linger_ms=linger_ms,

@@ -48,7 +48,7 @@ class Packed(NamedTuple):
 COLUMNS = (
     "event_id, version, emitter_sequence, occurred_at, recorded_at, digest, "
     "exchanged_at, source_topic, source_partition, source_offset, "
-    "case_id, event_type, emitter, actor, rule_set, body, value, traceparent, extra_headers"
+    "event_type, emitter, case_id, actor, rule_set, traceparent, body, value, extra_headers"
 )
 _COLUMN_COUNT = COLUMNS.count(",") + 1
 
@@ -159,23 +159,20 @@ def pack(entry: Entry) -> Packed:
     event, body, source = entry
     event_id = bytes.fromhex(event.event_id.replace("-", ""))
     digest = digests.of_event(event_id, event.value)
-    row = _FIXED(
-        *(_COLUMN_COUNT, 16, event_id, 8, event.version, 8, event.emitter_sequence),
-        *(8, event.occurred_at - copying.MICROS_TO_2000),
-        *(8, event.recorded_at - copying.MICROS_TO_2000),
-        *(8, digest),
-    )
+    case_id, actor = event.case_id.encode(), event.actor.encode()
+    rule_set, trace = event.rule_set.encode(), event.traceparent.encode()
     cells = (
-        row,
-        *_source_cells(source),
-        copying.text(event.case_id),
-        copying.word(event.type),
-        copying.word(event.emitter),
-        copying.text(event.actor),
-        copying.text(event.rule_set),
-        copying.jsonb(body),
-        copying.raw(event.value),
-        copying.text(event.traceparent),
+        _FIXED(
+            *(_COLUMN_COUNT, 16, event_id, 8, event.version, 8, event.emitter_sequence),
+            *(8, event.occurred_at - copying.MICROS_TO_2000),
+            *(8, event.recorded_at - copying.MICROS_TO_2000),
+            *(8, digest),
+        ),
+        _NO_SOURCE if source is None else _source_cells(source),
+        *(copying.word(event.type), copying.word(event.emitter)),
+        *(_LENGTH(len(case_id)), case_id, _LENGTH(len(actor)), actor),
+        *(_LENGTH(len(rule_set)), rule_set, _LENGTH(len(trace)), trace),
+        *(_JSONB(len(body) + 1, 1), body, _LENGTH(len(event.value)), event.value),
         copying.NULL if event.extra_headers is None else _extra(event),
     )
     return Packed(event, b"".join(cells), digest)
@@ -183,18 +180,18 @@ def pack(entry: Entry) -> Packed:
 
 # The number of columns and the cells of event_id to digest, lengths before them.
 _FIXED = Struct(">hi16siqiqiqiqiq").pack
+_PLACE = Struct(">iiiq").pack
+_LENGTH = Struct(">i").pack
+_JSONB = Struct(">ib").pack  # with the version of its binary form
 
 
 def _extra(event: Event) -> bytes:
     return copying.jsonb(headers_json(event.extra_headers or ()))
 
 
-def _source_cells(source: Source | None) -> tuple[bytes, ...]:
-    if source is None:
-        return (copying.NULL,) * 4
-    return (
-        copying.instant(source.exchanged_at),
-        copying.word(source.topic),
-        copying.int4(source.partition),
-        copying.int8(source.offset),
-    )
+_NO_SOURCE = copying.NULL * 4
+
+
+def _source_cells(source: Source) -> bytes:
+    place = copying.word(source.topic) + _PLACE(4, source.partition, 8, source.offset)
+    return copying.instant(source.exchanged_at) + place

@@ -146,7 +146,7 @@ def _enqueue_onward(
     for change in changes:
         case_id, urgent = change.after.case_id, change.after.urgent
         known, closed = routes.get(case_id, []), barred(change.after)
-        for event in change.events:
+        for event in change.events if known else ():
             for to in recipients(node, event.emitter, known, closed):
                 owed.append(Owed(to, topic_between(node, to), event, urgent))
             kept += [(case_id, event.event_id, to) for to in withheld(event.emitter, known, closed)]

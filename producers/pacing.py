@@ -43,6 +43,11 @@ class Pace:
         self._permits = float(rate.burst)
         self._filled_at = monotonic()
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a rate to keep."""
+        return self._rate.per_second > 0
+
     def wait_seconds(self) -> float:
         """How long to wait before the next take; 0 if it may be made now."""
         if not self._rate.per_second:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from node.ledger import stored_headers
-from node.postgres import Connection
+from node.postgres import Connection, Cursor
 from schemas.event import Event
 from schemas.headers import wire_headers
 
@@ -33,6 +33,15 @@ class Published(NamedTuple):
     offset: int
 
 
+# A mark that is lost in a crash of Postgres is an event sent twice, as when the relay itself ends
+# before its mark: so none waits for the disk. Rows are looked up by their ids whatever share of a
+# small table they are: reading all of it took longer than the update itself.
+_SESSION = """
+    set synchronous_commit = off;
+    set enable_hashjoin = off;
+    set enable_mergejoin = off;
+    set jit = off;
+"""
 # A take is held in memory twice, as rows and in the producer. The usual 4000 events have 4 MB;
 # the same number of the largest allowed would have a gigabyte.
 _BYTES_PER_TAKE = 8_000_000
@@ -46,7 +55,8 @@ _TAKE = """
         cross join lateral (
             select id, topic, event_id, urgent,
                    row_number() over (order by urgent desc, id) as place
-            from outbox where topic = held.topic and published_at is null
+            from outbox
+            where topic = held.topic and published_at is null and id <> all(%s::bigint[])
             order by urgent desc, id limit %s
         ) o
         order by turn limit %s
@@ -55,10 +65,8 @@ _TAKE = """
                sum(octet_length(e.value)) over (order by turn rows unbounded preceding) as size
         from due join case_event e using (event_id)
     )
-    select id, topic, urgent, event_type, event_id::text, case_id, version, emitter,
-           emitter_sequence, (extract(epoch from occurred_at) * 1000000)::bigint,
-           (extract(epoch from recorded_at) * 1000000)::bigint, actor, rule_set,
-           value, traceparent, extra_headers
+    select id, topic, urgent, event_type, event_id::text, case_id, emitter,
+           (extract(epoch from recorded_at) * 1000000)::bigint, value, traceparent, extra_headers
     from sized where size - octet_length(value) < %s
     order by urgent desc, id
 """
@@ -75,15 +83,26 @@ _MARK = """
 """
 
 
+def prepare(cursor: Cursor) -> None:
+    """Make this session the relay's: see `_SESSION`."""
+    cursor.execute(_SESSION)
+
+
 def take(
-    connection: Connection, topics: Sequence[str], of_each: int, at_most: int | None = None
+    connection: Connection,
+    topics: Sequence[str],
+    of_each: int,
+    at_most: int | None = None,
+    flying: Iterable[Pending] = (),
 ) -> list[Pending]:
     """The oldest pending rows of `topics`, urgent ones before all others, then by their ids.
 
-    At most `of_each` of a topic, `at_most` together, and some megabytes.
+    At most `of_each` of a topic, `at_most` together, and some megabytes; none of those `flying`,
+    which are being sent and not marked yet.
     """
+    known = _array(row.id for row in flying)
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, ([*topics], of_each, at_most, _BYTES_PER_TAKE))
+        cursor.execute(_TAKE, ([*topics], known, of_each, at_most, _BYTES_PER_TAKE))
         return [_pending(row) for row in cursor]
 
 
@@ -97,15 +116,23 @@ def mark(connection: Connection, published: Sequence[Published]) -> None:
     if not published:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_MARK, tuple(list(column) for column in zip(*published, strict=True)))
+        cursor.execute(_MARK, [_array(column) for column in zip(*published, strict=True)])
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """As one literal: thousands of constants that Postgres parses apart cost milliseconds."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _pending(row: tuple[Any, ...]) -> Pending:
-    (outbox_id, topic, urgent, *envelope, value, traceparent, extra) = row
-    event = Event._make((*envelope, {}, bytes(value), traceparent, _extra(extra)))
-    return Pending(
-        outbox_id, topic, event.case_id, event.key, event.value, [*wire_headers(event)], urgent
+    (number, topic, urgent, type_, event_id, case_id, emitter, at, value, trace, extra) = row
+    # What key and headers are made of; the rest of the envelope travels in the value.
+    event = Event(
+        *(type_, event_id, case_id, 0, emitter, 0, 0, at, "", "", {}),
+        *(b"", trace, _extra(extra)),
     )
+    headers = [*wire_headers(event)]
+    return Pending(number, topic, case_id, event.key, bytes(value), headers, urgent)
 
 
 def _extra(stored: list[list[str]] | None) -> tuple[tuple[str, bytes], ...] | None:

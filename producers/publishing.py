@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 
 # Longer than the producer's own delivery timeout, so that every future has its outcome.
 _FLUSH_SECONDS = 40.0
+# A failure ends the session: what has no outcome so long after it is given up and sent again. The
+# library waits for one batch after the other, and some of those that were on their way when the
+# broker went away never end: the relay stood still for half a minute behind the broker's return.
+_LOOK_SECONDS = 1.0
 _CLOSE_SECONDS = 1.0
 # Lets a batch fill up while rows are handed over; the flush behind them waits for nothing.
 _LINGER_MS = 20
@@ -37,11 +42,19 @@ class Publisher:
     def publish(self, pending: Sequence[Pending]) -> tuple[list[Published], Failure | None]:
         """Send and wait: the acknowledged rows that may be marked, and the first failure."""
         futures = self._sent(pending)
-        try:
-            self._producer.flush(timeout=_FLUSH_SECONDS)
-        except Exception as error:  # each future knows its own outcome
-            log.debug("flush: %s", error)
+        self._await(futures)
         return outcomes(pending, futures)
+
+    def _await(self, futures: Sequence[Any]) -> None:
+        deadline = time.monotonic() + _FLUSH_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                self._producer.flush(timeout=_LOOK_SECONDS)
+                return
+            except Exception as error:  # each future knows its own outcome
+                log.debug("flush: %s", error)
+            if any(future.is_done and future.exception is not None for future in futures):
+                return
 
     def close(self) -> None:
         """Give the connections back; what was not acknowledged stays in the outbox."""

@@ -19,7 +19,6 @@ One relay per topic: the advisory lock lives and dies with the connection that a
 from __future__ import annotations
 
 import select
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -31,13 +30,14 @@ from node.postgres import Connection, connect, own_database
 from node.settings import Settings
 from producers.claims import Claims
 from producers.pacing import Pace, Rate
-from producers.pending import Pending, Published, lanes, mark, take
+from producers.pending import prepare
 from producers.publishing import Publisher
+from producers.turns import Turns
 
 # The net below LISTEN/NOTIFY: a notification lost with a connection costs this much.
 _POLL_SECONDS = 0.5
-# About 4 MB of events at a time, shared among the destinations.
-_ROWS_PER_TAKE = 4000
+# About 2 MB of events at a time, shared among the destinations; as many are taken ahead.
+_ROWS_PER_TAKE = 2000
 _LEAST_ROWS_PER_TOPIC = 200
 
 
@@ -57,46 +57,28 @@ class Relay:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 own_database(cursor, self._settings.node)
+                prepare(cursor)
                 cursor.execute(f"listen {NOTIFY_CHANNEL}")
             with closing(Publisher(self._settings)) as publisher:
                 self._publish_until(stop, connection, publisher)
 
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
         claims = Claims(connection, self._settings)
-        while not stop.wait(self._pace.wait_seconds()):
-            for topics in claims.renew_if_due():
-                bring_home(self._settings, topics)
-            if not self._publish_some(connection, publisher, claims.held):
-                _wait_for_notification(connection)
+        with Turns(connection, publisher, self._metrics) as turns:
+            while not stop.wait(self._pace.wait_seconds()):
+                for topics in claims.renew_if_due():
+                    bring_home(self._settings, topics)
+                if not self._publish_some(turns, claims.held):
+                    _wait_for_notification(connection)
 
-    def _publish_some(
-        self, connection: Connection, publisher: Publisher, topics: Sequence[str]
-    ) -> bool:
+    def _publish_some(self, turns: Turns, topics: Sequence[str]) -> bool:
         of_each = max(_ROWS_PER_TAKE // max(len(topics), 1), _LEAST_ROWS_PER_TOPIC)
         allowed = self._pace.allowed(of_each * len(topics))
-        pending = take(connection, topics, min(of_each, allowed), allowed)
+        pending = turns.taken(topics, min(of_each, allowed), allowed)
         self._pace.spend(len(pending))
-        for lane in lanes(pending):
-            self._publish(connection, publisher, lane)
+        if pending:
+            turns.publish(pending, topics, 0 if self._pace.limited else of_each)
         return bool(pending)
-
-    def _publish(
-        self, connection: Connection, publisher: Publisher, pending: Sequence[Pending]
-    ) -> None:
-        published, failure = publisher.publish(pending)
-        mark(connection, published)
-        self._count(pending, published)
-        if failure is not None:
-            raise failure
-        self._metrics.dependency_up.labels("kafka").set(1)
-
-    def _count(self, pending: Sequence[Pending], published: Sequence[Published]) -> None:
-        acknowledged = {row.id for row in published}
-        counts = Counter(
-            (row.topic, "acknowledged" if row.id in acknowledged else "failed") for row in pending
-        )
-        for (topic, result), number in counts.items():
-            self._metrics.outbox_published.labels(topic, result).inc(number)
 
 
 def _wait_for_notification(connection: Connection) -> None:

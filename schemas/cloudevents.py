@@ -18,17 +18,25 @@ SPECIFICATION_VERSION: Final = b"1.0"  # of CloudEvents
 CONTENT_TYPE: Final = b"application/avro"
 FINGERPRINT: Final = "schema-fingerprint"
 
+
+def _short(text: str) -> str:
+    """A text of less than 64 bytes behind its length, as Kafka packs it."""
+    return chr(2 * len(text)) + text
+
+
 _TRACEPARENT_PLACE: Final = 7  # in the standard order
-# The standard headers as they lie packed, with places for what differs from event to event.
-_PACKED: Final = b"".join(
-    (
-        varint(9),
-        *(packed_text(b"ce_specversion"), packed_text(SPECIFICATION_VERSION)),
-        *(packed_text(b"ce_id"), b"%b", packed_text(b"ce_type"), b"%b"),
-        *(packed_text(b"ce_source"), b"%b", packed_text(b"ce_time"), b"%b"),
-        *(packed_text(b"ce_subject"), b"%b"),
-        *(packed_text(b"content-type"), packed_text(CONTENT_TYPE)),
-        *(packed_text(b"traceparent"), b"%b", packed_text(FINGERPRINT.encode()), b"%b"),
+# What lies between the parts of packed standard headers that differ from event to event, if each
+# of these has its usual length: less than 64 bytes, which are told in one.
+_BETWEEN: Final = tuple(
+    "".join(one)
+    for one in (
+        ("\x12", _short("ce_specversion"), _short("1.0"), _short("ce_id"), chr(36 * 2)),
+        (_short("ce_type"),),
+        (_short("ce_source"),),
+        (_short("ce_time"), chr(27 * 2)),
+        (_short("ce_subject"),),
+        (_short("content-type"), _short("application/avro"), _short("traceparent"), chr(55 * 2)),
+        (_short("schema-fingerprint"), chr(16 * 2)),
     )
 )
 # The 55 characters of a trace stand before the fingerprint's name and its 16 hexadecimal digits.
@@ -76,9 +84,20 @@ def is_standard(event: Event, fingerprint: str, headers: Headers) -> bool:
     """Whether these are exactly the standard headers of `event`; packed ones stay packed."""
     if not isinstance(headers, PackedHeaders):
         return list(headers) == standard_headers(event, fingerprint)
-    texts = (event.event_id, event.type, event.source, instant_text(event.recorded_at))
-    parts = [packed_text(text.encode()) for text in (*texts, event.case_id, event.traceparent)]
-    return headers.packed == _PACKED % (*parts, packed_text(fingerprint.encode()))
+    return headers.packed == _packed(event, fingerprint) or (
+        list(headers) == standard_headers(event, fingerprint)
+    )
+
+
+def _packed(event: Event, fingerprint: str) -> bytes:
+    """The standard headers of a usual event, packed; of another one, something else."""
+    begin, type_, source, time, subject, trace, schema = _BETWEEN
+    return (
+        f"{begin}{event.event_id}{type_}{chr(2 * len(event.type))}{event.type}"
+        f"{source}{chr(2 * len(event.source))}{event.source}{time}{instant_text(event.recorded_at)}"
+        f"{subject}{chr(2 * len(event.case_id))}{event.case_id}{trace}{event.traceparent}"
+        f"{schema}{fingerprint}"
+    ).encode()
 
 
 def wire_headers(event: Event) -> list[tuple[str, bytes]]:

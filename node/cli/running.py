@@ -13,9 +13,9 @@ import typer
 from prometheus_client import start_http_server
 
 from consumers.loop import Consumer
-from node import garbage
 from node.cli.output import NodeOption, say
 from node.errors import Fatal
+from node.garbage import look_seldom
 from node.lifecycle import Stop, Worker, signals_stop, supervise
 from node.metrics import Metrics
 from node.observing import Observer
@@ -79,7 +79,8 @@ def run_workers(node: str | None, make: Make) -> None:
     """Run what `make` gives until SIGTERM: the whole of a long-lived command."""
     settings = load_settings(node)
     _log_to_stderr(settings.log_level)
-    _prepare_interpreter()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    look_seldom()
     metrics = Metrics()
     metrics.about(settings.node)
     stop = Stop()
@@ -89,12 +90,6 @@ def run_workers(node: str | None, make: Make) -> None:
         )
         supervise(make(settings, metrics), metrics, stop)
     say(f"node {settings.node} stopped")
-
-
-def _prepare_interpreter() -> None:
-    """What is loaded now stays for good; batches make no cycles worth looking for so often."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    garbage.look_seldom()
 
 
 @contextmanager

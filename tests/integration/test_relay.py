@@ -31,6 +31,7 @@ from node.metrics import Metrics
 from node.postgres import connect, connected
 from node.settings import Settings
 from producers import relay as relays
+from producers import turns
 from producers.commands import parse
 from producers.drafting import draft
 from producers.office import open_office
@@ -216,3 +217,21 @@ def test_a_missing_topic_is_an_error_at_the_start(beijing: Settings) -> None:
     with start(beijing) as ended:
         eventually(lambda: bool(ended), "the relay should end")
     assert f"{TOPIC} is missing: run `petitionlink topics apply`" in str(ended[0])
+
+
+def test_what_is_taken_ahead_is_sent_once_and_in_order(
+    beijing: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen failing without `id <> all(…)` in the take: what is on its way is sent twice."""
+    monkeypatch.setattr(turns, "_MANY", 4)
+    monkeypatch.setattr(relays, "_ROWS_PER_TAKE", 8)
+    monkeypatch.setattr(relays, "_LEAST_ROWS_PER_TOPIC", 8)
+    made: list[list[str]] = []
+    for _ in range(4):
+        _write_slowly(beijing, lambda: 0.0, made)
+    with start(beijing):
+        drained(beijing)
+    published = ids_on_topic(beijing, 4 * 3 * 3)
+    assert len(published) == len(set(published))
+    for events in made:
+        assert [one for one in published if one in events] == events

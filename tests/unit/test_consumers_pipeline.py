@@ -50,52 +50,49 @@ def test_everything_is_applied_once_in_the_order_in_which_it_was_handed_over() -
     assert applier.applied == [*range(100)]
 
 
-def test_who_hands_over_goes_on_while_one_is_applied_and_waits_behind_the_next() -> None:
+def test_who_hands_over_goes_on_while_one_is_applied_and_waits_with_the_next() -> None:
     applier = Applier()
     with pipeline(applier) as made:
         made.hand_over(0)
         assert applier.begun.acquire(timeout=_LONG)
-        made.hand_over(1)
-        third = threading.Thread(target=made.hand_over, args=(2,))
-        third.start()
-        third.join(0.1)
-        assert third.is_alive()
         assert not made.idle
-        applier.permits.release(3)
-        third.join(_LONG)
+        second = threading.Thread(target=made.hand_over, args=(1,))
+        second.start()
+        second.join(0.1)
+        assert second.is_alive()
+        applier.permits.release(2)
+        second.join(_LONG)
         made.drain()
-    assert applier.applied == [0, 1, 2]
+    assert applier.applied == [0, 1]
 
 
-def test_a_failure_stops_what_is_behind_it_and_is_raised_once() -> None:
+def test_a_failure_is_raised_once_and_what_is_handed_over_then_is_forgotten() -> None:
     applier = Applier()
     applier.failing[0] = KeyError("refused")
+    applier.permits.release(2)
     with pipeline(applier) as made:
         made.hand_over(0)
-        assert applier.begun.acquire(timeout=_LONG)
-        made.hand_over(1)
-        applier.permits.release(2)
         made.drain()
         assert not made.idle
         with pytest.raises(KeyError, match="refused"):
-            made.hand_over(2)
+            made.hand_over(1)
         made.check()
-        made.hand_over(3)
+        assert made.idle
+        made.hand_over(2)
         made.drain()
-    assert applier.applied == [3]
+    assert applier.applied == [2]
 
 
-def test_what_waits_is_dropped_and_what_is_being_applied_is_waited_for() -> None:
+def test_dropping_waits_for_what_is_being_applied() -> None:
     applier = Applier()
     with pipeline(applier) as made:
         made.hand_over(0)
         assert applier.begun.acquire(timeout=_LONG)
-        made.hand_over(1)
         dropping = threading.Thread(target=made.drop)
         dropping.start()
         dropping.join(0.1)
         assert dropping.is_alive()
-        applier.permits.release(2)
+        applier.permits.release(1)
         dropping.join(_LONG)
         assert made.idle
     assert applier.applied == [0]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from pathlib import Path
 
+from node.garbage import look_seldom
 from node.memory import give_back
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -27,3 +30,30 @@ def test_pages_among_what_is_still_in_use_are_given_back() -> None:
     assert give_back()
     assert before - resident() > _ROWS * _ROW_BYTES / 2
     assert len(kept) == _ROWS // 100
+
+
+def test_circles_are_still_found_and_what_was_there_is_left_alone() -> None:
+    """Seen failing with `gc.disable()` instead: a long-lived process would keep every circle."""
+    before = gc.get_threshold()
+    try:
+        look_seldom()
+        assert gc.get_freeze_count() > 0
+        circle: list[object] = []
+        circle.append(circle)
+        gone = weakref.ref(_Held(circle), lambda _: found.append(True))
+        found: list[bool] = []
+        del circle
+        many = [[number] for number in range(100_000)]
+        assert found
+        assert gone() is None
+        assert len(many) == 100_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
+class _Held:
+    """Lives as long as the circle that it puts itself into."""
+
+    def __init__(self, circle: list[object]) -> None:
+        circle.append(self)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from kafka import errors as kafka_errors
 
 from node.errors import Fatal, Transient
+from producers import publishing
 from producers.pending import Pending
-from producers.publishing import Refused, outcomes
+from producers.publishing import Publisher, Refused, outcomes
 
 
 class Acknowledged:
@@ -66,3 +68,28 @@ def test_all_acknowledged_is_all_marked_without_failure() -> None:
     published, failure = outcomes([row(1, "a"), row(2, "a")], [Acknowledged(7), Acknowledged(8)])
     assert [(one.id, one.partition, one.offset) for one in published] == [(1, 0, 7), (2, 0, 8)]
     assert failure is None
+
+
+class Stuck:
+    """A producer one of whose batches never ends."""
+
+    def __init__(self) -> None:
+        self.flushes = 0
+
+    def flush(self, timeout: float) -> None:
+        self.flushes += 1
+        raise kafka_errors.KafkaTimeoutError(f"not within {timeout}")
+
+
+def test_behind_a_failure_nobody_waits_for_what_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen failing with one flush of 40 s: the relay stood still behind the broker's return."""
+    stuck: Any = Stuck()
+    publisher = Publisher.__new__(Publisher)
+    publisher._producer = stuck
+    monkeypatch.setattr(publishing, "_FLUSH_SECONDS", 0.2)
+    publisher._await(
+        [Acknowledged(1), Refused(kafka_errors.KafkaTimeoutError("expired")), Unanswered()]
+    )
+    assert stuck.flushes == 1
+    publisher._await([Acknowledged(1), Unanswered()])
+    assert stuck.flushes > 2
