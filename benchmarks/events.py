@@ -38,6 +38,7 @@ _LIFE: tuple[_Step, ...] = (
     ("evaluation.recorded", {"object": "unit", "satisfaction": "satisfied"}, "comment", 120),
     ("evaluation.recorded", {"object": "office", "satisfaction": "satisfied"}, "comment", 120),
 )
+_PROGRESS_STEP = _LIFE.index(_PROGRESS)
 
 
 def events_together(office: Office, events: int) -> Iterator[Event]:
@@ -59,6 +60,14 @@ def events_apart(office: Office, events: int) -> Iterator[Event]:
             yield maker.event(case, step)
 
 
+def events_of_length(office: Office, events: int, length: int) -> Iterator[Event]:
+    """Cases of `length` events each: registered, then progress after progress."""
+    maker = _Maker(office)
+    for case in range(events // length):
+        for number in range(length):
+            yield maker.event(case, _PROGRESS_STEP if number else 0, number)
+
+
 class _Maker:
     """Makes the event at a place of a case's life; ids and instants rise with every call."""
 
@@ -68,7 +77,9 @@ class _Maker:
         self._random = Random(_SEED)
         self._at = _START_MICROS
 
-    def event(self, case: int, step: int) -> Event:
+    def event(self, case: int, step: int, number: int | None = None) -> Event:
+        """Event `number` of a case, from 0; usually its `step` in life."""
+        number = step if number is None else number
         type_, fields, prose, characters = _LIFE[step]
         case_id = f"{self._office.node}-20260105-B{case:07d}"
         body = {**fields, prose: self._texts.prose(characters)} if prose else {**fields}
@@ -81,9 +92,9 @@ class _Maker:
             f"petition.{type_}.v1",
             event_id=self._event_id(),
             case_id=case_id,
-            version=step + 1,
+            version=number + 1,
             emitter=self._office.node,
-            emitter_sequence=step + 1,
+            emitter_sequence=number + 1,
             occurred_at=self._at,
             recorded_at=self._at,
             actor="bench",

@@ -98,6 +98,19 @@ def begin_at_end(node: str, *, but: str = "") -> int:
     return sum(behind[place] - begin for place, begin in begins.items())
 
 
+def ends(node: str) -> positions.Positions:
+    """Behind the last record of every partition that `node` reads."""
+    _, behind = _bounds(load_settings(node), consumed_topics(node))
+    return behind
+
+
+def begin_at(node: str, places: positions.Positions) -> None:
+    """Let `node`, whose database is empty, begin there."""
+    settings = load_settings(node)
+    with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
+        positions.begin(cursor, places)
+
+
 def _bounds(
     settings: Settings, topics: Sequence[str]
 ) -> tuple[positions.Positions, positions.Positions]:
