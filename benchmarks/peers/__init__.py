@@ -5,7 +5,7 @@
 - `topic`        what the topic holds
 - `running`      one run: a process, and the clock outside it
 - `python_peer`  a script of `scripts/` in a virtual environment of its own
-- `debezium`     Kafka Connect with Debezium's JDBC sink; its jars, converter and settings: `connect/`
+- `debezium`     Kafka Connect with Debezium's JDBC sink; jars, converter, settings: `connect/`
 
 Their versions are pinned in `scripts/*.txt` and `connect/pom.xml`; everything goes to
 `.local/peers`, nothing into the product's own environment.
