@@ -26,7 +26,7 @@ from node import localstack
 from node.cli.output import say
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
-from node.postgres import Cursor, connect
+from node.postgres import connect
 from node.settings import load_settings
 from producers.office import Office, open_office
 from schemas.event import Event
@@ -110,9 +110,7 @@ def _numbers_of_nodes(stack: LocalStack, plan: Plan) -> list[Figure]:
     return _compared(stack, plan, loads, about)
 
 
-def _compared(
-    stack: LocalStack, plan: Plan, loads: dict[str, _Load], about: str
-) -> list[Figure]:
+def _compared(stack: LocalStack, plan: Plan, loads: dict[str, _Load], about: str) -> list[Figure]:
     rates: dict[str, list[float]] = {name: [] for name in loads}
     for _ in plan.runs(", ".join(loads)):
         for name, load in loads.items():

@@ -5,7 +5,7 @@
 - `topic`        what the topic holds
 - `running`      one run: a process, and the clock outside it
 - `python_peer`  a script of `scripts/` in a virtual environment of its own
-- `debezium`     Kafka Connect with Debezium's JDBC sink; jars, converter and settings: `connect/`
+- `debezium`     Kafka Connect with Debezium's JDBC sink; jars, converter, settings: `connect/`
 
 Their versions are pinned in `scripts/*.txt` and `connect/pom.xml`; everything goes to
 `.local/peers`, nothing into the product's own environment.
@@ -44,12 +44,12 @@ ROW_BY_ROW: Peer = PythonPeer(
 )
 DEBEZIUM: Peer = Debezium(
     "Debezium JDBC sink",
-    "Kafka Connect standalone, one task: upsert in batches as large as a poll (5,000), "
-    "reduction buffer on, reWriteBatchedInserts, headers not parsed; it reads the very same "
-    "records through a converter of ours (Avro to one flat record, what is not envelope as "
+    "Kafka Connect standalone, one process with two tasks: upsert in batches as large as a poll "
+    "(5,000), reduction buffer on, reWriteBatchedInserts, headers not parsed; it reads the very "
+    "same records through a converter of ours (Avro to one flat record, what is not envelope as "
     "JSON), the wire bytes are not kept; Java is warm: the topic was brought once before, "
     "uncounted",
-    {"tasks": 1, "batch": 5_000, "buffer": "true", "unnest": "false"},
+    {"tasks": 2, "batch": 5_000, "buffer": "true", "unnest": "false"},
 )
 
 PEERS: tuple[Peer, ...] = (DEBEZIUM, QUIX, ASYNCPG, ROW_BY_ROW)
