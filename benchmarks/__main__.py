@@ -10,10 +10,22 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import cases, catch_up, import_rate, latency, relay_memory, relay_rate, report
+from benchmarks import (
+    cases,
+    catch_up,
+    comparison,
+    import_rate,
+    latency,
+    picture,
+    relay_memory,
+    relay_rate,
+    report,
+    scale,
+)
 from benchmarks.figures import Figure
 from benchmarks.home import bench_stack
 from benchmarks.machine import machine
+from benchmarks.peers import versions
 from benchmarks.plan import Plan
 from node.cli.output import out, say
 from node.errors import PetitionLinkError
@@ -26,9 +38,11 @@ Measure = Callable[[LocalStack, Plan], list[Figure]]
 _MEASURES: dict[str, Measure] = {
     "import": import_rate.measure,
     "catch-up": catch_up.measure,
+    "comparison": comparison.measure,
     "relay": relay_rate.measure,
     "relay-memory": relay_memory.measure,
     "latency": latency.measure,
+    "growth": scale.measure,
     "cases": cases.measure,
 }
 # A million cases take minutes to make.
@@ -57,8 +71,10 @@ def main(
     out.print(report.printed(figures, f"PetitionLink: median of {runs} runs"))
     say(line)
     if chosen == usual:
-        report.write(figures, line, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-        say(f"written to {report.FILE.name}")
+        when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        report.write(figures, line, when, versions())
+        picture.write(figures, line)
+        say(f"written to {report.FILE.name} and {picture.FILE.name}")
 
 
 def _chosen(only: str) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from benchmarks.figures import Figure, percentile
+from benchmarks.figures import Figure, Goal, percentile
 from benchmarks.home import begin_at_end, empty
 from benchmarks.plan import Plan
 from benchmarks.watcher import Seen, watching
@@ -44,6 +44,8 @@ _STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("close", {"note": "虚构"}),
 )
 _CASES = PER_SECOND * SECONDS // len(_STEPS)
+# Milliseconds.
+_GOALS = {NATIONAL: {"p50": 15, "p99": 40}, _FIRST: {"p50": 30, "p99": 80}}
 _AT_SECOND = "select count(*) from petition_case where state = 'assigned'"
 _AT_CENTRE = "select count(*) from petition_case"
 
@@ -59,6 +61,7 @@ def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
             "ms",
             [percentile(run[node], share) for run in runs],
             about,
+            goal=Goal(_GOALS[node][name], of_ratio=False, below=True),
         )
         for node, (name, share) in product(ways, (("p50", 0.5), ("p99", 0.99)))
     ]

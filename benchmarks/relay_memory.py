@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from benchmarks.events import events_together
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Goal
 from benchmarks.filling import write_ledger
 from benchmarks.home import empty, know_own_records, megabytes, peak_megabytes, process
 from benchmarks.plan import Plan
@@ -66,8 +66,18 @@ def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
     about = f"{rows:,} rows wait at the start, copies of {_PATTERN:,} events"
     about += "" if rows == _FULL_ROWS else f" (FULL=1: {_FULL_ROWS:,})"
     return [
-        Figure("relay's memory, peak", "MB", peaks, about),
-        Figure("relay's memory, drained", "MB", ends, about, "a quarter of the way", quarters),
+        Figure(
+            "relay's memory, peak", "MB", peaks, about, goal=Goal(200, of_ratio=False, below=True)
+        ),
+        Figure(
+            "relay's memory, drained",
+            "MB",
+            ends,
+            about,
+            "a quarter of the way",
+            quarters,
+            Goal(1.1, below=True),
+        ),
     ]
 
 
