@@ -33,11 +33,9 @@ class Published(NamedTuple):
     offset: int
 
 
-# A mark that is lost in a crash of Postgres is an event sent twice, as when the relay itself ends
-# before its mark: so none waits for the disk. Rows are looked up by their ids whatever share of a
-# small table they are: reading all of it took longer than the update itself.
+# Rows are looked up by their ids whatever share of a small table they are: reading all of it took
+# longer than the update itself.
 _SESSION = """
-    set synchronous_commit = off;
     set enable_hashjoin = off;
     set enable_mergejoin = off;
     set jit = off;

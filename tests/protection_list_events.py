@@ -32,6 +32,25 @@ EVENTS = (
         ),
     ),
     Protection(
+        "what is on its way is not taken again 在途",
+        "13",
+        "producers/pending.py",
+        "and id <> all(%s::bigint[])",
+        "and (true or id <> all(%s::bigint[]))",
+        ("tests/integration/test_relay.py::test_what_is_taken_ahead_is_sent_once_and_in_order",),
+    ),
+    Protection(
+        "a closed producer sends nothing any more",
+        "9, 13",
+        "node/producing.py",
+        "except KafkaError:",
+        "except ZeroDivisionError:",
+        (
+            "tests/integration/test_producing.py::"
+            "test_what_a_closed_producer_had_queued_is_never_sent",
+        ),
+    ),
+    Protection(
         "prefix marking of the relay 前缀标记",
         "13",
         "producers/publishing.py",
