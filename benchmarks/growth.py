@@ -111,7 +111,8 @@ def _receive(stack: LocalStack, events: Sequence[Event]) -> None:
                 for n, (event, packed) in enumerate(_packed(topic, offset, chunk))
             ]
             advance = Advance(topic, 0, offset, offset + len(chunk))
-            apply_batch(connection, NATIONAL, Batch(arrivals, [], [advance]), chunk[0].recorded_at)
+            batch = Batch(arrivals, [], [advance], chunk[0].recorded_at)
+            apply_batch(connection, NATIONAL, batch)
             offset += len(chunk)
             _publish(connection, NATIONAL)
 

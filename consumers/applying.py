@@ -10,12 +10,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from consumers import positions
 from consumers.accounting import account
-from consumers.batch import Arrival, Batch
+from consumers.batch import Batch
 from consumers.dead_letters import keep
 from consumers.limits import tails
 from node import accounts, contacts
@@ -30,26 +29,26 @@ class Applied(NamedTuple):
     conflicts: set[str]
 
 
-def apply_batch(connection: Connection, node: str, batch: Batch, now: int) -> Applied:
-    """Apply `batch` wholly or not at all; `now` in micros.
+def apply_batch(connection: Connection, node: str, batch: Batch) -> Applied:
+    """Apply `batch` wholly or not at all.
 
     Raises `Fenced`, and whatever the driver raises; then nothing was changed.
     """
     with connection, connection.cursor() as cursor:
         positions.advance(cursor, batch.advances, tails(batch))
-        applied = write(cursor, node, batch.arrivals, now)
+        applied = write(cursor, node, batch)
         keep(cursor, batch.poison)
         accounts.note(cursor, account(node, batch, applied.fresh))
     return applied
 
 
-def write(cursor: Cursor, node: str, arrivals: Sequence[Arrival], now: int) -> Applied:
+def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
     """Steps 2 to 4, in the caller's transaction; a letter that is replayed takes them too."""
-    if not arrivals:
+    if not batch.arrivals:
         return Applied(set(), set())
-    packed = [arrival.packed for arrival in arrivals]
-    new, changes = take_in(cursor, node, packed, exchanged_at=now)
-    contacts.note(cursor, {event.emitter for event in new}, now)
+    packed = [arrival.packed for arrival in batch.arrivals]
+    new, changes = take_in(cursor, node, packed, batch.read_at, batch.begun)
+    contacts.note(cursor, {event.emitter for event in new}, batch.read_at)
     marked = {conflict.event_id for change in changes for conflict in change.after.conflicts}
     fresh = {event.event_id for event in new}
     return Applied(fresh, fresh & marked)

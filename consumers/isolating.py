@@ -38,7 +38,7 @@ def _condemned(batch: Batch, error: Exception) -> Batch:
     (arrival,) = batch.arrivals
     code = getattr(error, "pgcode", "") or ""
     poison = Poison(arrival.record, REFUSED_BY_DATABASE, f"Postgres refuses its value ({code})")
-    return Batch([], [poison], batch.advances)
+    return Batch([], [poison], batch.advances, batch.read_at)
 
 
 def _halves(batch: Batch) -> tuple[Batch, Batch]:
@@ -48,7 +48,10 @@ def _halves(batch: Batch) -> tuple[Batch, Batch]:
     middle = len(records) // 2
     cut = _place(records[middle])
     first, second = _cut_advances(batch.advances, cut, _place(records[middle - 1]))
-    return _batch(records[:middle], first), _batch(records[middle:], second)
+    return (
+        _batch(records[:middle], first, batch.read_at),
+        _batch(records[middle:], second, batch.read_at),
+    )
 
 
 def _cut_advances(
@@ -71,11 +74,11 @@ def _place(one: Arrival | Poison) -> _Place:
     return one.record.topic, one.record.partition, one.record.offset
 
 
-def _batch(records: Iterable[Arrival | Poison], advances: list[Advance]) -> Batch:
+def _batch(records: Iterable[Arrival | Poison], advances: list[Advance], read_at: int) -> Batch:
     arrivals, poison = [], []
     for one in records:
         if isinstance(one, Arrival):
             arrivals.append(one)
         else:
             poison.append(one)
-    return Batch(arrivals, poison, advances)
+    return Batch(arrivals, poison, advances, read_at)

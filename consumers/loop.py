@@ -136,7 +136,7 @@ class _Sink:
         self._guard.check(connection, batch)
         self._dead_letters.publish(batch.poison)
         with self._metrics.consumer_batch_seconds.time():
-            applied = apply_batch(connection, self.node, batch, self._clock())
+            applied = apply_batch(connection, self.node, batch)
         self._metrics.consumer_batch_records.observe(len(batch))
         count(self._metrics, batch, applied, self._clock())
         for poison in batch.poison:

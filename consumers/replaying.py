@@ -74,8 +74,9 @@ def _patiently(connection: Connection, node: str, id_: int, actor: str, now: int
 def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: int) -> Replayed:
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
-        arrival = _arrival(cursor, Here(node, now), letter)
-        applied = write(cursor, node, [arrival], now)
+        batch = _batch(cursor, Here(node, now), letter)
+        (arrival,) = batch.arrivals
+        applied = write(cursor, node, batch)
         accounts.note(cursor, _moved(node, letter, arrival, applied))
         done = Replayed(
             letter, _result(arrival, applied), arrival.event.event_id, arrival.event.case_id
@@ -85,15 +86,14 @@ def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: i
     return done
 
 
-def _arrival(cursor: Cursor, here: Here, letter: Letter) -> Arrival:
+def _batch(cursor: Cursor, here: Here, letter: Letter) -> Batch:
     def may_come_home(emitter: str) -> bool:
         return emitter == here.node and is_recovering(cursor)
 
     batch = decoded([letter], [], here, may_come_home)
     for _, reason, detail in batch.poison:
         raise StillPoison(letter.id, reason, detail)
-    (arrival,) = batch.arrivals
-    return arrival
+    return batch
 
 
 def _moved(node: str, letter: Letter, arrival: Arrival, applied: Applied) -> Counter[Entry]:

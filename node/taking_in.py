@@ -37,9 +37,12 @@ def take_in(
 ) -> Taken:
     """Write, fold and owe what is new of these events at `node`.
 
-    `exchanged_at` and `folded` as for `projection.apply`, which may raise `Transient`.
+    `exchanged_at` and `folded` as for `projection.apply`, which may raise `Transient`; cases that
+    were folded from all of these events are used only if all of them are new.
     """
     new = ledger.write(cursor, packed)
+    if len(new) != len(packed):
+        folded = projection.NOTHING
     changes = projection.apply(cursor, new, exchanged_at, folded, home=node)
     outbox.enqueue(cursor, node, changes, {one.event.event_id: one.digest for one in packed})
     return Taken(new, changes)

@@ -225,12 +225,12 @@ def test_a_zombie_rolls_back(shandong: Settings) -> None:
     with connected(shandong.dsn, "test") as connection:
         with connection, connection.cursor() as cursor:
             positions.begin(cursor, {(TOPIC, 0): 0})
-        apply_batch(connection, SHANDONG, Batch([], [], advance), 0)
+        apply_batch(connection, SHANDONG, Batch([], [], advance))
         record: Any = type("Record", (), {"topic": TOPIC, "partition": 0, "offset": 0})
         packed = ledger.pack(ledger.Entry(one, b"{}"))
         late = Batch([batches.Arrival(record, one, packed)], [], advance)
         with pytest.raises(Fenced):
-            apply_batch(connection, SHANDONG, late, 0)
+            apply_batch(connection, SHANDONG, late)
     assert count(shandong, "case_event") == 0
     assert position(shandong) == 1
 
