@@ -7,7 +7,7 @@ sets here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from benchmarks import ledger_alone, limit
@@ -63,35 +63,40 @@ def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
     """Events per second of one process and of several against psql, for two orders of events."""
     together = fill("370000", events_together, plan.events)
     script = limit.prepare(stack, together.topic, together.events)
-    figures = _measure_order(stack, plan, together, script, "a case's events together")
+    figures = _measure_order(stack, plan, together, script, "a case's events together", 3)
     figures += _measure_ledger(stack, plan, together, script)
-    figures += _measure_several(stack, plan, together)
     apart = fill("110000", events_apart, plan.events)
     script = limit.prepare(stack, apart.topic, apart.events)
-    return figures + _measure_order(stack, plan, apart, script, "a case's events apart")
+    return figures + _measure_order(stack, plan, apart, script, "a case's events apart", 2)
 
 
 def _measure_order(
-    stack: LocalStack, plan: Plan, flow: Flow, script: limit.Script, order: str
+    stack: LocalStack, plan: Plan, flow: Flow, script: limit.Script, order: str, most: int
 ) -> list[Figure]:
-    limits, ones, twos = [], [], []
+    """One process, two, and up to `most`, and psql, in every round."""
+    limits: list[float] = []
+    runs: dict[int, list[Run]] = {number: [] for number in range(1, most + 1)}
     for _ in plan.runs(f"catch-up, {order}"):
         limits.append(limit.run(stack, script.whole, flow.events))
-        ones.append(run(stack, flow))
-        twos.append(run(stack, flow, 2))
+        for number, several in runs.items():
+            several.append(run(stack, flow, number))
+    rates = {number: [one.rate for one in several] for number, several in runs.items()}
+    peaks = [one.peak for one in runs[1]]
     what, told = f"catch-up, {order}", about(flow)
     return [
-        Figure(
-            f"{what}, one process", "events/s", _rates(ones), told, limit.NAME, limits, Goal(0.6)
-        ),
-        Figure(
-            f"{what}, two processes", "events/s", _rates(twos), told, limit.NAME, limits, Goal(0.8)
+        Figure(f"{what}, one process", "events/s", rates[1], told, limit.NAME, limits, Goal(0.6)),
+        Figure(f"{what}, two processes", "events/s", rates[2], told, limit.NAME, limits, Goal(0.8)),
+        *(
+            Figure(
+                f"– {number} processes of one group",
+                *("events/s", rates[number], told, "one process", rates[1]),
+                Goal(1.3) if number == 2 else None,
+            )
+            for number in range(2, most + 1)
         ),
         Figure(
             "– memory of the one process",
-            "MB",
-            [one.peak for one in ones],
-            "peak resident size",
+            *("MB", peaks, "peak resident size"),
             goal=Goal(200, of_ratio=False, below=True),
         ),
     ]
@@ -100,30 +105,13 @@ def _measure_order(
 def _measure_ledger(
     stack: LocalStack, plan: Plan, flow: Flow, script: limit.Script
 ) -> list[Figure]:
-    limits, runs = [], []
+    limits, rates = [], []
     for _ in plan.runs("catch-up, ledger alone"):
         limits.append(limit.run(stack, script.ledger_alone, flow.events))
-        runs.append(run_ledger_alone(stack, flow))
+        rates.append(run_ledger_alone(stack, flow).rate)
     told = f"{about(flow)}; ledger and offset, without fold, projection and digests"
     return [
-        Figure(
-            "catch-up, ledger alone", "events/s", _rates(runs), told, limit.NAME, limits, Goal(0.7)
-        )
-    ]
-
-
-def _measure_several(stack: LocalStack, plan: Plan, flow: Flow) -> list[Figure]:
-    by_number: dict[int, list[Run]] = {1: [], 2: [], 3: []}
-    for _ in plan.runs("one, two and three processes"):
-        for number, runs in by_number.items():
-            runs.append(run(stack, flow, number))
-    ones, told = _rates(by_number[1]), about(flow)
-    return [
-        Figure(f"{what} processes of one group", "events/s", _rates(runs), told, "one", ones, goal)
-        for what, runs, goal in (
-            ("two", by_number[2], Goal(1.3)),
-            ("three", by_number[3], None),
-        )
+        Figure("catch-up, ledger alone", "events/s", rates, told, limit.NAME, limits, Goal(0.7))
     ]
 
 
@@ -157,10 +145,6 @@ def _check(stack: LocalStack, expected: tuple[int, int]) -> None:
         found = cursor.fetchone()
     if found != expected:
         raise PetitionLinkError(f"the centre has {found} events and cases, not {expected}")
-
-
-def _rates(runs: Iterable[Run]) -> list[float]:
-    return [one.rate for one in runs]
 
 
 def about(flow: Flow) -> str:

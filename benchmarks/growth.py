@@ -107,7 +107,7 @@ def _receive(stack: LocalStack, events: Sequence[Event]) -> None:
             )
         for chunk in chunks(events):
             arrivals = [
-                Arrival(_Record(topic, 0, offset + n), event, packed)  # type: ignore[arg-type]
+                Arrival(_Record(topic, 0, offset + n), event, packed)
                 for n, (event, packed) in enumerate(_packed(topic, offset, chunk))
             ]
             advance = Advance(topic, 0, offset, offset + len(chunk))

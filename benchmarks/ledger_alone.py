@@ -30,6 +30,6 @@ def apply_to_ledger(connection: Connection, _node: str, batch: Batch) -> Applied
 
 
 if __name__ == "__main__":
-    loop.apply_batch = apply_to_ledger
-    batch.begun = lambda _arrivals: {}
+    vars(loop).update(apply_batch=apply_to_ledger)
+    vars(batch).update(begun=lambda _arrivals: {})
     run_workers(NODE, lambda settings, metrics: [Consumer(settings, metrics)])

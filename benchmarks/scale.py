@@ -53,7 +53,7 @@ _EVENT_ID = (
     "(lpad(to_hex(x'019000000000'::bigint + copy), 12, '0') "
     "|| substr(replace(event_id::text, '-', ''), 13))::uuid"
 )
-_COPIED = {
+_COPIED: dict[str, dict[str, str | None]] = {
     "case_event": {"event_id": _EVENT_ID, "case_id": _CASE_ID, "feed_id": None},
     "petition_case": {"case_id": _CASE_ID},
     "case_clock": {"event_id": _EVENT_ID, "case_id": _CASE_ID},
