@@ -52,11 +52,13 @@ from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
 from pydantic import SecretStr
 from support.ledgers import empty_groups, forget_everything
 from support.links import Listener, broker_with, kafka_link_of, make_listeners
+from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks
 from support.proxy import Proxy
 
 from node import kafka, localstack, topics
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
+from node.metrics import Metrics
 from node.postgres import migrate
 from node.settings import Settings, load_settings
 
@@ -235,3 +237,10 @@ def _sweep() -> None:
             localstack.down(print, purge=True)
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
             lock.unlink()
+
+
+@pytest.fixture
+def desks(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Desks:
+    """The centre, Beijing and Shandong, new."""
+    centre, beijing, shandong = (fresh_settings(node) for node in (CENTRE, BEIJING, SHANDONG))
+    return Desk(centre, Metrics()), Desk(beijing, Metrics()), Desk(shandong, Metrics())

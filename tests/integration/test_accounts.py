@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 
-import pytest
 from support.cli import as_environment, petitionlink, refused
 from support.offices import (
     BEIJING,
     CENTRE,
     SHANDONG,
     Desk,
+    Desks,
     at_work,
     await_confirmed,
     cross_case,
@@ -24,23 +23,12 @@ from cases.topics import control_downlink, control_uplink, uplink
 from consumers.loop import Consumer
 from node import kafka
 from node.auditing import Audited, audit
-from node.localstack import LocalStack
-from node.metrics import Metrics
 from node.postgres import connected
 from node.queries.snapshot import snapshot
-from node.settings import Settings
 from producers.pending import take
 from producers.publishing import Publisher
 
-Desks = tuple[Desk, Desk, Desk]
 _SKIP = "update consumer_offset set next_offset = %s + 1 where topic = %s and partition = %s"
-
-
-@pytest.fixture
-def desks(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Desks:
-    """The centre, Beijing and Shandong, new."""
-    centre, beijing, shandong = (fresh_settings(node) for node in (CENTRE, BEIJING, SHANDONG))
-    return Desk(centre, Metrics()), Desk(beijing, Metrics()), Desk(shandong, Metrics())
 
 
 def audited(desk: Desk) -> dict[tuple[str, str], Audited]:

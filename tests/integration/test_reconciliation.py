@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
-import pytest
 from support.offices import (
     BEIJING,
     CENTRE,
     SHANDONG,
     Desk,
+    Desks,
     at_work,
     await_confirmed,
     cross_case,
@@ -18,19 +17,7 @@ from support.offices import (
 )
 from support.world import eventually, rows, sample
 
-from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.settings import Settings
-
 LEDGER = "select event_id::text, md5(value) from case_event order by 1"
-
-
-@pytest.fixture
-def desks(
-    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
-) -> tuple[Desk, Desk, Desk]:
-    """The centre, Beijing and Shandong, new."""
-    return tuple(Desk(fresh_settings(node), Metrics()) for node in (CENTRE, BEIJING, SHANDONG))  # type: ignore[return-value]
 
 
 def last_success(desk: Desk) -> float:
@@ -57,7 +44,7 @@ def lose(desk: Desk, where: str, *values: object) -> list[str]:
 
 
 def test_nodes_that_hold_the_same_prove_it_in_one_exchange(
-    desks: tuple[Desk, Desk, Desk],
+    desks: Desks,
 ) -> None:
     centre, beijing, shandong = desks
     with at_work(*desks):
@@ -71,7 +58,7 @@ def test_nodes_that_hold_the_same_prove_it_in_one_exchange(
 
 
 def test_a_lost_event_is_named_in_three_exchanges_and_sent_again_by_its_source(
-    desks: tuple[Desk, Desk, Desk],
+    desks: Desks,
 ) -> None:
     centre, beijing, shandong = desks
     with at_work(*desks):
@@ -92,7 +79,7 @@ def test_a_lost_event_is_named_in_three_exchanges_and_sent_again_by_its_source(
 
 
 def test_an_event_that_the_centre_lost_is_sent_again_by_its_province(
-    desks: tuple[Desk, Desk, Desk],
+    desks: Desks,
 ) -> None:
     centre, beijing, shandong = desks
     with at_work(*desks):
@@ -109,7 +96,7 @@ def test_an_event_that_the_centre_lost_is_sent_again_by_its_province(
 
 
 def test_a_proof_under_load_takes_nothing_that_is_on_its_way_for_a_loss(
-    desks: tuple[Desk, Desk, Desk],
+    desks: Desks,
 ) -> None:
     """Seen failing with the cut taken out of `answer_digests`: buckets differ, cases are asked for,
     and with `just_came` and `on_its_way` taken out too, events are named and sent again."""

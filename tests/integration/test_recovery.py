@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 
-import pytest
 from support.backups import Backup, lose_database, lose_records
 from support.cli import as_environment, petitionlink
 from support.offices import (
@@ -13,6 +11,7 @@ from support.offices import (
     CENTRE,
     SHANDONG,
     Desk,
+    Desks,
     at_work,
     await_confirmed,
     cross_case,
@@ -24,8 +23,6 @@ from cases.topics import downlink, uplink
 from consumers.loop import Consumer
 from node import kafka, localstack, topics
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.settings import Settings
 
 LEDGER = "select event_id::text, md5(value) from case_event order by 1"
 FOLDS = "select case_id, fold::text from petition_case order by 1"
@@ -37,14 +34,6 @@ TROUBLES = """
     select count(*) from petition_case where conflicts > 0 or incomplete
     union all select count(*) from dead_letter
 """
-Desks = tuple[Desk, Desk, Desk]
-
-
-@pytest.fixture
-def desks(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Desks:
-    """The centre, Beijing and Shandong, new."""
-    centre, beijing, shandong = (fresh_settings(node) for node in (CENTRE, BEIJING, SHANDONG))
-    return Desk(centre, Metrics()), Desk(beijing, Metrics()), Desk(shandong, Metrics())
 
 
 def await_equal(*desks: Desk) -> None:

@@ -39,6 +39,9 @@ class Desk(NamedTuple):
         return self.settings.node
 
 
+Desks = tuple[Desk, Desk, Desk]
+
+
 def loops(desk: Desk) -> list[Worker]:
     """What `petitionlink run` starts, but the web service and the routines."""
     settings, metrics = desk
