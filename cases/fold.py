@@ -8,6 +8,7 @@ emitter's sequence marks the case incomplete and names what is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 
 from cases.case import Case, Conflict, Gap, Position
 from cases.rules import take_effect, violation
@@ -21,7 +22,7 @@ def position(event: Event) -> Position:
 
 def fold(case_id: str, events: Iterable[Event]) -> Case:
     """The case that `events` give, in whatever order and however often they are named."""
-    return extend(Case(case_id), events)
+    return _extended(Case(case_id), events)
 
 
 def continues(case: Case, events: Iterable[Event]) -> bool:
@@ -34,12 +35,16 @@ def extend(case: Case, events: Iterable[Event]) -> Case:
 
     Events at or before the position are passed over: the caller folds anew when one is new.
     """
-    result = case.copy()
-    for event in sorted(events, key=position):
-        here = position(event)
-        if result.position is None or here > result.position:
-            _take(result, event, here)
-    return result
+    return _extended(case.copy(), events)
+
+
+def _extended(case: Case, events: Iterable[Event]) -> Case:
+    placed = [(position(event), event) for event in events]
+    placed.sort(key=itemgetter(0))
+    for here, event in placed:
+        if case.position is None or here > case.position:
+            _take(case, event, here)
+    return case
 
 
 def advance(case: Case, event: Event) -> None:

@@ -50,6 +50,8 @@ def _is_wanted(case: Case, name: str) -> bool:
 def _take_away(case: Case, event: Event) -> None:
     """End the duties of who loses the case: the centre sends it elsewhere, or it is accused; and
     the clocks that matters of the corrected class do not have."""
+    if event.type not in _TAKES_AWAY:
+        return
     accused = case.registration.get("accused") or ()
 
     def is_over(one: Clock) -> bool:
@@ -58,11 +60,10 @@ def _take_away(case: Case, event: Event) -> None:
             return barred or not _applies_still(case, one.clock)
         return one.clock == "D12" and event.emitter == NATIONAL != one.owner
 
-    if event.type in _TAKES_AWAY:
-        case.clocks = [
-            one._replace(ended_at=event.occurred_at) if one.runs and is_over(one) else one
-            for one in case.clocks
-        ]
+    case.clocks = [
+        one._replace(ended_at=event.occurred_at) if one.runs and is_over(one) else one
+        for one in case.clocks
+    ]
 
 
 def _applies_still(case: Case, clock: str) -> bool:

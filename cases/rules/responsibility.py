@@ -51,9 +51,12 @@ def to_another_node(case: Case, fact: Fact) -> Violation | None:
 
 def not_to_the_accused(case: Case, fact: Fact) -> Violation | None:
     """Accusation material never reaches the accused, nor a node or unit under it 检举控告."""
+    accused = case.registration.get("accused")
+    if not accused:
+        return None
     for name in ("to", "unit", "competent", "reviewer"):
         target = str(fact.body.get(name) or "")
-        if target and is_barred(case.registration.get("accused") or (), target):
+        if target and is_barred(accused, target):
             return Violation(
                 "accusation",
                 f"{name!r} {target!r} is accused in case {case.case_id} or stands under the "
