@@ -224,8 +224,8 @@ EVENTS = (
         "the fold takes events in one order",
         "20",
         "cases/fold.py",
-        "    for event in sorted(events, key=position):\n",
-        "    for event in events:\n",
+        "    placed.sort(key=itemgetter(0))\n",
+        "",
         ("tests/unit/test_fold.py::test_any_permutation_and_repetition_folds_to_the_same_case",),
     ),
     Protection(
