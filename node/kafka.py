@@ -40,6 +40,7 @@ _RECONNECT_BACKOFF_MAX_MS = 2_000
 # How long the partitions of a process that is gone for good stand still.
 _SESSION_TIMEOUT_MS = 10_000
 _MAX_POLL_INTERVAL_MS = 300_000
+_LEAST_WAIT_SECONDS = 0.05
 _REQUEST_TIMEOUT_MS = 20_000
 # A look at the cluster fails fast: somebody waits for the answer.
 _LOOK_TIMEOUT_MS = 5_000
@@ -78,7 +79,7 @@ def consumer(
     partitions back at once when it comes again; without, the group first waits for its session
     to run out.
     """
-    return KafkaConsumer(
+    client = KafkaConsumer(
         **_common(settings, "consumer"),
         group_id=group_of(settings.node),
         group_instance_id=instance,
@@ -96,6 +97,20 @@ def consumer(
         metadata_max_age_ms=_METADATA_AGE_MS,
         metrics_enabled=False,
     )
+    _wait_calmly(client)
+    return client
+
+
+def _wait_calmly(client: KafkaConsumer) -> None:
+    """Keep `poll` from spinning while a heartbeat is overdue, as on a link that swallows all.
+
+    kafka-python 3.0.12 waits no longer than until the next heartbeat, which is then 0 ms, and hangs
+    one more callback to the fetch under way in each of thousands of turns: a processor and, within
+    the 20 s that a fetch may take, hundreds of megabytes. Heartbeats have a thread of their own.
+    """
+    coordinator = client._coordinator
+    until_next = coordinator.time_to_next_poll
+    coordinator.time_to_next_poll = lambda: max(until_next(), _LEAST_WAIT_SECONDS)
 
 
 def keep_joining(client: KafkaConsumer) -> None:

@@ -8,6 +8,7 @@ the backlog. Where there is no such call (other C libraries) nothing happens.
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Callable
 
 
@@ -23,5 +24,10 @@ _trim = _trimmer()
 
 
 def give_back() -> bool:
-    """Give free pages back; whether there were any. Takes some milliseconds for 100 MB."""
+    """Give free pages back; whether there were any. Takes some tens of milliseconds for 100 MB.
+
+    What hangs in circles is let go first: clients make them while their cluster is away, and Python
+    looks for old ones only after many new objects (`node.garbage`).
+    """
+    gc.collect()
     return bool(_trim(0))

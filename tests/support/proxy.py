@@ -113,6 +113,8 @@ class Proxy:
             try:
                 client, _ = listener.accept()
             except OSError:
+                if self._listener is listener:
+                    continue  # a client that gave up before it was taken
                 return
             self.accepted += 1
             self._connect(client)
