@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 # The broker answers a fetch as soon as there is a record; this is only its longest silence.
 _FETCH_WAIT_MS = 100
 _POLL_MS = 200
+_JOINS = 4  # thus at most 3.2 s
 _HOLD_POLL_MS = 50
 _LEAVE_MS = 2_000
 
@@ -169,6 +170,7 @@ class _Turns:
         self._metrics = metrics
         self._backoff = Backoff()
         self._pipeline = Pipeline(self._apply)
+        self._joins = 0
         # Where the next poll of each partition begins, ahead of what is applied.
         self._next: dict[TopicPartition, int] = {}
 
@@ -202,8 +204,7 @@ class _Turns:
             self._reporter.settled()
 
     def _poll_and_hand_over(self) -> None:
-        kafka.keep_joining(self._client)
-        records = self._client.poll(timeout_ms=_POLL_MS)
+        records = self._client.poll(timeout_ms=self._poll_ms())
         if self._assignment.changed:
             return  # positions come from Postgres again, so nothing is lost by dropping these
         if records:
@@ -212,6 +213,11 @@ class _Turns:
             for partition, several in records.items():
                 self._next[partition] = several[-1].offset + 1
         self._reporter.report_if_due()
+
+    def _poll_ms(self) -> int:
+        """On a busy machine a join takes longer than a poll: then the next one is twice as long."""
+        self._joins = min(self._joins + 1, _JOINS) if kafka.keep_joining(self._client) else 0
+        return _POLL_MS << self._joins
 
     def _decoded(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Batch:
         records = [record for several in polled.values() for record in several]

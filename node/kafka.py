@@ -113,16 +113,20 @@ def _wait_calmly(client: KafkaConsumer) -> None:
     coordinator.time_to_next_poll = lambda: max(until_next(), _LEAST_WAIT_SECONDS)
 
 
-def keep_joining(client: KafkaConsumer) -> None:
+def keep_joining(client: KafkaConsumer) -> bool:
     """Call before each poll: makes kafka-python 3.0.12 finish a join that took several polls.
 
     When changed metadata was what began the join, the client takes it for finished as soon as it
     has assigned the partitions, and if a poll ended in between it never takes up what it was
     given: no partitions, no heartbeat, for good. A join that is under way is still needed.
+
+    Whether one is needed: a poll that ends before it does begins it again, so polls must be longer
+    the longer it takes.
     """
     coordinator = client._coordinator
     if coordinator.rejoining and not coordinator.rejoin_needed:
         coordinator.request_rejoin()
+    return bool(coordinator.rejoin_needed)
 
 
 def plain_consumer(settings: Settings, role: str) -> KafkaConsumer:

@@ -61,7 +61,10 @@ class Process:
 
     def await_ready(self, seconds: float = READY_SECONDS) -> None:
         """Until it answers with its metrics and, if it consumes, holds partitions."""
-        eventually(self._is_ready, f"{self.command} of {self.node} is ready", seconds)
+        try:
+            eventually(self._is_ready, f"{self.command} of {self.node} is ready", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said: {self.text()[-2000:]}") from error
 
     def _is_ready(self) -> bool:
         assert self.is_alive, self.text()
