@@ -74,7 +74,7 @@ class _Maker:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._texts = Texts(_SEED)
-        self._random = Random(_SEED)
+        self._random = Random(f"{_SEED}/{office.node}")  # ids of its own
         self._at = _START_MICROS
 
     def event(self, case: int, step: int, number: int | None = None) -> Event:
