@@ -101,7 +101,7 @@ def _lengths(stack: LocalStack, plan: Plan) -> list[Figure]:
 
 
 def _numbers_of_nodes(stack: LocalStack, plan: Plan) -> list[Figure]:
-    few, many = PROVINCES[:3], PROVINCES[3:]
+    few, many = PROVINCES[:3], PROVINCES
     loads = {
         "4 nodes": _load(few, partial(events_of_length, length=8), _EVENTS),
         f"{len(many) + 1} nodes": _load(many, partial(events_of_length, length=8), _EVENTS),
