@@ -15,8 +15,8 @@ __all__ = ["FILE", "write"]
 _TITLE = "Kafka → Postgres, events per second"
 _PEER = "peer: "
 _NOTES = {
-    OURS: "ledger, fold, digests, accounts, fenced offsets; one process",
-    OURS_ALONE: "ledger and fenced offsets; one process",
+    OURS: "fold, digests, fenced offsets",
+    OURS_ALONE: "fenced offsets; one process",
 }
 
 
