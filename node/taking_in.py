@@ -44,5 +44,7 @@ def take_in(
     if len(new) != len(packed):
         folded = projection.NOTHING
     changes = projection.apply(cursor, new, exchanged_at, folded, home=node)
-    outbox.enqueue(cursor, node, changes, {one.event.event_id: one.digest for one in packed})
+    # Of two with one id the ledger has the first.
+    digest_of = {one.event.event_id: one.digest for one in reversed(packed)}
+    outbox.enqueue(cursor, node, changes, digest_of)
     return Taken(new, changes)

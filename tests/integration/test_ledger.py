@@ -11,7 +11,7 @@ from support.world import event, rows
 from node import ledger
 from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack
+from node.taking_in import pack, take_in
 from schemas.event import Event
 
 FEED = "select event_id::text from case_event order by applied_xid, feed_id"
@@ -49,6 +49,20 @@ def test_an_event_twice_in_a_batch_and_one_known_are_written_once(
             assert ledger.write(cursor, _packed([first])) == []
     found = [event_id for (event_id,) in rows(shandong, FEED)]
     assert found == [one.event_id for one in (first, second, third)]
+
+
+def test_of_two_events_with_one_id_the_digest_is_that_of_the_one_which_was_kept(
+    fresh_settings: Callable[..., Settings],
+) -> None:
+    """Seen failing with the digest of the last one."""
+    shandong = fresh_settings("370000")
+    first = event("110000-1")
+    other = first._replace(value=first.value + b"?")
+    with connected(shandong.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        assert take_in(cursor, "370000", _packed([first, other])).new == [first]
+    assert rows(shandong, "select digest from case_digest") == rows(
+        shandong, "select digest from case_event"
+    )
 
 
 def _packed(events: Sequence[Event]) -> list[ledger.Packed]:

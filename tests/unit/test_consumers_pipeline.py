@@ -30,6 +30,15 @@ class Applier:
         self.applied.append(number)
 
 
+def blocked(call: Callable[..., None], *arguments: int) -> threading.Thread:
+    """`call` on a thread of its own, where it waits."""
+    waiting = threading.Thread(target=call, args=arguments)
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    return waiting
+
+
 @contextmanager
 def pipeline(apply: Callable[[int], None]) -> Iterator[Pipeline[int]]:
     made = Pipeline(apply)
@@ -56,10 +65,7 @@ def test_who_hands_over_goes_on_while_one_is_applied_and_waits_with_the_next() -
         made.hand_over(0)
         assert applier.begun.acquire(timeout=_LONG)
         assert not made.idle
-        second = threading.Thread(target=made.hand_over, args=(1,))
-        second.start()
-        second.join(0.1)
-        assert second.is_alive()
+        second = blocked(made.hand_over, 1)
         applier.permits.release(2)
         second.join(_LONG)
         made.drain()
@@ -88,10 +94,7 @@ def test_dropping_waits_for_what_is_being_applied() -> None:
     with pipeline(applier) as made:
         made.hand_over(0)
         assert applier.begun.acquire(timeout=_LONG)
-        dropping = threading.Thread(target=made.drop)
-        dropping.start()
-        dropping.join(0.1)
-        assert dropping.is_alive()
+        dropping = blocked(made.drop)
         applier.permits.release(1)
         dropping.join(_LONG)
         assert made.idle
