@@ -8,7 +8,7 @@ import time
 import pytest
 from support.links import through
 from support.proxy import Proxy
-from support.world import end_offset
+from support.world import end_offset, eventually
 
 from cases.topics import uplink
 from node.errors import Transient
@@ -49,4 +49,4 @@ def test_what_a_closed_producer_had_queued_is_never_sent(
     kafka_link.up()
     time.sleep(3)
     assert behind_the_last(direct) == before
-    assert network_threads() == []
+    eventually(lambda: network_threads() == [], "its thread ends")
