@@ -23,12 +23,12 @@ Seen = dict[str, float]
 _LOOK_SECONDS = 0.001
 _START_SECONDS = 30
 _MOVED = "select coalesce(sum(next_offset), 0)::bigint from consumer_offset"
-# Events of one commit may be older than those of the one before, by what a partition lags.
-_NEW = """
-    select event_id::text from case_event
-    where exchanged_at is not null and event_id >= %s::uuid
-"""
-_OVERLAP_MILLIS = 2_000
+# One consumer writes here, one transaction after the other: what is new has a higher number.
+_NEW = (
+    "select applied_xid::text, event_id::text from case_event where applied_xid > %s::xid8 "
+    "order by applied_xid"
+)
+_BEGIN = "select (pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1)::text"
 
 
 class Watch:
@@ -84,28 +84,23 @@ class _Ledger:
         connection = connect(dsn, "bench-watcher")
         connection.autocommit = True
         self._cursor = connection.cursor()
-        self._sum = self._ask(_MOVED)[0][0]
-        self._before = {event_id for (event_id,) in self._ask(_NEW, (_floor(0),))}
+        self._ask("prepare moved as " + _MOVED, fetch=False)
+        self._sum = self._ask("execute moved")[0][0]
+        self._last: str = self._ask(_BEGIN)[0][0]
         self.seen: Seen = {}
 
     def look(self) -> None:
-        moved = self._ask(_MOVED)[0][0]
+        moved = self._ask("execute moved")[0][0]
         if moved == self._sum:
             return
         self._sum = moved
-        since = _floor(int(time.time() * 1000) - _OVERLAP_MILLIS)
-        found = self._ask(_NEW, (since,))
+        found = self._ask(_NEW, (self._last,))
         now = time.time()
-        for (event_id,) in found:
-            if event_id not in self._before:
-                self.seen.setdefault(event_id, now)
+        for self._last, event_id in found:
+            self.seen.setdefault(event_id, now)
 
-    def _ask(self, statement: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+    def _ask(
+        self, statement: str, values: tuple[str, ...] = (), *, fetch: bool = True
+    ) -> list[tuple[Any, ...]]:
         self._cursor.execute(statement, values)
-        return self._cursor.fetchall()
-
-
-def _floor(millis: int) -> str:
-    """The least UUIDv7 of an instant."""
-    head = f"{millis:012x}"
-    return f"{head[:8]}-{head[8:]}-7000-8000-000000000000"
+        return self._cursor.fetchall() if fetch else []

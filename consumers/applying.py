@@ -19,6 +19,8 @@ from consumers.dead_letters import keep
 from consumers.limits import tails
 from node import accounts, contacts
 from node.postgres import Connection, Cursor
+from node.projection import Known
+from node.statements import run
 from node.taking_in import take_in
 
 
@@ -38,7 +40,7 @@ def apply_batch(connection: Connection, node: str, batch: Batch) -> Applied:
         positions.advance(cursor, batch.advances, tails(batch))
         applied = write(cursor, node, batch)
         keep(cursor, batch.poison)
-        accounts.note(cursor, account(node, batch, applied.fresh))
+        run(cursor, accounts.noted(account(node, batch, applied.fresh)))
     return applied
 
 
@@ -47,8 +49,8 @@ def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
     if not batch.arrivals:
         return Applied(set(), set())
     packed = [arrival.packed for arrival in batch.arrivals]
-    new, changes = take_in(cursor, node, packed, batch.read_at, batch.begun)
-    contacts.note(cursor, {event.emitter for event in new}, batch.read_at)
+    new, changes = take_in(cursor, node, packed, batch.read_at, Known(batch.begun))
+    run(cursor, contacts.noted({event.emitter for event in new}, batch.read_at))
     marked = {conflict.event_id for change in changes for conflict in change.after.conflicts}
     fresh = {event.event_id for event in new}
     return Applied(fresh, fresh & marked)

@@ -13,6 +13,7 @@ from consumers.batch import Advance
 from consumers.limits import Tail
 from node.errors import Fenced
 from node.postgres import Cursor
+from node.statements import Prepared, Statement, run
 
 Positions = dict[tuple[str, int], int]
 
@@ -31,7 +32,9 @@ _BEGIN = (
     "insert into consumer_offset (topic, partition, next_offset, judged_from) "
     "values (%s, %s, %s, %s) on conflict do nothing"
 )
-_ADVANCE = """
+_ADVANCE = Prepared(
+    "advance_positions",
+    """
     update consumer_offset held set next_offset = moved.after, updated_at = now(),
         consecutive_dead_letters = moved.poison
             + case when moved.unbroken then held.consecutive_dead_letters else 0 end
@@ -39,7 +42,8 @@ _ADVANCE = """
         as moved (topic, partition, before, after, poison, unbroken)
     where held.topic = moved.topic and held.partition = moved.partition
         and held.next_offset = moved.before
-"""
+    """,
+)
 _ACKNOWLEDGE = """
     update consumer_offset set consecutive_dead_letters = 0, judged_from = next_offset
     where topic = %s and partition = %s
@@ -76,7 +80,7 @@ def advance(cursor: Cursor, advances: Sequence[Advance], tails: Sequence[Tail]) 
     """
     moves = [(*advance, *tail) for advance, tail in zip(advances, tails, strict=True)]
     columns = [list(column) for column in zip(*moves, strict=True)]
-    cursor.execute(_ADVANCE, columns)
+    run(cursor, [Statement(_ADVANCE, columns)])
     if cursor.rowcount != len(advances):
         raise Fenced("another process moved these partitions on; ours was rolled back")
 

@@ -22,6 +22,7 @@ from node.errors import PetitionLinkError, Transient, classified, is_data_error
 from node.postgres import Connection, Cursor
 from node.queries.dead_letters import REPLAYED
 from node.reconciliation.state import is_recovering
+from node.statements import run
 from schemas.errors import REFUSED_BY_DATABASE
 
 # A case that is made beside us, a deadlock: the same again succeeds.
@@ -77,7 +78,7 @@ def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: i
         batch = _batch(cursor, Here(node, now), letter)
         (arrival,) = batch.arrivals
         applied = write(cursor, node, batch)
-        accounts.note(cursor, _moved(node, letter, arrival, applied))
+        run(cursor, accounts.noted(_moved(node, letter, arrival, applied)))
         done = Replayed(
             letter, _result(arrival, applied), arrival.event.event_id, arrival.event.case_id
         )

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from node.postgres import Cursor
+from node.statements import Prepared, Statement
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _DAY_MICROS: Final = 86_400_000_000
@@ -55,9 +56,10 @@ class Account(NamedTuple):
 _NAMES = ", ".join(KINDS)
 _SUMS = ", ".join(f"sum({kind})::bigint" for kind in KINDS)
 _ADDED = ", ".join(f"{kind} = flow_day.{kind} + excluded.{kind}" for kind in KINDS)
-_NOTE = (
+_NOTE = Prepared(
+    "note_flow_changes",
     f"insert into flow_change (topic, day, {_NAMES}) select * from unnest"
-    f"(%s::text[], %s::date[], {', '.join(['%s::integer[]'] * len(KINDS))})"
+    f"(%s::text[], %s::date[], {', '.join(['%s::integer[]'] * len(KINDS))})",
 )
 _FOLD = f"""
     with taken as (delete from flow_change returning topic, day, {_NAMES})
@@ -90,14 +92,15 @@ def day_of(micros: int) -> date:
     return day_of_number(number_of_day(micros))
 
 
-def note(cursor: Cursor, counts: Mapping[Entry, int]) -> None:
-    """Count, in the transaction that did what is counted."""
+def noted(counts: Mapping[Entry, int]) -> list[Statement]:
+    """What counts, to be run in the transaction that does what is counted."""
     rows: dict[tuple[str, date], Counter[str]] = {}
     for (topic, day, kind), number in counts.items():
         rows.setdefault((topic, day), Counter())[kind] += number
-    if rows:
-        values = [(*key, *(kinds[kind] for kind in KINDS)) for key, kinds in rows.items()]
-        cursor.execute(_NOTE, [list(column) for column in zip(*values, strict=True)])
+    if not rows:
+        return []
+    values = [(*key, *(kinds[kind] for kind in KINDS)) for key, kinds in rows.items()]
+    return [Statement(_NOTE, [list(column) for column in zip(*values, strict=True)])]
 
 
 def fold(cursor: Cursor) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from node.postgres import Cursor
+from node.statements import Prepared, Statement
 
-_NOTE = """
+_NOTE = Prepared(
+    "note_contacts",
+    """
     insert into node_contact (node, connected_since)
-    select node, 'epoch'::timestamptz + %s * interval '1 microsecond' from unnest(%s::text[]) node
-    order by node on conflict do nothing
-"""
+    select node, 'epoch'::timestamptz + %s::bigint * interval '1 microsecond'
+    from unnest(%s::text[]) node order by node on conflict do nothing
+    """,
+)
 
 
-def note(cursor: Cursor, nodes: Iterable[str], now: int) -> None:
-    """Events of `nodes` are applied in this transaction; `now` in micros."""
+def noted(nodes: Iterable[str], now: int) -> list[Statement]:
+    """Events of `nodes` are applied in the transaction that runs these; `now` in micros."""
     heard = [*nodes]
-    if heard:
-        cursor.execute(_NOTE, (now, heard))
+    return [Statement(_NOTE, (now, heard))] if heard else []

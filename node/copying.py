@@ -127,8 +127,11 @@ def temporary(name: str, table: str, columns: str) -> str:
     )
 
 
-def copy(cursor: Cursor, table: str, columns: str, rows: Iterable[bytes]) -> None:
-    """COPY rows of `columns`, in order, into `table`; both are fixed names of ours."""
+def copy(cursor: Cursor, table: str, columns: str, rows: Iterable[bytes], before: str = "") -> None:
+    """COPY rows of `columns`, in order, into `table`; both are fixed names of ours.
+
+    `before` is a statement that travels in the same message.
+    """
     payload = BytesIO(b"".join((_HEADER, *rows, _TRAILER)))
-    statement = f"copy {table} ({columns}) from stdin with (format binary)"
+    statement = f"{before}copy {table} ({columns}) from stdin with (format binary)"
     cursor.copy_expert(statement, payload, _SEND_BYTES)

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 from node.postgres import Cursor
+from node.statements import Prepared, Statement
 
 BUCKETS: Final = 256
 
@@ -50,16 +51,22 @@ class Joined(NamedTuple):
     digest: int
 
 
-_CASES = """
+_CASES = Prepared(
+    "note_case_digests",
+    """
     insert into case_digest (peer, case_id, bucket, events, digest)
     select * from unnest(%s::text[], %s::text[], %s::integer[], %s::integer[], %s::bigint[])
     on conflict (peer, case_id) do update set
         events = case_digest.events + excluded.events, digest = case_digest.digest # excluded.digest
-"""
-_CHANGES = """
+    """,
+)
+_CHANGES = Prepared(
+    "note_digest_changes",
+    """
     insert into digest_change (peer, bucket, events, digest)
     select * from unnest(%s::text[], %s::integer[], %s::integer[], %s::bigint[])
-"""
+    """,
+)
 _FOLD = """
     with taken as (delete from digest_change returning peer, bucket, events, digest)
     insert into digest_bucket (peer, bucket, events, digest)
@@ -93,15 +100,16 @@ def bucket_of(case_id: str) -> int:
     return hashlib.md5(case_id.encode(), usedforsecurity=False).digest()[0]
 
 
-def note(cursor: Cursor, shares: Iterable[Share], joined: Iterable[Joined] = ()) -> None:
-    """Take events into the digests, in the transaction that writes them and holds their cases."""
+def noted(shares: Iterable[Share], joined: Iterable[Joined] = ()) -> list[Statement]:
+    """What takes events into the digests, to be run in the transaction that writes the events and
+    holds their cases."""
     cases: dict[tuple[str, str], list[int]] = {}
     for peer, case_id, digest in shares:
         _add(cases, (peer, case_id), 1, digest)
     for one in joined:
         _add(cases, (one.peer, one.case_id), one.events, one.digest)
     if not cases:
-        return
+        return []
     # In one order, or two writers of the same new cases would wait for each other for ever.
     rows: list[tuple[object, ...]] = []
     changes: dict[tuple[str, int], list[int]] = {}
@@ -109,8 +117,10 @@ def note(cursor: Cursor, shares: Iterable[Share], joined: Iterable[Joined] = ())
         bucket = bucket_of(case_id)
         rows.append((peer, case_id, bucket, events, digest))
         _add(changes, (peer, bucket), events, digest)
-    cursor.execute(_CASES, _columns(rows))
-    cursor.execute(_CHANGES, _columns([(*key, *sums) for key, sums in changes.items()]))
+    return [
+        Statement(_CASES, _columns(rows)),
+        Statement(_CHANGES, _columns([(*key, *sums) for key, sums in changes.items()])),
+    ]
 
 
 def _add(sums: dict[_Key, list[int]], key: _Key, events: int, digest: int) -> None:

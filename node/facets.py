@@ -12,8 +12,18 @@ from typing import Any, NamedTuple
 
 from cases.case import Case
 from cases.rules.identity import REPEAT
-from node import copying
 from node.postgres import Cursor
+from node.statements import Statement, run
+from node.upserting import (
+    BOOLEAN,
+    INSTANT,
+    INT4_ARRAY,
+    TEXT,
+    UUID,
+    WORD,
+    Columns,
+    Upsert,
+)
 
 _Before = Case
 _After = Case
@@ -22,26 +32,36 @@ _OFFICE = "office"
 
 
 class _Facet(NamedTuple):
-    """One table: what of a case its rows come from, how they do, by key, and how they become
-    cells."""
+    """One table: what of a case its rows come from, and how they do, by key."""
 
     table: str
-    key: tuple[str, ...]
-    key_types: tuple[str, ...]
-    columns: tuple[str, ...]
+    key: dict[str, str]
+    upsert: Upsert
     source: Callable[[Case], Any]
     rows: Callable[[Case], dict[_Key, tuple[Any, ...]]]
-    cells: Callable[[tuple[Any, ...]], tuple[bytes, ...]]
+
+
+def _facet(
+    table: str,
+    key: dict[str, str],
+    columns: Columns,
+    source: Callable[[Case], Any],
+    rows: Callable[[Case], dict[_Key, tuple[Any, ...]]],
+) -> _Facet:
+    """`key` maps its columns to their SQL types."""
+    return _Facet(table, key, Upsert(table, columns, [*key]), source, rows)
 
 
 def write(cursor: Cursor, changes: Sequence[tuple[_Before, _After]]) -> None:
     """Bring the facets of changed cases up to date, in the caller's transaction."""
+    statements = []
     for facet in _FACETS:
         changed, gone = _differences(facet, changes)
         if gone:
-            _delete(cursor, facet, gone)
+            statements.append(_deletion(facet, gone))
         if changed:
-            _upsert(cursor, facet, changed)
+            statements.append(facet.upsert.statement(cursor, changed))
+    run(cursor, statements)
 
 
 def _differences(
@@ -59,46 +79,17 @@ def _differences(
     return changed, gone
 
 
-def _upsert(cursor: Cursor, facet: _Facet, rows: Sequence[tuple[Any, ...]]) -> None:
-    table, columns, count = facet.table, ", ".join(facet.columns), len(facet.columns)
-    rest = [name for name in facet.columns if name not in facet.key]
-    cursor.execute(copying.temporary(f"changed_{table}", table, columns))
-    cells = (copying.row(facet.cells(row), count) for row in rows)
-    copying.copy(cursor, f"changed_{table}", columns, cells)
-    cursor.execute(
-        f"insert into {table} ({columns}) select {columns} from changed_{table} "
-        f"on conflict ({', '.join(facet.key)}) do update set ({', '.join(rest)}) = "
-        f"row({', '.join(f'excluded.{name}' for name in rest)})"
-    )
-
-
-def _delete(cursor: Cursor, facet: _Facet, keys: Sequence[_Key]) -> None:
-    arrays = ", ".join(f"%s::{kind}[]" for kind in facet.key_types)
-    cursor.execute(
+def _deletion(facet: _Facet, keys: Sequence[_Key]) -> Statement:
+    arrays = ", ".join(f"%s::{kind}[]" for kind in facet.key.values())
+    sql = (
         f"delete from {facet.table} where ({', '.join(facet.key)}) in "
-        f"(select * from unnest({arrays}))",
-        [[*column] for column in zip(*keys, strict=True)],
+        f"(select * from unnest({arrays}))"
     )
+    return Statement(sql, [[*column] for column in zip(*keys, strict=True)])
 
 
 def _clocks(case: Case) -> dict[_Key, tuple[Any, ...]]:
     return {(case.case_id, one.clock, one.event_id): (case.case_id, *one) for one in case.clocks}
-
-
-def _clock_cells(row: tuple[Any, ...]) -> tuple[bytes, ...]:
-    case_id, clock, event_id, owner, started_at, due_at, provisional, calendar, met, ended = row
-    return (
-        copying.text(case_id),
-        copying.text(clock),
-        copying.uuid(event_id),
-        copying.word(owner),
-        copying.instant(started_at),
-        copying.instant(due_at),
-        copying.boolean(provisional),
-        copying.text(calendar),
-        copying.instant(met),
-        copying.instant(ended),
-    )
 
 
 def _evaluations(case: Case) -> dict[_Key, tuple[Any, ...]]:
@@ -113,14 +104,6 @@ def _evaluations(case: Case) -> dict[_Key, tuple[Any, ...]]:
     }
 
 
-def _evaluation_cells(row: tuple[Any, ...]) -> tuple[bytes, ...]:
-    *texts, evaluated_at, node, repeat = row
-    return (
-        *map(copying.text, texts),
-        *(copying.instant(evaluated_at), copying.word(node), copying.boolean(repeat)),
-    )
-
-
 def _supervisions(case: Case) -> dict[_Key, tuple[Any, ...]]:
     return {
         (key,): (
@@ -131,54 +114,59 @@ def _supervisions(case: Case) -> dict[_Key, tuple[Any, ...]]:
     }
 
 
-def _supervision_cells(row: tuple[Any, ...]) -> tuple[bytes, ...]:
-    key, case_id, kind, grounds, by, to, *instants = row
-    return (
-        copying.uuid(key),
-        copying.text(case_id),
-        copying.text(kind),
-        copying.int4_array(grounds),
-        copying.word(by),
-        copying.word(to),
-        *map(copying.instant, instants),
-    )
-
-
 _FACETS = (
-    _Facet(
+    _facet(
         "case_clock",
-        ("case_id", "clock", "event_id"),
-        ("text", "text", "uuid"),
-        (
-            *("case_id", "clock", "event_id", "owner", "started_at", "due_at"),
-            *("provisional", "calendar", "met_at", "ended_at"),
-        ),
+        {"case_id": "text", "clock": "text", "event_id": "uuid"},
+        {
+            "case_id": TEXT,
+            "clock": TEXT,
+            "event_id": UUID,
+            "owner": WORD,
+            "started_at": INSTANT,
+            "due_at": INSTANT,
+            "provisional": BOOLEAN,
+            "calendar": TEXT,
+            "met_at": INSTANT,
+            "ended_at": INSTANT,
+        },
         attrgetter("clocks"),
         _clocks,
-        _clock_cells,
     ),
-    _Facet(
+    _facet(
         "case_evaluation",
-        ("case_id", "object"),
-        ("text", "text"),
-        ("case_id", "object", "result", "reason", "evaluated_at", "node", "repeat"),
+        {"case_id": "text", "object": "text"},
+        {
+            "case_id": TEXT,
+            "object": TEXT,
+            "result": TEXT,
+            "reason": TEXT,
+            "evaluated_at": INSTANT,
+            "node": WORD,
+            "repeat": BOOLEAN,
+        },
         attrgetter(
             *("evaluations", "dissatisfactions", "evaluated_at"),
             *("registered_by", "handled_by", "finding"),
         ),
         _evaluations,
-        _evaluation_cells,
     ),
-    _Facet(
+    _facet(
         "case_supervision",
-        ("supervision_id",),
-        ("uuid",),
-        (
-            *("supervision_id", "case_id", "kind", "grounds", "issued_by", "node"),
-            *("issued_at", "due_at", "replied_at", "lifted_at"),
-        ),
+        {"supervision_id": "uuid"},
+        {
+            "supervision_id": UUID,
+            "case_id": TEXT,
+            "kind": TEXT,
+            "grounds": INT4_ARRAY,
+            "issued_by": WORD,
+            "node": WORD,
+            "issued_at": INSTANT,
+            "due_at": INSTANT,
+            "replied_at": INSTANT,
+            "lifted_at": INSTANT,
+        },
         attrgetter("supervisions"),
         _supervisions,
-        _supervision_cells,
     ),
 )

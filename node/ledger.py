@@ -53,7 +53,7 @@ COLUMNS = (
 _COLUMN_COUNT = COLUMNS.count(",") + 1
 
 # Straight into the ledger costs half of what the way over a temporary table costs.
-_ATTEMPT = "savepoint straight"
+_ATTEMPT = "savepoint straight;"
 _DONE = "release savepoint straight"
 _GIVE_UP = "rollback to savepoint straight"
 # With its defaults: the numbers of the feed are given as rows are copied, in their order. Read
@@ -85,9 +85,8 @@ def write(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
     One COPY whatever the number; the long way if some were known already. Raises what the driver
     raises.
     """
-    cursor.execute(_ATTEMPT)
     try:
-        copying.copy(cursor, "case_event", COLUMNS, (one.row for one in packed))
+        copying.copy(cursor, "case_event", COLUMNS, (one.row for one in packed), _ATTEMPT)
     except UniqueViolation:
         cursor.execute(_GIVE_UP)
         return _write_unknown(cursor, packed)

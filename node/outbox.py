@@ -18,9 +18,15 @@ from cases.topics import topic_between
 from node import accounts, copying, digests
 from node.postgres import Cursor
 from node.projection import Change
+from node.statements import Prepared, Statement, run
+from node.upserting import FEW
 from schemas.event import Event
 
 NOTIFY_CHANNEL = "petitionlink_outbox"
+_WAKE_RELAY = Statement("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
+
+# How many rows were written, and what is still to be run.
+_Written = tuple[int, list[Statement]]
 
 
 class Owed(NamedTuple):
@@ -42,6 +48,13 @@ class Joined(NamedTuple):
 
 _ROUTES = (
     "select case_id, array_agg(destination) from case_route where case_id = any(%s) group by 1"
+)
+_ADD_FEW = Prepared(
+    "add_to_outbox",
+    """
+    insert into outbox (topic, case_id, event_id, urgent, day)
+    select * from unnest(%s::text[], %s::text[], %s::uuid[], %s::boolean[], %s::date[])
+    """,
 )
 _ADD_ROUTES = (
     "insert into case_route (case_id, destination) select * from unnest(%s::text[], %s::text[])"
@@ -96,15 +109,16 @@ def enqueue(
     """
     _promote(cursor, changes)
     route = _enqueue_onward if node == NATIONAL else _own
-    written = route(cursor, node, changes, digest_of)
+    written, statements = route(cursor, node, changes, digest_of)
     if written:
-        wake_relay(cursor)
+        statements.append(_WAKE_RELAY)
+    run(cursor, statements)
     return written
 
 
 def wake_relay(cursor: Cursor) -> None:
     """Let the relay look at once when this transaction is committed."""
-    cursor.execute("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
+    run(cursor, [_WAKE_RELAY])
 
 
 def _promote(cursor: Cursor, changes: Iterable[Change]) -> None:
@@ -124,21 +138,23 @@ def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
     return {partition: end for partition, end in cursor if end is not None}
 
 
-def _own(cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]) -> int:
+def _own(
+    cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
+) -> _Written:
     """All that a province holds it shares with the centre, whoever emitted it."""
     new = [(event, change.after.urgent) for change in changes for event in change.events]
-    digests.note(cursor, [_shared(NATIONAL, event, digest_of) for event, _ in new])
+    shares = [_shared(NATIONAL, event, digest_of) for event, _ in new]
     owed = [
         Owed(to, topic_between(node, to), event, urgent)
         for event, urgent in new
         for to in recipients(node, event.emitter, ())
     ]
-    return _add(cursor, owed)
+    return len(owed), [*digests.noted(shares), *_added(cursor, owed)]
 
 
 def _enqueue_onward(
     cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
-) -> int:
+) -> _Written:
     routes = _known_routes(cursor, changes)
     owed: list[Owed] = []
     joined: list[Joined] = []
@@ -156,10 +172,12 @@ def _enqueue_onward(
                 owed += _whole_history(node, change, to)
     _withhold(cursor, kept)
     _add_routes(cursor, joined)
-    _share_onward(cursor, changes, owed, digest_of)
     known_before = {change.after.case_id for change in changes if not _is_new(change)}
     histories = [one for one in joined if one.case_id in known_before]
-    return _add_histories(cursor, histories) + _add(cursor, owed)
+    return _add_histories(cursor, histories) + len(owed), [
+        *_shared_onward(changes, owed, digest_of),
+        *_added(cursor, owed),
+    ]
 
 
 def _is_new(change: Change) -> bool:
@@ -179,12 +197,9 @@ def _whole_history(node: str, change: Change, to: str) -> list[Owed]:
     ]
 
 
-def _share_onward(
-    cursor: Cursor,
-    changes: Sequence[Change],
-    owed: Sequence[Owed],
-    digest_of: Mapping[str, int],
-) -> None:
+def _shared_onward(
+    changes: Sequence[Change], owed: Sequence[Owed], digest_of: Mapping[str, int]
+) -> list[Statement]:
     """The centre shares with a province what that emitted, and what it is sent."""
     shares = [
         _shared(event.emitter, event, digest_of)
@@ -192,7 +207,7 @@ def _share_onward(
         for event in change.events
         if event.emitter != NATIONAL
     ]
-    digests.note(cursor, shares + [_shared(to, event, digest_of) for to, _, event, _ in owed])
+    return digests.noted(shares + [_shared(to, event, digest_of) for to, _, event, _ in owed])
 
 
 def _shared(peer: str, event: Event, digest_of: Mapping[str, int]) -> digests.Share:
@@ -224,22 +239,31 @@ def _add_histories(cursor: Cursor, joined: Sequence[Joined]) -> int:
     for topic, case_id, day, events, digest in cursor.fetchall():
         committed[accounts.Entry(topic, day, accounts.COMMITTED)] += events
         shares.append(digests.Joined(to_of[topic], case_id, events, digest))
-    digests.note(cursor, (), shares)
-    accounts.note(cursor, committed)
+    run(cursor, [*digests.noted((), shares), *accounts.noted(committed)])
     return committed.total()
 
 
-def _add(cursor: Cursor, owed: Sequence[Owed]) -> int:
-    """Rows are numbered as they are copied, in their order."""
-    if owed:
-        days = [accounts.day_of(one.event.recorded_at) for one in owed]
+def _added(cursor: Cursor, owed: Sequence[Owed]) -> list[Statement]:
+    """Rows are numbered in their order, as they are copied or by the first of these statements."""
+    days = [accounts.day_of(one.event.recorded_at) for one in owed]
+    counts = Counter(
+        accounts.Entry(one.topic, day, accounts.COMMITTED)
+        for one, day in zip(owed, days, strict=True)
+    )
+    if len(owed) > FEW:
         copying.copy(cursor, "outbox", _COLUMNS, map(_cells, owed, days))
-        entries = (
-            accounts.Entry(one.topic, day, accounts.COMMITTED)
-            for one, day in zip(owed, days, strict=True)
-        )
-        accounts.note(cursor, Counter(entries))
-    return len(owed)
+        return accounts.noted(counts)
+    return [*_few_added(owed, days), *accounts.noted(counts)]
+
+
+def _few_added(owed: Sequence[Owed], days: Sequence[date]) -> list[Statement]:
+    if not owed:
+        return []
+    rows = [
+        (one.topic, one.event.case_id, one.event.event_id, one.urgent, day)
+        for one, day in zip(owed, days, strict=True)
+    ]
+    return [Statement(_ADD_FEW, [[*column] for column in zip(*rows, strict=True)])]
 
 
 def _cells(owed: Owed, day: date) -> bytes:

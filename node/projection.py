@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 from psycopg2.errors import UniqueViolation
@@ -18,6 +18,20 @@ from cases.fold import continues, extend, fold
 from node import copying, facets, ledger
 from node.errors import Transient
 from node.postgres import Cursor
+from node.statements import Prepared, Statement, run
+from node.upserting import (
+    BOOLEAN,
+    FEW,
+    INSTANT,
+    INT4,
+    INT8,
+    JSONB,
+    TEXT,
+    TEXT_ARRAY,
+    WORD,
+    Columns,
+    Upsert,
+)
 from schemas.event import Event
 
 
@@ -35,12 +49,25 @@ class Change(NamedTuple):
         return sum(event.event_id in marked for event in self.events)
 
 
+class Held(NamedTuple):
+    """A case and the count of writes of its row."""
+
+    case: Case
+    revision: int
+
+
 NOTHING: Final[Mapping[str, Case]] = MappingProxyType({})
 
 
-class _Held(NamedTuple):
-    case: Case
-    revision: int
+class Known(NamedTuple):
+    """What the caller of `apply` knows before: `folded`, new cases folded from all of the events;
+    `held`, all that `hold` gave of their cases, unless nobody holds them yet."""
+
+    folded: Mapping[str, Case] = NOTHING
+    held: Mapping[str, Held] | None = None
+
+
+UNKNOWN: Final = Known()
 
 
 class Row(NamedTuple):
@@ -51,78 +78,94 @@ class Row(NamedTuple):
     exchanged_at: int | None
 
 
-_COLUMNS = (
-    "case_id, state, registered_by, handled_by, participants, channel, title, area, "
-    "content_category_1, content_category_2, content_category_3, petition_class, claim_path, "
-    "rule_set, persons, urgent, finding, repeat_of, is_group, identity_digest, outcome, "
-    "received_at, registered_at, accepted_at, decided_at, served_at, closed_at, exchanged_at, "
-    "version, conflicts, incomplete, revision, fold"
+_COLUMNS: Columns = {
+    "case_id": TEXT,
+    "state": WORD,
+    "registered_by": WORD,
+    "handled_by": WORD,
+    "participants": TEXT_ARRAY,
+    "channel": TEXT,
+    "title": TEXT,
+    "area": TEXT,
+    "content_category_1": TEXT,
+    "content_category_2": TEXT,
+    "content_category_3": TEXT,
+    "petition_class": TEXT,
+    "claim_path": TEXT,
+    "rule_set": WORD,
+    "persons": INT4,
+    "urgent": BOOLEAN,
+    "finding": WORD,
+    "repeat_of": TEXT,
+    "is_group": BOOLEAN,
+    "identity_digest": TEXT,
+    "outcome": WORD,
+    "received_at": INSTANT,
+    "registered_at": INSTANT,
+    "accepted_at": INSTANT,
+    "decided_at": INSTANT,
+    "served_at": INSTANT,
+    "closed_at": INSTANT,
+    "exchanged_at": INSTANT,
+    "version": INT8,
+    "conflicts": INT4,
+    "incomplete": BOOLEAN,
+    "revision": INT8,
+    "fold": JSONB,
+}
+_UPSERT = Upsert(
+    "petition_case",
+    _COLUMNS,
+    key=("case_id",),
+    once=("exchanged_at",),  # when a case first crossed to this node is noted once
+    where="where petition_case.revision = excluded.revision - 1",
 )
-_COLUMN_COUNT = _COLUMNS.count(",") + 1
 _LOCK = (
-    "select case_id, revision, fold from petition_case where case_id = any(%s) "
+    "select case_id, revision, fold from petition_case where case_id = any(%s::text[]) "
     "order by case_id for update"
 )
-_CREATE_FOLDED = copying.temporary("folded_case", "petition_case", _COLUMNS)
-# When a case first crossed to this node is noted once.
-_ALL_BUT_KEY = _COLUMNS.removeprefix("case_id, ").replace("exchanged_at, ", "")
-_EXCLUDED = ", ".join(f"excluded.{name}" for name in _ALL_BUT_KEY.split(", "))
-_UPSERT = (
-    f"insert into petition_case ({_COLUMNS}) select {_COLUMNS} from folded_case "
-    f"on conflict (case_id) do update set ({_ALL_BUT_KEY}) = ({_EXCLUDED}) "
-    "where petition_case.revision = excluded.revision - 1"
-)
+# Prepared, Postgres soon plans for ten cases, however many they are.
+_LOCK_FEW = Prepared("hold_cases", _LOCK)
 
 
-def lock(cursor: Cursor, case_id: str) -> Case | None:
-    """The case as it stands, its row held until the transaction ends; None if unknown here."""
-    held = _hold(cursor, [case_id]).get(case_id)
-    return held and held.case
-
-
-def lock_all(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, Case]:
-    """As `lock` for several cases, in the order of their ids; unknown ones are left out."""
-    return {case_id: held.case for case_id, held in _hold(cursor, case_ids).items()}
+def hold(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, Held]:
+    """These cases as they stand, in the order of their ids, their rows held until the transaction
+    ends; those unknown here are left out."""
+    ids = [*case_ids]
+    run(cursor, [Statement(_LOCK if len(ids) > FEW else _LOCK_FEW, (ids,))])
+    return {case_id: Held(Case.from_json(folded), revision) for case_id, revision, folded in cursor}
 
 
 def apply(
     cursor: Cursor,
     events: Sequence[Event],
     exchanged_at: int | None = None,
-    folded: Mapping[str, Case] = NOTHING,
+    known: Known = UNKNOWN,
     home: str = "",
 ) -> list[Change]:
     """Fold events that were new to the ledger into their cases; one read, one write.
 
     Events must be in the ledger already: a case whose order they disturb is folded anew from
     there. `exchanged_at` (micros) is when they crossed to this node, None for its own; what `home`
-    emitted has not crossed. `folded` are new cases that the caller has folded already, from all of
-    these events. Raises `Transient` if a
-    case was created beside us: run the transaction again.
+    emitted has not crossed. Raises `Transient` if a case was created beside us: run the transaction
+    again.
     """
     if not events:
         return []
     by_case: dict[str, list[Event]] = {}
     for event in events:
         by_case.setdefault(event.case_id, []).append(event)
-    held = _hold(cursor, by_case)
-    changes = _folded(cursor, by_case, held, folded)
+    held = hold(cursor, by_case) if known.held is None else known.held
+    changes = _folded(cursor, by_case, held, known.folded)
     _write(cursor, changes, held, exchanged_at, home)
     facets.write(cursor, [(change.before, change.after) for change in changes])
     return changes
 
 
-def _hold(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, _Held]:
-    cursor.execute(_LOCK, ([*case_ids],))
-    return {
-        case_id: _Held(Case.from_json(folded), revision) for case_id, revision, folded in cursor
-    }
-
-
 def _folded(
     cursor: Cursor,
     by_case: dict[str, list[Event]],
-    held: dict[str, _Held],
+    held: Mapping[str, Held],
     folded: Mapping[str, Case],
 ) -> list[Change]:
     changes, disturbed = [], []
@@ -145,7 +188,7 @@ def _folded(
 def _write(
     cursor: Cursor,
     changes: Sequence[Change],
-    held: dict[str, _Held],
+    held: Mapping[str, Held],
     exchanged_at: int | None,
     home: str,
 ) -> None:
@@ -154,9 +197,10 @@ def _write(
         before = held.get(change.after.case_id)
         crossed = exchanged_at if any(one.emitter != home for one in change.events) else None
         rows.append(Row(change.after, before.revision + 1 if before else 1, crossed))
-    known = [row for row in rows if row.revision > 1]
-    new = [row for row in rows if row.revision == 1]
-    if put(cursor, known) != len(known) or _add(cursor, new) != len(new):
+    few = len(rows) <= FEW
+    straight = [] if few else [row for row in rows if row.revision == 1]
+    rest = rows if few else [row for row in rows if row.revision > 1]
+    if put(cursor, rest) != len(rest) or _add(cursor, straight) != len(straight):
         raise Transient("a case was created by another transaction at the same moment")
 
 
@@ -164,8 +208,9 @@ def _add(cursor: Cursor, rows: Sequence[Row]) -> int:
     """Write rows that are all new, straight; 0 if one was not, and the transaction is lost."""
     if not rows:
         return 0
+    cells = (_UPSERT.cells(_values(row)) for row in rows)
     try:
-        copying.copy(cursor, "petition_case", _COLUMNS, map(_cells, rows))
+        copying.copy(cursor, "petition_case", _UPSERT.names, cells)
     except UniqueViolation:
         return 0
     return len(rows)
@@ -175,48 +220,46 @@ def put(cursor: Cursor, rows: Sequence[Row]) -> int:
     """Write rows that are new, or of the revision before; how many there were of those."""
     if not rows:
         return 0
-    cursor.execute(_CREATE_FOLDED)
-    copying.copy(cursor, "folded_case", _COLUMNS, map(_cells, rows))
-    cursor.execute(_UPSERT)
+    run(cursor, [_UPSERT.statement(cursor, [*map(_values, rows)])])
     return cursor.rowcount
 
 
-def _cells(row: Row) -> bytes:
+def _values(row: Row) -> tuple[Any, ...]:
+    """In the order of the columns."""
     case, revision, exchanged_at = row
     shown, since = case.registration.get, case.milestones.get
-    cells = (
-        copying.text(case.case_id),
-        copying.word(case.state),
-        copying.word(case.registered_by),
-        copying.word(case.handled_by),
-        copying.text_array(case.participants),
-        copying.text_or_null(shown("channel")),
-        copying.text_or_null(shown("title")),
-        copying.text_or_null(shown("area")),
-        copying.text_or_null(shown("content_category_1")),
-        copying.text_or_null(shown("content_category_2")),
-        copying.text_or_null(shown("content_category_3")),
-        copying.text_or_null(shown("petition_class")),
-        copying.text_or_null(shown("claim_path")),
-        copying.word(case.rule_set or None),
-        copying.int4(shown("persons") or 1),
-        copying.boolean(case.urgent),
-        copying.word(case.finding),
-        copying.text_or_null(case.repeat_of),
-        copying.boolean(case.group),
-        copying.text_or_null(shown("identity_digest")),
-        copying.word(case.outcome),
-        copying.instant(shown("received_at")),
-        copying.instant(since(State.REGISTERED)),
-        copying.instant(since(State.ACCEPTED)),
-        copying.instant(since(State.DECIDED)),
-        copying.instant(since(State.SERVED)),
-        copying.instant(since(State.CLOSED)),
-        copying.instant(exchanged_at),
-        copying.int8(case.version),
-        copying.int4(len(case.conflicts)),
-        copying.boolean(case.incomplete),
-        copying.int8(revision),
-        copying.jsonb(orjson.dumps(case.to_json())),
+    return (
+        case.case_id,
+        case.state,
+        case.registered_by,
+        case.handled_by,
+        case.participants,
+        shown("channel"),
+        shown("title"),
+        shown("area"),
+        shown("content_category_1"),
+        shown("content_category_2"),
+        shown("content_category_3"),
+        shown("petition_class"),
+        shown("claim_path"),
+        case.rule_set or None,
+        shown("persons") or 1,
+        case.urgent,
+        case.finding,
+        case.repeat_of,
+        case.group,
+        shown("identity_digest"),
+        case.outcome,
+        shown("received_at"),
+        since(State.REGISTERED),
+        since(State.ACCEPTED),
+        since(State.DECIDED),
+        since(State.SERVED),
+        since(State.CLOSED),
+        exchanged_at,
+        case.version,
+        len(case.conflicts),
+        case.incomplete,
+        revision,
+        orjson.dumps(case.to_json()),
     )
-    return copying.row(cells, _COLUMN_COUNT)

@@ -5,14 +5,13 @@ Ledger, then projection, then what is owed to others, in the caller's transactio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cases.case import Case
 from node import ledger, outbox, projection
 from node.ledger import Entry, Packed
 from node.postgres import Cursor
-from node.projection import Change
+from node.projection import Change, Known
 from schemas.event import Event
 
 
@@ -33,17 +32,17 @@ def take_in(
     node: str,
     packed: Sequence[Packed],
     exchanged_at: int | None = None,
-    folded: Mapping[str, Case] = projection.NOTHING,
+    known: Known = projection.UNKNOWN,
 ) -> Taken:
     """Write, fold and owe what is new of these events at `node`.
 
-    `exchanged_at` and `folded` as for `projection.apply`, which may raise `Transient`; cases that
+    `exchanged_at` and `known` as for `projection.apply`, which may raise `Transient`; cases that
     were folded from all of these events are used only if all of them are new.
     """
     new = ledger.write(cursor, packed)
     if len(new) != len(packed):
-        folded = projection.NOTHING
-    changes = projection.apply(cursor, new, exchanged_at, folded, home=node)
+        known = known._replace(folded=projection.NOTHING)
+    changes = projection.apply(cursor, new, exchanged_at, known, home=node)
     # Of two with one id the ledger has the first.
     digest_of = {one.event.event_id: one.digest for one in reversed(packed)}
     outbox.enqueue(cursor, node, changes, digest_of)

@@ -81,7 +81,8 @@ def _written(
     cursor: Cursor, office: Office, command: Command, also: Also | None
 ) -> tuple[Done, str]:
     """The command in an open transaction, and that transaction's id."""
-    case = projection.lock(cursor, command.case_id) or Case(command.case_id)
+    held = projection.hold(cursor, [command.case_id])
+    case = held[command.case_id].case if held else Case(command.case_id)
     _check_target(cursor, case, command)
     event = draft(
         office,
@@ -90,7 +91,7 @@ def _written(
         lambda: _key_of(cursor, office, case.case_id),
         lambda: _arrived_at(cursor, case),
     )
-    (change,) = record(cursor, office.node, [event])
+    (change,) = record(cursor, office.node, [event], held)
     done = Done(event, change.after)
     if also is not None:
         also(cursor, done)

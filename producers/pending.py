@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from node.ledger import stored_headers
 from node.postgres import Connection, Cursor
+from node.statements import Prepared, Statement, run
 from schemas.event import Event
 from schemas.headers import wire_headers
 
@@ -46,7 +47,9 @@ _BYTES_PER_TAKE = 8_000_000
 # The same number of rows of each topic, so that no destination waits behind another's backlog. If
 # not all may be taken, then the first of each topic before the second of any, equals by lot. Always
 # a prefix of each topic's rows, urgent ones first.
-_TAKE = """
+_TAKE = Prepared(
+    "take_pending",
+    """
     with due as (
         select o.*, row_number() over (order by o.urgent desc, o.place, random()) as turn
         from unnest(%s::text[]) as held (topic)
@@ -55,9 +58,9 @@ _TAKE = """
                    row_number() over (order by urgent desc, id) as place
             from outbox
             where topic = held.topic and published_at is null and id <> all(%s::bigint[])
-            order by urgent desc, id limit %s
+            order by urgent desc, id limit %s::bigint
         ) o
-        order by turn limit %s
+        order by turn limit %s::bigint
     ), sized as (
         select due.id, due.topic, due.urgent, e.*,
                sum(octet_length(e.value)) over (order by turn rows unbounded preceding) as size
@@ -65,11 +68,14 @@ _TAKE = """
     )
     select id, topic, urgent, event_type, event_id::text, case_id, emitter,
            (extract(epoch from recorded_at) * 1000000)::bigint, value, traceparent, extra_headers
-    from sized where size - octet_length(value) < %s
+    from sized where size - octet_length(value) < %s::bigint
     order by urgent desc, id
-"""
+    """,
+)
 # One statement, thus one transaction: the account tells exactly what is marked.
-_MARK = """
+_MARK = Prepared(
+    "mark_published",
+    """
     with marked as (
         update outbox set published_at = now(), partition = done.partition, "offset" = done."offset"
         from unnest(%s::bigint[], %s::integer[], %s::bigint[]) as done (id, partition, "offset")
@@ -78,7 +84,8 @@ _MARK = """
     )
     insert into flow_change (topic, day, published)
     select topic, day, count(*) from marked where not resent group by topic, day
-"""
+    """,
+)
 
 
 def prepare(cursor: Cursor) -> None:
@@ -100,7 +107,8 @@ def take(
     """
     known = _array(row.id for row in flying)
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, ([*topics], known, of_each, at_most, _BYTES_PER_TAKE))
+        values = ([*topics], known, of_each, at_most, _BYTES_PER_TAKE)
+        run(cursor, [Statement(_TAKE, values)])
         return [_pending(row) for row in cursor]
 
 
@@ -114,7 +122,8 @@ def mark(connection: Connection, published: Sequence[Published]) -> None:
     if not published:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_MARK, [_array(column) for column in zip(*published, strict=True)])
+        columns = [_array(column) for column in zip(*published, strict=True)]
+        run(cursor, [Statement(_MARK, columns)])
 
 
 def _array(numbers: Iterable[int]) -> str:

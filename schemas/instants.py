@@ -55,6 +55,11 @@ def text_of(micros: int) -> str:
         return instant.isoformat()
 
 
+def utc_of(micros: int) -> str:
+    """RFC 3339 in UTC, always with six digits of a fraction."""
+    return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")
+
+
 def _parsed(text: str) -> int:
     if not _WRITTEN.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is no instant: {_HINT}")

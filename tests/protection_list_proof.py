@@ -16,8 +16,8 @@ PROOF = (
         "digests are written with the events 摘要",
         "25",
         "node/outbox.py",
-        "digests.note(cursor, [_shared(NATIONAL, event, digest_of) for event, _ in new])",
-        "digests.note(cursor, ())",
+        "[*digests.noted(shares), *_added(cursor, owed)]",
+        "_added(cursor, owed)",
         (_PROOF + "test_nodes_that_hold_the_same_prove_it_in_one_exchange",),
     ),
     Protection(
@@ -43,8 +43,8 @@ PROOF = (
         "a batch is accounted for in its own transaction 收支",
         "25",
         "consumers/applying.py",
-        "accounts.note(cursor, account(node, batch, applied.fresh))",
-        "accounts.note(cursor, {})",
+        "run(cursor, accounts.noted(account(node, batch, applied.fresh)))",
+        "run(cursor, ())",
         (
             _ACCOUNTS + "test_both_ends_tell_the_same_of_what_was_committed_published_received_"
             "and_applied",
@@ -153,7 +153,7 @@ PROOF = (
         "a replayed dead letter is accounted for as applied 死信处置",
         "15",
         "consumers/replaying.py",
-        "accounts.note(cursor, _moved(node, letter, arrival, applied))",
+        "run(cursor, accounts.noted(_moved(node, letter, arrival, applied)))",
         "",
         (_LETTERS + "test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead",),
     ),

@@ -41,14 +41,15 @@ def act(cursor: Cursor, office: Office, case_ids: Iterable[str], plan: Plan) -> 
     """
     drafted: list[Event] = []
     refused: list[str] = []
-    for case_id, case in projection.lock_all(cursor, case_ids).items():
+    held = projection.hold(cursor, case_ids)
+    for case_id, (case, _) in held.items():
         try:
             drafted += _drafted(office, case, plan(case))
         except (Refusal, Invalid) as error:
             log.warning("case %s is passed over: %s", case_id, error)
             refused.append(case_id)
     if drafted:
-        record(cursor, office.node, drafted)
+        record(cursor, office.node, drafted, held)
     return Acted(drafted, refused)
 
 

@@ -22,7 +22,7 @@ from producers.handling import OutcomeUnknown
 from producers.office import open_office
 
 COMMIT = b"COMMIT\x00"
-MARK = b"update outbox set published_at"
+MARK = b"execute mark_published"
 ADD = b"copy case_event"
 NEW = {"command": "register", "title": "供暖不足", "channel": "web"}
 BOTH_SIDES = pytest.mark.parametrize("verdict", [Verdict.CUT_BEFORE, Verdict.CUT_AFTER])

@@ -27,7 +27,7 @@ _TAKE_OVER_SECONDS = 40.0
 _STALL_SECONDS = 15.0
 _CONSUMERS = 3
 _ROUNDS = 2
-_ADVANCE = b"update consumer_offset held"
+_ADVANCE = b"execute advance_positions"
 _HOLD_POSITIONS = "update consumer_offset set updated_at = now()"
 _SLOWEST = """
     select coalesce(max(extract(epoch from exchanged_at - recorded_at)), 0)::float8
