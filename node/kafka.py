@@ -39,6 +39,8 @@ _MAX_REQUEST_BYTES = 2 * 1024 * 1024
 _RECONNECT_BACKOFF_MAX_MS = 2_000
 # How long the partitions of a process that is gone for good stand still.
 _SESSION_TIMEOUT_MS = 10_000
+# Members learn with a heartbeat that another one joins: it waits this long at most.
+_HEARTBEAT_MS = 1_000
 _MAX_POLL_INTERVAL_MS = 300_000
 _LEAST_WAIT_SECONDS = 0.05
 _REQUEST_TIMEOUT_MS = 20_000
@@ -92,6 +94,7 @@ def consumer(
         receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
         fetch_max_wait_ms=fetch_wait_ms,
         session_timeout_ms=_SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=_HEARTBEAT_MS,
         max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
         metadata_max_age_ms=_METADATA_AGE_MS,
