@@ -16,13 +16,14 @@ from typing import Any
 
 from node.errors import PetitionLinkError
 from node.postgres import connect
+from node.statements import Prepared, Statement, run
 
 # When each event id was seen, in epoch seconds.
 Seen = dict[str, float]
 
 _LOOK_SECONDS = 0.001
 _START_SECONDS = 30
-_MOVED = "select coalesce(sum(next_offset), 0)::bigint from consumer_offset"
+_MOVED = Prepared("moved", "select coalesce(sum(next_offset), 0)::bigint from consumer_offset")
 # One consumer writes here, one transaction after the other: what is new has a higher number.
 _NEW = (
     "select applied_xid::text, event_id::text from case_event where applied_xid > %s::xid8 "
@@ -84,13 +85,12 @@ class _Ledger:
         connection = connect(dsn, "bench-watcher")
         connection.autocommit = True
         self._cursor = connection.cursor()
-        self._ask("prepare moved as " + _MOVED, fetch=False)
-        self._sum = self._ask("execute moved")[0][0]
+        self._sum = self._ask(_MOVED)[0][0]
         self._last: str = self._ask(_BEGIN)[0][0]
         self.seen: Seen = {}
 
     def look(self) -> None:
-        moved = self._ask("execute moved")[0][0]
+        moved = self._ask(_MOVED)[0][0]
         if moved == self._sum:
             return
         self._sum = moved
@@ -99,8 +99,6 @@ class _Ledger:
         for self._last, event_id in found:
             self.seen.setdefault(event_id, now)
 
-    def _ask(
-        self, statement: str, values: tuple[str, ...] = (), *, fetch: bool = True
-    ) -> list[tuple[Any, ...]]:
-        self._cursor.execute(statement, values)
-        return self._cursor.fetchall() if fetch else []
+    def _ask(self, sql: str | Prepared, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        run(self._cursor, [Statement(sql, values)])
+        return self._cursor.fetchall()

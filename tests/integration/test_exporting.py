@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import stat
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,18 +31,6 @@ from producers.register import load_mapping
 from producers.register.errors import RegisterError
 from producers.telling import _STATES
 from schemas.errors import PetitionLinkError
-
-
-@pytest.fixture
-def beijing(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Beijing with an empty database."""
-    return fresh_settings(BEIJING)
-
-
-@pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with an empty database."""
-    return fresh_settings(SHANDONG)
 
 
 def test_petitioners_are_opened_only_when_asked_for_and_that_is_audited(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +33,6 @@ from producers.recording import record
 from producers.register import Registration, Rejected, load_mapping, read_register
 from schemas.catalogue import catalogue
 from schemas.forms import fill
-
-
-@pytest.fixture
-def beijing(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Beijing with an empty database."""
-    return fresh_settings(BEIJING)
-
-
-@pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with an empty database."""
-    return fresh_settings(SHANDONG)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])

@@ -1,0 +1,21 @@
+"""Offices with an empty database, for every test that needs no more of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from node.settings import Settings
+
+
+@pytest.fixture
+def beijing(fresh_settings: Callable[..., Settings]) -> Settings:
+    """Beijing with an empty database."""
+    return fresh_settings("110000")
+
+
+@pytest.fixture
+def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
+    """Shandong with an empty database."""
+    return fresh_settings("370000")
