@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 _BURSTS_PER_SECOND = 5
+_FEW_ROWS = 50
+_LONGEST_REST_SECONDS = 0.02
 # What rounding may leave of a permit: far below one, far above the error of adding seconds.
 _ROUNDING = 1e-6
 
@@ -72,3 +74,12 @@ class Pace:
         gained = (now - self._filled_at) * self._rate.per_second
         self._permits = min(self._permits + gained, float(self._rate.burst))
         self._filled_at = now
+
+
+def rest_seconds(rows: int, took: float) -> float:
+    """How long to rest behind a take of so many rows that took so many seconds.
+
+    Behind few rows as long as they took: what comes meanwhile goes together, which spares all
+    behind it more than it costs, and what comes alone does not wait. Behind many, not at all.
+    """
+    return min(took, _LONGEST_REST_SECONDS) if rows < _FEW_ROWS else 0.0

@@ -30,7 +30,7 @@ from node.outbox import NOTIFY_CHANNEL
 from node.postgres import Connection, connect, own_database
 from node.settings import Settings
 from producers.claims import Claims
-from producers.pacing import Pace, Rate
+from producers.pacing import Pace, Rate, rest_seconds
 from producers.pending import prepare
 from producers.publishing import Publisher
 from producers.turns import Turns
@@ -40,10 +40,6 @@ _POLL_SECONDS = 0.5
 # About 2 MB of events at a time, shared among the destinations; as many are taken ahead.
 _ROWS_PER_TAKE = 2000
 _LEAST_ROWS_PER_TOPIC = 200
-# Behind a take of few rows the relay rests as long as that took: what comes meanwhile goes
-# together, which spares all behind it more than it costs; what comes alone does not wait.
-_FEW_ROWS = 50
-_LONGEST_REST_SECONDS = 0.02
 
 
 class Relay:
@@ -75,10 +71,10 @@ class Relay:
                     bring_home(self._settings, topics)
                 began = time.monotonic()
                 sent = self._publish_some(turns, claims.held)
-                if not sent:
+                if sent:
+                    stop.wait(rest_seconds(sent, time.monotonic() - began))
+                else:
                     _wait_for_notification(connection)
-                elif sent < _FEW_ROWS:
-                    stop.wait(min(time.monotonic() - began, _LONGEST_REST_SECONDS))
 
     def _publish_some(self, turns: Turns, topics: Sequence[str]) -> int:
         """Take, send and mark; how many rows."""
