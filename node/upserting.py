@@ -16,7 +16,7 @@ from node.postgres import Cursor
 from node.statements import Prepared, Statement
 from schemas.instants import utc_of
 
-# Beyond this COPY was measured to be the quicker one.
+# For one row JSON takes half the time, for hundreds COPY does; where they meet was not measured.
 FEW = 24
 
 
