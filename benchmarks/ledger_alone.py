@@ -7,7 +7,7 @@ out. `python -m benchmarks.ledger_alone` is the process that is measured.
 
 from __future__ import annotations
 
-from consumers import batch, loop, positions
+from consumers import foresight, loop, positions
 from consumers.applying import Applied
 from consumers.batch import Batch
 from consumers.dead_letters import keep
@@ -31,5 +31,5 @@ def apply_to_ledger(connection: Connection, _node: str, batch: Batch) -> Applied
 
 if __name__ == "__main__":
     vars(loop).update(apply_batch=apply_to_ledger)
-    vars(batch).update(begun=lambda _arrivals: {})
+    vars(foresight).update(foresee=lambda *_: {})
     run_workers(NODE, lambda settings, metrics: [Consumer(settings, metrics)])

@@ -49,8 +49,8 @@ def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
     if not batch.arrivals:
         return Applied(set(), set())
     packed = [arrival.packed for arrival in batch.arrivals]
-    new, changes = take_in(cursor, node, packed, batch.read_at, Known(batch.begun))
+    new, changes = take_in(cursor, node, packed, batch.read_at, Known(batch.foreseen))
     run(cursor, contacts.noted({event.emitter for event in new}, batch.read_at))
-    marked = {conflict.event_id for change in changes for conflict in change.after.conflicts}
+    marked = {event_id for change in changes for event_id in change.conflicts}
     fresh = {event.event_id for event in new}
     return Applied(fresh, fresh & marked)

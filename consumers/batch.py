@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 from kafka.consumer.fetcher import ConsumerRecord
 
-from cases.case import Case
-from cases.fold import fold
 from cases.nodes import NODES
 from cases.topics import uplink
 from node.ledger import Entry, Packed, Source, body_json, pack
-from node.projection import NOTHING
+from node.projection import NOTHING, Foreseen
 from schemas.errors import INVALID_TEXT, WRONG_EMITTER, Undecodable
 from schemas.event import Event
 from schemas.headers import read_event
@@ -52,18 +50,22 @@ class Advance(NamedTuple):
 class Batch(NamedTuple):
     """Records of one or more partitions, to be applied in one transaction.
 
-    `read_at` (micros) is when all of them crossed to this node. `begun` are cases that begin here,
-    folded from these arrivals alone.
+    `read_at` (micros) is when all of them crossed to this node. `foreseen` is what these
+    arrivals make of some of their cases, if those stand as they were seen.
     """
 
     arrivals: Sequence[Arrival]
     poison: Sequence[Poison]
     advances: Sequence[Advance]
     read_at: int = 0
-    begun: Mapping[str, Case] = NOTHING
+    foreseen: Mapping[str, Foreseen] = NOTHING
 
     def __len__(self) -> int:
         return len(self.arrivals) + len(self.poison)
+
+    def with_foreseen(self, foreseen: Mapping[str, Foreseen]) -> Batch:
+        """The same batch, and what it will make of its cases."""
+        return Batch(self.arrivals, self.poison, self.advances, self.read_at, foreseen)
 
 
 def comes_from_nobody(_emitter: str) -> bool:
@@ -100,23 +102,7 @@ def decoded(
             poison.append(Poison(record, error.reason, error.detail))
         else:
             arrivals.append(Arrival(record, event, _packed(record, event, body, here)))
-    return Batch(arrivals, poison, advances, here.now, begun(arrivals))
-
-
-def begun(arrivals: Iterable[Arrival]) -> dict[str, Case]:
-    """The cases that begin here, folded.
-
-    If such a case is new here, as it nearly always is, the transaction need not wait for its
-    fold.
-    """
-    by_case: dict[str, list[Event]] = {}
-    for _, event, _ in arrivals:
-        by_case.setdefault(event.case_id, []).append(event)
-    return {
-        case_id: fold(case_id, events)
-        for case_id, events in by_case.items()
-        if any(event.version == 1 for event in events)
-    }
+    return Batch(arrivals, poison, advances, here.now)
 
 
 def advances_of(

@@ -27,6 +27,7 @@ from consumers.assignment import Assignment
 from consumers.batch import Advance, Batch, Here, advances_of, decoded
 from consumers.counting import count
 from consumers.dead_letters import DeadLetterTopic
+from consumers.foresight import Foresight
 from consumers.guarding import Guard
 from consumers.isolating import apply_isolating
 from consumers.limits import limits_of
@@ -86,7 +87,8 @@ class Consumer:
             database = stack.enter_context(closing(Database(self._settings, "consumer")))
             dead_letters = stack.enter_context(closing(DeadLetterTopic(self._settings)))
             reporter = Reporter(client, assignment, self._metrics, self._clock)
-            sink = _Sink(self._settings, self._metrics, self._clock, database, dead_letters)
+            ahead = stack.enter_context(closing(Database(self._settings, "foresight")))
+            sink = _Sink(self._settings, self._metrics, self._clock, database, dead_letters, ahead)
             turns = _Turns(client, assignment, sink, reporter, self._metrics)
             stack.callback(turns.close)
             while not stop.is_set():
@@ -105,8 +107,10 @@ class _Sink:
         clock: Clock,
         database: Database,
         dead_letters: DeadLetterTopic,
+        ahead: Database,
     ) -> None:
         self.node = settings.node
+        self._foresight = Foresight(settings.node, ahead)
         self._metrics = metrics
         self._clock = clock
         self._dead_letters = dead_letters
@@ -119,8 +123,13 @@ class _Sink:
         advances: Sequence[Advance],
         may_come_home: Callable[[str], bool],
     ) -> Batch:
-        """What these records are, packed for the ledger."""
-        return decoded(records, advances, Here(self.node, self._clock()), may_come_home)
+        """What these records are, packed for the ledger, and what they will make of their cases."""
+        batch = decoded(records, advances, Here(self.node, self._clock()), may_come_home)
+        return batch.with_foreseen(self._foresight.of(batch))
+
+    def rest(self) -> None:
+        """There is nothing to read at the moment."""
+        self._foresight.forget()
 
     def is_recovering(self) -> bool:
         """Whether own events that others hold for us are taken now."""
@@ -212,6 +221,8 @@ class _Turns:
             self._pipeline.hand_over(_Polled(records, ends, self._decoded(records)))
             for partition, several in records.items():
                 self._next[partition] = several[-1].offset + 1
+        else:
+            self._sink.rest()
         self._reporter.report_if_due()
 
     def _poll_ms(self) -> int:

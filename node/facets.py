@@ -6,7 +6,7 @@ different are upserted, rows that a new fold no longer has are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -52,31 +52,65 @@ def _facet(
     return _Facet(table, key, Upsert(table, columns, [*key]), source, rows)
 
 
-def write(cursor: Cursor, changes: Sequence[tuple[_Before, _After]]) -> None:
-    """Bring the facets of changed cases up to date, in the caller's transaction."""
-    statements = []
+class Difference(NamedTuple):
+    """What of one table changes with a case: rows packed for COPY, and keys of those that go."""
+
+    changed: list[bytes]
+    gone: list[_Key]
+
+
+Packed = Sequence[Difference]  # one for each table
+
+
+def packed(before: Case, after: Case) -> Packed:
+    """What `write` would do with this change, made ready outside a transaction."""
+    differences = []
     for facet in _FACETS:
-        changed, gone = _differences(facet, changes)
-        if gone:
-            statements.append(_deletion(facet, gone))
-        if changed:
-            statements.append(facet.upsert.statement(cursor, changed))
+        changed, gone = _difference(facet, before, after)
+        differences.append(Difference([*map(facet.upsert.cells, changed)], gone))
+    return differences
+
+
+def write(
+    cursor: Cursor, changes: Sequence[tuple[_Before, _After]], ready: Sequence[Packed] = ()
+) -> None:
+    """Bring the facets of changed cases up to date, in the caller's transaction."""
+    statements: list[Statement] = []
+    for facet, *differences in zip(_FACETS, *ready, strict=True):
+        statements += _statements(cursor, facet, changes, differences)
     run(cursor, statements)
 
 
-def _differences(
-    facet: _Facet, changes: Iterable[tuple[_Before, _After]]
-) -> tuple[list[tuple[Any, ...]], list[_Key]]:
+def _statements(
+    cursor: Cursor,
+    facet: _Facet,
+    changes: Sequence[tuple[_Before, _After]],
+    ready: Sequence[Difference],
+) -> Iterator[Statement]:
     changed: list[tuple[Any, ...]] = []
-    gone: list[_Key] = []
+    gone = [key for one in ready for key in one.gone]
     for before, after in changes:
-        if facet.source(before) == facet.source(after):
-            continue
-        old, new = facet.rows(before), facet.rows(after)
-        if old != new:
-            changed += [row for key, row in new.items() if old.get(key) != row]
-            gone += [key for key in old if key not in new]
-    return changed, gone
+        differing, vanished = _difference(facet, before, after)
+        changed += differing
+        gone += vanished
+    if gone:
+        yield _deletion(facet, gone)
+    rows = [row for one in ready for row in one.changed]
+    if rows:
+        yield facet.upsert.staged(cursor, [*rows, *map(facet.upsert.cells, changed)])
+    elif changed:
+        yield facet.upsert.statement(cursor, changed)
+
+
+def _difference(
+    facet: _Facet, before: Case, after: Case
+) -> tuple[list[tuple[Any, ...]], list[_Key]]:
+    """Rows that are new or differ, and the keys that a new fold no longer has."""
+    if facet.source(before) == facet.source(after):
+        return [], []
+    old, new = facet.rows(before), facet.rows(after)
+    changed = [row for key, row in new.items() if old.get(key) != row]
+    return changed, [key for key in old if key not in new]
 
 
 def _deletion(facet: _Facet, keys: Sequence[_Key]) -> Statement:

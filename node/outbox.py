@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from cases.fold import position
 from cases.nodes import NATIONAL
-from cases.routing import barred, recipients, withheld
+from cases.routing import recipients, withheld
 from cases.topics import topic_between
 from node import accounts, copying, digests
+from node.changes import Change
 from node.postgres import Cursor
-from node.projection import Change
 from node.statements import Prepared, Statement, run
 from node.upserting import FEW
 from schemas.event import Event
@@ -123,11 +123,7 @@ def wake_relay(cursor: Cursor) -> None:
 
 def _promote(cursor: Cursor, changes: Iterable[Change]) -> None:
     """Let what waits of cases that have just become urgent leave first."""
-    risen = [
-        change.after.case_id
-        for change in changes
-        if change.after.urgent and not change.before.urgent and change.before.position is not None
-    ]
+    risen = [change.case_id for change in changes if change.has_become_urgent and not change.is_new]
     if risen:
         cursor.execute(_PROMOTE, (risen,))
 
@@ -142,7 +138,7 @@ def _own(
     cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
 ) -> _Written:
     """All that a province holds it shares with the centre, whoever emitted it."""
-    new = [(event, change.after.urgent) for change in changes for event in change.events]
+    new = [(event, change.urgent) for change in changes for event in change.events]
     shares = [_shared(NATIONAL, event, digest_of) for event, _ in new]
     owed = [
         Owed(to, topic_between(node, to), event, urgent)
@@ -160,19 +156,19 @@ def _enqueue_onward(
     joined: list[Joined] = []
     kept: list[tuple[str, str, str]] = []
     for change in changes:
-        case_id, urgent = change.after.case_id, change.after.urgent
-        known, closed = routes.get(case_id, []), barred(change.after)
+        case_id, urgent, closed = change.case_id, change.urgent, change.barred
+        known = routes.get(case_id, [])
         for event in change.events if known else ():
             for to in recipients(node, event.emitter, known, closed):
                 owed.append(Owed(to, topic_between(node, to), event, urgent))
             kept += [(case_id, event.event_id, to) for to in withheld(event.emitter, known, closed)]
-        for to in recipients(node, node, change.after.participants, closed):
+        for to in recipients(node, node, change.participants, closed):
             if to not in known:
                 joined.append(Joined(case_id, to, urgent))
                 owed += _whole_history(node, change, to)
     _withhold(cursor, kept)
     _add_routes(cursor, joined)
-    known_before = {change.after.case_id for change in changes if not _is_new(change)}
+    known_before = {change.case_id for change in changes if not change.is_new}
     histories = [one for one in joined if one.case_id in known_before]
     return _add_histories(cursor, histories) + len(owed), [
         *_shared_onward(changes, owed, digest_of),
@@ -180,16 +176,11 @@ def _enqueue_onward(
     ]
 
 
-def _is_new(change: Change) -> bool:
-    """Whether the ledger has no other events of the case than these."""
-    return change.before.position is None
-
-
 def _whole_history(node: str, change: Change, to: str) -> list[Owed]:
     """What a participant of a new case is owed; of an old one the ledger must be read."""
-    if not _is_new(change):
+    if not change.is_new:
         return []
-    topic, urgent = topic_between(node, to), change.after.urgent
+    topic, urgent = topic_between(node, to), change.urgent
     return [
         Owed(to, topic, event, urgent)
         for event in sorted(change.events, key=position)
@@ -215,7 +206,7 @@ def _shared(peer: str, event: Event, digest_of: Mapping[str, int]) -> digests.Sh
 
 
 def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[str]]:
-    cursor.execute(_ROUTES, ([change.after.case_id for change in changes],))
+    cursor.execute(_ROUTES, ([change.case_id for change in changes],))
     return dict(cursor.fetchall())
 
 

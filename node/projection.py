@@ -8,45 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import orjson
-from psycopg2.errors import UniqueViolation
-
-from cases.case import Case, State
+from cases.case import Case
 from cases.fold import continues, extend, fold
-from node import copying, facets, ledger
+from node import case_rows, facets, ledger
+from node.case_rows import Row
+from node.changes import Change, change_of
 from node.errors import Transient
 from node.postgres import Cursor
 from node.statements import Prepared, Statement, run
-from node.upserting import (
-    BOOLEAN,
-    FEW,
-    INSTANT,
-    INT4,
-    INT8,
-    JSONB,
-    TEXT,
-    TEXT_ARRAY,
-    WORD,
-    Columns,
-    Upsert,
-)
+from node.upserting import FEW
 from schemas.event import Event
 
 
-class Change(NamedTuple):
-    """A case that new events changed: before, after, and those events."""
+class Step(NamedTuple):
+    """A case before and after new events, and those."""
 
     before: Case
     after: Case
     events: list[Event]
-
-    @property
-    def conflicts(self) -> int:
-        """How many of the new events are conflicts."""
-        marked = {conflict.event_id for conflict in self.after.conflicts}
-        return sum(event.event_id in marked for event in self.events)
 
 
 class Held(NamedTuple):
@@ -56,74 +37,55 @@ class Held(NamedTuple):
     revision: int
 
 
-NOTHING: Final[Mapping[str, Case]] = MappingProxyType({})
+class Stamp:
+    """The xmin of a row, which Postgres gives it anew with each write, also that of a rebuild.
+
+    None if there is no row, "" of a row that is not written yet.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str | None = "") -> None:
+        self.value = value
+
+
+class Foreseen(NamedTuple):
+    """A change worked out and packed before its transaction (`node.foreseeing`).
+
+    It comes true if the row of the case still has the stamp `base` then, and gives it `stamp`.
+    """
+
+    change: Change
+    base: Stamp
+    stamp: Stamp
+    row: bytes
+    facets: facets.Packed
+
+
+NOTHING: Final[Mapping[str, Foreseen]] = MappingProxyType({})
 
 
 class Known(NamedTuple):
-    """What the caller of `apply` knows before: `folded`, new cases folded from all of the events;
-    `held`, all that `hold` gave of their cases, unless nobody holds them yet."""
+    """What the caller of `apply` knows before: `foreseen`, changes by all of the events of their
+    cases; `held`, all that `hold` gave of the others, unless nobody holds them yet."""
 
-    folded: Mapping[str, Case] = NOTHING
+    foreseen: Mapping[str, Foreseen] = NOTHING
     held: Mapping[str, Held] | None = None
 
 
 UNKNOWN: Final = Known()
 
-
-class Row(NamedTuple):
-    """A row of `petition_case`: the case, its count of writes, when it first crossed to here."""
-
-    case: Case
-    revision: int
-    exchanged_at: int | None
-
-
-_COLUMNS: Columns = {
-    "case_id": TEXT,
-    "state": WORD,
-    "registered_by": WORD,
-    "handled_by": WORD,
-    "participants": TEXT_ARRAY,
-    "channel": TEXT,
-    "title": TEXT,
-    "area": TEXT,
-    "content_category_1": TEXT,
-    "content_category_2": TEXT,
-    "content_category_3": TEXT,
-    "petition_class": TEXT,
-    "claim_path": TEXT,
-    "rule_set": WORD,
-    "persons": INT4,
-    "urgent": BOOLEAN,
-    "finding": WORD,
-    "repeat_of": TEXT,
-    "is_group": BOOLEAN,
-    "identity_digest": TEXT,
-    "outcome": WORD,
-    "received_at": INSTANT,
-    "registered_at": INSTANT,
-    "accepted_at": INSTANT,
-    "decided_at": INSTANT,
-    "served_at": INSTANT,
-    "closed_at": INSTANT,
-    "exchanged_at": INSTANT,
-    "version": INT8,
-    "conflicts": INT4,
-    "incomplete": BOOLEAN,
-    "revision": INT8,
-    "fold": JSONB,
-}
-_UPSERT = Upsert(
-    "petition_case",
-    _COLUMNS,
-    key=("case_id",),
-    once=("exchanged_at",),  # when a case first crossed to this node is noted once
-    where="where petition_case.revision = excluded.revision - 1",
-)
 _LOCK = (
     "select case_id, revision, fold from petition_case where case_id = any(%s::text[]) "
     "order by case_id for update"
 )
+_LOCK_AND_STAMP = """
+    with held as (
+        select case_id, xmin::text from petition_case where case_id = any(%s::text[])
+        order by case_id for update
+    )
+    select * from held union all select null, pg_current_xact_id()::xid::text
+"""
 # Prepared, Postgres soon plans for ten cases, however many they are.
 _LOCK_FEW = Prepared("hold_cases", _LOCK)
 
@@ -132,6 +94,8 @@ def hold(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, Held]:
     """These cases as they stand, in the order of their ids, their rows held until the transaction
     ends; those unknown here are left out."""
     ids = [*case_ids]
+    if not ids:
+        return {}
     run(cursor, [Statement(_LOCK if len(ids) > FEW else _LOCK_FEW, (ids,))])
     return {case_id: Held(Case.from_json(folded), revision) for case_id, revision, folded in cursor}
 
@@ -155,111 +119,73 @@ def apply(
     by_case: dict[str, list[Event]] = {}
     for event in events:
         by_case.setdefault(event.case_id, []).append(event)
-    held = hold(cursor, by_case) if known.held is None else known.held
-    changes = _folded(cursor, by_case, held, known.folded)
-    _write(cursor, changes, held, exchanged_at, home)
-    facets.write(cursor, [(change.before, change.after) for change in changes])
-    return changes
+    come_true = _come_true(cursor, by_case, known.foreseen)
+    rest = {case_id: some for case_id, some in by_case.items() if case_id not in come_true}
+    held = hold(cursor, rest) if known.held is None else known.held
+    steps = _folded(cursor, rest, held)
+    sure = [*come_true.values()]
+    _write(cursor, sure, [row_of(step, held, exchanged_at, home) for step in steps])
+    facets.write(cursor, [step[:2] for step in steps], [one.facets for one in sure])
+    return [*(one.change for one in sure), *(change_of(*step) for step in steps)]
+
+
+def row_of(step: Step, held: Mapping[str, Held], exchanged_at: int | None, home: str) -> Row:
+    """The row that a step makes of the one that is held; see `apply`."""
+    before = held.get(step.after.case_id)
+    crossed = exchanged_at if any(one.emitter != home for one in step.events) else None
+    return Row(step.after, before.revision + 1 if before else 1, crossed)
+
+
+def _come_true(
+    cursor: Cursor, case_ids: Iterable[str], foreseen: Mapping[str, Foreseen]
+) -> dict[str, Foreseen]:
+    """What was foreseen and is so; the rows of all cases are held then, in one order."""
+    if not foreseen:
+        return {}
+    run(cursor, [Statement(_LOCK_AND_STAMP, ([*case_ids],))])
+    stamps: dict[str | None, str] = dict(cursor.fetchall())
+    ours = stamps.pop(None)
+    found = {
+        case_id: one for case_id, one in foreseen.items() if one.base.value == stamps.get(case_id)
+    }
+    for one in found.values():
+        one.stamp.value = ours  # should we fail, no row will ever have it
+    return found
 
 
 def _folded(
-    cursor: Cursor,
-    by_case: dict[str, list[Event]],
-    held: Mapping[str, Held],
-    folded: Mapping[str, Case],
-) -> list[Change]:
-    changes, disturbed = [], []
+    cursor: Cursor, by_case: Mapping[str, list[Event]], held: Mapping[str, Held]
+) -> list[Step]:
+    steps, disturbed = [], []
     for case_id, events in by_case.items():
         before = held[case_id].case if case_id in held else Case(case_id)
-        if case_id in folded and case_id not in held:
-            changes.append(Change(before, folded[case_id], events))
-        elif continues(before, events):
-            changes.append(Change(before, extend(before, events), events))
+        if continues(before, events):
+            steps.append(Step(before, extend(before, events), events))
         else:
-            disturbed.append(Change(before, before, events))
+            disturbed.append(Step(before, before, events))
     if disturbed:
-        all_events = ledger.read(cursor, [change.before.case_id for change in disturbed])
+        all_events = ledger.read(cursor, [step.before.case_id for step in disturbed])
         for before, _, events in disturbed:
             after = fold(before.case_id, all_events[before.case_id])
-            changes.append(Change(before, after, events))
-    return changes
+            steps.append(Step(before, after, events))
+    return steps
 
 
-def _write(
-    cursor: Cursor,
-    changes: Sequence[Change],
-    held: Mapping[str, Held],
-    exchanged_at: int | None,
-    home: str,
-) -> None:
-    rows = []
-    for change in changes:
-        before = held.get(change.after.case_id)
-        crossed = exchanged_at if any(one.emitter != home for one in change.events) else None
-        rows.append(Row(change.after, before.revision + 1 if before else 1, crossed))
-    few = len(rows) <= FEW
-    straight = [] if few else [row for row in rows if row.revision == 1]
-    rest = rows if few else [row for row in rows if row.revision > 1]
-    if put(cursor, rest) != len(rest) or _add(cursor, straight) != len(straight):
+def _write(cursor: Cursor, sure: Sequence[Foreseen], rows: Sequence[Row]) -> None:
+    if not (
+        _write_many(cursor, sure, rows)
+        if sure or len(rows) > FEW
+        else case_rows.put(cursor, rows) == len(rows)
+    ):
         raise Transient("a case was created by another transaction at the same moment")
 
 
-def _add(cursor: Cursor, rows: Sequence[Row]) -> int:
-    """Write rows that are all new, straight; 0 if one was not, and the transaction is lost."""
-    if not rows:
-        return 0
-    cells = (_UPSERT.cells(_values(row)) for row in rows)
-    try:
-        copying.copy(cursor, "petition_case", _UPSERT.names, cells)
-    except UniqueViolation:
-        return 0
-    return len(rows)
-
-
-def put(cursor: Cursor, rows: Sequence[Row]) -> int:
-    """Write rows that are new, or of the revision before; how many there were of those."""
-    if not rows:
-        return 0
-    run(cursor, [_UPSERT.statement(cursor, [*map(_values, rows)])])
-    return cursor.rowcount
-
-
-def _values(row: Row) -> tuple[Any, ...]:
-    """In the order of the columns."""
-    case, revision, exchanged_at = row
-    shown, since = case.registration.get, case.milestones.get
-    return (
-        case.case_id,
-        case.state,
-        case.registered_by,
-        case.handled_by,
-        case.participants,
-        shown("channel"),
-        shown("title"),
-        shown("area"),
-        shown("content_category_1"),
-        shown("content_category_2"),
-        shown("content_category_3"),
-        shown("petition_class"),
-        shown("claim_path"),
-        case.rule_set or None,
-        shown("persons") or 1,
-        case.urgent,
-        case.finding,
-        case.repeat_of,
-        case.group,
-        shown("identity_digest"),
-        case.outcome,
-        shown("received_at"),
-        since(State.REGISTERED),
-        since(State.ACCEPTED),
-        since(State.DECIDED),
-        since(State.SERVED),
-        since(State.CLOSED),
-        exchanged_at,
-        case.version,
-        len(case.conflicts),
-        case.incomplete,
-        revision,
-        orjson.dumps(case.to_json()),
-    )
+def _write_many(cursor: Cursor, sure: Sequence[Foreseen], rows: Sequence[Row]) -> bool:
+    """New rows go straight to their table; False if one of all was not as it was held."""
+    new = [one.row for one in sure if one.base.value is None]
+    changed = [one.row for one in sure if one.base.value is not None]
+    for row in rows:
+        (new if row.revision == 1 else changed).append(case_rows.packed(row))
+    if changed and case_rows.put_packed(cursor, changed) != len(changed):
+        return False
+    return not new or case_rows.add(cursor, new)

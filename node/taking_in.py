@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from node import ledger, outbox, projection
+from node.changes import Change
 from node.ledger import Entry, Packed
 from node.postgres import Cursor
-from node.projection import Change, Known
+from node.projection import Known
 from schemas.event import Event
 
 
@@ -36,12 +37,12 @@ def take_in(
 ) -> Taken:
     """Write, fold and owe what is new of these events at `node`.
 
-    `exchanged_at` and `known` as for `projection.apply`, which may raise `Transient`; cases that
-    were folded from all of these events are used only if all of them are new.
+    `exchanged_at` and `known` as for `projection.apply`, which may raise `Transient`; what was
+    foreseen for all of these events counts only if all of them are new.
     """
     new = ledger.write(cursor, packed)
     if len(new) != len(packed):
-        known = known._replace(folded=projection.NOTHING)
+        known = known._replace(foreseen=projection.NOTHING)
     changes = projection.apply(cursor, new, exchanged_at, known, home=node)
     # Of two with one id the ledger has the first.
     digest_of = {one.event.event_id: one.digest for one in reversed(packed)}

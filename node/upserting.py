@@ -6,7 +6,7 @@ it at the commit, costs more than a few rows do. They are sent in the statement 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -76,10 +76,14 @@ class Upsert:
 
     def statement(self, cursor: Cursor, rows: Sequence[Sequence[Any]]) -> Statement:
         """What writes these rows, each in the order of the columns; many are staged right now."""
-        if len(rows) <= FEW:
-            return Statement(self._few, (orjson.dumps([*map(self._object, rows)]).decode(),))
+        if len(rows) > FEW:
+            return self.staged(cursor, map(self.cells, rows))
+        return Statement(self._few, (orjson.dumps([*map(self._object, rows)]).decode(),))
+
+    def staged(self, cursor: Cursor, rows: Iterable[bytes]) -> Statement:
+        """What writes these rows, staged right now; each is of `cells`."""
         cursor.execute(self._stage)
-        copying.copy(cursor, self._staged, self.names, map(self.cells, rows))
+        copying.copy(cursor, self._staged, self.names, rows)
         return Statement(self._many)
 
     def cells(self, row: Sequence[Any]) -> bytes:

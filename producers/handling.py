@@ -9,6 +9,7 @@ import psycopg2
 
 from cases.case import NOBODYS, Case
 from cases.errors import Refusal
+from cases.fold import extend
 from cases.routing import barred
 from node import projection
 from node.errors import Transient
@@ -91,8 +92,8 @@ def _written(
         lambda: _key_of(cursor, office, case.case_id),
         lambda: _arrived_at(cursor, case),
     )
-    (change,) = record(cursor, office.node, [event], held)
-    done = Done(event, change.after)
+    record(cursor, office.node, [event], held)
+    done = Done(event, extend(case, [event]))
     if also is not None:
         also(cursor, done)
     return done, transaction_id(cursor)

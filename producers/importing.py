@@ -101,7 +101,7 @@ def _write(
     chunk.totals.events = len(packed)
     if new:
         note(cursor, new)
-        record_new_cases(cursor, node, packed, [row.case for row in new])
+        record_new_cases(cursor, node, packed, [row.foreseen for row in new if row.foreseen])
         if also is not None:
             also(cursor, new)
     return chunk

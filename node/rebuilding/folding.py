@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cases.case import Case
 from cases.fold import fold
-from node import facets, ledger, projection
+from node import case_rows, facets, ledger
 from node.postgres import Connection, Cursor
 from node.rebuilding.shadow import TABLES
 
@@ -82,10 +82,10 @@ def _write(cursor: Cursor, live: str, case_ids: list[str]) -> None:
     crossed = _by_case(cursor, _CROSSED, case_ids)
     events = ledger.read(cursor, case_ids)
     folded = [fold(case_id, of_case) for case_id, of_case in events.items()]
-    projection.put(
+    case_rows.put(
         cursor,
         [
-            projection.Row(case, revisions.get(case.case_id) or 1, crossed[case.case_id])
+            case_rows.Row(case, revisions.get(case.case_id) or 1, crossed[case.case_id])
             for case in folded
         ],
     )

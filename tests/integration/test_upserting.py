@@ -11,9 +11,9 @@ import pytest
 from support.world import rows
 
 from cases.case import Case, Clock, State
-from node import facets, projection, upserting
+from node import case_rows, facets, upserting
+from node.case_rows import Row
 from node.postgres import Connection, connect
-from node.projection import Row
 from node.settings import Settings
 from node.statements import Prepared, Statement, run
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
@@ -73,7 +73,7 @@ def _write(settings: Settings, cases: list[Case], revision: int) -> None:
     before = [Case(case.case_id) for case in cases]
     with closing(connect(settings.dsn, "test")) as made, made, made.cursor() as cursor:
         written = [Row(case, revision, INSTANTS[0]) for case in cases]
-        assert projection.put(cursor, written) == len(cases)
+        assert case_rows.put(cursor, written) == len(cases)
         facets.write(cursor, [*zip(before, cases, strict=True)])
 
 
@@ -85,9 +85,9 @@ def test_a_row_that_another_changed_meanwhile_is_not_overwritten(
     monkeypatch.setattr(upserting, "FEW", few)
     case = odd_case(1)
     with connection, connection.cursor() as cursor:
-        assert projection.put(cursor, [Row(case, 1, None)]) == 1
-        assert projection.put(cursor, [Row(case, 3, None)]) == 0
-        assert projection.put(cursor, [Row(case, 1, None)]) == 0
+        assert case_rows.put(cursor, [Row(case, 1, None)]) == 1
+        assert case_rows.put(cursor, [Row(case, 3, None)]) == 0
+        assert case_rows.put(cursor, [Row(case, 1, None)]) == 0
 
 
 def test_a_prepared_statement_outlives_what_fails_behind_it(connection: Connection) -> None:
