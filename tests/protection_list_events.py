@@ -18,6 +18,7 @@ _REPEATS = (
     "tests/faults/test_order_and_repeats.py::"
     "test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases"
 )
+_FORESIGHT = "tests/integration/test_foresight.py::"
 
 EVENTS = (
     Protection(
@@ -237,6 +238,25 @@ EVENTS = (
         ("tests/unit/test_fold.py::test_a_late_event_does_not_continue_the_case", _REPEATS),
     ),
     Protection(
+        "what was foreseen counts only where the row is as it was seen",
+        "20",
+        "node/projection.py",
+        " if one.base.value == stamps.get(case_id)\n",
+        "\n",
+        (
+            _FORESIGHT + "test_with_and_without_foresight_the_node_holds_the_same",
+            _FORESIGHT + "test_what_another_changed_meanwhile_is_worked_out_anew",
+        ),
+    ),
+    Protection(
+        "what was foreseen counts only if all events are new",
+        "20",
+        "node/taking_in.py",
+        "    if len(new) != len(packed):\n",
+        "    if False:\n",
+        (_FORESIGHT + "test_an_event_that_comes_twice_in_a_batch_counts_once",),
+    ),
+    Protection(
         "a gap is named",
         "20",
         "cases/fold.py",
@@ -267,8 +287,8 @@ EVENTS = (
         "only what a late event disturbs is folded anew",
         "23",
         "node/projection.py",
-        "        elif continues(before, events):\n",
-        "        elif before.position is None and continues(before, events):\n",
+        "        if continues(before, events):\n",
+        "        if before.position is None and continues(before, events):\n",
         (
             "tests/faults/test_bursts.py::"
             "test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other",
