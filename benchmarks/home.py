@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
+from kafka.admin import MemberToRemove
+
 from cases.nodes import NATIONAL
 from cases.topics import consumed_topics, produced_topics
 from consumers import positions
@@ -165,6 +167,21 @@ def processes(
         yield started
     finally:
         end(started)
+        _leave_group(node)
+
+
+def _leave_group(node: str) -> None:
+    """A consumer stays a member of its group for a session's time after its end, so that it may
+    come again: the next one of another name would wait for that."""
+    settings = load_settings(node)
+    group = kafka.group_of(node)
+    with closing(kafka.admin(settings)) as client:
+        described = client.describe_groups([group])[group]
+        gone = [
+            MemberToRemove(group_instance_id=member["group_instance_id"])
+            for member in described["members"]
+        ]
+        client.remove_group_members(group, gone)
 
 
 def peak_megabytes(pid: int) -> float:

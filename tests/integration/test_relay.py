@@ -23,6 +23,7 @@ from support.world import (
 )
 
 from cases.case import Case
+from cases.fold import extend
 from cases.topics import uplink
 from node import kafka
 from node.lifecycle import Backoff
@@ -124,17 +125,18 @@ def _write_slowly(settings: Settings, chance: Callable[[], float], made: list[li
     with closing(connect(settings.dsn, "test")) as connection:
         for _ in range(3):
             events: list[Event] = []
-            case = None
+            case: Case | None = None
             for name in ("register", "accept", "decide"):
                 given = {"command": name, **_FIELDS[name]}
                 if case is not None:
                     given["case_id"] = case.case_id
                 command = parse(given, office)
+                held = case or Case(command.case_id)
                 with connection, connection.cursor() as cursor:
-                    one = draft(office, case or Case(command.case_id), command, lambda: None)
-                    (change,) = record(cursor, office.node, [one])
+                    one = draft(office, held, command, lambda: None)
+                    record(cursor, office.node, [one])
                     time.sleep(chance() * 0.05)
-                case = change.after
+                case = extend(held, [one])
                 events.append(one)
             made.append([one.event_id for one in events])
 
