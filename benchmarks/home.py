@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -39,6 +40,9 @@ _TABLES = (
     "reported_dead_letter, own_position, reconciliation"
 )
 _ANSWER_MS = 20_000
+_LOCAL = PROJECT / ".local" / "bench"
+# Where the logs of the processes are after a measurement that failed.
+KEPT_LOGS = PROJECT / ".local" / "bench.logs"
 
 
 @contextmanager
@@ -46,10 +50,15 @@ def bench_stack(say: Say) -> Iterator[LocalStack]:
     """The stack, up inside, gone with its data behind; one run at a time, for each empties it."""
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         del os.environ[name]
-    os.environ["PETITIONLINK_LOCAL"] = str(PROJECT / ".local" / "bench")
+    os.environ["PETITIONLINK_LOCAL"] = str(_LOCAL)
     with _alone():
+        shutil.rmtree(KEPT_LOGS, ignore_errors=True)
         try:
             yield localstack.up(NODES, say)
+        except BaseException:
+            if (_LOCAL / "logs").exists():
+                shutil.copytree(_LOCAL / "logs", KEPT_LOGS)
+            raise
         finally:
             localstack.down(say, purge=True)
 

@@ -90,7 +90,7 @@ def _run(stack: LocalStack) -> dict[str, list[float]]:
 def _milliseconds(committed: Mapping[str, float], seen: Seen) -> list[float]:
     missing = committed.keys() - seen.keys()
     if missing:
-        raise PetitionLinkError(f"{len(missing)} events were never seen: see .local/bench/logs/")
+        raise PetitionLinkError(f"{len(missing)} events were never seen: see .local/bench.logs/")
     return [(seen[event_id] - at) * 1000 for event_id, at in committed.items()]
 
 
@@ -134,4 +134,4 @@ def _await(stack: LocalStack, node: str, counter: str) -> None:
             if cursor.fetchone() == (_CASES,):
                 return
             time.sleep(0.05)
-    raise PetitionLinkError(f"the cases did not arrive at {node}: see .local/bench/logs/")
+    raise PetitionLinkError(f"the cases did not arrive at {node}: see .local/bench.logs/")

@@ -188,7 +188,7 @@ def _drive(desk: Desk, relay: int, phase: Phase, goal: int | None) -> None:
             phase.fresh.append(_register(desk, urgent=number % 2 == 0))
         number += 1
         time.sleep(max(0.0, began + number / _FRESH_PER_SECOND - time.monotonic()))
-    raise PetitionLinkError("the backlog does not drain: see .local/bench/logs/")
+    raise PetitionLinkError("the backlog does not drain: see .local/bench.logs/")
 
 
 def _is_done(connection: Connection, phase: Phase, goal: int | None) -> bool:

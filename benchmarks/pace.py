@@ -43,6 +43,6 @@ def pace(dsn: str, counter: str, goal: int, *workers: subprocess.Popen[bytes]) -
 
 def _check(workers: Sequence[subprocess.Popen[bytes]], moved_at: float) -> None:
     if any(worker.poll() is not None for worker in workers):
-        raise PetitionLinkError("a process ended while it was measured: see .local/bench/logs/")
+        raise PetitionLinkError("a process ended while it was measured: see .local/bench.logs/")
     if time.perf_counter() - moved_at > _SILENCE_SECONDS:
-        raise PetitionLinkError(f"nothing moved for {_SILENCE_SECONDS} s: see .local/bench/logs/")
+        raise PetitionLinkError(f"nothing moved for {_SILENCE_SECONDS} s: see .local/bench.logs/")

@@ -86,7 +86,7 @@ def _drained(cursor: Cursor, relay: int, rows: int) -> Iterator[float]:
     deadline, waiting = time.monotonic() + _LIMIT_SECONDS, rows
     while waiting:
         if time.monotonic() > deadline:
-            raise PetitionLinkError("the backlog does not drain: see .local/bench/logs/")
+            raise PetitionLinkError("the backlog does not drain: see .local/bench.logs/")
         time.sleep(_LOOK_SECONDS)
         cursor.execute(_WAITING)
         (waiting,) = cursor.fetchone() or (0,)
