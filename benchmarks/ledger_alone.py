@@ -15,6 +15,7 @@ from consumers.limits import tails
 from consumers.loop import Consumer
 from node import ledger
 from node.cli.running import run_workers
+from node.foreseeing import Ahead
 from node.postgres import Connection
 
 NODE = "000000"
@@ -31,5 +32,5 @@ def apply_to_ledger(connection: Connection, _node: str, batch: Batch) -> Applied
 
 if __name__ == "__main__":
     vars(loop).update(apply_batch=apply_to_ledger)
-    vars(foresight).update(foresee=lambda *_: {})
+    vars(foresight).update(foresee=lambda *_: Ahead({}, {}))
     run_workers(NODE, lambda settings, metrics: [Consumer(settings, metrics)])

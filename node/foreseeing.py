@@ -34,7 +34,7 @@ class Seen(NamedTuple):
     stamp: Stamp
 
 
-class Foresight(NamedTuple):
+class Ahead(NamedTuple):
     """What a batch will make of its cases, and how those stand then."""
 
     foreseen: dict[str, Foreseen]
@@ -63,16 +63,16 @@ def begins(events: Iterable[Event]) -> bool:
 
 def foresee(
     by_case: Mapping[str, list[Event]], seen: Mapping[str, Seen], crossing: Crossing
-) -> Foresight:
+) -> Ahead:
     """What these events make of cases that begin or were seen; not of those whose order they
     disturb."""
-    foresight = Foresight({}, {})
+    ahead = Ahead({}, {})
     for case_id, events in by_case.items():
         one = seen.get(case_id) or _unseen(case_id, events)
         if one is not None and continues(one.held.case, events):
             step = Step(one.held.case, extend(one.held.case, events), events)
-            _add(foresight, one, step, crossing)
-    return foresight
+            _add(ahead, one, step, crossing)
+    return ahead
 
 
 def new_case(case: Case, events: Sequence[Event]) -> Foreseen:
@@ -85,11 +85,11 @@ def _unseen(case_id: str, events: Iterable[Event]) -> Seen | None:
     return Seen(Held(Case(case_id), 0), _NO_ROW) if begins(events) else None
 
 
-def _add(foresight: Foresight, one: Seen, step: Step, crossing: Crossing) -> None:
+def _add(ahead: Ahead, one: Seen, step: Step, crossing: Crossing) -> None:
     case_id = step.after.case_id
     row = row_of(step, {case_id: one.held}, *crossing)
-    foreseen = foresight.foreseen[case_id] = _foreseen(step, row, one.stamp)
-    foresight.seen[case_id] = Seen(Held(step.after, row.revision), foreseen.stamp)
+    foreseen = ahead.foreseen[case_id] = _foreseen(step, row, one.stamp)
+    ahead.seen[case_id] = Seen(Held(step.after, row.revision), foreseen.stamp)
 
 
 def _foreseen(step: Step, row: Row, base: Stamp) -> Foreseen:
