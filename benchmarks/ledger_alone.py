@@ -27,7 +27,7 @@ def apply_to_ledger(connection: Connection, _node: str, batch: Batch) -> Applied
         positions.advance(cursor, batch.advances, tails(batch))
         new = ledger.write(cursor, [arrival.packed for arrival in batch.arrivals])
         keep(cursor, batch.poison)
-    return Applied({event.event_id for event in new}, set())
+    return Applied({event.event_id for event in new}, set(), set())
 
 
 if __name__ == "__main__":

@@ -25,10 +25,11 @@ from node.taking_in import take_in
 
 
 class Applied(NamedTuple):
-    """Event ids of a batch that were new, and those of them that are conflicts."""
+    """Ids of events that were new, those of them that are conflicts, and who emitted them."""
 
     fresh: set[str]
     conflicts: set[str]
+    emitters: set[str]
 
 
 def apply_batch(connection: Connection, node: str, batch: Batch) -> Applied:
@@ -40,17 +41,25 @@ def apply_batch(connection: Connection, node: str, batch: Batch) -> Applied:
         positions.advance(cursor, batch.advances, tails(batch))
         applied = write(cursor, node, batch)
         keep(cursor, batch.poison)
-        run(cursor, accounts.noted(account(node, batch, applied.fresh)))
+        run(
+            cursor,
+            [
+                *contacts.noted(applied.emitters, batch.read_at),
+                *accounts.noted(account(node, batch, applied.fresh)),
+            ],
+        )
     return applied
 
 
 def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
-    """Steps 2 to 4, in the caller's transaction; a letter that is replayed takes them too."""
+    """Steps 2 to 4, in the caller's transaction; a letter that is replayed takes them too.
+
+    The caller notes the contacts.
+    """
     if not batch.arrivals:
-        return Applied(set(), set())
+        return Applied(set(), set(), set())
     packed = [arrival.packed for arrival in batch.arrivals]
     new, changes = take_in(cursor, node, packed, batch.read_at, Known(batch.foreseen))
-    run(cursor, contacts.noted({event.emitter for event in new}, batch.read_at))
     marked = {event_id for change in changes for event_id in change.conflicts}
     fresh = {event.event_id for event in new}
-    return Applied(fresh, fresh & marked)
+    return Applied(fresh, fresh & marked, {event.emitter for event in new})

@@ -16,7 +16,7 @@ from consumers.accounting import account, day_of_poison
 from consumers.applying import Applied, write
 from consumers.batch import Arrival, Batch, Here, Poison, decoded
 from consumers.resolving import Letter, hold, resolve
-from node import accounts
+from node import accounts, contacts
 from node.accounts import Entry
 from node.errors import PetitionLinkError, Transient, classified, is_data_error
 from node.postgres import Connection, Cursor
@@ -78,7 +78,13 @@ def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: i
         batch = _batch(cursor, Here(node, now), letter)
         (arrival,) = batch.arrivals
         applied = write(cursor, node, batch)
-        run(cursor, accounts.noted(_moved(node, letter, arrival, applied)))
+        run(
+            cursor,
+            [
+                *contacts.noted(applied.emitters, now),
+                *accounts.noted(_moved(node, letter, arrival, applied)),
+            ],
+        )
         done = Replayed(
             letter, _result(arrival, applied), arrival.event.event_id, arrival.event.case_id
         )

@@ -26,8 +26,12 @@ class Prepared:
         numbers = count(1)
         body = _PLACE.sub(lambda _: f"${next(numbers)}", sql)
         self.name = name
-        self.preparation = f"prepare {name} ({', '.join(types)}) as {body}"
-        self.execution = f"execute {name} ({', '.join(f'%s::{kind}' for kind in types)})"
+        self.preparation = f"prepare {name} {_list(types)} as {body}"
+        self.execution = f"execute {name} {_list([f'%s::{kind}' for kind in types])}"
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"({', '.join(items)})" if items else ""
 
 
 class Statement(NamedTuple):

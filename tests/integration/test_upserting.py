@@ -100,6 +100,15 @@ def test_a_prepared_statement_outlives_what_fails_behind_it(connection: Connecti
         assert cursor.fetchall() == [(2,)]
 
 
+def test_a_prepared_statement_may_have_no_places(connection: Connection) -> None:
+    """Seen failing with empty parentheses, which Postgres does not read."""
+    one = Prepared("one", "select 1")
+    with connection, connection.cursor() as cursor:
+        for _ in range(2):
+            run(cursor, [Statement(one)])
+            assert cursor.fetchall() == [(1,)]
+
+
 def test_of_statements_that_travel_together_all_are_run(connection: Connection) -> None:
     """Seen failing with the last one run alone."""
     with connection, connection.cursor() as cursor:
