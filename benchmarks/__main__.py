@@ -65,11 +65,13 @@ def main(
     with bench_stack(say) as stack:
         line = machine(stack)
         say(line)
-        for name in chosen:
-            say(name)
-            figures += _MEASURES[name](stack, plan)
-    out.print(report.printed(figures, f"PetitionLink: median of {runs} runs"))
-    say(line)
+        try:
+            for name in chosen:
+                say(name)
+                figures += _MEASURES[name](stack, plan)
+        finally:  # what was measured before one failed is shown
+            out.print(report.printed(figures, f"PetitionLink: median of {runs} runs"))
+            say(line)
     if chosen == usual:
         when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         report.write(figures, line, when, versions())

@@ -80,7 +80,7 @@ def _ledgers(stack: LocalStack, plan: Plan) -> list[Figure]:
     sizes = _FULL_SIZES if os.environ.get("FULL") == "1" else _SIZES
     seed = _load([_SEED_PROVINCE], events_together, _SEED_EVENTS)
     # Each run brings cases that the ledger does not have yet.
-    loads = [_load([_OTHERS[run]], events_together, _EVENTS) for run in range(plan.repeats)]
+    loads = [_load([_OTHERS[run]], events_together) for run in range(plan.repeats)]
     rates: dict[int, list[float]] = {}
     for size in sizes:
         empty(stack, [NATIONAL])
@@ -94,28 +94,32 @@ def _ledgers(stack: LocalStack, plan: Plan) -> list[Figure]:
 def _lengths(stack: LocalStack, plan: Plan) -> list[Figure]:
     short, long = _OTHERS[plan.repeats], _OTHERS[plan.repeats + 1]
     loads = {
-        "1 event a case": _load([short], partial(events_of_length, length=1), _EVENTS),
-        f"{_LONG:,} events a case": _load([long], partial(events_of_length, length=_LONG), _EVENTS),
+        "1 event a case": partial(_load, [short], partial(events_of_length, length=1)),
+        f"{_LONG:,} events a case": partial(_load, [long], partial(events_of_length, length=_LONG)),
     }
     return _compared(stack, plan, loads, f"{_EVENTS:,} events, one process")
 
 
 def _numbers_of_nodes(stack: LocalStack, plan: Plan) -> list[Figure]:
     few, many = PROVINCES[:3], PROVINCES
+    make = partial(events_of_length, length=8)
     loads = {
-        "4 nodes": _load(few, partial(events_of_length, length=8), _EVENTS),
-        f"{len(many) + 1} nodes": _load(many, partial(events_of_length, length=8), _EVENTS),
+        "4 nodes": partial(_load, few, make),
+        f"{len(many) + 1} nodes": partial(_load, many, make),
     }
     about = f"{_EVENTS:,} events, 8 a case, from that many provinces to the centre, one process"
     return _compared(stack, plan, loads, about)
 
 
-def _compared(stack: LocalStack, plan: Plan, loads: dict[str, _Load], about: str) -> list[Figure]:
+def _compared(
+    stack: LocalStack, plan: Plan, loads: dict[str, Callable[[], _Load]], about: str
+) -> list[Figure]:
+    """Each load is made right before its run: behind it on its topics there must be no other."""
     rates: dict[str, list[float]] = {name: [] for name in loads}
     for _ in plan.runs(", ".join(loads)):
         for name, load in loads.items():
             empty(stack, [NATIONAL])
-            rates[name].append(_run(stack, load))
+            rates[name].append(_run(stack, load()))
     return _against_first(rates, about)
 
 
@@ -130,7 +134,7 @@ def _against_first(rates: dict[str, list[float]], about: str) -> list[Figure]:
     ]
 
 
-def _load(provinces: Sequence[str], make: _Make, events: int) -> _Load:
+def _load(provinces: Sequence[str], make: _Make, events: int = _EVENTS) -> _Load:
     before, sent = ends(NATIONAL), 0
     for province in provinces:
         made = make(open_office(load_settings(province)), events // len(provinces))
