@@ -7,7 +7,7 @@ one that the product wrote: its rows again and again under other ids, with all t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import NamedTuple
@@ -112,7 +112,7 @@ def _numbers_of_nodes(stack: LocalStack, plan: Plan) -> list[Figure]:
 
 
 def _compared(
-    stack: LocalStack, plan: Plan, loads: dict[str, Callable[[], _Load]], about: str
+    stack: LocalStack, plan: Plan, loads: Mapping[str, Callable[[], _Load]], about: str
 ) -> list[Figure]:
     """Each load is made right before its run: behind it on its topics there must be no other."""
     rates: dict[str, list[float]] = {name: [] for name in loads}
