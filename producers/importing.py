@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from node.errors import Transient
+from node.foreseeing import new_case
 from node.postgres import Connection, Cursor
 from producers.known_rows import Known, note, what_is_known
 from producers.office import Office
@@ -101,7 +102,9 @@ def _write(
     chunk.totals.events = len(packed)
     if new:
         note(cursor, new)
-        record_new_cases(cursor, node, packed, [row.foreseen for row in new if row.foreseen])
+        # Here, not in the helper: that is the longer side.
+        foreseen = [new_case(row.case, [one.event for one in row.packed]) for row in new]
+        record_new_cases(cursor, node, packed, foreseen)
         if also is not None:
             also(cursor, new)
     return chunk

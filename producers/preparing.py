@@ -14,10 +14,8 @@ from typing import NamedTuple
 from cases.case import Case
 from cases.errors import Refusal
 from cases.fold import advance
-from node.foreseeing import new_case
 from node.keyfiles import KeysUnusable
 from node.ledger import Entry, Packed, body_json, pack
-from node.projection import Foreseen
 from producers.drafting import Command, draft
 from producers.office import Office
 from producers.register import Registration, Rejected
@@ -28,6 +26,7 @@ from schemas.sealing import case_key
 CHUNK_ROWS = 500
 
 _DISPATCHES = ("forward", "assign")
+_NO_CASE = Case("")
 
 Row = Registration | Rejected
 
@@ -40,7 +39,7 @@ class Drafted(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A row with its new case, folded, and the events of that, all packed; not yet written.
+    """A row with its new case, folded, and the events of that, packed; not yet written.
 
     `refusal` is why there is no case, "" if there is one; it does not matter if the row turns out
     to be known. The other fields are those of `Registration`.
@@ -53,7 +52,7 @@ class Prepared(NamedTuple):
     content_digest: str
     exported_case: str
     cells: dict[str, str]
-    foreseen: Foreseen | None
+    case: Case
     packed: list[Packed]
     refusal: str = ""
 
@@ -65,7 +64,7 @@ class Prepared(NamedTuple):
     @property
     def case_id(self) -> str:
         """The id of the new case, "" if there is none."""
-        return self.foreseen.change.case_id if self.foreseen else ""
+        return self.case.case_id
 
 
 PreparedChunk = list[Prepared | Rejected]
@@ -89,14 +88,11 @@ def prepare(office: Office, row: Row) -> Prepared | Rejected:
     except (Refusal, Invalid, KeysUnusable) as error:
         if isinstance(error, KeysUnusable) and not _is_dispatched(row):
             raise  # the node's own keys: no row can be registered
-        return _prepared(row, None, [], str(error))
-    packed = [_packed(event) for event in events]
-    return _prepared(row, new_case(case, [one.event for one in packed]), packed)
+        return _prepared(row, _NO_CASE, [], str(error))
+    return _prepared(row, case, [_packed(event) for event in events])
 
 
-def _prepared(
-    row: Registration, foreseen: Foreseen | None, packed: list[Packed], refusal: str = ""
-) -> Prepared:
+def _prepared(row: Registration, case: Case, packed: list[Packed], refusal: str = "") -> Prepared:
     return Prepared(
         row=row.row,
         line=row.line,
@@ -105,7 +101,7 @@ def _prepared(
         content_digest=row.content_digest,
         exported_case=row.exported_case,
         cells=row.cells,
-        foreseen=foreseen,
+        case=case,
         packed=packed,
         refusal=refusal,
     )
