@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from kafka.consumer.fetcher import ConsumerRecord
 
@@ -14,6 +14,9 @@ from node.projection import NOTHING, Foreseen
 from schemas.errors import INVALID_TEXT, WRONG_EMITTER, Undecodable
 from schemas.event import Event
 from schemas.headers import read_event
+
+# Each takes about 17 kB, in the batch that is made and in that which is applied.
+MOST_CASES: Final = 1_000
 
 
 class Arrival(NamedTuple):
@@ -103,6 +106,13 @@ def decoded(
         else:
             arrivals.append(Arrival(record, event, _packed(record, event, body, here)))
     return Batch(arrivals, poison, advances, here.now)
+
+
+def next_size(most: int, batch: Batch) -> int:
+    """How many records the next batch may have, `most` or fewer: if it is like this one, it has no
+    more than MOST_CASES different cases."""
+    cases = len({event.case_id for _, event, _ in batch.arrivals})
+    return min(most, max(1, MOST_CASES * len(batch.arrivals) // cases)) if cases else most
 
 
 def advances_of(

@@ -24,7 +24,7 @@ from kafka import errors as kafka_errors
 
 from consumers.applying import apply_batch
 from consumers.assignment import Assignment
-from consumers.batch import Advance, Batch, Here, advances_of, decoded
+from consumers.batch import Advance, Batch, Here, advances_of, decoded, next_size
 from consumers.counting import count
 from consumers.dead_letters import DeadLetterTopic
 from consumers.foresight import Foresight
@@ -110,6 +110,7 @@ class _Sink:
         ahead: Database,
     ) -> None:
         self.node = settings.node
+        self.most_records = settings.batch_records
         self._foresight = Foresight(settings.node, ahead)
         self._metrics = metrics
         self._clock = clock
@@ -180,6 +181,7 @@ class _Turns:
         self._backoff = Backoff()
         self._pipeline = Pipeline(self._apply)
         self._joins = 0
+        self._size = sink.most_records
         # Where the next poll of each partition begins, ahead of what is applied.
         self._next: dict[TopicPartition, int] = {}
 
@@ -213,12 +215,14 @@ class _Turns:
             self._reporter.settled()
 
     def _poll_and_hand_over(self) -> None:
-        records = self._client.poll(timeout_ms=self._poll_ms())
+        records = self._client.poll(timeout_ms=self._poll_ms(), max_records=self._size)
         if self._assignment.changed:
             return  # positions come from Postgres again, so nothing is lost by dropping these
         if records:
             ends = {partition: self._client.highwater(partition) for partition in records}
-            self._pipeline.hand_over(_Polled(records, ends, self._decoded(records)))
+            batch = self._decoded(records)
+            self._size = next_size(self._sink.most_records, batch)
+            self._pipeline.hand_over(_Polled(records, ends, batch))
             for partition, several in records.items():
                 self._next[partition] = several[-1].offset + 1
         else:

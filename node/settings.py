@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     key_folder: Path = Path("/etc/petitionlink/keys")
     actor: str = Field(default="system", min_length=1, max_length=100)
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
-    batch_records: int = Field(default=1000, ge=1, le=20000)
+    batch_records: int = Field(default=2000, ge=1, le=20000)
     reconcile_seconds: int = Field(default=600, ge=5, le=86_400)
     dead_letter_consecutive: int = Field(default=100, ge=1, le=1_000_000)
     dead_letter_ratio: float = Field(default=0.5, gt=0, le=1)

@@ -19,7 +19,7 @@ from cases.nodes import NATIONAL
 from cases.topics import uplink
 from consumers import foresight as foresights
 from consumers.applying import Applied, write
-from consumers.batch import Arrival, Batch
+from consumers.batch import MOST_CASES, Arrival, Batch, next_size
 from consumers.foresight import Foresight
 from node import ledger, projection
 from node.ledger import Entry, Source, body_json, pack
@@ -249,6 +249,16 @@ def test_an_event_that_comes_twice_in_a_batch_counts_once(
     assert twice.foreseen
     assert apply(connection, twice).fresh == {second.event_id}
     assert rows(centre, "select events from case_digest") == [(2,)]
+
+
+def test_of_cases_that_differ_the_next_batch_has_no_more_than_are_kept_in_memory() -> None:
+    """Seen failing with the size left as it is set."""
+    apart = batch_of([event(f"110000-20260401-7K3M{number:04d}") for number in range(40)])
+    together = batch_of([event(CASE, number) for number in range(1, 41)])
+    assert next_size(2000, apart) == MOST_CASES
+    assert next_size(500, apart) == 500
+    assert next_size(2000, together) == 2000
+    assert next_size(2000, batch_of([])) == 2000
 
 
 def test_without_postgres_nothing_is_foreseen_and_afterwards_it_is(centre: Settings) -> None:
