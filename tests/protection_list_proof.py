@@ -43,8 +43,8 @@ PROOF = (
         "a batch is accounted for in its own transaction 收支",
         "25",
         "consumers/applying.py",
-        "run(cursor, accounts.noted(account(node, batch, applied.fresh)))",
-        "run(cursor, ())",
+        "                *accounts.noted(account(node, batch, applied.fresh)),\n",
+        "",
         (
             _ACCOUNTS + "test_both_ends_tell_the_same_of_what_was_committed_published_received_"
             "and_applied",
@@ -153,7 +153,7 @@ PROOF = (
         "a replayed dead letter is accounted for as applied 死信处置",
         "15",
         "consumers/replaying.py",
-        "run(cursor, accounts.noted(_moved(node, letter, arrival, applied)))",
+        "                *accounts.noted(_moved(node, letter, arrival, applied)),\n",
         "",
         (_LETTERS + "test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead",),
     ),
