@@ -2,7 +2,7 @@
 
 1. Settle: take the positions of newly held partitions from Postgres.
 2. Poll.
-3. Decode each record on its own, and pack what will be copied.
+3. Decode each record on its own, pack what will be copied, foresee what becomes of the cases.
 4. Apply the batch in one transaction, offsets included, while the next one is polled and decoded.
 5. Commit the offsets to Kafka, for lag tools only.
 
