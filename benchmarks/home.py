@@ -12,9 +12,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from kafka.admin import MemberToRemove
+from kafka.errors import CoordinatorNotAvailableError
 
 from cases.nodes import NATIONAL
 from cases.topics import consumed_topics, produced_topics
@@ -153,7 +154,13 @@ def process(stack: LocalStack, node: str, command: str) -> Iterator[subprocess.P
 def processes(
     stack: LocalStack, node: str, command: Sequence[str], number: int = 1
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Several processes of a node, `python -m COMMAND`, each with a metrics port of its own."""
+    """Several processes of a node, `python -m COMMAND`, each with a metrics port of its own.
+
+    Several consumers begin together if the run before left a member: the group waits for that, and
+    meanwhile all have joined. One need not wait.
+    """
+    if number == 1:
+        _leave_group(node)
     started: list[subprocess.Popen[bytes]] = []
     log = log_file(stack, node, command[0])
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +183,6 @@ def processes(
         yield started
     finally:
         end(started)
-        _leave_group(node)
 
 
 def _leave_group(node: str) -> None:
@@ -184,7 +190,8 @@ def _leave_group(node: str) -> None:
     come again: the next one of another name would wait for that."""
     settings = load_settings(node)
     group = kafka.group_of(node)
-    with closing(kafka.admin(settings)) as client:
+    # The very first consumer of a stack finds no group yet.
+    with closing(kafka.admin(settings)) as client, suppress(CoordinatorNotAvailableError):
         described = client.describe_groups([group])[group]
         gone = [
             MemberToRemove(group_instance_id=member["group_instance_id"])
