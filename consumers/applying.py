@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from consumers import positions
@@ -18,6 +19,7 @@ from consumers.batch import Batch
 from consumers.dead_letters import keep
 from consumers.limits import tails
 from node import accounts, contacts
+from node.accounts import Entry
 from node.postgres import Connection, Cursor
 from node.projection import Known
 from node.statements import run
@@ -41,20 +43,19 @@ def apply_batch(connection: Connection, node: str, batch: Batch) -> Applied:
         positions.advance(cursor, batch.advances, tails(batch))
         applied = write(cursor, node, batch)
         keep(cursor, batch.poison)
-        run(
-            cursor,
-            [
-                *contacts.noted(applied.emitters, batch.read_at),
-                *accounts.noted(account(node, batch, applied.fresh)),
-            ],
-        )
+        note(cursor, applied, batch.read_at, account(node, batch, applied.fresh))
     return applied
+
+
+def note(cursor: Cursor, applied: Applied, read_at: int, counts: Mapping[Entry, int]) -> None:
+    """Who was heard, and what became of the records; `read_at` in micros."""
+    run(cursor, [*contacts.noted(applied.emitters, read_at), *accounts.noted(counts)])
 
 
 def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
     """Steps 2 to 4, in the caller's transaction; a letter that is replayed takes them too.
 
-    The caller notes the contacts.
+    `note` follows.
     """
     if not batch.arrivals:
         return Applied(set(), set(), set())

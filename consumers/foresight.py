@@ -14,7 +14,7 @@ from consumers.batch import Batch
 from node.errors import PetitionLinkError
 from node.foreseeing import Crossing, Seen, begins, foresee, look
 from node.postgres import Database
-from node.projection import NOTHING, Foreseen
+from node.projection import NOTHING, Foreseen, by_case
 from node.upserting import FEW
 from schemas.event import Event
 
@@ -33,22 +33,20 @@ class Foresight:
         if len(batch.arrivals) <= FEW:
             self.forget()
             return NOTHING
-        by_case: dict[str, list[Event]] = {}
-        for _, event, _ in batch.arrivals:
-            by_case.setdefault(event.case_id, []).append(event)
-        seen = self._seen(by_case)
-        foreseen, self._ahead = foresee(by_case, seen, Crossing(batch.read_at, self._node))
+        grouped = by_case(arrival.event for arrival in batch.arrivals)
+        seen = self._seen(grouped)
+        foreseen, self._ahead = foresee(grouped, seen, Crossing(batch.read_at, self._node))
         return foreseen
 
     def forget(self) -> None:
         """Keep nothing in memory of the batch in front."""
         self._ahead = {}
 
-    def _seen(self, by_case: Mapping[str, list[Event]]) -> Mapping[str, Seen]:
+    def _seen(self, grouped: Mapping[str, list[Event]]) -> Mapping[str, Seen]:
         ahead = self._ahead
         unseen = [
             case_id
-            for case_id, events in by_case.items()
+            for case_id, events in grouped.items()
             if case_id not in ahead and not begins(events)
         ]
         return ahead | self._look(unseen) if len(unseen) > FEW else ahead

@@ -13,16 +13,15 @@ from typing import NamedTuple
 import psycopg2
 
 from consumers.accounting import account, day_of_poison
-from consumers.applying import Applied, write
+from consumers.applying import Applied, note, write
 from consumers.batch import Arrival, Batch, Here, Poison, decoded
 from consumers.resolving import Letter, hold, resolve
-from node import accounts, contacts
+from node import accounts
 from node.accounts import Entry
 from node.errors import PetitionLinkError, Transient, classified, is_data_error
 from node.postgres import Connection, Cursor
 from node.queries.dead_letters import REPLAYED
 from node.reconciliation.state import is_recovering
-from node.statements import run
 from schemas.errors import REFUSED_BY_DATABASE
 
 # A case that is made beside us, a deadlock: the same again succeeds.
@@ -78,13 +77,7 @@ def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: i
         batch = _batch(cursor, Here(node, now), letter)
         (arrival,) = batch.arrivals
         applied = write(cursor, node, batch)
-        run(
-            cursor,
-            [
-                *contacts.noted(applied.emitters, now),
-                *accounts.noted(_moved(node, letter, arrival, applied)),
-            ],
-        )
+        note(cursor, applied, now, _moved(node, letter, arrival, applied))
         done = Replayed(
             letter, _result(arrival, applied), arrival.event.event_id, arrival.event.case_id
         )

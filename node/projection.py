@@ -100,6 +100,14 @@ def hold(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, Held]:
     return {case_id: Held(Case.from_json(folded), revision) for case_id, revision, folded in cursor}
 
 
+def by_case(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """The events of each case, in their order."""
+    grouped: dict[str, list[Event]] = {}
+    for event in events:
+        grouped.setdefault(event.case_id, []).append(event)
+    return grouped
+
+
 def apply(
     cursor: Cursor,
     events: Sequence[Event],
@@ -116,11 +124,9 @@ def apply(
     """
     if not events:
         return []
-    by_case: dict[str, list[Event]] = {}
-    for event in events:
-        by_case.setdefault(event.case_id, []).append(event)
-    come_true = _come_true(cursor, by_case, known.foreseen)
-    rest = {case_id: some for case_id, some in by_case.items() if case_id not in come_true}
+    grouped = by_case(events)
+    come_true = _come_true(cursor, grouped, known.foreseen)
+    rest = {case_id: some for case_id, some in grouped.items() if case_id not in come_true}
     held = hold(cursor, rest) if known.held is None else known.held
     steps = _folded(cursor, rest, held)
     sure = [*come_true.values()]
@@ -154,10 +160,10 @@ def _come_true(
 
 
 def _folded(
-    cursor: Cursor, by_case: Mapping[str, list[Event]], held: Mapping[str, Held]
+    cursor: Cursor, grouped: Mapping[str, list[Event]], held: Mapping[str, Held]
 ) -> list[Step]:
     steps, disturbed = [], []
-    for case_id, events in by_case.items():
+    for case_id, events in grouped.items():
         before = held[case_id].case if case_id in held else Case(case_id)
         if continues(before, events):
             steps.append(Step(before, extend(before, events), events))
@@ -172,11 +178,11 @@ def _folded(
 
 
 def _write(cursor: Cursor, sure: Sequence[Foreseen], rows: Sequence[Row]) -> None:
-    if not (
-        _write_many(cursor, sure, rows)
-        if sure or len(rows) > FEW
-        else case_rows.put(cursor, rows) == len(rows)
-    ):
+    if sure or len(rows) > FEW:
+        written = _write_many(cursor, sure, rows)
+    else:
+        written = case_rows.put(cursor, rows) == len(rows)
+    if not written:
         raise Transient("a case was created by another transaction at the same moment")
 
 

@@ -43,8 +43,8 @@ PROOF = (
         "a batch is accounted for in its own transaction 收支",
         "25",
         "consumers/applying.py",
-        "                *accounts.noted(account(node, batch, applied.fresh)),\n",
-        "",
+        "account(node, batch, applied.fresh))\n",
+        "{})\n",
         (
             _ACCOUNTS + "test_both_ends_tell_the_same_of_what_was_committed_published_received_"
             "and_applied",
@@ -153,8 +153,8 @@ PROOF = (
         "a replayed dead letter is accounted for as applied 死信处置",
         "15",
         "consumers/replaying.py",
-        "                *accounts.noted(_moved(node, letter, arrival, applied)),\n",
-        "",
+        "note(cursor, applied, now, _moved(node, letter, arrival, applied))",
+        "note(cursor, applied, now, {})",
         (_LETTERS + "test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead",),
     ),
     Protection(

@@ -19,3 +19,9 @@ def beijing(fresh_settings: Callable[..., Settings]) -> Settings:
 def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
     """Shandong with an empty database."""
     return fresh_settings("370000")
+
+
+@pytest.fixture
+def centre(fresh_settings: Callable[..., Settings]) -> Settings:
+    """The national node with an empty database."""
+    return fresh_settings("000000")

@@ -11,18 +11,22 @@ from typing import Any
 
 import pytest
 from support.walks import Walk
-from support.world import event, rows
+from support.world import count, event, eventually, raw, rows, running, sample, send
 
 from cases import event_types as types
 from cases.fold import fold
 from cases.nodes import NATIONAL
 from cases.topics import uplink
+from consumers import batch as batches
 from consumers import foresight as foresights
 from consumers.applying import Applied, write
 from consumers.batch import MOST_CASES, Arrival, Batch, next_size
 from consumers.foresight import Foresight
+from consumers.loop import Consumer
 from node import ledger, projection
 from node.ledger import Entry, Source, body_json, pack
+from node.localstack import LocalStack
+from node.metrics import Metrics
 from node.postgres import Connection, Cursor, Database, connect
 from node.rebuilding import rebuild
 from node.settings import Settings
@@ -48,12 +52,6 @@ _CONTENT = {
 @pytest.fixture(autouse=True)
 def _few_events_are_foreseen_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foresights, "FEW", 0)
-
-
-@pytest.fixture
-def centre(fresh_settings: Callable[..., Settings]) -> Settings:
-    """The national node with an empty database."""
-    return fresh_settings(NATIONAL)
 
 
 @pytest.fixture
@@ -249,6 +247,29 @@ def test_an_event_that_comes_twice_in_a_batch_counts_once(
     assert twice.foreseen
     assert apply(connection, twice).fresh == {second.event_id}
     assert rows(centre, "select events from case_digest") == [(2,)]
+
+
+def test_the_loop_foresees_batches_and_cuts_them_to_the_cases_that_it_keeps(
+    centre: Settings,
+    empty_topics: LocalStack,
+    came_true: Counter[bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen failing without `with_foreseen`, and without `max_records` (consumers/loop.py)."""
+    monkeypatch.setattr(batches, "MOST_CASES", 10)
+    cases = [f"110000-20260401-7K3M{number:04d}" for number in range(60)]
+    metrics = Metrics()
+    with running(Consumer(centre, metrics), metrics):
+        send(centre, uplink("110000"), [raw(event(cases[0]))])
+        eventually(lambda: count(centre, "case_event") == 1, "the first one is applied")
+        send(centre, uplink("110000"), [raw(event(case_id)) for case_id in cases[1:]])
+        eventually(lambda: count(centre, "case_event") == 60, "all are applied")
+    assert came_true[True] == 60
+    assert sample(metrics, "consumer_batch_records_count") >= 7
+    assert rows(centre, "select node from node_contact") == [("110000",)]
+    assert rows(centre, "select count(*), min(state), max(state) from petition_case") == [
+        (60, "registered", "registered")
+    ]
 
 
 def test_of_cases_that_differ_the_next_batch_has_no_more_than_are_kept_in_memory() -> None:

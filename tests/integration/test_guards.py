@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from support.world import do, event, rows
 
@@ -18,12 +16,6 @@ from schemas.event import Event
 CASE = "110000-20260401-7K3M9QXA"
 BEIJING, SHANDONG, CORPS = "110000", "370000", "660000"
 BODY = {"title": "检举", "channel": "letter", "received_at": 1_767_225_600_000_000}
-
-
-@pytest.fixture
-def centre(fresh_settings: Callable[..., Settings]) -> Settings:
-    """The national node with an empty database."""
-    return fresh_settings("000000")
 
 
 def receive(settings: Settings, *events: Event) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from support.world import count, do, event, register, rows
@@ -21,18 +20,6 @@ from schemas.event import Event
 from schemas.sealing import unseal
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
-
-
-@pytest.fixture
-def centre(fresh_settings: Callable[..., Settings]) -> Settings:
-    """The national node with an empty database."""
-    return fresh_settings("000000")
-
-
-@pytest.fixture
-def beijing(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Beijing with an empty database."""
-    return fresh_settings("110000")
 
 
 def test_event_case_and_outbox_row_are_written_together(beijing: Settings) -> None:

@@ -29,12 +29,6 @@ SAMPLE = Path(__file__).parents[2] / "deploy" / "demo" / "register.csv"
 HEADER = "留言编号,留言用户,留言主题,留言时间,留言详情,答复意见,答复时间\n"
 
 
-@pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with an empty database."""
-    return fresh_settings("370000")
-
-
 def register_file(folder: Path, lines: Sequence[str]) -> Path:
     path = folder / "register.csv"
     path.write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")

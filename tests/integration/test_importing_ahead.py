@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from support.cli import PROGRAM, as_environment, environment, petitionlink
 from support.world import count, eventually, rows
 
@@ -19,12 +18,6 @@ from producers.preparing import CHUNK_ROWS
 # Seconds of work, so that what is done to it comes in the middle.
 _MANY = 40 * CHUNK_ROWS
 _INTERRUPTED = 130
-
-
-@pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with an empty database."""
-    return fresh_settings("370000")
 
 
 def line(number: int | str, title: str = "供暖不足") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -26,12 +26,6 @@ from schemas.event import Event
 CASE = "110000-20260101-PART0000"
 _BY_MONTH = 5  # the migration that makes the partitions
 _PLACES = "select tableoid::regclass::text, event_id::text from case_event order by feed_id"
-
-
-@pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with an empty database."""
-    return fresh_settings("370000")
 
 
 @pytest.fixture

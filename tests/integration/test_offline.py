@@ -45,12 +45,6 @@ def beijing(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -
     return fresh_settings(BEIJING).model_copy(update={"relay_records_per_second": RATE})
 
 
-@pytest.fixture
-def centre(fresh_settings: Callable[..., Settings]) -> Settings:
-    """The national node with an empty database."""
-    return fresh_settings("000000")
-
-
 @contextmanager
 def relaying(settings: Settings) -> Iterator[None]:
     metrics = Metrics()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -22,12 +22,6 @@ from schemas.errors import PetitionLinkError
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
 WRONG = "信访件编号或查询码不正确"
-
-
-@pytest.fixture
-def beijing(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Beijing with an empty database."""
-    return fresh_settings("110000")
 
 
 @pytest.fixture

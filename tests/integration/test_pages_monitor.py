@@ -34,12 +34,6 @@ def _readings_end_before_the_stack() -> Iterator[None]:
             thread.join(WAIT_SECONDS)
 
 
-@pytest.fixture
-def centre(fresh_settings: Callable[..., Settings]) -> Settings:
-    """The national node with an empty database."""
-    return fresh_settings("000000")
-
-
 def looked(client: Client, check: Callable[[str], bool] = bool, seconds: float = 20) -> str:
     """The page, asked for until it shows what `check` wants."""
     deadline = time.monotonic() + seconds

@@ -32,12 +32,6 @@ _SHADOW = "select count(*) from pg_namespace where nspname = 'petitionlink_rebui
 
 
 @pytest.fixture
-def centre(fresh_settings: Callable[..., Settings]) -> Settings:
-    """The national node with an empty database."""
-    return fresh_settings("000000")
-
-
-@pytest.fixture
 def lived(centre: Settings, fresh_settings: Callable[..., Settings]) -> Settings:
     """The centre with cases of its own and of Shandong, clocks, evaluations and a supervision."""
     shandong = fresh_settings("370000")

@@ -22,12 +22,6 @@ from schemas.event import Event
 _UNFOUND = "select count(*) from petition_case where finding is null"
 
 
-@pytest.fixture
-def centre(fresh_settings: Callable[..., Settings]) -> Settings:
-    """The national node with an empty database."""
-    return fresh_settings("000000")
-
-
 def identify_all(settings: Settings) -> int:
     """As the worker does, until nothing is left; how many findings."""
     total = 0

@@ -28,12 +28,6 @@ DAY = 86_400_000_000
 POLICY = read_policy(DEFAULT_FILE)
 
 
-@pytest.fixture
-def centre(fresh_settings: Callable[..., Settings]) -> Settings:
-    """The national node with an empty database."""
-    return fresh_settings("000000")
-
-
 def sent(centre: Settings, days_ago: float, name: str = "assign", **given: Any) -> str:
     """A case that the centre sent to Shandong so many days ago; nothing came back."""
     case_id = registered(centre, days_ago + 0.1).case_id

@@ -25,12 +25,6 @@ _DAY = 86_400_000_000
 LAPSED, IN_GRACE, OPEN = 40.0, 30.9, 10.0
 
 
-@pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with an empty database."""
-    return fresh_settings("370000")
-
-
 def turn(settings: Settings, calendar: WorkingDays | None = None, now: int | None = None) -> float:
     """One round, as the worker does it."""
     worker = Timekeeping(settings, calendar=calendar)

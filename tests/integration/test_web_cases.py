@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,12 +17,6 @@ from node.taking_in import pack, take_in
 from schemas.event import Event
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
-
-
-@pytest.fixture
-def beijing(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Beijing with an empty database."""
-    return fresh_settings("110000")
 
 
 @pytest.fixture

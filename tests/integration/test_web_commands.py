@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,12 +17,6 @@ from node.web import doing
 
 NEW = {"command": "register", "title": "供暖不足", "channel": "web"}
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
-
-
-@pytest.fixture
-def beijing(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Beijing with an empty database."""
-    return fresh_settings("110000")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -17,12 +17,6 @@ from node import ledger
 from node.postgres import Connection, connect
 from node.settings import Settings
 from node.taking_in import pack
-
-
-@pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with an empty database."""
-    return fresh_settings("370000")
 
 
 @pytest.fixture
