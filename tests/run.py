@@ -1,7 +1,8 @@
 """`make test`: the whole suite in three processes beside each other, each with a stack of its own.
 
 Most tests wait, for a broker or for a process; three at a time keep two cores busy. What the others
-say is printed when the first is done. Exit code 1 if one of them failed.
+say is printed when the first is done, and last of all each test that failed and why: a log is often
+cut to its end. Exit code 1 if one of them failed.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
+from xml.etree import ElementTree
 
 TESTS = Path(__file__).parent
 _LONGEST = "integration"
 _LONG = ("e2e", "faults")
+_LINES_OF_A_FAILURE = 12
 
 
 class Group(NamedTuple):
@@ -46,22 +49,48 @@ def main() -> int:
     if sys.argv[1:]:
         command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
         return subprocess.run(command, check=False).returncode
-    first, *others = groups()
+    first, *others = found = groups()
     with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        reports = [folder / f"{number}.xml" for number in range(len(found))]
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
-        beside = [_start(one, said) for one, said in zip(others, files, strict=True)]
-        codes = [_start(first).wait(), *(process.wait() for process in beside)]
+        beside = [
+            _start(one, report, said)
+            for one, report, said in zip(others, reports[1:], files, strict=True)
+        ]
+        codes = [_start(first, reports[0]).wait(), *(process.wait() for process in beside)]
         for group, said in zip(others, files, strict=True):
-            said.seek(0)
-            print(f"tests of {group.name}:", flush=True)
-            sys.stdout.buffer.write(said.read())
-            sys.stdout.flush()
+            _print_said(group, said)
+        for group, report, code in zip(found, reports, codes, strict=True):
+            if code:
+                print(f"\nFAILED: tests of {group.name} (exit code {code})")
+                print(*failures(report), sep="\n", flush=True)
     return int(any(codes))
 
 
-def _start(group: Group, said: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pytest", *map(str, group.paths)]
+def _start(group: Group, report: Path, said: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", *map(str, group.paths)]
     return subprocess.Popen(command, stdout=said, stderr=said)
+
+
+def _print_said(group: Group, said: IO[bytes]) -> None:
+    print(f"tests of {group.name}:", flush=True)
+    said.seek(0)
+    sys.stdout.buffer.write(said.read())
+    sys.stdout.flush()
+
+
+def failures(report: Path) -> list[str]:
+    """Each test of pytest's JUnit report that failed, with the last lines of why."""
+    if not report.is_file():
+        return ["pytest ended without a report"]
+    lines = []
+    for case in ElementTree.parse(report).iter("testcase"):
+        for found in (*case.iter("failure"), *case.iter("error")):
+            lines.append(f"{case.get('classname')}::{case.get('name')}")
+            why = (found.text or found.get("message") or "").rstrip().splitlines()
+            lines += [f"    {line}" for line in why[-_LINES_OF_A_FAILURE:]]
+    return lines
 
 
 if __name__ == "__main__":
