@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import os
 import random
 import socket
-from collections.abc import Collection
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
 
 from node.errors import Fatal
 
@@ -18,13 +24,49 @@ _FIRST, _LAST = 20_000, 32_000
 def free_port(taken: Collection[int] = ()) -> int:
     """A port on which nobody listens and that is not in `taken`.
 
-    Starts at a random place, so that two stacks that come up at once rarely want the same.
+    The stacks of a user take turns through one file: what one was given, and does not listen on
+    yet, comes to another only after all the rest. `Fatal` if no port is free.
     """
-    start = random.randrange(_FIRST, _LAST)
-    for port in itertools.chain(range(start, _LAST), range(_FIRST, start)):
-        if port not in taken and is_free(port):
-            return port
+    with _turn() as file:
+        start = _last_given(file) + 1
+        for port in itertools.chain(range(start, _LAST), range(_FIRST, start)):
+            if port not in taken and is_free(port):
+                _note(file, port)
+                return port
     raise Fatal(f"no free port between {_FIRST} and {_LAST} on {HOST}: end what holds them")
+
+
+def turn_file() -> Path:
+    """Where the port that was given last is noted, for all stacks of this user."""
+    return Path(tempfile.gettempdir()) / f"petitionlink-ports-{os.getuid()}"
+
+
+@contextmanager
+def _turn() -> Iterator[IO[str] | None]:
+    """The file, held; None where it cannot be had: then a random place is as good as can be."""
+    try:
+        file = turn_file().open("a+")
+    except OSError:
+        yield None
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def _last_given(file: IO[str] | None) -> int:
+    if file:
+        file.seek(0)
+        with suppress(ValueError):
+            if _FIRST <= (port := int(file.read(16))) < _LAST:
+                return port
+    return random.randrange(_FIRST, _LAST)
+
+
+def _note(file: IO[str] | None, port: int) -> None:
+    if file:
+        file.truncate(0)
+        file.write(str(port))
 
 
 def is_free(port: int) -> bool:

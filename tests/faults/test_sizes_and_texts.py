@@ -8,12 +8,12 @@ from support.bombs import ARRAY_BOMB, TEXT_BOMB
 from support.flows import flowing
 from support.ledgers import assert_sound, await_settled
 from support.processes import Process, forget_peak, resident_bytes
-from support.web import free_port
 from support.world import count, do, event, eventually, raw, register, rows, running, send
 
 from cases.topics import downlink, uplink
 from consumers.loop import Consumer
 from node.localstack import LocalStack
+from node.localstack.ports import free_port
 from node.metrics import Metrics
 from node.settings import Settings
 from schemas.errors import Invalid

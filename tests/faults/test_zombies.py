@@ -11,13 +11,13 @@ from support.ledgers import assert_sound, await_settled
 from support.links import through
 from support.processes import Process
 from support.proxy import Conditions, Proxy, Verdict
-from support.web import free_port
 from support.world import count, eventually, rows, running, sample
 
 from consumers.loop import Consumer
 from node import postgres
 from node.errors import Transient, classified
 from node.localstack import LocalStack
+from node.localstack.ports import free_port
 from node.metrics import Metrics
 from node.settings import Settings
 from producers.relay import Relay

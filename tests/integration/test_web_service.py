@@ -12,10 +12,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from support.servers import postgres_away
-from support.web import client_of, free_port, new_case, post, served
+from support.web import client_of, new_case, post, served
 from support.world import ended_with, eventually, rows, running
 
 from node.localstack import LocalStack
+from node.localstack.ports import free_port
 from node.metrics import Metrics
 from node.postgres import migrations
 from node.settings import Settings

@@ -13,9 +13,9 @@ from pathlib import Path
 from support.links import through
 from support.processes import Process
 from support.proxy import Conditions, Proxy
-from support.web import free_port
 
 from node.localstack import LocalStack
+from node.localstack.ports import free_port
 from node.settings import Settings, load_settings
 
 # At the centre, beside its `run`: three consumers share the partitions.

@@ -6,7 +6,6 @@ broker gets a listener for each link, and tells who comes by it the address of t
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +17,9 @@ from pydantic import SecretStr
 from support.proxy import HOST, Proxy, Verdict
 
 from node.localstack import broker
-from node.localstack.ports import is_free
+from node.localstack.ports import free_port
 from node.localstack.state import Kafka
 from node.settings import Settings
-
-# Below the range that the stack takes its own ports from.
-_FIRST_PORT, _LAST_PORT = 16_000, 19_999
 
 
 class Listener(NamedTuple):
@@ -36,13 +32,7 @@ class Listener(NamedTuple):
 
 def make_listeners(number: int) -> list[Listener]:
     """Listeners on free ports: LINK1, LINK2, …"""
-    ports = _free_ports(2 * number)
-    return [Listener(f"LINK{n + 1}", ports[2 * n], ports[2 * n + 1]) for n in range(number)]
-
-
-def _free_ports(number: int) -> list[int]:
-    candidates = random.sample(range(_FIRST_PORT, _LAST_PORT), 20 * number)
-    return [port for port in candidates if is_free(port)][:number]
+    return [Listener(f"LINK{n + 1}", free_port(), free_port()) for n in range(number)]
 
 
 @contextmanager

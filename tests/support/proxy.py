@@ -18,6 +18,8 @@ from typing import Self
 
 from support.pumping import Conditions, Connection, Verdict, Watch, reset_on_close
 
+from node.localstack.ports import free_port
+
 __all__ = ["HOST", "Address", "Conditions", "Proxy", "Verdict", "Watch"]
 
 HOST = "127.0.0.1"
@@ -33,7 +35,7 @@ def _pass(_: bytes) -> Verdict:
 class Proxy:
     """Listens on `port` and connects to `target`; everything passes until it is told otherwise."""
 
-    def __init__(self, target: Address, port: int = 0, seed: int = 0) -> None:
+    def __init__(self, target: Address, port: int | None = None, seed: int = 0) -> None:
         self._target = target
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
@@ -42,7 +44,8 @@ class Proxy:
         self.chance = random.Random(seed)
         self.conditions = Conditions()
         self.watch: Watch = _pass
-        self.port = port
+        # None of the kernel's own: while it is down, a client could connect to itself there.
+        self.port = port or free_port()
         self.accepted = 0
 
     @property
@@ -68,7 +71,6 @@ class Proxy:
         if self._listener is not None:
             return
         self._listener = socket.create_server((HOST, self.port), backlog=128)
-        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def down(self) -> None:

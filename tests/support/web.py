@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ import httpx
 import orjson
 from support.world import WAIT_SECONDS, eventually, running
 
+from node.localstack.ports import free_port
 from node.metrics import Metrics
 from node.settings import Settings
 from node.web.server import WebServer
@@ -49,13 +49,6 @@ def new_case(client: httpx.Client, **given: Any) -> str:
     assert done.status_code == 201, done.text
     case_id: str = done.json()["case_id"]
     return case_id
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _answers(base: str) -> bool:

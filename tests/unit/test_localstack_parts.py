@@ -24,11 +24,45 @@ def test_a_port_on_which_somebody_listens_is_not_free():
     assert not ports.listens("127.0.0.1", port)
 
 
-def test_a_promised_port_is_not_given_again(monkeypatch):
-    monkeypatch.setattr(ports.random, "randrange", lambda first, last: 31_998)
+@pytest.fixture
+def turns(tmp_path, monkeypatch):
+    """A file of this test's own for whose turn it is."""
+    monkeypatch.setattr(ports, "turn_file", lambda: tmp_path / "turns")
+    return tmp_path / "turns"
+
+
+def test_a_promised_port_is_not_given_again(turns, monkeypatch):
+    turns.write_text("31997")
     monkeypatch.setattr(ports, "is_free", lambda port: port != 31_998)
     assert ports.free_port() == 31_999
-    assert ports.free_port({31_999, 20_000}) == 20_001  # past the last comes the first
+    assert ports.free_port({20_000}) == 20_001  # past the last comes the first
+
+
+def test_ports_that_nobody_listens_on_yet_come_to_no_second_stack(turns):
+    """Seen failing when each began to look at a random place."""
+    given, many = [], range(300)
+    stacks = [
+        threading.Thread(target=lambda: given.extend(ports.free_port() for _ in many))
+        for _ in range(3)
+    ]
+    for stack in stacks:
+        stack.start()
+    for stack in stacks:
+        stack.join()
+    assert len(set(given)) == len(given) == 3 * len(many)
+
+
+@pytest.mark.parametrize("noted", ["", "no port", "80", "99999999"])
+def test_a_file_of_turns_that_says_nothing_is_begun_anew(turns, noted):
+    turns.write_text(noted)
+    given = ports.free_port()
+    assert 20_000 <= given < 32_000
+    assert turns.read_text() == str(given)
+
+
+def test_where_there_can_be_no_file_of_turns_a_port_is_given_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(ports, "turn_file", lambda: tmp_path / "away" / "turns")
+    assert ports.is_free(ports.free_port())
 
 
 def test_no_free_port_is_one_clear_line(monkeypatch):
