@@ -6,6 +6,7 @@ there is no pool because each loop needs exactly one.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,17 @@ __all__ = [
 ]
 
 psycopg2.extras.register_default_jsonb(globally=True, loads=orjson.loads)
+
+
+# psycopg2 decodes the status of each statement by a codec written in Python; a Ctrl-C that comes
+# just then is raised there, and psycopg2 throws it away. This one is the same in C.
+_CODEC = "petitionlink_utf_8"
+codecs.register(
+    lambda name: (
+        codecs.CodecInfo(codecs.utf_8_encode, codecs.utf_8_decode) if name == _CODEC else None
+    )
+)
+psycopg2.extensions.encodings["UTF8"] = _CODEC
 
 _CONNECT_TIMEOUT_SECONDS = 5
 # A dead peer is noticed within about 20 s, not after the kernel's two hours.

@@ -41,6 +41,7 @@ import fcntl
 import itertools
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -65,6 +66,13 @@ from node.settings import Settings, load_settings
 NODES = ("000000", "110000", "370000", "660000")
 _SESSIONS = Path(__file__).parents[1] / ".local" / "tests"
 _counter = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """A shell lets what it starts in the background ignore it, and all that this starts."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

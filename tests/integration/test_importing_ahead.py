@@ -6,16 +6,17 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from support.cli import PROGRAM, as_environment, environment, petitionlink
 from support.world import count, eventually, rows
 
+from node.postgres import connect
 from node.settings import Settings
 from producers.preparing import CHUNK_ROWS
 
-# Seconds of work, so that what is done to it comes in the middle.
+# Some work is left when the first chunks are written.
 _MANY = 40 * CHUNK_ROWS
 _INTERRUPTED = 130
 
@@ -29,6 +30,14 @@ def register(folder: Path, lines: list[str]) -> Path:
     header = "登记编号,信访形式,信访日期,标题,姓名"
     path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     return path
+
+
+@contextmanager
+def held_up(settings: Settings) -> Iterator[None]:
+    """No chunk is written inside, so that what is done to the import comes in its middle."""
+    with closing(connect(settings.dsn, "test")) as other, other.cursor() as cursor:
+        cursor.execute("lock table imported_row in access exclusive mode")
+        yield
 
 
 @contextmanager
@@ -120,7 +129,8 @@ def test_cases_are_numbered_in_the_order_of_the_rows(shandong: Settings, tmp_pat
 def test_a_lost_helper_is_one_line_and_nothing_half(shandong: Settings, tmp_path: Path) -> None:
     path = register(tmp_path, [line(number) for number in range(_MANY)])
     with importing(shandong, path) as process:
-        os.kill(helper_of(process), signal.SIGKILL)
+        with held_up(shandong):
+            os.kill(helper_of(process), signal.SIGKILL)
         _, said = process.communicate()
         assert process.returncode == 1
     (told,) = [one for one in said.decode().splitlines() if one.strip()]
@@ -134,10 +144,11 @@ def test_a_lost_helper_is_one_line_and_nothing_half(shandong: Settings, tmp_path
 def test_ctrl_c_ends_both_and_leaves_whole_chunks(shandong: Settings, tmp_path: Path) -> None:
     path = register(tmp_path, [line(number) for number in range(_MANY)])
     with importing(shandong, path) as process:
-        helper = helper_of(process)
-        os.killpg(process.pid, signal.SIGINT)
+        with held_up(shandong):
+            helper = helper_of(process)
+            os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate()
-        assert process.returncode == _INTERRUPTED
+        assert process.returncode == _INTERRUPTED, said
     assert said.decode().strip().splitlines()[-1] == "interrupted"
     assert "Traceback" not in said.decode()
     assert is_gone(helper)
@@ -147,7 +158,8 @@ def test_ctrl_c_ends_both_and_leaves_whole_chunks(shandong: Settings, tmp_path: 
 def test_a_killed_import_leaves_no_helper_behind(shandong: Settings, tmp_path: Path) -> None:
     path = register(tmp_path, [line(number) for number in range(_MANY)])
     with importing(shandong, path) as process:
-        helper = helper_of(process)
-        process.kill()
+        with held_up(shandong):
+            helper = helper_of(process)
+            process.kill()
         eventually(lambda: is_gone(helper), "the helper is gone")
     assert_whole_chunks(shandong)
