@@ -17,8 +17,7 @@ from typing import IO, NamedTuple
 from xml.etree import ElementTree
 
 TESTS = Path(__file__).parent
-_LONGEST = "integration"
-_LONG = ("e2e", "faults")
+_DEALT = ("integration", "e2e")
 _LINES_OF_A_FAILURE = 12
 
 
@@ -30,16 +29,16 @@ class Group(NamedTuple):
 
 
 def groups() -> list[Group]:
-    """The longest folder is dealt out to two; one that is new is run with the last."""
-    modules = sorted((TESTS / _LONGEST).glob("test_*.py"))
+    """About as long as each other; a folder that is new is run with the last."""
+    integration, e2e = ([*sorted((TESTS / name).glob("test_*.py"))] for name in _DEALT)
     found = sorted(path for path in TESTS.iterdir() if any(path.rglob("test_*.py")))
-    rest = [path for path in found if path.name not in (_LONGEST, *_LONG)]
+    rest = [path for path in found if path.name not in (*_DEALT, "faults")]
     return [
-        Group(f"{_LONGEST}, first half", modules[::2]),
-        Group(", ".join(_LONG), [TESTS / name for name in _LONG]),
+        Group("half of integration, half of e2e", [*integration[::2], *e2e[1::2]]),
+        Group("faults, the other half of e2e", [TESTS / "faults", *e2e[::2]]),
         Group(
-            f"{', '.join(path.name for path in rest)}; {_LONGEST}, second half",
-            [*rest, *modules[1::2]],
+            f"{', '.join(path.name for path in rest)}, the other half of integration",
+            [*rest, *integration[1::2]],
         ),
     ]
 
