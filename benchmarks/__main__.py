@@ -74,7 +74,8 @@ def main(
             say(line)
     if chosen == usual:
         when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        report.write(figures, line, when, versions())
+        command = "make bench FULL=1" if full else "make bench"
+        report.write(figures, report.Run(command, when, line, versions()))
         picture.write(figures, line)
         say(f"written to {report.FILE.name} and {picture.FILE.name}")
 

@@ -18,7 +18,7 @@ from node.postgres import Cursor, connect
 _SQL = Path(__file__).with_name("million.sql")
 _TABLES = ("petition_case", "case_clock", "case_evaluation", "case_event")
 _SECONDARY = """
-    select indexname, indexdef from pg_indexes i
+    select indexname, replace(indexdef, ' ON ONLY ', ' ON ') from pg_indexes i
     where tablename = any(%s) and not exists (
         select from pg_constraint c where c.conname = i.indexname)
     order by indexname

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.table import Table
 
@@ -26,7 +27,7 @@ _PROFILE_HEAD = "## Where the time goes 时间去向"
 _HEAD = """\
 # Results 测量结果
 
-Made by `make bench` ({when}, {repeats} runs each, median). Everything runs on one machine: the
+Made by `{command}` ({when}, {repeats} runs each, median). Everything runs on one machine: the
 product, Kafka, Postgres and the measuring itself. Ratios compare with a reference of the same run
 and hold better than the figures beside them, which drift with the machine by about ± 20 %.
 
@@ -40,19 +41,26 @@ def printed(figures: Sequence[Figure], title: str) -> Table:
     return table(title, _COLUMNS, [_cells(figure) for figure in figures])
 
 
-def write(figures: Sequence[Figure], machine: str, when: str, peers: str = "") -> None:
-    """Replace RESULTS.md; `peers` names the versions of the peers, if any were measured."""
-    FILE.write_text(document(figures, machine, when, peers, _profile()), encoding="utf-8")
+class Run(NamedTuple):
+    """How figures were made: the command, when, on what, and the versions of the peers, if any."""
+
+    command: str
+    when: str
+    machine: str
+    peers: str = ""
 
 
-def document(
-    figures: Sequence[Figure], machine: str, when: str, peers: str = "", profile: str = ""
-) -> str:
+def write(figures: Sequence[Figure], run: Run) -> None:
+    """Replace RESULTS.md."""
+    FILE.write_text(document(figures, run, _profile()), encoding="utf-8")
+
+
+def document(figures: Sequence[Figure], run: Run, profile: str = "") -> str:
     """RESULTS.md as text."""
-    head = _HEAD.format(when=when, repeats=len(figures[0].values), machine=machine)
+    head = _HEAD.format(repeats=len(figures[0].values), **run._asdict())
     parts = [head + "\n".join(_lines(figures))]
-    if peers:
-        parts.append(f"Peers: {peers}.")
+    if run.peers:
+        parts.append(f"Peers: {run.peers}.")
     if profile:
         parts += [_PROFILE_HEAD, profile]
     return "\n\n".join(parts) + "\n"

@@ -7,6 +7,8 @@ import pytest
 from benchmarks import report
 from benchmarks.figures import Figure, Goal
 
+RUN = report.Run("make bench", "today", "a machine")
+
 
 def figure(goal: Goal | None, values: tuple[float, ...] = (10, 20, 30)) -> Figure:
     return Figure("what", "events/s", values, "how", "a peer", (5, 10, 10), goal)
@@ -44,7 +46,7 @@ def test_the_document_shows_goals_and_whether_they_are_met() -> None:
     ]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in report.document(figures, "a machine", "today").splitlines()
+        for line in report.document(figures, RUN).splitlines()
         if line.startswith("|")
     ]
     assert len({len(row) for row in rows}) == 1
@@ -58,8 +60,8 @@ def test_the_document_shows_goals_and_whether_they_are_met() -> None:
 
 
 def test_peers_and_profile_follow_the_table_only_when_there_are_any() -> None:
-    bare = report.document([figure(None)], "a machine", "today")
-    full = report.document([figure(None)], "a machine", "today", "quick 1.0", "It waits.")
+    bare = report.document([figure(None)], RUN)
+    full = report.document([figure(None)], RUN._replace(peers="quick 1.0"), "It waits.")
     assert "Peers:" not in bare
     assert "##" not in bare
     assert full.startswith(bare.rstrip("\n"))
