@@ -45,18 +45,18 @@ def turn_file() -> Path:
 def _turn() -> Iterator[IO[str] | None]:
     """The file, held; None where it cannot be had: then a random place is as good as can be."""
     try:
-        file = turn_file().open("a+")
+        # Where everybody may write, a link could lead to any file of this user.
+        number = os.open(turn_file(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError:
         yield None
         return
-    with file:
+    with os.fdopen(number, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 
 
 def _last_given(file: IO[str] | None) -> int:
     if file:
-        file.seek(0)
         with suppress(ValueError):
             if _FIRST <= (port := int(file.read(16))) < _LAST:
                 return port
@@ -65,7 +65,8 @@ def _last_given(file: IO[str] | None) -> int:
 
 def _note(file: IO[str] | None, port: int) -> None:
     if file:
-        file.truncate(0)
+        file.seek(0)
+        file.truncate()
         file.write(str(port))
 
 

@@ -60,6 +60,14 @@ def test_a_file_of_turns_that_says_nothing_is_begun_anew(turns, noted):
     assert turns.read_text() == str(given)
 
 
+def test_a_link_is_not_followed(turns, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    turns.symlink_to(precious)
+    assert ports.is_free(ports.free_port())
+    assert precious.read_text() == "kept"
+
+
 def test_where_there_can_be_no_file_of_turns_a_port_is_given_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(ports, "turn_file", lambda: tmp_path / "away" / "turns")
     assert ports.is_free(ports.free_port())
