@@ -159,7 +159,7 @@ def processes(
     Several consumers begin together if the run before left a member: the group waits for that, and
     meanwhile all have joined. One need not wait.
     """
-    if number == 1:
+    if number == 1 and "relay" not in command:  # which is no member, and may run without a broker
         _leave_group(node)
     started: list[subprocess.Popen[bytes]] = []
     log = log_file(stack, node, command[0])
