@@ -18,8 +18,8 @@ from node.localstack import LocalStack
 from node.localstack.logs import last_lines
 from node.settings import Settings
 
-# No promise of the product. On a busy machine a client's first request to Kafka was seen to time out
-# (20 s) two times in a row, behind a broker that was idle; why is not known.
+# No promise of the product. On a busy machine first requests to an idle broker were seen to time
+# out (20 s) two times in a row; why is not known.
 READY_SECONDS = 180.0
 # What FAULTS 24 promises for SIGTERM.
 STOP_SECONDS = 30.0
