@@ -175,7 +175,7 @@ def test_a_page_does_not_wait_for_what_takes_long(
     centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     come = threading.Event()
-    monkeypatch.setattr(links, "standing", lambda *_: come.wait(WAIT_SECONDS) and [])
+    monkeypatch.setattr(links, "standing", lambda *_: come.wait(2 * WAIT_SECONDS) and [])
     try:
         with client_of(centre) as client:
             answer: Response = client.get("/monitor")
