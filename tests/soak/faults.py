@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
-from soak import records
+from soak import clocks, foreign, records
 from soak.world import READY_SECONDS, World
 from support.processes import Process
 from support.proxy import Conditions, Proxy
@@ -225,6 +225,9 @@ KINDS = (
     Kind("link at 64 kbit/s", "10", 2, link_narrow),
     Kind("poison written", "15, 16, 19", 4, records.poison),
     Kind("records written again", "19, 20", 4, records.repeat),
+    Kind("transactions, committed and aborted", "28", 3, foreign.transaction),
+    Kind("another codec", "29", 3, foreign.set_codec),
+    Kind("clock that jumps", "22, 34", 3, clocks.jump),
 )
 ROLLING = Kind("rolling restart, one round", "11", 0, rolling)
 

@@ -25,7 +25,7 @@ def poison(world: World, chance: random.Random) -> None:
     """A few records that no node can apply; each must become a dead letter."""
     node = chance.choice(world.nodes)
     topic = uplink(chance.choice(world.nodes[1:])) if node == NATIONAL else downlink(node)
-    bad = [chance.choice(_kinds(topic)) for _ in range(chance.randint(1, 5))]
+    bad = [chance.choice(kinds_of_poison(topic)) for _ in range(chance.randint(1, 5))]
     try:
         send(world.direct[node], topic, bad, chance.randrange(6))
     except kafka_errors.KafkaError as error:
@@ -34,7 +34,8 @@ def poison(world: World, chance: random.Random) -> None:
     world.poisoned[node] += len(bad)
 
 
-def _kinds(topic: str) -> list[Raw]:
+def kinds_of_poison(topic: str) -> list[Raw]:
+    """Return one record of each kind that no node can apply."""
     good = event(f"{_STRANGER}-20260401-{uuid.uuid4().hex[:8].upper()}", emitter=_STRANGER)
     key, value, headers = raw(good)
     assert value is not None
@@ -65,6 +66,13 @@ def repeat(world: World, chance: random.Random) -> None:
         several = [one for one in again if one.partition == partition]
         values = [(one.key, one.value, [*one.headers]) for one in several]
         send(world.direct[node], several[0].topic, values, partition)
+
+
+def applied_records(world: World, node: str, topic: str) -> list[Raw]:
+    """Return the records of a topic whose events stand in the ledger of `node`."""
+    held = {_id_of(one): one for one in records(node, topic)}
+    applied = query(node, _APPLIED, [one for one in held if one])
+    return [(held[one].key, held[one].value, [*held[one].headers]) for (one,) in applied]
 
 
 def _id_of(record: Any) -> str:

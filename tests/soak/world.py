@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from support.clocks import Clocks
 from support.links import through
 from support.processes import Process
 from support.proxy import Conditions, Proxy
@@ -36,6 +37,7 @@ class World:
         self.postgres_link = postgres_link
         self.direct = {node: load_settings(node) for node in self.nodes}
         self.processes: dict[str, Process] = {}
+        self.clocks = Clocks(stack.folder / "clocks")
         # Poison that was written, by the node that must have dead-lettered it.
         self.poisoned: Counter[str] = Counter()
         self.findings: list[str] = []
@@ -62,7 +64,8 @@ class World:
     def start(self, name: str) -> Process:
         """Start a process that was added, again if it was ended."""
         command, node, *_ = name.split()
-        process = Process(self.stack, node, command, self._settings[name])
+        clock = self.clocks.environment(node)
+        process = Process(self.stack, node, command, self._settings[name], clock)
         with self._lock:
             self.processes[name] = process
         return process
@@ -95,6 +98,8 @@ class World:
         for link in (*self.kafka_links.values(), self.postgres_link):
             link.up()
             link.conditions = Conditions()
+        for node in self.nodes:
+            self.clocks.set(node, 0)
 
     def find(self, what: str) -> None:
         """Note what should not be."""

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,8 @@ _NO_EXPIRY = {"PETITIONLINK_EVALUATION_GRACE_HOURS": "876000"}
 class Process:
     """`petitionlink run|relay|consume`, its log and its metrics.
 
-    With `--node`, or with these settings in its environment and ports of its own.
+    With `--node`, or with these settings in its environment and ports of its own. `variables` are
+    added to its environment.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Process:
         node: str,
         command: str = "run",
         settings: Settings | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.node = node
         self.command = command
@@ -50,7 +52,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env=environment() | _NO_EXPIRY | own,
+                env=environment() | _NO_EXPIRY | own | dict(variables or {}),
             )
 
     @property
