@@ -17,6 +17,7 @@ from soak.world import READY_SECONDS, World
 from support.processes import Process
 from support.proxy import Conditions, Proxy
 from support.servers import broker_frozen, broker_killed, postgres_away
+from support.standby import promote_standby
 from support.world import rows
 
 from node.postgres import connect
@@ -93,6 +94,11 @@ def stop_postgres(world: World, chance: random.Random) -> None:
     """A clean shutdown, and back."""
     with postgres_away(world.stack):
         time.sleep(chance.uniform(1, 15))
+
+
+def fail_over(world: World, chance: random.Random) -> None:
+    """An asynchronous standby is promoted that lacks the commits of the last moments."""
+    promote_standby(world.stack, lambda: time.sleep(chance.uniform(0, 3)))
 
 
 def cut_backends(world: World, chance: random.Random) -> None:
@@ -210,6 +216,7 @@ KINDS = (
     Kind("SIGTERM and restart", "24", 4, restart),
     Kind("backends terminated", "4", 4, cut_backends),
     Kind("Postgres stopped", "5", 2, stop_postgres),
+    Kind("standby promoted, commits missing", "38", 2, fail_over),
     Kind("writes refused by SQLSTATE", "6", 3, refuse_writes),
     Kind("read-only database", "6", 2, read_only),
     Kind("lock held", "6", 2, hold_lock),
