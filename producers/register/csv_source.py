@@ -73,7 +73,7 @@ def open_csv(path: Path, mapping: Mapping) -> Source:
     except BaseException:
         file.close()
         raise
-    columns = [clean_line(name) for name in header]
+    columns = [mapping.named(name) for name in header]
     rows = _rows(lines, delimiter, len(columns))
     return Source(
         found=columns,
@@ -94,7 +94,7 @@ def _header(lines: Lines, path: Path, mapping: Mapping) -> tuple[str, list[str]]
     best, most = ",", -1
     for delimiter in _DELIMITERS:
         cells = next(csv.reader([first], delimiter=delimiter), [])
-        score = sum(clean_line(cell) in mapping.columns for cell in cells)
+        score = sum(mapping.named(cell) in mapping.columns for cell in cells)
         if score > most:
             best, most = delimiter, score
     lines.begin_record()
