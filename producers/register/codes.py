@@ -24,11 +24,17 @@ _SHORTENED: Final = re.compile(
     r"|[+-]?\d+(?:[.,]\d+)?\s*[×xX*]\s*10\s*\^\s*\+?\d+",
     re.ASCII | re.IGNORECASE,
 )
+_POWERS: Final = frozenset("eExX*")
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.0+)?", re.ASCII)
 _WITH_ZERO_FRACTION: Final = re.compile(r"[+-]?(\d+)\.0+", re.ASCII)
 # 15 or 18 digits, the last of which may be X.
 _IDENTITY: Final = re.compile(r"\d{15}|\d{17}[\dXx]", re.ASCII)
-_ROUNDED_IDENTITY: Final = re.compile(r"\d{15}000", re.ASCII)
+# Area, date of birth, and three zeros where Excel keeps no digits.
+_ROUNDED_IDENTITY: Final = re.compile(
+    r"[1-9]\d{5}(?:18|19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d000", re.ASCII
+)
+# Most cells: nothing in them is a mark, invisible or of full width.
+_PLAIN: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z \-:/._]*", re.ASCII)
 _HASHES: Final = re.compile("#{2,}")
 # Format characters that copying from web pages and chat programs leaves in a number.
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufe0e\ufe0f]")
@@ -86,7 +92,7 @@ _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 def clean_code(cell: str) -> str:
     """The code in a cell, "" if there is none; `CellError` if its digits were lost."""
     text = plain(cell)
-    if not text:
+    if not text or text.isalnum():
         return text
     if is_shortened(text):
         raise CellError(f"was shortened by a spreadsheet: {_AS_TEXT}")
@@ -103,11 +109,10 @@ def plain(cell: str) -> str:
     What is more than figures and letters, such as 信访〔2024〕1号, keeps its own. `CellError` if it
     stands for nothing or for an error.
     """
-    text = bare_code(clean_line(cell))
-    if text.isascii() and text.isalnum() and text not in _NO_VALUE:
+    text = clean_line(cell)
+    if _PLAIN.fullmatch(text) and text not in _NO_VALUE:
         return text
-    check_present(text)
-    text = bare_code(_INVISIBLE.sub("", text).strip())
+    text = bare_code(_INVISIBLE.sub("", bare_code(text)).strip())
     folded = unicodedata.normalize("NFKC", text).strip()
     if folded.isascii():
         text = bare_code(folded)
@@ -145,6 +150,8 @@ def check_error(text: str) -> None:
 
 def is_shortened(text: str) -> bool:
     """True if a number stands there in powers of ten."""
+    if text.isascii() and not (_POWERS & set(text)):
+        return False
     return bool(_SHORTENED.fullmatch(unicodedata.normalize("NFKC", text)))
 
 

@@ -18,7 +18,15 @@ from producers.register.encoding import find_encoding
 from producers.register.errors import RegisterError
 from producers.register.guard import MARK, unguarded
 from producers.register.mapping import Mapping
-from producers.register.source import RawRow, Source, open_text, read_line, text_progress
+from producers.register.source import (
+    MAX_COLUMNS,
+    RawRow,
+    Source,
+    check_width,
+    open_text,
+    read_line,
+    text_progress,
+)
 from producers.register.text import clean_line
 
 # Python's own bound is 131,072 characters, and texts beyond it must be rejected by us with their
@@ -70,6 +78,7 @@ def open_csv(path: Path, mapping: Mapping) -> Source:
     try:
         lines = Lines(file, path)
         delimiter, header = _header(lines, path, mapping)
+        check_width(len(header), path)
     except BaseException:
         file.close()
         raise
@@ -94,7 +103,7 @@ def _header(lines: Lines, path: Path, mapping: Mapping) -> tuple[str, list[str]]
     best, most = ",", -1
     for delimiter in _DELIMITERS:
         cells = next(csv.reader([first], delimiter=delimiter), [])
-        score = sum(mapping.named(cell) in mapping.columns for cell in cells)
+        score = sum(mapping.named(cell) in mapping.columns for cell in cells[:MAX_COLUMNS])
         if score > most:
             best, most = delimiter, score
     lines.begin_record()

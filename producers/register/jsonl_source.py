@@ -15,7 +15,14 @@ from typing import Any, Final, NamedTuple, TextIO
 from producers.register.encoding import find_encoding
 from producers.register.errors import RegisterError, RowError
 from producers.register.mapping import Mapping
-from producers.register.source import RawRow, Source, open_text, read_line, text_progress
+from producers.register.source import (
+    RawRow,
+    Source,
+    check_width,
+    open_text,
+    read_line,
+    text_progress,
+)
 from producers.register.text import quoted
 from schemas.limits import MAX_NUMBER
 
@@ -48,6 +55,7 @@ def open_jsonl(path: Path, mapping: Mapping) -> Source:
         if first is None:
             raise RegisterError(f"{path}: the file is empty: there is no row to read")
         found = list(_first_object(first, path, mapping).cells)
+        check_width(len(found), path)
     except BaseException:
         file.close()
         raise
@@ -132,13 +140,14 @@ def _once_each(mapping: Mapping, pairs: list[tuple[str, Any]]) -> dict[str, Any]
     return found
 
 
-def _constant(name: str) -> None:
-    """NaN is how programs write that there is no value; infinity is none that a register has."""
-    if name != "NaN":
-        raise RowError(f"has the number {name}: write a value")
+def _constant(name: str) -> _Fraction | None:
+    """NaN is how programs write that there is no value; infinity is a number that got lost."""
+    return None if name == "NaN" else _Fraction(name)
 
 
 def _is_inexact(value: Any) -> bool:
+    if isinstance(value, _Fraction):
+        return not abs(float(value)) < _EXACT
     return type(value) is int and abs(value) > MAX_NUMBER
 
 

@@ -135,7 +135,9 @@ def _instant(cell: str, now: int) -> Any:
 
 
 def _flag(cell: str, words: dict[str, Any]) -> bool | None:
-    text = whole(plain(cell))
+    text = clean_line(cell)
+    if text not in words:
+        text = whole(plain(cell))
     if not text:
         return None
     value = words.get(text, words.get(text.lower()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile
@@ -14,7 +14,7 @@ from producers.register.errors import RegisterError
 from producers.register.file_kinds import zip_kind
 from producers.register.mapping import Mapping
 from producers.register.records import CASE_ID, REST
-from producers.register.source import RawRow, Source
+from producers.register.source import RawRow, Source, check_width
 from producers.register.targets import Kind, Target
 from producers.register.workbook.cell_text import Wanted, cell_text
 from producers.register.workbook.merged import Area, Covered, merged_areas
@@ -34,7 +34,8 @@ _SHOWN: Final = (Kind.LINE, Kind.TEXT, Kind.LIST)
 
 def open_xlsx(path: Path, mapping: Mapping) -> Source:
     """Open a workbook; the columns of the mapping tell the sheet."""
-    book = _opened(path)
+    opened = ExitStack()
+    book = opened.enter_context(closing(_opened(path)))
     try:
         if book.counts_from_1904:
             raise RegisterError(
@@ -44,18 +45,19 @@ def open_xlsx(path: Path, mapping: Mapping) -> Source:
         with _understood(path):
             part = _part_with(book, mapping, path)
             areas = merged_areas(book.package.chunks(part))
-            rows = lines(book.package, part)
+            rows = opened.enter_context(closing(lines(book.package, part)))
             header = next(line for line in rows if _texts(line, book))
             columns = _names(header, book, mapping)
+        check_width(len(columns), path)
     except BaseException:
-        book.close()
+        opened.close()
         raise
     reader = _RowReader(book, mapping, columns, Covered(areas))
     return Source(
         found=columns,
         columns=columns,
         rows=_rows(rows, reader, path),
-        close=book.close,
+        close=opened.close,
         progress=lambda: None,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Final
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -20,7 +20,7 @@ from producers.register.errors import RegisterError
 # Registers unpack to 10 to 40 times their size, thousands of rows with one long text to 120 times,
 # and a file made to be a bomb to 1,000 times. A small one cannot do harm however dense it is.
 MAX_RATIO: Final = 200
-HARMLESS_BYTES: Final = 64 << 20
+HARMLESS_BYTES: Final = 16 << 20
 # The header is looked for in every sheet, merged cells and rows are two passes over one of them.
 _PASSES: Final = 3
 # A directory entry has at least 46 bytes and costs some 500 in memory; workbooks have dozens.
@@ -66,7 +66,7 @@ class Package:
         """True if there is such a part."""
         return _key(name) in self._parts
 
-    def chunks(self, name: str) -> Iterator[bytes]:
+    def chunks(self, name: str) -> Generator[bytes]:
         """The content of a part, piece by piece. `KeyError` if there is no such part."""
         info = self._parts[_key(name)]
         if info.flag_bits & _IS_ENCRYPTED:
@@ -76,7 +76,7 @@ class Package:
         with self._archive.open(info) as part:
             yield from self._counted(part)
 
-    def _counted(self, part: IO[bytes]) -> Iterator[bytes]:
+    def _counted(self, part: IO[bytes]) -> Generator[bytes]:
         while chunk := part.read(CHUNK_BYTES):
             self._left -= len(chunk)
             if self._left < 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from functools import cache
 from typing import Final, NamedTuple
@@ -39,7 +39,7 @@ class RawLine(NamedTuple):
     cells: dict[int, RawCell]
 
 
-def lines(package: Package, part: str) -> Iterator[RawLine]:
+def lines(package: Package, part: str) -> Generator[RawLine]:
     """The rows of a sheet that have cells. `NoXml` or `ValueError` if the part is damaged."""
     reader = _Reader()
     with closing(package.chunks(part)) as chunks:
