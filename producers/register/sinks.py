@@ -32,7 +32,7 @@ _SHEET_ROWS: Final = 1_048_576
 _CELL_CHARACTERS: Final = 32_767
 _CUT_MARK: Final = "…"
 # What XML 1.0 has no way to hold, by its definition of a character.
-_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPLACEMENT: Final = "\ufffd"
 
 
@@ -130,7 +130,7 @@ class XlsxSink:
             return cell
         if len(escaped(cell)) > _CELL_CHARACTERS:
             cell = cell[: _CELL_CHARACTERS // 2] + _CUT_MARK  # escapes not even double a text
-        return cell if cell.isprintable() else _NO_XML.sub(_REPLACEMENT, cell)
+        return cell if cell.isprintable() else NO_XML.sub(_REPLACEMENT, cell)
 
     def write(self, cells: Sequence[Cell]) -> None:
         self._rows += 1

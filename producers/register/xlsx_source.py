@@ -44,7 +44,8 @@ def open_xlsx(path: Path, mapping: Mapping) -> Source:
             )
         with _understood(path):
             part = _part_with(book, mapping, path)
-            areas = merged_areas(book.package.chunks(part))
+            with closing(book.package.chunks(part)) as chunks:
+                areas = merged_areas(chunks)
             rows = opened.enter_context(closing(lines(book.package, part)))
             header = next(line for line in rows if _texts(line, book))
             columns = _names(header, book, mapping)

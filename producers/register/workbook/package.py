@@ -1,8 +1,8 @@
 """An Open XML package: a ZIP file whose parts are opened within bounds.
 
 A few kilobytes can unpack to gigabytes. What the directory says of the parts is checked before any
-is opened; `zipfile` gives no more of a part than the directory says, and what all reads together
-give is counted, so a directory that lies gains nothing.
+is opened. `zipfile` gives no more of a part than the directory says and then compares its check
+sum, so a directory that lies gains nothing. Each part is read at most three times.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ import os
 import posixpath
 import struct
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from producers.register.errors import RegisterError
+from producers.register.workbook.xml import Handler, read_all
 
 # Registers unpack to 10 to 40 times their size, thousands of rows with one long text to 120 times,
 # and a file made to be a bomb to 1,000 times. A small one cannot do harm however dense it is.
 MAX_RATIO: Final = 200
 HARMLESS_BYTES: Final = 16 << 20
-# The header is looked for in every sheet, merged cells and rows are two passes over one of them.
-_PASSES: Final = 3
 # A directory entry has at least 46 bytes and costs some 500 in memory; workbooks have dozens.
 _MAX_DIRECTORY_BYTES: Final = 4 << 20
 CHUNK_BYTES: Final = 1 << 16
 
+_XML: Final = (".xml", ".rels")
 _END = b"PK\x05\x06"
 _END_BYTES: Final = 22
 _MAX_COMMENT_BYTES: Final = 0xFFFF
@@ -42,14 +43,12 @@ class Package:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._size = path.stat().st_size
         check_directory(path)
         self._archive = ZipFile(path)
         try:
             # Part names are not case-sensitive, and some programs write them as Windows paths.
             self._parts = {_key(info.filename): info for info in self._archive.infolist()}
-            self._left = _PASSES * max(HARMLESS_BYTES, MAX_RATIO * self._size)
-            check_sizes(path, self._size, [*self._parts.values()])
+            check_sizes(path, path.stat().st_size, [*self._parts.values()])
         except BaseException:
             self.close()
             raise
@@ -74,31 +73,28 @@ class Package:
                 f"{self._path}: its parts are encrypted: save it without a password"
             )
         with self._archive.open(info) as part:
-            yield from self._counted(part)
+            while chunk := part.read(CHUNK_BYTES):
+                yield chunk
 
-    def _counted(self, part: IO[bytes]) -> Generator[bytes]:
-        while chunk := part.read(CHUNK_BYTES):
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise too_large(self._path, self._size)
-            yield chunk
+    def read(self, name: str, handler: Handler) -> None:
+        """Hand a whole part to `handler`. `KeyError` as above, `NoXml` if it is damaged."""
+        with closing(self.chunks(name)) as chunks:
+            read_all(chunks, handler)
 
 
 def check_sizes(path: Path, size: int, parts: list[ZipInfo]) -> None:
-    """`RegisterError` if the parts are much larger than a file of `size` bytes can mean."""
+    """`RegisterError` if the XML in a file of `size` bytes is much larger than that can mean.
+
+    Pictures and what is embedded do not count: nobody unpacks them.
+    """
+    parts = [info for info in parts if info.filename.lower().endswith(_XML)]
     total = sum(info.file_size for info in parts)
     packed = min(size, sum(info.compress_size for info in parts))
     if total > HARMLESS_BYTES and total > MAX_RATIO * packed:
-        raise too_large(path, size, total)
-
-
-def too_large(path: Path, size: int, total: int = 0) -> RegisterError:
-    """The refusal of a file that unpacks to more than it can mean."""
-    told = f"to {total >> 20:,} MiB" if total else f"to more than {MAX_RATIO} times its size"
-    return RegisterError(
-        f"{path}: its {size:,} bytes unpack {told}, which no register does: "
-        "copy the rows into a new workbook, or save it as CSV UTF-8"
-    )
+        raise RegisterError(
+            f"{path}: its {size:,} bytes unpack to {total >> 20:,} MiB, which no register does: "
+            "copy the rows into a new workbook, or save it as CSV UTF-8"
+        )
 
 
 def check_directory(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from producers.register.workbook.number_format import GENERAL, NumberFormat, builtin_format
 from producers.register.workbook.package import Package, resolved
 from producers.register.workbook.strings import StringTable
-from producers.register.workbook.xml import Attributes, Handler, NoXml, read_all
+from producers.register.workbook.xml import Attributes, Handler, NoXml
 
 _ROOT_RELATIONS: Final = "_rels/.rels"
 _TRUE: Final = ("1", "true", "on")
@@ -89,19 +89,17 @@ def open_workbook(package: Package) -> Workbook:
     folder = posixpath.dirname(main)
     relations = _related(package, folder, _relations_of(main))
     found = _Elements("workbookPr", "sheet")
-    read_all(package.chunks(main), found)
+    package.read(main, found)
     by_id = dict(relations.get("worksheet", ()))
-    named = [
-        (one.get("name", ""), by_id.get(one.get("id", ""), "")) for one in found.found["sheet"]
-    ]
-    sheets = [(title, part) for title, part in named if part and package.has(part)]
+    titles = {by_id.get(one.get("id", "")): one.get("name", "") for one in found.found["sheet"]}
+    sheets = [(title, part) for part, title in titles.items() if part and package.has(part)]
     if len(sheets) > _MAX_SHEETS:
         raise NoXml(f"more than {_MAX_SHEETS} sheets")
     properties = found.found["workbookPr"]
     strings = StringTable()
     try:
         for _, part in relations.get("sharedStrings", ())[:1]:
-            strings.read(package.chunks(part))
+            strings.read(package, part)
         is_1904 = bool(properties) and properties[0].get("date1904", "") in _TRUE
         book = Workbook(package, sheets, is_1904, strings)
         for _, part in relations.get("styles", ())[:1]:
@@ -114,7 +112,7 @@ def open_workbook(package: Package) -> Workbook:
 
 def _formats(package: Package, part: str) -> list[NumberFormat]:
     styles = _Styles()
-    read_all(package.chunks(part), styles)
+    package.read(part, styles)
     made: dict[str, NumberFormat] = {}
     for one in styles.ids:
         if one not in made:
@@ -126,7 +124,7 @@ def _formats(package: Package, part: str) -> list[NumberFormat]:
 def _related(package: Package, folder: str, part: str) -> dict[str, list[tuple[str, str]]]:
     """What a relationship part names: pairs of an id and a part, by the last word of the type."""
     found = _Elements("Relationship")
-    read_all(package.chunks(part), found)
+    package.read(part, found)
     related: dict[str, list[tuple[str, str]]] = {}
     for one in found.found["Relationship"]:
         if one.get("TargetMode") != "External":

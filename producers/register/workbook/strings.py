@@ -6,10 +6,10 @@ import os
 import re
 import tempfile
 from array import array
-from collections.abc import Iterable
 from typing import Final
 
-from producers.register.workbook.xml import Attributes, NoXml, read_all
+from producers.register.workbook.package import Package
+from producers.register.workbook.xml import Attributes, NoXml
 
 # No cell holds more; Excel itself ends at 32,767 characters.
 MAX_TEXT_CHARACTERS: Final = 1 << 20
@@ -73,9 +73,9 @@ class StringTable:
         start, end = self._ends[number], self._ends[number + 1]
         return os.pread(self._file.fileno(), end - start, start).decode("utf-8", "surrogatepass")
 
-    def read(self, chunks: Iterable[bytes]) -> None:
+    def read(self, package: Package, part: str) -> None:
         """Take in the part of shared strings."""
-        read_all(chunks, self)
+        package.read(part, self)
         self._file.flush()
 
     def start(self, name: str, attributes: Attributes) -> None:
