@@ -58,7 +58,7 @@ def test_one_name_is_one_name_in_gb18030_and_in_utf8(tmp_path: Path) -> None:
             f"登记编号,信访形式,信访日期,标\ue5e5题,姓名\n1,来信,2024-05-06,{written},{written}\n"
         )
         (tmp_path / name).write_bytes(text.encode(codec))
-    found = [list(read_register(tmp_path / f"{n}.csv", MAPPING))[0] for n in "abc"]
+    found = [row for n in "abc" for row in read_register(tmp_path / f"{n}.csv", MAPPING)]
     assert all(isinstance(one, Registration) for one in found), found
     assert len({getattr(one, "content_digest", None) for one in found}) == 1
     assert getattr(found[0], "registered", {})["title"] == "龴\u3000𠂇"
@@ -68,6 +68,22 @@ def told(title: str, text: str, name: str) -> Told:
     given = {"origin_number": "虚构-1", "channel": "letter", "received_at": MORNING}
     registered = {**given, "title": title, "text": text, "accused": [text[:20]]}
     return Told("110000-20240108-AAAA", "已登记", "北京市", registered, MORNING, [], {"name": name})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_every_character_of_unicode_comes_back_or_is_seen_to_be_missing(
+    tmp_path: Path, suffix: str
+) -> None:
+    codes = [code for code in range(1, 0x110000) if not 0xD800 <= code <= 0xDFFF]
+    texts = ["甲" + "".join(map(chr, codes[at : at + 3000])) for at in range(0, len(codes), 3000)]
+    path = tmp_path / f"r{suffix}"
+    with new_register(path, force=False, formula_guard=True) as sink:
+        sink.write([*ROW, "信访内容"])
+        for number, text in enumerate(texts):
+            sink.write([str(number), *[*ROW.values()][1:], sink.clean(text)])
+    read = [row for row in read_register(path, MAPPING) if isinstance(row, Registration)]
+    seen = texts if suffix == ".csv" else [NO_XML.sub("\ufffd", text) for text in texts]
+    assert [row.registered["text"] for row in read] == [clean_text(text) for text in seen]
 
 
 _SIGNS = strategies.characters(exclude_categories=("Cs",), exclude_characters="\0")
