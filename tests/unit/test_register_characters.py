@@ -115,6 +115,7 @@ TEXTS = strategies.lists(_PIECES | strategies.text(_SIGNS, max_size=8), max_size
 @settings(max_examples=100, deadline=None)
 @given(title=TEXTS, text=TEXTS, name=TEXTS)
 @example(title="U+FFFE 试\ufffe", text="\uffff\x01", name="_x000D_")
+@example(title="_x0041_", text="_x005F_x0041_", name="=1")
 def test_an_export_is_always_readable_and_says_truly_whether_it_tells_all(
     suffix: str, title: str, text: str, name: str
 ) -> None:
