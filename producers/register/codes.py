@@ -35,6 +35,10 @@ _ROUNDED_IDENTITY: Final = re.compile(
 )
 # Most cells: nothing in them is a mark, invisible or of full width.
 _PLAIN: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z \-:/._]*", re.ASCII)
+# How Excel shows the date that it made of 1-2 or 2024-1.
+_MADE_DATE: Final = re.compile(
+    r"\d{1,2}月\d{1,2}日|(?:\d{1,2}-)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?:-\d{2,4})?"
+)
 _HASHES: Final = re.compile("#{2,}")
 # Format characters that copying from web pages and chat programs leaves in a number.
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufe0e\ufe0f]")
@@ -42,11 +46,14 @@ _BLANKS: Final = re.compile(r"\s+")
 
 # How programs write that there is nothing; taken for a number, it would make all who have it one.
 _NO_VALUE: Final = frozenset(
-    ("nan", "NaN", "NAN", "NaT", "<NA>", "None", "none", "null", "NULL", "Null", "undefined", "N/A")
+    [
+        *("nan", "NaN", "NAN", "NaT", "<NA>", "None", "none", "null", "NULL", "Null", "undefined"),
+        *("N/A", "\\N", "(null)", "(NULL)", "[NULL]", "<null>", "<NULL>", "Infinity", "inf"),
+    ]
 )
 # How a person writes that there is none. As an identity it would make all who have it one.
 _NONE: Final = frozenset(
-    (
+    [
         "无",
         "暂无",
         "没有",
@@ -60,7 +67,7 @@ _NONE: Final = frozenset(
         "--",
         "—",
         "——",
-    )
+    ]
 )
 # How a spreadsheet shows a cell that it cannot compute.
 _ERRORS: Final = frozenset(
@@ -101,6 +108,14 @@ def clean_code(cell: str) -> str:
     if text[0] == "=":
         raise CellError("is a formula, not its value: paste the values and export again")
     return whole(text)
+
+
+def code(cell: str) -> str:
+    """As `clean_code`, for columns that hold no date."""
+    text = clean_code(cell)
+    if _MADE_DATE.fullmatch(text):
+        raise CellError(f"is a date, which a spreadsheet made of what was entered: {_AS_TEXT}")
+    return text
 
 
 def plain(cell: str) -> str:
@@ -155,12 +170,12 @@ def is_shortened(text: str) -> bool:
     return bool(_SHORTENED.fullmatch(unicodedata.normalize("NFKC", text)))
 
 
-def personal_number(cell: str) -> str:
-    """An identity number or a telephone, "" if the cell says that there is none.
+def number_or_none(cell: str) -> str:
+    """An identity number, a telephone or the like, "" if the cell says that there is none.
 
     `CellError` if digits were lost.
     """
-    text = clean_code(cell)
+    text = code(cell)
     if text in _NONE:
         return ""
     joined = _BLANKS.sub("", text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,8 @@ from producers.register.text import clean_line
 # row, not by an error of the csv module; it also bounds what an unclosed quote can swallow.
 FIELD_CHARACTERS_LIMIT: Final = 1 << 20
 
+# A first line by which some programs tell Excel the separator.
+_SEPARATOR_HINT: Final = re.compile('"?sep=."?', re.IGNORECASE)
 _DELIMITERS: Final = (",", "\t", ";")
 
 
@@ -117,7 +120,7 @@ def _first_line(lines: Lines, path: Path) -> str:
     for line in lines:
         if "\0" in line:
             raise RegisterError(f"{path}: line {lines.number} has NULs: save it as UTF-8")
-        if clean_line(line).strip(",;"):
+        if clean_line(line).strip(",;") and not _SEPARATOR_HINT.fullmatch(line.strip()):
             return line
     raise RegisterError(f"{path}: the file is empty: there is no header to read")
 

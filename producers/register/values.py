@@ -12,8 +12,9 @@ from producers.register.codes import (
     check_error,
     check_present,
     clean_code,
+    code,
     is_shortened,
-    personal_number,
+    number_or_none,
     plain,
     whole,
 )
@@ -36,7 +37,7 @@ _LIST_MARKS = re.compile("[、;；,，\n]")
 _WHOLE_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 # Anybody may be called Null, and no name is empty.
 _NAME = "petitioner.name"
-_NUMBERS_OF_PERSONS = ("petitioner.id_number", "petitioner.phone")
+_OFTEN_NONE = frozenset(("petitioner.id_number", "petitioner.phone", "repeat_of"))
 _AREA = re.compile(r"\d{6,12}", re.ASCII)
 
 
@@ -94,10 +95,10 @@ class _Line:
 def _cleaner(filled: tuple[Target, ...], *, coded: bool) -> Callable[[str], str]:
     """A function from a raw cell of one line to its text, by what the fields are."""
     names = {target.name for target in filled}
-    if names <= set(_NUMBERS_OF_PERSONS):
-        return personal_number
+    if names <= _OFTEN_NONE:
+        return number_or_none
     if coded or all(target.holds_code for target in filled):
-        return clean_code
+        return code
     return _name if _NAME in names else _prose
 
 

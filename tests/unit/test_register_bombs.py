@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZipFile
 
 import pytest
 from support.workbooks import header_row, save_package
@@ -170,6 +170,17 @@ def test_an_encrypted_part_is_named(tmp_path: Path) -> None:
     content[place + 8] |= 1
     path.write_bytes(content)
     assert "save it without a password" in refusal(path)
+
+
+@pytest.mark.parametrize("method", [ZIP_BZIP2, ZIP_LZMA])
+def test_a_part_packed_in_a_way_that_open_xml_does_not_know_is_not_unpacked(
+    tmp_path: Path, method: int
+) -> None:
+    save_package(tmp_path / "s.xlsx", [BEGIN, END])
+    with ZipFile(tmp_path / "s.xlsx") as old, ZipFile(tmp_path / "r.xlsx", "w", method) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    assert "not a readable XLSX workbook" in refusal(tmp_path / "r.xlsx")
 
 
 def test_a_header_of_thousands_of_columns_is_refused_in_every_format(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, strategies
 from support.workbooks import Cell, save_workbook
 
 from producers.register import Registration, Rejected, load_mapping, read_register
-from producers.register.codes import clean_code, personal_number
+from producers.register.codes import clean_code, number_or_none
 from producers.register.errors import CellError
 from producers.register.targets import Kind, targets
 from producers.register.values import BOUNDLESS, converter
@@ -26,7 +26,20 @@ LOST = (
     *("110101199003071226.0", "110,101,199,003,071,226", "1101011990030712.00", "########"),
     *("'1.1E+17", '="1.1E+17"', "\t1.1E+17\u200b", "-1.1E+17"),
 )
-NO_VALUE = ("nan", "NaN", "None", "null", "NULL", "NaT", "<NA>", "undefined", "#N/A", "#REF!")
+NO_VALUE = (
+    "nan",
+    "NaN",
+    "None",
+    "null",
+    "NULL",
+    "NaT",
+    "<NA>",
+    "undefined",
+    "#N/A",
+    "#REF!",
+    "\\N",
+    "(null)",
+)
 ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#SPILL!")
 CODES = [name for name, target in targets().items() if target.holds_code]
 PLACED = (
@@ -151,6 +164,8 @@ def test_marks_come_off_in_every_column_of_codes(target: str) -> None:
         ("petitioner.name", "Null", "Null"),
         ("petitioner.id_number", "无", None),
         ("petitioner.phone", "不详", None),
+        ("repeat_of", "无", None),
+        ("origin_number", "MAR-01", "MAR-01"),
         ("decide.opinion_number", "信访〔2024〕1号", "信访〔2024〕1号"),
         ("decide.opinion_number", "（2024）第1号", "（2024）第1号"),
         ("origin_number", "2024E-001", "2024E-001"),
@@ -164,6 +179,13 @@ def test_a_cell_keeps_what_a_person_wrote(target: str, cell: str, value: object)
     assert convert(target, cell) == value
 
 
+@pytest.mark.parametrize("cell", ["1月2日", "Jan-24", "2-Jan", "02-Jan-24", "'1月2日"])
+def test_a_date_that_excel_made_of_a_number_is_no_code(cell: str) -> None:
+    for target in CODES:
+        with pytest.raises(CellError):
+            convert(target, cell)
+
+
 def test_dates_have_marks_and_fractions_too() -> None:
     expected = convert("received_at", "2024-05-06")
     for cell in ('="2024-05-06"', "'2024-05-06", "20240506.0", "45418.0", "\u200e2024-05-06"):
@@ -172,7 +194,7 @@ def test_dates_have_marks_and_fractions_too() -> None:
 
 @given(strategies.text())
 def test_cleaning_a_code_twice_changes_nothing(text: str) -> None:
-    for clean in (clean_code, personal_number):
+    for clean in (clean_code, number_or_none):
         try:
             once = clean(text)
         except CellError:

@@ -270,6 +270,15 @@ def test_a_header_is_the_same_however_it_is_laid_out(tmp_path: Path, header: lis
         }
 
 
+@pytest.mark.parametrize("hint", ["sep=;", '"sep=;"', "SEP=;"])
+def test_a_first_line_that_tells_excel_the_separator_is_no_header(
+    tmp_path: Path, hint: str
+) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(f"{hint}\n登记编号;信访形式;信访日期;标题\n1;来信;2024-05-06;虚构\n", "utf-8")
+    assert registered(path).line == 3
+
+
 def test_headers_that_differ_in_layout_only_are_there_twice(tmp_path: Path) -> None:
     path = save_workbook(tmp_path / "r.xlsx", [[*HEADER, "姓  名"], ROW])
     assert "column 姓名 there twice" in refusal(path)
@@ -279,7 +288,7 @@ def test_headers_that_differ_in_layout_only_are_there_twice(tmp_path: Path) -> N
 
 def test_escapes_of_excel_are_the_characters_that_it_shows(tmp_path: Path) -> None:
     assert unescaped("_x4E00__x005F_x4E00_ _xD840__xDC00_ _x12_") == "一_x4E00_ 𠀀 _x12_"
-    for text in ("_x000D_", "a_x005F_b", "_x_x0041_", "_xD840_", "plain"):
+    for text in ("_x000D_", "a_x005F_b", "_x_x0041_", "_xD840_", "plain", "_x005F_x0041_x0042_"):
         assert unescaped(escaped(text)) == text
     row = with_cell(6, Cell(xml="<is><t>一_x000D_\n二_x005F_x0041_</t></is>", kind="inlineStr"))
     assert registered(save_workbook(tmp_path / "r.xlsx", [HEADER, row])).registered["text"] == (

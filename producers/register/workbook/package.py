@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from producers.register.errors import RegisterError
 from producers.register.workbook.xml import Handler, read_all
@@ -72,6 +72,9 @@ class Package:
             raise RegisterError(
                 f"{self._path}: its parts are encrypted: save it without a password"
             )
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            # Others need as much memory as the file says, and Open XML does not know them.
+            raise BadZipFile
         with self._archive.open(info) as part:
             while chunk := part.read(CHUNK_BYTES):
                 yield chunk

@@ -16,6 +16,8 @@ MAX_TEXT_CHARACTERS: Final = 1 << 20
 # Each costs eight bytes of memory.
 _MAX_TEXTS: Final = 8_000_000
 _ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
+# One escape may end where another begins: _x005F_x0041_.
+_BEFORE_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -106,4 +108,4 @@ def unescaped(text: str) -> str:
 
 def escaped(text: str) -> str:
     r"""What `unescaped` gives this text of."""
-    return _ESCAPED.sub(r"_x005F_x\1_", text) if "_x" in text else text
+    return _BEFORE_ESCAPE.sub("_x005F_", text) if "_x" in text else text
