@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,23 @@ from producers.register.encoding import find_encoding
 from producers.register.errors import RegisterError
 from producers.register.guard import MARK, unguarded
 from producers.register.mapping import Mapping
-from producers.register.source import RawRow, Source, open_text, read_line, text_progress
+from producers.register.source import (
+    MAX_COLUMNS,
+    RawRow,
+    Source,
+    check_width,
+    open_text,
+    read_line,
+    text_progress,
+)
 from producers.register.text import clean_line
 
 # Python's own bound is 131,072 characters, and texts beyond it must be rejected by us with their
 # row, not by an error of the csv module; it also bounds what an unclosed quote can swallow.
 FIELD_CHARACTERS_LIMIT: Final = 1 << 20
 
+# A first line by which some programs tell Excel the separator.
+_SEPARATOR_HINT: Final = re.compile('"?sep=."?', re.IGNORECASE)
 _DELIMITERS: Final = (",", "\t", ";")
 
 
@@ -70,10 +81,11 @@ def open_csv(path: Path, mapping: Mapping) -> Source:
     try:
         lines = Lines(file, path)
         delimiter, header = _header(lines, path, mapping)
+        check_width(len(header), path)
     except BaseException:
         file.close()
         raise
-    columns = [clean_line(name) for name in header]
+    columns = [mapping.named(name) for name in header]
     rows = _rows(lines, delimiter, len(columns))
     return Source(
         found=columns,
@@ -94,7 +106,7 @@ def _header(lines: Lines, path: Path, mapping: Mapping) -> tuple[str, list[str]]
     best, most = ",", -1
     for delimiter in _DELIMITERS:
         cells = next(csv.reader([first], delimiter=delimiter), [])
-        score = sum(clean_line(cell) in mapping.columns for cell in cells)
+        score = sum(mapping.named(cell) in mapping.columns for cell in cells[:MAX_COLUMNS])
         if score > most:
             best, most = delimiter, score
     lines.begin_record()
@@ -108,7 +120,7 @@ def _first_line(lines: Lines, path: Path) -> str:
     for line in lines:
         if "\0" in line:
             raise RegisterError(f"{path}: line {lines.number} has NULs: save it as UTF-8")
-        if clean_line(line).strip(",;"):
+        if clean_line(line).strip(",;") and not _SEPARATOR_HINT.fullmatch(line.strip()):
             return line
     raise RegisterError(f"{path}: the file is empty: there is no header to read")
 

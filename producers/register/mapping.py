@@ -5,12 +5,22 @@ It is read from a small TOML file (`mapping_file`).
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Iterable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from producers.register.records import REJECT_COLUMNS
 from producers.register.targets import Target, parts_of, required_targets
+from producers.register.text import clean_line
+
+# Blanks, line breaks and invisible characters stand in headers for the look of a printed table;
+# an asterisk, a colon or 必填 tells who fills it in what to do.
+_INVISIBLE: Final = re.compile("[\\s\u00ad\u200b-\u200f\u2060\ufeff]+")
+_HINTS: Final = re.compile("^[*:;.]+|(?:[*:;.]|[(\\[](?:必填|选填|必填项|选填项)[)\\]])+$")
 
 ANY_COLUMN: Final = "*"
 
@@ -45,6 +55,21 @@ class Mapping:
             if column in self.required or any(target.name in must for target in filled)
         ]
 
+    def named(self, header: str) -> str:
+        """The name of the column that a header cell means; the cleaned cell if it is not known.
+
+        `信访\\n日期`, `姓  名` and `标题*：` are 信访日期, 姓名 and 标题.
+        """
+        name = clean_line(header)
+        if name in self.columns or name in self.ignored:
+            return name
+        return self._by_key.get(header_key(name), name)
+
+    @cached_property
+    def _by_key(self) -> dict[str, str]:
+        names = (*REJECT_COLUMNS, *self.ignored, *self.columns)
+        return {key: name for name in names if (key := header_key(name))}
+
     def passes_over(self, column: str) -> bool:
         """Whether a column may be there without being mapped."""
         return column in self.ignored or ANY_COLUMN in self.ignored or column in REJECT_COLUMNS
@@ -60,3 +85,19 @@ class Mapping:
             if any(one.name == target for one in filled):
                 return column
         return target
+
+
+def header_key(name: str) -> str:
+    """What two headers have in common that differ only in layout; "" if nothing is left."""
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name))
+    return _HINTS.sub("", text).casefold()
+
+
+def same_headers(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that a file could not tell apart, or None."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(header_key(name), name)
+        if other != name:
+            return other, name
+    return None

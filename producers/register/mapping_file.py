@@ -35,7 +35,7 @@ from typing import Any, Final
 
 from producers.register.errors import CellError, RegisterError
 from producers.register.life import HANDLING
-from producers.register.mapping import Mapping
+from producers.register.mapping import Mapping, same_headers
 from producers.register.targets import AT, Kind, Target, parts_of, required_targets, targets
 from producers.register.values import BOUNDLESS, converter
 
@@ -150,6 +150,8 @@ class _Parser:
         return target
 
     def _check_columns(self, mapping: Mapping) -> None:
+        if alike := same_headers(mapping.columns):
+            raise self._wrong(f"columns {alike[0]!r} and {alike[1]!r} differ only in layout")
         for column in mapping.required:
             if column not in mapping.columns and column not in mapping.ignored:
                 raise self._wrong(f"required column {column!r} is neither mapped nor ignored")

@@ -12,15 +12,15 @@ from node.clock import Clock, now_micros
 from producers.register.columns import check_columns
 from producers.register.csv_source import open_csv
 from producers.register.errors import RegisterError
+from producers.register.file_kinds import OLE, ZIP, kind_by_start, ole_kind
 from producers.register.jsonl_source import open_jsonl
 from producers.register.mapping import Mapping
 from producers.register.records import Registration, Rejected
 from producers.register.rows import RowReader
 from producers.register.source import Source
+from producers.register.xlsx_source import open_xlsx
 
 _START_BYTES: Final = 4096
-_ZIP = b"PK\x03\x04"
-_OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # OLE2: .xls, and .xlsx under a password
 _JSON_SUFFIXES = (".jsonl", ".ndjson")
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -90,16 +90,12 @@ def _open(path: Path, mapping: Mapping) -> Source:
         raise RegisterError(f"{path}: is a folder or a device, not a file: name the register")
     with path.open("rb") as file:
         start = file.read(_START_BYTES)
-    if start.startswith(_ZIP):
-        # Who reads another format does not wait until openpyxl is loaded.
-        from producers.register.xlsx_source import open_xlsx
-
+    if start.startswith(ZIP):
         return open_xlsx(path, mapping)
-    if start.startswith(_OLD_EXCEL):
-        raise RegisterError(
-            f"{path}: an old Excel workbook (.xls) or one under a password: "
-            "save it as .xlsx without a password"
-        )
+    if start.startswith(OLE):
+        raise RegisterError(f"{path}: is {ole_kind(path)}: save it as .xlsx without a password")
+    if kind := kind_by_start(start):
+        raise RegisterError(f"{path}: is {kind}: save the register as .xlsx or CSV UTF-8")
     return _open_text(path, mapping, start)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,17 +16,23 @@ from typing import Any, Final, Protocol, TextIO
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.utils.exceptions import WorkbookAlreadySaved
 
 from producers.register.cells import Cell
 from producers.register.errors import RegisterError
 from producers.register.guard import guarded
+from producers.register.workbook.package import Package
+from producers.register.workbook.strings import escaped
 
 SUFFIXES: Final = (".csv", ".xlsx")
 SHEET: Final = "登记簿"
 # Of a sheet, the header among them.
 _SHEET_ROWS: Final = 1_048_576
+# Excel cuts longer texts off when it opens the workbook.
+_CELL_CHARACTERS: Final = 32_767
+_CUT_MARK: Final = "…"
+# What XML 1.0 has no way to hold, by its definition of a character.
+NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPLACEMENT: Final = "\ufffd"
 
 
@@ -118,10 +125,12 @@ class XlsxSink:
         self._rows = 0
 
     def clean(self, cell: Cell) -> Cell:
-        """Control characters cannot stand in XML."""
-        if isinstance(cell, str) and not cell.isprintable():
-            return ILLEGAL_CHARACTERS_RE.sub(_REPLACEMENT, cell)
-        return cell
+        """What XML cannot hold becomes �, what is longer than a cell is cut with a mark."""
+        if not isinstance(cell, str):
+            return cell
+        if len(escaped(cell)) > _CELL_CHARACTERS:
+            cell = cell[: _CELL_CHARACTERS // 2] + _CUT_MARK  # escapes not even double a text
+        return cell if cell.isprintable() else NO_XML.sub(_REPLACEMENT, cell)
 
     def write(self, cells: Sequence[Cell]) -> None:
         self._rows += 1
@@ -133,8 +142,12 @@ class XlsxSink:
         self._sheet.append([self._typed(cell) for cell in cells])
 
     def save(self, path: Path) -> None:
-        """Write the workbook; its rows wait in a temporary file until then."""
+        """Write the workbook; its rows wait in a temporary file until then.
+
+        `RegisterError` if an import would refuse it for what it unpacks to.
+        """
         self._book.save(path)
+        Package(path).close()
 
     def discard(self) -> None:
         """Remove the rows that wait in the temporary file: they hold what citizens wrote."""
@@ -146,7 +159,10 @@ class XlsxSink:
     def _typed(self, cell: Cell) -> Any:
         if not cell:
             return None
-        if isinstance(cell, str) and cell[0] in "=#":
+        if not isinstance(cell, str):
+            return cell
+        cell = escaped(cell)
+        if cell[0] in "=#":
             made = WriteOnlyCell(self._sheet, cell)
             made.data_type = "s"  # else it would be a formula, or an error
             return made

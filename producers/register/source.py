@@ -13,6 +13,10 @@ from producers.register.errors import RegisterError
 # No register has such a line; without a bound a file that is none would fill the memory.
 LINE_CHARACTERS_LIMIT: Final = 16 << 20
 
+# A register has some sixty; every row gets a cell for each, so a row of two bytes could cost
+# megabytes.
+MAX_COLUMNS: Final = 1000
+
 
 class RawRow(NamedTuple):
     """One data row before it is understood.
@@ -61,6 +65,15 @@ def read_line(file: TextIO, path: Path, number: int) -> str:
             "this is no register"
         )
     return line
+
+
+def check_width(columns: int, path: Path) -> None:
+    """`RegisterError` if a header has more columns than any register."""
+    if columns > MAX_COLUMNS:
+        raise RegisterError(
+            f"{path}: the header has {columns:,} columns, at most {MAX_COLUMNS:,} are read: "
+            "remove the ones that are not needed"
+        )
 
 
 def text_progress(file: TextIO, path: Path) -> Callable[[], float | None]:

@@ -37,6 +37,21 @@ _ONE_LINE_CHARACTERS = 500
 
 # Deadlines that somebody set: the only dates that may lie ahead.
 _AHEAD = ("report_due_at",)
+# Fields of one line that hold a number or a code, by their last name.
+_CODES = frozenset(
+    [
+        "origin_number",
+        "area",
+        "local_category_code",
+        "repeat_of",
+        "opinion_number",
+        "content_category_1",
+        "content_category_2",
+        "content_category_3",
+        "id_number",
+        "phone",
+    ]
+)
 _DESTINATION = "to"
 _NODE_NAMES: Mapping[str, str] = {node.chinese: code for code, node in NODES.items()}
 
@@ -80,6 +95,11 @@ class Target:
     about: str = ""
     words: Mapping[str, str] = field(default_factory=dict, hash=False)
     is_deadline: bool = False
+
+    @property
+    def holds_code(self) -> bool:
+        """True if it is a number or a code, whose characters count one by one."""
+        return self.name.rpartition(".")[2] in _CODES
 
 
 @cache

@@ -1,6 +1,8 @@
 """Cleaning of cells: what an export added is taken off, what a person wrote stays.
 
 The rules, in this order (docs/register-format.md has them for clerks):
+0. Private-use code points of GB18030 become their characters (`private_use`), and the mark by
+   which a spreadsheet keeps a value text (`="…"`) is taken off (`wrapping`).
 1. Outer white space of every kind is stripped: blanks, tabs, full-width spaces 全角空格,
    no-break and zero-width spaces, line breaks, a byte order mark.
 2. Every kind of line break becomes "\\n", also `_x000D_`, as Excel writes a carriage return.
@@ -14,6 +16,9 @@ from __future__ import annotations
 
 import re
 
+from producers.register.private_use import assigned
+from producers.register.wrapping import unwrapped
+
 _ZERO_WIDTH = "\u200b\u2060\ufeff"
 EDGE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + _ZERO_WIDTH
 
@@ -21,6 +26,7 @@ _RETURN = "_x000D_"
 _LINE_BREAK = re.compile("(?:_x000D_|\r)\n?|[\x0b\x0c\x85\u2028\u2029]")
 _LAYOUT = re.compile("[\t\n\r\x0b\x0c\x85\u2028\u2029]|_x000D_")
 _LAYOUTS = re.compile("(?:[\t\n\r\x0b\x0c\x85\u2028\u2029]|_x000D_)+")
+_WRAPPING = ("=", "'", "＝")
 _BLANK_LINES = re.compile("\n{3,}")
 _TABS = re.compile("\t{2,}")
 
@@ -30,7 +36,7 @@ _QUOTED_CHARACTERS = 30
 
 def clean_text(cell: str) -> str:
     """A text of several lines 内容 by rules 1 to 3; "" if nothing is left."""
-    text = cell.strip(EDGE)
+    text = _stripped(cell)
     if not _LAYOUT.search(text):
         return text
     lines = _LINE_BREAK.sub("\n", text).split("\n")
@@ -42,12 +48,19 @@ def clean_text(cell: str) -> str:
 def clean_line(cell: str) -> str:
     """A text of one line by rules 1 and 4; "" if nothing is left."""
     if cell.isprintable() and _RETURN not in cell:  # most cells; of white space only the blank
-        return cell.strip(" ")
-    text = cell.strip(EDGE)
+        text = cell.strip(" ")
+        return _stripped(text) if text[:1] in _WRAPPING else text
+    text = _stripped(cell)
     if not _LAYOUT.search(text):
         return text
     parts = (part.strip(EDGE) for part in _LAYOUTS.split(text))
     return " ".join(part for part in parts if part)
+
+
+def _stripped(cell: str) -> str:
+    """The cell without what was put around it, the outer white space among that."""
+    text = assigned(cell).strip(EDGE)
+    return unwrapped(text).strip(EDGE) if text[:1] in _WRAPPING else text
 
 
 def quoted(value: str) -> str:

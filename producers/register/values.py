@@ -8,6 +8,16 @@ from collections.abc import Mapping as Table
 from functools import partial
 from typing import Any, Final
 
+from producers.register.codes import (
+    check_error,
+    check_present,
+    clean_code,
+    code,
+    is_shortened,
+    number_or_none,
+    plain,
+    whole,
+)
 from producers.register.errors import CellError
 from producers.register.instants import parse_instant
 from producers.register.targets import Kind, Target
@@ -25,8 +35,9 @@ _FLAGS = {
 # Persons or units in one cell; a name holds none of these.
 _LIST_MARKS = re.compile("[、;；,，\n]")
 _WHOLE_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
-# What a spreadsheet makes of a long number; its last digits are gone.
-_SHORTENED_NUMBER = re.compile(r"\d(?:\.\d+)?E\+\d+", re.ASCII | re.IGNORECASE)
+# Anybody may be called Null, and no name is empty.
+_NAME = "petitioner.name"
+_OFTEN_NONE = frozenset(("petitioner.id_number", "petitioner.phone", "repeat_of"))
 _AREA = re.compile(r"\d{6,12}", re.ASCII)
 
 
@@ -58,6 +69,7 @@ class _Line:
         codes = next((target.codes for target in filled if target.codes), ())
         self._codes = frozenset(codes) or frozenset(words.values())
         self._is_area = any(target.name == "area" for target in filled)
+        self._clean = _cleaner(filled, coded=bool(self._codes))
 
     def __call__(self, cell: str) -> str | None:
         text = clean_line(cell)
@@ -65,31 +77,68 @@ class _Line:
             return None
         if text in self._words:
             return str(self._words[text])
+        if self._codes and text in self._codes:
+            return text
+        return self._checked(self._clean(cell)) or None
+
+    def _checked(self, text: str) -> str:
+        if text in self._words:
+            return str(self._words[text])
         if self._codes and text not in self._codes:
             raise _no_word([*self._words] or sorted(self._codes))
         _check_length(text, self._limit)
-        if "E+" in text and _SHORTENED_NUMBER.fullmatch(text):
-            raise CellError("was shortened by a spreadsheet: format the column as text, enter it")
         if self._is_area and not _AREA.fullmatch(text):
             raise CellError("is not an area code: write 6 to 12 digits (GB/T 2260)")
         return text
+
+
+def _cleaner(filled: tuple[Target, ...], *, coded: bool) -> Callable[[str], str]:
+    """A function from a raw cell of one line to its text, by what the fields are."""
+    names = {target.name for target in filled}
+    if names <= _OFTEN_NONE:
+        return number_or_none
+    if coded or all(target.holds_code for target in filled):
+        return code
+    return _name if _NAME in names else _prose
+
+
+def _prose(cell: str) -> str:
+    text = clean_line(cell)
+    check_present(text)
+    _check_not_shortened(text)
+    return text
+
+
+def _name(cell: str) -> str:
+    text = clean_line(cell)
+    check_error(text)
+    _check_not_shortened(text)
+    return text
+
+
+def _check_not_shortened(text: str) -> None:
+    if text[:1].isdigit() and "+" in text and is_shortened(text):
+        raise CellError("was shortened by a spreadsheet: format the column as text, enter it again")
 
 
 def _text(cell: str, limit: int | None) -> str | None:
     text = clean_text(cell)
     if not text:
         return None
+    check_present(text)
     _check_length(text, limit)
     return text
 
 
 def _instant(cell: str, now: int) -> Any:
-    text = clean_line(cell)
+    text = clean_code(cell)
     return parse_instant(text, now) if text else None
 
 
 def _flag(cell: str, words: dict[str, Any]) -> bool | None:
     text = clean_line(cell)
+    if text not in words:
+        text = whole(plain(cell))
     if not text:
         return None
     value = words.get(text, words.get(text.lower()))
@@ -99,7 +148,7 @@ def _flag(cell: str, words: dict[str, Any]) -> bool | None:
 
 
 def _number(cell: str, target: Target) -> int | None:
-    text = clean_line(cell)
+    text = clean_code(cell)
     if not text:
         return None
     if not _WHOLE_NUMBER.fullmatch(text):
@@ -113,7 +162,9 @@ def _number(cell: str, target: Target) -> int | None:
 
 
 def _list(cell: str, target: Target) -> list[str] | None:
-    parts = [clean_line(part) for part in _LIST_MARKS.split(clean_text(cell))]
+    text = clean_text(cell)
+    check_error(text)
+    parts = [clean_line(part) for part in _LIST_MARKS.split(text)]
     items = [part for part in parts if part]
     if target.max_length is not None and len(items) > target.max_length:
         raise CellError(f"has {len(items)} entries: at most {target.max_length}")

@@ -3,67 +3,76 @@
 from __future__ import annotations
 
 import json
-import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
-from xml.etree.ElementTree import ParseError
+from typing import Final
 from zipfile import BadZipFile
 
-from openpyxl import load_workbook
-from openpyxl.utils.datetime import CALENDAR_MAC_1904
-from openpyxl.utils.exceptions import InvalidFileException
-
 from producers.register.errors import RegisterError
+from producers.register.file_kinds import zip_kind
 from producers.register.mapping import Mapping
-from producers.register.source import RawRow, Source
-from producers.register.text import clean_line
+from producers.register.records import CASE_ID, REST
+from producers.register.source import RawRow, Source, check_width
+from producers.register.targets import Kind, Target
+from producers.register.workbook.cell_text import Wanted, cell_text
+from producers.register.workbook.merged import Area, Covered, merged_areas
+from producers.register.workbook.package import Package
+from producers.register.workbook.parts import Workbook, open_workbook
+from producers.register.workbook.sheet import RawLine, lines, name_of
+from producers.register.workbook.xml import NoXml
 
-# What openpyxl and the modules below it raise for a file that is no workbook, or half of one.
+# What the modules of ZIP files and XML raise for a file that is no workbook, or half of one.
 _UNREADABLE = (
-    BadZipFile, InvalidFileException, ParseError, zlib.error,
-    KeyError, ValueError, TypeError, IndexError, EOFError, OSError,
+    BadZipFile, NoXml, zlib.error, NotImplementedError, KeyError, ValueError, TypeError,
+    IndexError, EOFError, OSError, OverflowError,
 )  # fmt: skip
 
-# A spreadsheet keeps 15 digits; an identity number entered as a number is rounded for ever.
-_EXACT_NUMBERS: Final = 10**15
-_HALF_SECOND: Final = timedelta(microseconds=500_000)
-_ERRORS: Final = frozenset(
-    ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA")
-)
-
-# Number of the row in the sheet, its cells as text, what is wrong with them or "".
-Line = tuple[int, list[str], str]
+_SHOWN: Final = (Kind.LINE, Kind.TEXT, Kind.LIST)
 
 
 def open_xlsx(path: Path, mapping: Mapping) -> Source:
     """Open a workbook; the columns of the mapping tell the sheet."""
-    with _understood(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about styles and extensions, which no row depends on
-        workbook = load_workbook(path, read_only=True, data_only=True)
+    opened = ExitStack()
+    book = opened.enter_context(closing(_opened(path)))
     try:
-        if workbook.epoch == CALENDAR_MAC_1904:
+        if book.counts_from_1904:
             raise RegisterError(
                 f"{path}: the workbook counts dates from 1904: "
                 "turn that off in Excel's advanced options, or save it as CSV UTF-8"
             )
         with _understood(path):
-            sheet = _sheet_with(workbook, mapping, path)
-            lines = _lines(sheet)
-            columns = _names(next(lines))
+            part = _part_with(book, mapping, path)
+            with closing(book.package.chunks(part)) as chunks:
+                areas = merged_areas(chunks)
+            rows = opened.enter_context(closing(lines(book.package, part)))
+            header = next(line for line in rows if _texts(line, book))
+            columns = _names(header, book, mapping)
+        check_width(len(columns), path)
     except BaseException:
-        workbook.close()
+        opened.close()
         raise
+    reader = _RowReader(book, mapping, columns, Covered(areas))
     return Source(
         found=columns,
         columns=columns,
-        rows=_rows(lines, len(columns), path),
-        close=workbook.close,
+        rows=_rows(rows, reader, path),
+        close=opened.close,
         progress=lambda: None,
     )
+
+
+def _opened(path: Path) -> Workbook:
+    with _understood(path):
+        package = Package(path)
+        try:
+            if kind := zip_kind(package.names()):
+                raise RegisterError(f"{path}: is {kind}: save it as .xlsx")
+            return open_workbook(package)
+        except BaseException:
+            package.close()
+            raise
 
 
 @contextmanager
@@ -71,82 +80,116 @@ def _understood(path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
-        kind = type(error).__name__
+        told = f": {error}" if isinstance(error, NoXml) and str(error) else ""
         raise RegisterError(
-            f"{path}: not a readable XLSX workbook ({kind}): open it in a spreadsheet program "
-            "and save it again"
+            f"{path}: not a readable XLSX workbook ({type(error).__name__}{told}): "
+            "open it in a spreadsheet program and save it again"
         ) from None
 
 
-def _sheet_with(workbook: Any, mapping: Mapping, path: Path) -> Any:
-    """The sheet whose header has most of the mapped columns; two such sheets are refused."""
-    scores = {}
-    for sheet in workbook.worksheets:
-        sheet.reset_dimensions()  # the size that a file claims can be wrong and would cut rows off
-        header = next(_lines(sheet), None)
+def _part_with(book: Workbook, mapping: Mapping, path: Path) -> str:
+    """The part of the sheet whose header has most of the mapped columns; two are refused."""
+    scores: dict[tuple[str, str], int] = {}
+    for title, part in book.sheets:
+        with closing(lines(book.package, part)) as rows:
+            header = next((line for line in rows if _texts(line, book)), None)
         if header:
-            scores[sheet.title] = sum(name in mapping.columns for name in _names(header))
+            names = _names(header, book, mapping)
+            scores[title, part] = sum(name in mapping.columns for name in names)
     if not scores:
         raise RegisterError(f"{path}: the workbook is empty: there is no header to read")
-    best = [title for title, score in scores.items() if score == max(scores.values())]
+    best = [sheet for sheet, score in scores.items() if score == max(scores.values())]
     if len(best) > 1 and scores[best[0]]:
         raise RegisterError(
-            f"{path}: sheets {', '.join(best)} all have the columns of a register: "
-            "save the one to import as a file of its own"
+            f"{path}: sheets {', '.join(title for title, _ in best)} all have the columns of a "
+            "register: save the one to import as a file of its own"
         )
-    return workbook[best[0]]
+    return best[0][1]
 
 
-def _lines(sheet: Any) -> Iterator[Line]:
-    """Rows that are not empty."""
-    for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
-        cells, problem = _as_text(values)
-        while cells and not cells[-1].strip():
-            cells.pop()
-        if cells:
-            yield number, cells, problem
+def _texts(line: RawLine, book: Workbook) -> dict[int, str]:
+    """The cells of a row that are not blank, by column, from 1."""
+    shown = ((at, cell_text(cell, book, Wanted.AS_SHOWN).text) for at, cell in line.cells.items())
+    return {column: text for column, text in shown if text.strip()}
 
 
-def _names(header: Line) -> list[str]:
-    return [clean_line(cell) for cell in header[1]]
+def _names(header: RawLine, book: Workbook, mapping: Mapping) -> list[str]:
+    texts = _texts(header, book)
+    return [mapping.named(texts.get(column, "")) for column in range(1, max(texts) + 1)]
 
 
-def _rows(lines: Iterator[Line], width: int, path: Path) -> Iterator[RawRow]:
-    row = 0
+def _rows(rows: Iterator[RawLine], reader: _RowReader, path: Path) -> Iterator[RawRow]:
+    number = 0
     with _understood(path):
-        for line, cells, problem in lines:
-            row += 1
-            rest = json.dumps(cells[width:], ensure_ascii=False) if len(cells) > width else ""
-            if rest:
-                problem = "the row has a cell without a column: give it a header or remove it"
-            padded = cells[:width] + [""] * (width - len(cells))
-            yield RawRow(row, line, padded, problem, rest)
+        for line in rows:
+            row = reader.read(line, number + 1)
+            if row:
+                number += 1
+                yield row
 
 
-def _as_text(values: tuple[Any, ...]) -> tuple[list[str], str]:
-    problem = ""
-    cells = []
-    for place, value in enumerate(values, 1):
-        cells.append("" if value is None else value if isinstance(value, str) else _text(value))
-        if isinstance(value, str) and value in _ERRORS:
-            problem = problem or f"cell {place} of the row holds the error {value}: correct it"
-        if isinstance(value, (int, float)) and abs(value) >= _EXACT_NUMBERS:
-            problem = problem or (
-                f"cell {place} of the row is a number of more than 15 digits, which the "
-                "spreadsheet has rounded: format the column as text and enter it again"
-            )
-    return cells, problem
+class _RowReader:
+    """Makes raw rows of the lines of one sheet."""
+
+    def __init__(
+        self, book: Workbook, mapping: Mapping, columns: list[str], covered: Covered
+    ) -> None:
+        self._book = book
+        self._columns = columns
+        self._wanted = [_wanted(name, mapping) for name in columns]
+        self._covered = covered
+
+    def read(self, line: RawLine, row: int) -> RawRow | None:
+        """The row, None if all of its cells are blank."""
+        width = len(self._columns)
+        cells = [""] * width
+        rest: dict[int, str] = {}
+        problem = ""
+        covered = self._covered.columns(line.number)
+        for column, cell in line.cells.items():
+            wanted = self._wanted[column - 1] if column <= width else Wanted.AS_SHOWN
+            text, wrong = cell_text(cell, self._book, wanted)
+            if column <= width:
+                cells[column - 1] = text
+            elif text.strip():
+                rest[column] = text
+            if wrong and wanted and not problem:
+                problem = self._told(line.number, column, wrong)
+        if not problem and not rest and not any(map(str.strip, cells)):
+            return None
+        problem = problem or self._problem_of(line.number, covered)
+        if rest:
+            problem = "the row has a cell without a column: give it a header or remove it"
+        surplus = [rest.get(column, "") for column in range(width + 1, max(rest, default=0) + 1)]
+        told = json.dumps(surplus, ensure_ascii=False) if rest else ""
+        return RawRow(row, line.number, cells, problem, told)
+
+    def _problem_of(self, row: int, covered: dict[int, Area]) -> str:
+        for column, area in covered.items():
+            if (
+                column <= len(self._columns)
+                and self._wanted[column - 1]
+                and self._columns[column - 1]
+            ):
+                first = name_of(area.first_column, area.first_row)
+                return self._told(row, column, f"is merged with {first}: unmerge and fill it in")
+        return ""
+
+    def _told(self, row: int, column: int, wrong: str) -> str:
+        name = self._columns[column - 1] if column <= len(self._columns) else ""
+        told, colon, cure = wrong.partition(":")
+        place = f"{name_of(column, row)}{f', column {name}' if name else ''}"
+        return f"cell {column} of the row {told} ({place}){colon}{cure}"
 
 
-def _text(value: Any) -> str:
-    """The text of a cell that is none, as the same cell would stand in a CSV file."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, datetime):
-        # A day number with a fraction is never exact; registers keep whole seconds.
-        return (value + _HALF_SECOND).replace(microsecond=0).isoformat(sep=" ")
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    return str(value)
+def _wanted(column: str, mapping: Mapping) -> Wanted:
+    filled = mapping.columns.get(column)
+    if filled is None:
+        return Wanted.AS_SHOWN if column in ("", CASE_ID, REST) else Wanted.NOTHING
+    if all(_is_code(target) for target in filled):
+        return Wanted.CODE
+    return Wanted.AS_SHOWN if filled[0].kind in _SHOWN else Wanted.VALUE
+
+
+def _is_code(target: Target) -> bool:
+    return target.holds_code or bool(target.codes)

@@ -1,0 +1,111 @@
+"""Texts of a workbook: the table of shared strings, which may be larger than the memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from array import array
+from typing import Final
+
+from producers.register.workbook.package import Package
+from producers.register.workbook.xml import Attributes, NoXml
+
+# No cell holds more; Excel itself ends at 32,767 characters.
+MAX_TEXT_CHARACTERS: Final = 1 << 20
+# Each costs eight bytes of memory.
+_MAX_TEXTS: Final = 8_000_000
+_ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
+# One escape may end where another begins: _x005F_x0041_.
+_BEFORE_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+class TextCollector:
+    """Collects the text of a string item: of its runs, without the readings 注音 of a phonetic."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._length = 0
+        self._in_text = False
+        self._phonetic = 0
+
+    def start(self, name: str) -> None:
+        if name == "rPh":
+            self._phonetic += 1
+        elif name == "t":
+            self._in_text = not self._phonetic
+
+    def end(self, name: str) -> None:
+        if name == "rPh":
+            self._phonetic -= 1
+        elif name == "t":
+            self._in_text = False
+
+    def text(self, text: str) -> None:
+        if self._in_text:
+            self._length += len(text)
+            if self._length > MAX_TEXT_CHARACTERS:
+                raise NoXml(f"a text has more than {MAX_TEXT_CHARACTERS:,} characters")
+            self._pieces.append(text)
+
+    def taken(self) -> str:
+        """The text so far; begins the next one."""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        self._length = 0
+        return unescaped(text)
+
+
+class StringTable:
+    """Shared strings by their number, kept in an anonymous temporary file."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._ends = array("Q", [0])
+        self._item = TextCollector()
+
+    def close(self) -> None:
+        """Remove the texts."""
+        self._file.close()
+
+    def __getitem__(self, number: int) -> str:
+        if not 0 <= number < len(self._ends) - 1:
+            raise IndexError(number)
+        start, end = self._ends[number], self._ends[number + 1]
+        return os.pread(self._file.fileno(), end - start, start).decode("utf-8", "surrogatepass")
+
+    def read(self, package: Package, part: str) -> None:
+        """Take in the part of shared strings."""
+        package.read(part, self)
+        self._file.flush()
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        self._item.start(name)
+
+    def text(self, text: str) -> None:
+        self._item.text(text)
+
+    def end(self, name: str) -> None:
+        self._item.end(name)
+        if name == "si":
+            encoded = self._item.taken().encode("utf-8", "surrogatepass")
+            self._file.write(encoded)
+            self._ends.append(self._ends[-1] + len(encoded))
+            if len(self._ends) > _MAX_TEXTS:
+                raise NoXml(f"more than {_MAX_TEXTS:,} texts")
+
+
+def unescaped(text: str) -> str:
+    r"""The text that Excel shows: `_x000D_` stands for a carriage return, `_x005F_` for `_`."""
+    if "_x" not in text:
+        return text
+    made = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+    if _SURROGATE.search(made):  # a character beyond U+FFFF, escaped as two halves
+        return made.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    return made
+
+
+def escaped(text: str) -> str:
+    r"""What `unescaped` gives this text of."""
+    return _BEFORE_ESCAPE.sub("_x005F_", text) if "_x" in text else text

@@ -1,0 +1,84 @@
+"""Reading the XML of a part in a stream: no entities, no depth, no token without end.
+
+Names are without their prefixes, so that transitional and strict Open XML, and programs that write
+`x:row`, are read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
+from xml.parsers import expat
+
+# A workbook has a dozen levels; deeper ones cost memory each.
+_MAX_DEPTH: Final = 64
+# A tag with its attributes; expat would look at a longer one again with every piece.
+_MAX_TOKEN_BYTES: Final = 1 << 20
+
+Attributes = dict[str, str]
+
+
+class Handler(Protocol):
+    """Takes what stands in a part, in order."""
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        """An element begins; `name` is without its prefix."""
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+
+    def text(self, text: str) -> None:
+        """A piece of text."""
+
+
+class NoXml(ValueError):
+    """The part is no XML that a workbook can have."""
+
+
+def pieces(chunks: Iterable[bytes], handler: Handler) -> Iterator[None]:
+    """Hand a part to `handler`; yields after each piece that was read. `NoXml` if it is damaged."""
+    parser = expat.ParserCreate()
+    _connect(parser, handler)
+    fed = 0
+    try:
+        for chunk in chunks:
+            parser.Parse(chunk, False)
+            fed += len(chunk)
+            if fed - max(0, parser.CurrentByteIndex) > _MAX_TOKEN_BYTES:
+                raise NoXml("a tag has no end")
+            yield
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise NoXml(str(error)) from None
+    yield
+
+
+def read_all(chunks: Iterable[bytes], handler: Handler) -> None:
+    """Hand a whole part to `handler`."""
+    for _ in pieces(chunks, handler):
+        pass
+
+
+def _connect(parser: expat.XMLParserType, handler: Handler) -> None:
+    depth = 0
+
+    def start(name: str, attributes: Attributes) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise NoXml("its elements are nested too deep")
+        handler.start(name.rpartition(":")[2], attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        handler.end(name.rpartition(":")[2])
+
+    def doctype(*_: object) -> None:
+        raise NoXml("it declares a document type")
+
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = handler.text
+    parser.StartDoctypeDeclHandler = doctype
