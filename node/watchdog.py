@@ -17,8 +17,8 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar, cast
 
 import psycopg2
@@ -27,7 +27,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 from node.errors import NoAnswer
 
-__all__ = ["PATIENT", "STRICT", "Limit", "WatchedConnection", "hurry"]
+__all__ = ["PATIENT", "STRICT", "Limit", "WatchedConnection", "answered_within", "hurry"]
 
 _TICK_SECONDS = 0.25
 _PROBE_SECONDS = 5
@@ -35,6 +35,9 @@ _PROBE_SECONDS = 5
 _LEAST_SECONDS = 1.0
 # The server itself ends a statement whose client is gone; only Postgres 14 and later can look.
 _PROBE = "select coalesce(wait_event, '') = 'SyncRep' from pg_stat_activity where pid = %s"
+
+_STATEMENT = "a statement"
+_BROKEN = 2  # `closed` of a connection that the driver found lost
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -64,6 +67,7 @@ class Watch:
         self.waited = 0.0
         self.probe: Callable[[], bool] | None = None
         self._bound = limit.statement
+        self._waits_for = _STATEMENT
         self._pending = False
         self._expired = False
         # libpq closes its own number whenever it likes, and another thread may be given it.
@@ -72,8 +76,12 @@ class Watch:
 
     def for_commit(self) -> Watch:
         """The same watch, with the limit of a COMMIT for the next statement."""
-        self._bound = self.limit.commit
+        self._bound, self._waits_for = self.limit.commit, "COMMIT"
         return self
+
+    def limit_to(self, limit: Limit) -> None:
+        """Another limit from the next statement on."""
+        self.limit, self._bound = limit, limit.statement
 
     def __enter__(self) -> None:
         with self._lock:
@@ -83,11 +91,11 @@ class Watch:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._lock:
             self._pending = False
-            bound, self._bound = self._bound, self.limit.statement
+            waited_for, self._waits_for = self._waits_for, _STATEMENT
+            self._bound = self.limit.statement
             expired, self._expired = self._expired, False
         if expired and isinstance(error, psycopg2.Error):
-            what = "COMMIT" if bound != self.limit.statement else "a statement"
-            raise NoAnswer(f"no answer to {what} within {self.waited:.0f} s") from error
+            raise NoAnswer(f"no answer to {waited_for} within {self.waited:.0f} s") from error
 
     def tick(self, elapsed: float, most: float | None) -> None:
         """Count the time; shut the socket down if the statement has waited too long.
@@ -133,6 +141,20 @@ class Watch:
         self.close()
 
 
+@contextmanager
+def answered_within(connection: Connection, seconds: float) -> Iterator[None]:
+    """Inside the block each statement on `connection` has at most `seconds`."""
+    watch = connection.watch if isinstance(connection, WatchedConnection) else None
+    before = watch and watch.limit
+    if watch:
+        watch.limit_to(Limit(seconds, seconds))
+    try:
+        yield
+    finally:
+        if watch and before:
+            watch.limit_to(before)
+
+
 def _watched(method: _Method) -> _Method:
     @functools.wraps(method)
     def call(self: Any, *given: Any, **named: Any) -> Any:
@@ -174,7 +196,7 @@ class WatchedConnection(Connection):
             self.watch.probe = functools.partial(_gets_somewhere, dsn, self.info.backend_pid)
         _watchdog().add(self.watch)
 
-    def cursor(self, name: str | None = None, *given: Any, **named: Any) -> Any:
+    def cursor(self, name: Any = None, *given: Any, **named: Any) -> Any:
         """As the driver's, watched."""
         named.setdefault("cursor_factory", WatchedServerCursor if name else WatchedCursor)
         return super().cursor(name, *given, **named)
@@ -185,9 +207,10 @@ class WatchedConnection(Connection):
             super().commit()
 
     def rollback(self) -> None:
-        """As the driver's."""
-        with self.watch:
-            super().rollback()
+        """As the driver's; nothing on a broken connection, whose own error is what counts."""
+        if self.closed != _BROKEN:
+            with self.watch:
+                super().rollback()
 
     def set_client_encoding(self, encoding: str) -> None:
         """As the driver's."""

@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
+from node.commit_waits import refuse_while_unconfirmed
 from node.homecoming import bring_home
 from node.lifecycle import Stop
 from node.metrics import Metrics
@@ -58,6 +59,7 @@ class Relay:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 own_database(cursor, self._settings.node)
+                refuse_while_unconfirmed(cursor)
                 prepare(cursor)
                 cursor.execute(f"listen {NOTIFY_CHANNEL}")
             with closing(Publisher(self._settings)) as publisher:
