@@ -65,8 +65,10 @@ _FROZEN_SECONDS = 15
 _LOCK_SECONDS = 15
 # A backend looks this often, while it works, whether its client is still there.
 _CLIENT_CHECK_SECONDS = 5
+# A patient command, as pg_dump does, takes the time it needs whatever the role's default is.
 _LIMIT_WAITS = """
     select set_config('lock_timeout', %s, false),
+           case when %s then set_config('statement_timeout', '0', false) end,
            case when current_setting('client_connection_check_interval', true) is not null
                then set_config('client_connection_check_interval', %s, false) end
 """
@@ -99,7 +101,7 @@ def _limit_waits(connection: Connection, limit: Limit) -> None:
     """Let the server end what nobody waits for any more: a lock that is held, a lost client."""
     lock = 0 if limit.patient else _LOCK_SECONDS
     with connection, connection.cursor() as cursor:
-        cursor.execute(_LIMIT_WAITS, (f"{lock}s", f"{_CLIENT_CHECK_SECONDS}s"))
+        cursor.execute(_LIMIT_WAITS, (f"{lock}s", limit.patient, f"{_CLIENT_CHECK_SECONDS}s"))
 
 
 @contextmanager
