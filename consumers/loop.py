@@ -203,8 +203,9 @@ class _Turns:
         except kafka_errors.OffsetOutOfRangeError as error:
             raise self._gone() from error
         except Exception as error:
-            if is_too_slow(error) and self._applying:
-                self._most.too_slow(self._applying)
+            tried, self._applying = self._applying, 0
+            if tried and is_too_slow(error):
+                self._most.too_slow(tried)
                 self._size = self._most.now
             self._hold(as_transient(error), stop)
 

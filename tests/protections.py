@@ -4,8 +4,8 @@
     python -m protections check      all of them; `check WORD` those whose name has the word;
                                      `--jobs 3` of them at a time, each in a copy of its own
 
-Most tests wait, for a broker or for a process; three at a time keep two cores busy. Exit code 1 if a
-broken build is not caught, or a test fails though nothing was taken out.
+Most tests wait, for a broker or for a process; three at a time keep two cores busy. Exit code 1 if
+a broken build is not caught, or a test fails though nothing was taken out.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _is_sound(pool: ThreadPoolExecutor, trees: Queue[Path], tests: Sequence[str]
     number = trees.qsize()
     hands = [[test for file in files[n::number] for test in file] for n in range(number)]
     work = [pool.submit(_in_a_tree, trees, _passes, hand) for hand in hands if hand]
-    return all([done.result() for done in work])
+    return all(done.result() for done in work)
 
 
 def _in_a_tree(trees: Queue[Path], do: Callable[[Path, _Given], _Found], given: _Given) -> _Found:
