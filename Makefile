@@ -5,7 +5,7 @@ VENV := .venv/bin
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test check bench soak protections lock clean
+.PHONY: help setup setup-tests demo test test-long check bench soak protections lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -21,6 +21,10 @@ demo: setup  ## four nodes on real Kafka and Postgres; KEEP=1 leaves them runnin
 
 test: setup-tests  ## all tests, on a stack of their own
 	@$(VENV)/python tests/run.py $(PYTEST)
+
+test-long: setup-tests  ## what takes minutes: tests/long, then every protection taken out once
+	@$(VENV)/pytest tests/long
+	@PYTHONPATH=tests $(VENV)/python -m protections check
 
 check: setup  ## lint, format, types, schemas, direction of imports, docs in step
 	@$(VENV)/ruff check

@@ -14,6 +14,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer
 
 from consumers import positions
 from node import kafka
+from node.commit_waits import refuse_while_unconfirmed
 from node.errors import Fatal
 from node.kafka import TopicPartition
 from node.postgres import Connection
@@ -73,6 +74,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> dict[TopicPartition, int]:
         topics = {partition.topic for partition in held}
         with connection, connection.cursor() as cursor:
+            refuse_while_unconfirmed(cursor)
             known = positions.load(cursor, topics)
             new = [partition for partition in held if tuple(partition) not in known]
             if new:

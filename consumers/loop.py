@@ -36,13 +36,14 @@ from consumers.pipeline import Pipeline
 from consumers.reporting import Reporter
 from node import kafka
 from node.clock import Clock, now_micros
-from node.errors import Fatal, Fenced, Transient
+from node.errors import Fatal, Fenced, Transient, is_too_slow
 from node.kafka import TopicPartition
 from node.lifecycle import Backoff, Stop, as_transient
 from node.metrics import Metrics
 from node.postgres import Database
 from node.reconciliation.state import is_recovering
 from node.settings import Settings
+from node.step_size import StepSize
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +182,8 @@ class _Turns:
         self._backoff = Backoff()
         self._pipeline = Pipeline(self._apply)
         self._joins = 0
+        self._most = StepSize("consumer", sink.most_records)
+        self._applying = 0
         self._size = sink.most_records
         # Where the next poll of each partition begins, ahead of what is applied.
         self._next: dict[TopicPartition, int] = {}
@@ -200,6 +203,10 @@ class _Turns:
         except kafka_errors.OffsetOutOfRangeError as error:
             raise self._gone() from error
         except Exception as error:
+            tried, self._applying = self._applying, 0
+            if tried and is_too_slow(error):
+                self._most.too_slow(tried)
+                self._size = self._most.now
             self._hold(as_transient(error), stop)
 
     def close(self) -> None:
@@ -221,7 +228,7 @@ class _Turns:
         if records:
             ends = {partition: self._client.highwater(partition) for partition in records}
             batch = self._decoded(records)
-            self._size = next_size(self._sink.most_records, batch)
+            self._size = next_size(self._most.now, batch)
             self._pipeline.hand_over(_Polled(records, ends, batch))
             for partition, several in records.items():
                 self._next[partition] = several[-1].offset + 1
@@ -248,7 +255,10 @@ class _Turns:
     def _apply(self, polled: _Polled) -> None:
         """On the pipeline's thread."""
         self._reporter.begins(polled.records)
+        self._applying = len(polled.batch)
         self._sink.apply(polled.batch)
+        self._applying = 0
+        self._most.succeeded()
         for partition, several in polled.records.items():
             self._assignment.positions[partition] = several[-1].offset + 1
         self._reporter.applied(polled.records, polled.ends)

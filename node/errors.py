@@ -17,7 +17,17 @@ import psycopg2
 
 from schemas.errors import PetitionLinkError
 
-__all__ = ["Fatal", "Fenced", "PetitionLinkError", "Transient", "classified", "is_data_error"]
+__all__ = [
+    "Fatal",
+    "Fenced",
+    "NoAnswer",
+    "PetitionLinkError",
+    "Transient",
+    "classified",
+    "is_data_error",
+    "is_too_large",
+    "is_too_slow",
+]
 
 
 class Fatal(PetitionLinkError):
@@ -32,6 +42,13 @@ class Transient(PetitionLinkError):
         self.dependency = dependency
 
 
+class NoAnswer(psycopg2.OperationalError):
+    """Postgres did not answer a statement in time, and the connection was shut down.
+
+    Raised by `node.watchdog`. After a COMMIT the outcome is not known.
+    """
+
+
 class Fenced(PetitionLinkError):
     """Another process moved this partition on; what we held was rolled back."""
 
@@ -44,14 +61,27 @@ _TRANSIENT_CLASSES = (
     "55",  # lock not available, object in use
     "57",  # operator intervention: admin shutdown, crash shutdown, cannot connect now
     "58",  # system error: I/O error
+    "72",  # snapshot too old
 )
 _TRANSIENT_CODES = (
     "25006",  # read-only transaction: a standby before its promotion
+    "25P02",  # an earlier statement of the transaction failed: the next transaction is a new one
     "25P03",  # idle in transaction for too long: this process was frozen in a batch
+    "25P04",  # transaction timeout, set by an administrator
 )
 _DATA_CLASSES = (
     "22",  # data exception: the record's own value
     "23",  # integrity constraint violation
+    "54",  # program limit exceeded: a row too large for an index, a value nested too deep
+)
+_TOO_LARGE_CLASS = "54"
+_TOO_SLOW_CODES = (
+    "57014",  # query canceled: statement_timeout
+    "25P04",  # transaction timeout
+)
+_TOO_SLOW = (
+    "an administrator limits the time of a statement: raise statement_timeout (or "
+    "transaction_timeout) for the node's role"
 )
 
 
@@ -75,13 +105,29 @@ def is_data_error(error: Exception) -> bool:
     return isinstance(error, psycopg2.Error) and (error.pgcode or "")[:2] in _DATA_CLASSES
 
 
+def is_too_large(error: Exception) -> bool:
+    """Whether a value exceeds a limit of Postgres itself, such as the size of an index row."""
+    return isinstance(error, psycopg2.Error) and (error.pgcode or "")[:2] == _TOO_LARGE_CLASS
+
+
+def is_too_slow(error: Exception) -> bool:
+    """Whether the time was too short for the statement, so that a smaller step may succeed."""
+    if isinstance(error, NoAnswer):
+        return True
+    return isinstance(error, psycopg2.Error) and error.pgcode in _TOO_SLOW_CODES
+
+
 def _classified_postgres(error: psycopg2.Error) -> Transient | Fatal:
     code = error.pgcode or ""
     text = _first_line(error) or type(error).__name__
+    if isinstance(error, NoAnswer):
+        return Transient(f"Postgres does not answer: {text}")
     if not code and _is_of_the_connection(error):
         if "authentication failed" in text or "does not exist" in text:
             return Fatal(f"Postgres refuses us: {text}: check PETITIONLINK_POSTGRES_DSN")
         return Transient(f"Postgres is away: {text}")
+    if code in _TOO_SLOW_CODES:
+        return Transient(f"Postgres stopped a statement ({code}): {text}: {_TOO_SLOW}")
     if code[:2] in _TRANSIENT_CLASSES or code in _TRANSIENT_CODES:
         return Transient(f"Postgres cannot serve now ({code}): {text}")
     return Fatal(f"Postgres refuses ({code}): {text}")

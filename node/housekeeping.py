@@ -7,12 +7,17 @@ by anybody: three years are prescribed, and it is small.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+import psycopg2
 from psycopg2.errors import LockNotAvailable
 
+from node.errors import is_too_slow
 from node.lifecycle import Stop
 from node.postgres import Connection, Cursor
+from node.step_size import StepSize
 
 BATCH_ROWS: Final = 5_000  # some 0.1 s, and what others may wait for a row
 _AHEAD = "3 months"  # a node that stood still for a season finds its months made
@@ -109,23 +114,38 @@ def analyse_ledger(connection: Connection) -> bool:
 
 
 def _prune_outbox(connection: Connection, days: int, stop: Stop) -> int:
-    pruned, after, more = 0, 0, True
+    pruned, after, more, size = 0, 0, True, StepSize("housekeeping", BATCH_ROWS)
     while more and not stop.is_set():
-        with connection, connection.cursor() as cursor:
-            cursor.execute(_OUTBOX, {"after": after, "days": days, "limit": BATCH_ROWS})
+        with _in_time(connection, size) as cursor:
+            cursor.execute(_OUTBOX, {"after": after, "days": days, "limit": size.now})
             gone, after, more = cursor.fetchone() or (0, 0, False)
-        pruned += gone
+            pruned += gone
     return pruned
 
 
 def _prune(connection: Connection, statement: str, days: int, stop: Stop) -> int:
-    pruned, gone = 0, BATCH_ROWS
-    while gone == BATCH_ROWS and not stop.is_set():
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement, {"days": days, "limit": BATCH_ROWS})
-            gone = cursor.rowcount
-        pruned += gone
+    pruned, more, size = 0, True, StepSize("housekeeping", BATCH_ROWS)
+    while more and not stop.is_set():
+        with _in_time(connection, size) as cursor:
+            cursor.execute(statement, {"days": days, "limit": size.now})
+            more = cursor.rowcount == size.now
+            pruned += cursor.rowcount
     return pruned
+
+
+@contextmanager
+def _in_time(connection: Connection, size: StepSize) -> Iterator[Cursor]:
+    """A transaction; what Postgres finds too slow is swallowed once, and the next step smaller."""
+    tried = size.now
+    try:
+        with connection, connection.cursor() as cursor:
+            yield cursor
+    except psycopg2.Error as error:
+        if not is_too_slow(error) or connection.closed or tried == 1:
+            raise
+        size.too_slow(tried)
+    else:
+        size.succeeded()
 
 
 def _number(cursor: Cursor) -> int:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from node.errors import PetitionLinkError, Transient, classified
 from node.metrics import Metrics
+from node.watchdog import hurry
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,11 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 3.0
 # A session that held this long had worked: its error is the first of a new series.
 _HELD_SECONDS = 10.0
-# SIGTERM ends a process within 30 s (FAULTS 24); batches in hand take a few.
+# SIGTERM ends a process within 30 s; batches in hand take a few.
 _STOP_LIMIT_SECONDS = 25.0
+# What Postgres has not answered so long after SIGTERM is given up: the rest of the time is for
+# sessions that end.
+_HURRY_SECONDS = 8.0
 
 Stop = threading.Event
 
@@ -75,7 +79,11 @@ def signals_stop(stop: Stop) -> Iterator[None]:
 
 
 def supervise(workers: Sequence[Worker], metrics: Metrics, stop: Stop) -> None:
-    """Run workers, a thread each, until `stop`; raise the first error that ended one."""
+    """Run workers, a thread each, until `stop`; raise the first error that ended one.
+
+    After `stop` it returns within 25 s: a thread that still waits then ends with the process, and
+    what it had not committed is rolled back, as after a crash.
+    """
     failures: list[BaseException] = []
     threads = [
         threading.Thread(
@@ -87,10 +95,23 @@ def supervise(workers: Sequence[Worker], metrics: Metrics, stop: Stop) -> None:
         thread.start()
     while not stop.wait(_LONGEST_PAUSE_SECONDS):
         """Signals interrupt this wait."""
-    for thread in threads:
-        thread.join(_STOP_LIMIT_SECONDS)
+    hurry(_HURRY_SECONDS)
+    try:
+        _join(threads, _STOP_LIMIT_SECONDS)
+    finally:
+        hurry(None)
     if failures:
         raise failures[0]
+
+
+def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
+    """Wait for all of them together at most `seconds`; name those that still run."""
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = ", ".join(thread.name for thread in threads if thread.is_alive())
+    if late:
+        log.warning("%s did not end within %.0f s: the process ends without waiting", late, seconds)
 
 
 def _guarded(worker: Worker, metrics: Metrics, stop: Stop, failures: list[BaseException]) -> None:

@@ -39,7 +39,10 @@ class Metrics:
         self.build_info = self._info("build", "The release that runs and the node it runs for.")
         # 1 while Kafka and Postgres answer, 0 while we wait for them: degraded, not dead.
         self.dependency_up = self._gauge(
-            "dependency_up", "1 while the dependency answers, 0 while it is away.", "dependency"
+            "dependency_up",
+            "1 while the dependency answers, 0 while it is away or confirms no commit. What cannot "
+            "be read from Postgres meanwhile is NaN, or has no sample.",
+            "dependency",
         )
         # It holds back the feed and vacuum, of whatever database; other roles' transactions are
         # told only to a member of pg_monitor.

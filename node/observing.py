@@ -6,6 +6,8 @@ often than the outbox: deadlines are a matter of days, and counting them reads m
 
 from __future__ import annotations
 
+import logging
+import math
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +15,7 @@ from functools import partial
 from cases.nodes import NATIONAL, PROVINCES
 from cases.topics import produced_topics
 from node.clock import Clock, now_micros
+from node.commit_waits import description, unconfirmed_seconds
 from node.lifecycle import Stop
 from node.memory import give_back
 from node.metrics import Metrics
@@ -20,6 +23,8 @@ from node.postgres import Connection, Cursor, connect, own_database
 from node.queries.deadlines import cases_by_clock, due_within, overdue
 from node.queries.overview import attention
 from node.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _PERIOD_SECONDS = 2.0
 _CASES_EVERY = 15  # looks, thus half a minute
@@ -56,6 +61,7 @@ class Observer:
         self._clock = clock
         self._oldest: dict[str, int] = {}
         self._oldest_dead: int | None = None
+        self._knows = False
         self._looks = 0
         self._expect_nodes()
         metrics.dead_letter_oldest_open_seconds.set_function(
@@ -72,11 +78,11 @@ class Observer:
                 own_database(cursor, self._settings.node)
             try:
                 while not stop.is_set():
-                    self._look(connection)
-                    up.set(1)
+                    up.set(self._look(connection))
                     stop.wait(_PERIOD_SECONDS)
             except Exception:
                 up.set(0)
+                self._forget()
                 raise
 
     def _expect_nodes(self) -> None:
@@ -92,15 +98,42 @@ class Observer:
         return self._seconds_since(self._oldest.get(topic))
 
     def _seconds_since(self, micros: int | None) -> float:
+        if not self._knows:
+            return math.nan
         return 0.0 if micros is None else max(0.0, (self._clock() - micros) / 1_000_000)
 
-    def _look(self, connection: Connection) -> None:
+    def _look(self, connection: Connection) -> bool:
+        """Read what is due; whether Postgres confirms commits as well as it answers."""
         with connection.cursor() as cursor:
             self._look_at_queues(cursor)
             if self._looks % _CASES_EVERY == 0:
                 self._look_at_cases(cursor)
                 give_back()
+            unconfirmed = unconfirmed_seconds(cursor)
         self._looks += 1
+        self._knows = True
+        if unconfirmed:
+            log.warning("observer: %s", description(unconfirmed))
+        return not unconfirmed
+
+    def _forget(self) -> None:
+        """What cannot be read now is shown as not known: NaN, or no sample where labels vary."""
+        metrics = self._metrics
+        self._knows, self._looks = False, 0
+        for topic in produced_topics(self._settings.node):
+            metrics.outbox_pending_records.labels(topic).set(math.nan)
+        for labelled in (
+            *(metrics.dead_letters_open, metrics.cases_unhandled),
+            *(metrics.cases_overdue, metrics.cases_due),
+        ):
+            labelled.clear()
+        for gauge in (
+            metrics.postgres_oldest_transaction_seconds,
+            metrics.cases_in_conflict,
+            metrics.cases_incomplete,
+            *([metrics.cases_without_part] if self._settings.node != NATIONAL else []),
+        ):
+            gauge.set(math.nan)
 
     def _look_at_queues(self, cursor: Cursor) -> None:
         cursor.execute(_PENDING)

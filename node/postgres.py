@@ -21,6 +21,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 from node.errors import Fatal, classified
 from node.settings import Settings
+from node.watchdog import PATIENT, STRICT, Limit, WatchedConnection
 
 __all__ = [
     "Connection",
@@ -59,29 +60,54 @@ _KEEPALIVES: dict[str, Any] = {
 # A loop that was frozen in a batch holds its rows no longer than this: who has taken over its
 # partitions waits for them. Between two statements a batch of any size is folded sooner.
 _FROZEN_SECONDS = 15
+# A loop that waits for a lock says so after this long and tries again; otherwise each try that the
+# watchdog ends would leave a backend that waits.
+_LOCK_SECONDS = 15
+# A backend looks this often, while it works, whether its client is still there.
+_CLIENT_CHECK_SECONDS = 5
+# A patient command, as pg_dump does, takes the time it needs whatever the role's default is.
+_LIMIT_WAITS = """
+    select set_config('lock_timeout', %s, false),
+           case when %s then set_config('statement_timeout', '0', false) end,
+           case when current_setting('client_connection_check_interval', true) is not null
+               then set_config('client_connection_check_interval', %s, false) end
+"""
 # Only one process migrates at a time; any fixed number of our own does.
 _MIGRATION_LOCK = 0x70657469
 
 
-def connect(dsn: str, role: str) -> Connection:
-    """A new connection, named `role` in pg_stat_activity; raises `Transient` or `Fatal`."""
+def connect(dsn: str, role: str, limit: Limit = STRICT) -> Connection:
+    """A new connection, named `role` in pg_stat_activity; raises `Transient` or `Fatal`.
+
+    A statement that exceeds `limit` raises `NoAnswer`.
+    """
     try:
         made = psycopg2.connect(
             dsn,
             application_name=f"petitionlink-{role}",
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            connection_factory=WatchedConnection,
             **_KEEPALIVES,
         )
+        made.watch_with(dsn, limit)
+        made.set_client_encoding("UTF8")
+        _limit_waits(made, limit)
     except psycopg2.Error as error:
         raise classified(error) or error from None
-    made.set_client_encoding("UTF8")
     return cast(Connection, made)
+
+
+def _limit_waits(connection: Connection, limit: Limit) -> None:
+    """Let the server end what nobody waits for any more: a lock that is held, a lost client."""
+    lock = 0 if limit.patient else _LOCK_SECONDS
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_LIMIT_WAITS, (f"{lock}s", limit.patient, f"{_CLIENT_CHECK_SECONDS}s"))
 
 
 @contextmanager
 def connected(dsn: str, role: str) -> Iterator[Connection]:
     """A connection for one short task; database errors come out as one clear line."""
-    connection = connect(dsn, role)
+    connection = connect(dsn, role, PATIENT)
     try:
         yield connection
     except psycopg2.Error as error:

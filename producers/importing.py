@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
-from node.errors import Transient
+import psycopg2
+
+from node.errors import Transient, is_data_error, is_too_slow
 from node.foreseeing import new_case
 from node.postgres import Connection, Cursor
 from producers.known_rows import Known, note, what_is_known
@@ -29,6 +31,8 @@ _EXPORTED_HERE = (
     "was exported from case {}, which this node has: correct that case, "
     "or clear 信访件编号 to register another one"
 )
+
+_UNSTORABLE = "Postgres refuses a value of this row (SQLSTATE {}): it may be too long"
 
 
 @dataclass(slots=True)
@@ -67,7 +71,36 @@ def import_rows(
     Raises what the driver or `also` raises; all chunks yielded before stay.
     """
     for prepared in chunks_of(office, rows):
-        yield write_chunk(connection, office.node, prepared, also)
+        yield from write_parts(connection, office.node, prepared, also)
+
+
+def write_parts(
+    connection: Connection,
+    node: str,
+    rows: Sequence[Prepared | Rejected],
+    also: Also | None = None,
+) -> Iterator[Chunk]:
+    """Write the rows; each yielded chunk is committed, and there is one unless Postgres refuses.
+
+    Where it refuses a value or has no time for so many rows, each half is tried by itself; a row
+    whose value it refuses is rejected. Raises what else the driver or `also` raises.
+    """
+    try:
+        chunk = write_chunk(connection, node, rows, also)
+    except psycopg2.Error as error:
+        if connection.closed or not (is_data_error(error) or is_too_slow(error)):
+            raise
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            for half in (rows[:middle], rows[middle:]):
+                yield from write_parts(connection, node, half, also)
+        elif is_data_error(error) and isinstance(rows[0], Prepared):
+            reason = _UNSTORABLE.format(error.pgcode)
+            yield Chunk(Totals(read=1, rejected=1), [_refused(rows[0], reason)])
+        else:
+            raise
+    else:
+        yield chunk
 
 
 def write_chunk(

@@ -23,12 +23,15 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
+from node.commit_waits import refuse_while_unconfirmed
+from node.errors import is_too_slow
 from node.homecoming import bring_home
 from node.lifecycle import Stop
 from node.metrics import Metrics
 from node.outbox import NOTIFY_CHANNEL
 from node.postgres import Connection, connect, own_database
 from node.settings import Settings
+from node.step_size import StepSize
 from producers.claims import Claims
 from producers.pacing import Pace, Rate, rest_seconds
 from producers.pending import prepare
@@ -51,6 +54,7 @@ class Relay:
         self._settings = settings
         self._metrics = metrics
         self._pace = Pace(Rate(settings.relay_records_per_second))
+        self._rows = StepSize("relay", _ROWS_PER_TAKE)
 
     def session(self, stop: Stop) -> None:
         """Publish until `stop`, on one connection and one producer."""
@@ -58,6 +62,7 @@ class Relay:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 own_database(cursor, self._settings.node)
+                refuse_while_unconfirmed(cursor)
                 prepare(cursor)
                 cursor.execute(f"listen {NOTIFY_CHANNEL}")
             with closing(Publisher(self._settings)) as publisher:
@@ -70,21 +75,40 @@ class Relay:
                 for topics in claims.renew_if_due():
                     bring_home(self._settings, topics)
                 began = time.monotonic()
-                sent = self._publish_some(turns, claims.held)
+                sent = self._publish_in_time(turns, claims.held)
                 if sent:
                     stop.wait(rest_seconds(sent, time.monotonic() - began))
                 else:
                     _wait_for_notification(connection)
 
+    def _publish_in_time(self, turns: Turns, topics: Sequence[str]) -> int:
+        """As `_publish_some`; of what Postgres finds too much, the next session takes less."""
+        try:
+            sent = self._publish_some(turns, topics)
+        except Exception as error:
+            if is_too_slow(error):
+                self._rows.too_slow(self._rows.now)
+            raise
+        self._rows.succeeded()
+        return sent
+
     def _publish_some(self, turns: Turns, topics: Sequence[str]) -> int:
         """Take, send and mark; how many rows."""
-        of_each = max(_ROWS_PER_TAKE // max(len(topics), 1), _LEAST_ROWS_PER_TOPIC)
+        rows = self._rows.now
+        of_each = max(rows // max(len(topics), 1), min(_LEAST_ROWS_PER_TOPIC, rows))
         allowed = self._pace.allowed(of_each * len(topics))
+        if rows < _ROWS_PER_TAKE:
+            allowed = min(allowed, rows)
         pending = turns.taken(topics, min(of_each, allowed), allowed)
         self._pace.spend(len(pending))
         if pending:
-            turns.publish(pending, topics, 0 if self._pace.limited else of_each)
+            turns.publish(pending, topics, 0 if self._is_limited else of_each)
         return len(pending)
+
+    @property
+    def _is_limited(self) -> bool:
+        """Whether nothing may be taken ahead."""
+        return self._pace.limited or self._rows.now < _ROWS_PER_TAKE
 
 
 def _wait_for_notification(connection: Connection) -> None:

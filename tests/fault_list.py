@@ -170,4 +170,16 @@ FAULTS = (
         (_DEGRADED + "test_nodes_stopped_under_load_end_with_exit_code_0_and_lose_nothing",),
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
+    Fault(
+        37,
+        "Postgres frozen, a synchronous standby gone, statement_timeout, SQLSTATE 54000",
+        (
+            "faults/test_answers.py",
+            "faults/test_database_refuses.py::"
+            "test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_ones",
+            "faults/test_database_refuses.py::"
+            "test_a_record_too_large_for_an_index_is_dead_lettered_alone",
+            "long/test_postgres_waits.py",
+        ),
+    ),
 )

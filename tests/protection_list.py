@@ -9,9 +9,16 @@ from __future__ import annotations
 from protection import Protection
 from protection_list_database import DATABASE
 from protection_list_events import EVENTS
+from protection_list_pgwaits import PGWAITS
 from protection_list_proof import PROOF
 from protection_list_register import REGISTER
 
 __all__ = ["PROTECTIONS", "Protection"]
 
-PROTECTIONS = (*DATABASE, *EVENTS, *PROOF, *REGISTER)
+PROTECTIONS = (
+    *DATABASE,
+    *EVENTS,
+    *PGWAITS,
+    *PROOF,
+    *REGISTER,
+)

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 TESTS = Path(__file__).parent
 _DEALT = ("integration", "e2e")
+_LONG = "long"  # run by `make test-long`
 _LINES_OF_A_FAILURE = 12
 
 
@@ -32,7 +33,7 @@ def groups() -> list[Group]:
     """About as long as each other; a folder that is new is run with the last."""
     integration, e2e = ([*sorted((TESTS / name).glob("test_*.py"))] for name in _DEALT)
     found = sorted(path for path in TESTS.iterdir() if any(path.rglob("test_*.py")))
-    rest = [path for path in found if path.name not in (*_DEALT, "faults")]
+    rest = [path for path in found if path.name not in (*_DEALT, "faults", _LONG)]
     return [
         Group("half of integration", integration[::2]),
         Group("faults, half of e2e", [TESTS / "faults", *e2e[::2]]),

@@ -18,7 +18,7 @@ from node.postgres import own_connected
 from node.settings import load_settings
 from producers.ahead import ahead
 from producers.code_file import CodeFile
-from producers.importing import Totals, write_chunk
+from producers.importing import Totals, write_parts
 from producers.office import Office, open_office
 from producers.preparing import PreparedChunk, chunks_of
 from producers.register import (
@@ -78,12 +78,13 @@ def import_command(
     ):
         task = progress.add_task("rows", total=1.0, rows=0)
         for prepared, read in chunks:
-            chunk = write_chunk(connection, office.node, prepared, codes.issue if codes else None)
-            if codes:
-                codes.keep()
-            totals.add(chunk.totals)
-            for row in chunk.rejected:
-                refused.write(row)
+            also = codes.issue if codes else None
+            for chunk in write_parts(connection, office.node, prepared, also):
+                if codes:
+                    codes.keep()
+                totals.add(chunk.totals)
+                for row in chunk.rejected:
+                    refused.write(row)
             progress.update(task, completed=read, rows=totals.read)
     if totals.rejected:
         say(f"rows refused: {totals.rejected}; row number and reason of each: {refused.path}")

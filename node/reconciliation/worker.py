@@ -23,6 +23,7 @@ from cases.topics import topic_between
 from node import accounts, digests
 from node.accounts import day_of
 from node.clock import now_micros
+from node.commit_waits import refuse_while_unconfirmed
 from node.control import Channel, NoControlTopic
 from node.lifecycle import Stop
 from node.metrics import Metrics
@@ -70,6 +71,7 @@ class Reconciler:
         with closing(connect(self._settings.dsn, "reconciler")) as connection:
             with connection, connection.cursor() as cursor:
                 own_database(cursor, self._settings.node)
+                refuse_while_unconfirmed(cursor)
             while not stop.is_set() and not _takes_the_lock(connection):
                 stop.wait(_TRY_SECONDS)
             if stop.is_set():

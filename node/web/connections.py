@@ -14,14 +14,18 @@ from contextlib import contextmanager
 
 import psycopg2
 
-from node.errors import Transient
+from node.commit_waits import refuse_while_unconfirmed
+from node.errors import NoAnswer, Transient
 from node.postgres import Connection, connect, own_database
 from node.settings import Settings
+from node.watchdog import answered_within
 
 _MOST = 8
 # Longer than any good answer takes; then it is better to say "busy" than to pile up.
 _WAIT_SECONDS = 5.0
 _TRUSTED_IDLE_SECONDS = 1.0
+# One that lay idle answers at once or not at all.
+_TRIAL_SECONDS = 3.0
 # A query of a page takes milliseconds, indicators of a year up to 2 s. What takes longer than
 # this holds back others; a command waits this long for a case that another one holds. With the
 # zone fixed, every instant that an event can hold can also be read.
@@ -36,6 +40,7 @@ class Connections:
         self._free = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._idle: list[tuple[Connection, float]] = []
+        self._doubted = False
 
     @contextmanager
     def __call__(self) -> Iterator[Connection]:
@@ -57,12 +62,28 @@ class Connections:
         connection = self._take() or self._make()
         try:
             yield connection
-        except psycopg2.Error:
+        except psycopg2.Error as error:
             if connection.closed:
                 self.close()
+            if isinstance(error, NoAnswer):
+                self.doubt()
             raise
         finally:
             self._give_back(connection)
+
+    def doubt(self) -> None:
+        """A statement was given up: whether commits are confirmed is asked before the next."""
+        self._doubted = True
+
+    def check_commits(self, connection: Connection) -> None:
+        """Before a command: raise `Transient` while commits are known not to be confirmed.
+
+        Costs nothing unless a statement was given up before.
+        """
+        if self._doubted:
+            with connection, connection.cursor() as cursor:
+                refuse_while_unconfirmed(cursor)
+            self._doubted = False
 
     def close(self) -> None:
         """Close what lies idle."""
@@ -108,7 +129,11 @@ class Connections:
 
 def _lives(connection: Connection) -> bool:
     try:
-        with connection, connection.cursor() as cursor:
+        with (
+            answered_within(connection, _TRIAL_SECONDS),
+            connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute("select 1")
     except psycopg2.Error:
         return False

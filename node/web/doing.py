@@ -48,6 +48,7 @@ def do(services: Services, actor: str, given: Mapping[str, Any], place: Place | 
     try:
         return _do(services, office, given, place, new_code)
     except OutcomeUnknown as lost:
+        services.connections.doubt()
         try:
             with services.connections() as connection:
                 done = was_committed(connection, lost.transaction)
@@ -73,6 +74,7 @@ def _do(
             command = parse(given, office)
         except (Refusal, Invalid) as error:
             return _invalid(error)
+        services.connections.check_commits(connection)
         try:
             return _done_now(connection, office, command, place, new_code)
         except AnsweredMeanwhile:

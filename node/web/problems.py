@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from node.errors import classified, is_data_error
+from node.errors import classified, is_data_error, is_too_large
 from producers.handling import OutcomeUnknown
 from schemas.errors import Invalid, PetitionLinkError
 
@@ -136,6 +136,8 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 
 
 async def _environment(_request: Request, error: Exception) -> Response:
+    if is_too_large(error):
+        return answer(INVALID, _TOO_LARGE)
     if is_data_error(error):
         log.error("a request had a value that Postgres refuses: %s", type(error).__name__)
         return sorry()
@@ -151,4 +153,8 @@ def sorry() -> Response:
     return answer(INTERNAL, _SORRY)
 
 
+_TOO_LARGE = (
+    "a value is too long or too deeply nested for the node's database; nothing was changed: "
+    "send it shorter"
+)
 _SORRY = "a defect of the node, which its log describes; nothing was changed"

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from contextlib import closing
 
 from node.clock import Clock, now_micros
+from node.commit_waits import refuse_while_unconfirmed
 from node.lifecycle import Stop
 from node.postgres import Connection, connect, own_database
 from node.settings import Settings
@@ -43,6 +44,7 @@ class Routine(ABC):
         with closing(connect(self._settings.dsn, self.name)) as connection:
             with connection, connection.cursor() as cursor:
                 own_database(cursor, self._settings.node)
+                refuse_while_unconfirmed(cursor)
             while not stop.is_set() and not self._takes_the_lock(connection):
                 stop.wait(_TRY_SECONDS)
             while not stop.is_set():

@@ -6,10 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from random import Random
 
+import pytest
 from support.flows import flowing, live_many
 from support.ledgers import assert_sound, await_settled
-from support.world import count, ended_with, eventually, rows, running, sample
+from support.world import (
+    count,
+    do,
+    ended_with,
+    eventually,
+    register,
+    rows,
+    running,
+    sample,
+)
 
 from consumers.loop import Consumer
 from node.localstack import LocalStack
@@ -60,25 +71,28 @@ def read_only(centre: Settings) -> Iterator[None]:
         rows(centre, _CUT)
 
 
-REFUSALS: dict[str, Callable[[Settings], AbstractContextManager[None]]] = {
-    "disk full": lambda centre: raising(centre, "53100"),
-    "serialization failure": lambda centre: raising(centre, "40001"),
-    "lock timeout": lambda centre: raising(centre, "55P03"),
-    "read-only": read_only,
+REFUSALS: dict[tuple[str, str], Callable[[Settings], AbstractContextManager[None]]] = {
+    ("disk full", "53100"): lambda centre: raising(centre, "53100"),
+    ("serialization failure", "40001"): lambda centre: raising(centre, "40001"),
+    ("lock timeout", "55P03"): lambda centre: raising(centre, "55P03"),
+    ("read-only", "25006"): read_only,
 }
 
 
 def test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lettered(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    centre: Settings, shandong: Settings, new_nodes: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     """FAULTS 6. Seen failing with the SQLSTATE taken out of `_TRANSIENT_CLASSES` or
-    `_TRANSIENT_CODES` (node/errors.py): the consumer ends."""
+    `_TRANSIENT_CODES` (node/errors.py): the consumer ends. Each is waited for until it is said: the
+    connection that `read_only` cuts is away for another reason."""
     with flowing(centre, shandong) as flow:
         made = live_many(shandong, 1)
         await_settled(new_nodes)
-        for name, refusing in REFUSALS.items():
+        for (name, code), refusing in REFUSALS.items():
             with refusing(centre):
                 held, made = made, made + live_many(shandong, 1)
+                said = f"cannot serve now ({code})"
+                eventually(lambda said=said: said in caplog.text, f"{name}: {code} is met")
                 eventually(lambda name=name: is_away(flow.applied), f"{name}: it says so")
                 assert count(centre, "case_event") == held, name
             await_settled(new_nodes, seconds=10)
@@ -126,3 +140,66 @@ def test_a_lock_held_for_long_holds_up_its_batch_and_nothing_is_lost(
         assert sample(flow.applied, "consumer_rebalances_total") == 1
     assert count(centre, "case_event") == made + 6
     assert_sound(new_nodes)
+
+
+_SLOW = """
+    create function slow() returns trigger language plpgsql as $$
+    begin perform pg_sleep(0.02); return new; end $$;
+    create trigger slow before insert on case_event for each row execute function slow();
+    create trigger slow before update on outbox for each row execute function slow();
+    alter database petitionlink_%s set statement_timeout = '300ms'
+"""
+_NO_SLOW = """
+    set statement_timeout = 0; drop function slow() cascade;
+    alter database petitionlink_%s reset statement_timeout
+"""
+
+
+def test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_ones(
+    centre: Settings, shandong: Settings, new_nodes: LocalStack
+) -> None:
+    """FAULTS 37. Seen failing with batches of one size (consumers/loop.py), of which none is ever
+    applied, and with takes of one size (producers/relay.py), of which none is ever marked.
+
+    Sixty events take 1.2 s of the 0.3 s that a statement has.
+    """
+    made = live_many(shandong, 20)
+    for one in (centre, shandong):
+        rows(one, _SLOW % one.node)
+    try:
+        with flowing(centre, shandong):
+            await_settled(new_nodes)
+    finally:
+        for one in (centre, shandong):
+            rows(one, _NO_SLOW % one.node)
+    assert count(centre, "case_event") == made
+    assert count(centre, "dead_letter") == 0
+    assert_sound(new_nodes)
+
+
+# 10,000 characters of no pattern: their index row is larger than a page of the index may hold.
+_INDEX = "create index too_small on case_event ((body ->> 'opinion'))"
+
+
+def test_a_record_too_large_for_an_index_is_dead_lettered_alone(
+    centre: Settings, shandong: Settings, new_nodes: LocalStack
+) -> None:
+    """FAULTS 37: SQLSTATE 54000. Seen failing with class 54 out of `_DATA_CLASSES`
+    (node/errors.py): the process ends, and ends again when it is started."""
+    draw = Random(54000)
+    opinion = "".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(10_000))
+    made = live_many(shandong, 3)
+    case_id = register(shandong)
+    do(shandong, "accept", case_id=case_id)
+    do(shandong, "decide", case_id=case_id, outcome="explained", opinion=opinion)
+    rows(centre, _INDEX)
+    try:
+        with flowing(centre, shandong):
+            eventually(lambda: count(centre, "case_event") == made + 2, "all others are applied")
+            eventually(lambda: count(centre, "dead_letter") == 1, "it is kept")
+    finally:
+        rows(centre, "drop index too_small")
+    found = rows(centre, "select reason, detail from dead_letter")
+    assert [(reason, "54000" in detail) for reason, detail in found] == [
+        ("refused_by_database", True)
+    ]

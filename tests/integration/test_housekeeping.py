@@ -188,3 +188,25 @@ def test_a_transaction_that_holds_the_ledger_for_long_delays_the_months_and_nobo
         register(shandong)
     assert left(shandong) == [(None, None)]
     assert turn(shandong) == 3600
+
+
+_SLOW = """
+    create function slow() returns trigger language plpgsql as $$
+    begin perform pg_sleep(0.02); return old; end $$;
+    create trigger slow before delete on outbox for each row execute function slow()
+"""
+
+
+def test_what_takes_longer_than_statement_timeout_is_pruned_in_smaller_batches(
+    shandong: Settings,
+) -> None:
+    """Seen failing with batches of one size: the routine ended, nothing was pruned."""
+    publish(shandong, 40, range(60))
+    confirm(shandong, 60)
+    rows(shandong, _SLOW)
+    keep = housekeeping.Retention(30, 180)
+    with closing(connect(shandong.dsn, "test")) as connection:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("set statement_timeout = '300ms'")
+        assert housekeeping.prune(connection, keep, Stop()).outbox == 60
+    assert left(shandong) == []

@@ -6,7 +6,9 @@ import csv
 import stat
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from support.world import count, rows
 
 from node.keyfiles import KeysUnusable
 from node.ledger import bytes_of
-from node.postgres import connected
+from node.postgres import connect, connected
 from node.queries.query_codes import matches, stored, understood
 from node.settings import Settings
 from producers.code_file import CodeFile
@@ -318,3 +320,42 @@ def test_without_a_new_case_there_is_no_code_file_and_others_must_not_read_one(
     path.chmod(0o644)
     with pytest.raises(PetitionLinkError, match="open to other users"):
         CodeFile(path, "desk")
+
+
+def test_a_row_that_postgres_refuses_is_rejected_alone(shandong: Settings, tmp_path: Path) -> None:
+    """SQLSTATE 54000: larger than a page of an index may hold. Seen failing with whole chunks
+    only: the import ended at this row, each time."""
+    draw = Random(54000)
+    reply = "".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(9_000))
+    three = lines(1, 4)
+    three[1] = three[1].replace("已解决。", reply)
+    rows(shandong, "create index too_small on case_event ((body ->> 'opinion'))")
+    totals, rejected = run(shandong, register_file(tmp_path, three))
+    assert (totals.read, totals.registered, totals.rejected) == (3, 2, 1)
+    assert [row.row for row in rejected] == [2]
+    assert "54000" in rejected[0].reason
+
+
+def test_a_chunk_that_takes_longer_than_statement_timeout_is_written_in_parts(
+    shandong: Settings, tmp_path: Path
+) -> None:
+    """Seen failing with whole chunks only. A command of the shipped program has no such limit."""
+    rows(shandong, _SLOW)
+    totals = Totals()
+    with (
+        read_register(register_file(tmp_path, lines(1, 21)), load_mapping("messages")) as found,
+        closing(connect(shandong.dsn, "test")) as connection,
+    ):
+        with connection, connection.cursor() as cursor:
+            cursor.execute("set statement_timeout = '300ms'")
+        for chunk in import_rows(connection, open_office(shandong), found):
+            totals.add(chunk.totals)
+    assert (totals.read, totals.registered) == (20, 20)
+    assert count(shandong, "petition_case") == 20
+
+
+_SLOW = """
+    create function slow() returns trigger language plpgsql as $$
+    begin perform pg_sleep(0.02); return new; end $$;
+    create trigger slow before insert on case_event for each row execute function slow()
+"""

@@ -8,8 +8,10 @@ from typing import Any
 import psycopg2
 from fastapi import APIRouter
 
+from node.commit_waits import description, unconfirmed_seconds
 from node.postgres import migrations
 from node.queries.status import counts, outbox_by_topic
+from node.watchdog import answered_within
 from node.web.api.documented import problems
 from node.web.api.models import Health, Ready, Status
 from node.web.problems import UNAVAILABLE, answer
@@ -19,6 +21,8 @@ from schemas.errors import PetitionLinkError
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["status"])
 
+# Who asks for readiness gives up soon.
+_READY_SECONDS = 3.0
 _APPLIED = "select max(number) from schema_migration"
 
 
@@ -50,7 +54,7 @@ async def get_health() -> dict[str, str]:
     "/readyz", summary="The node can answer 就绪", response_model=Ready, responses=problems()
 )
 def get_ready(services: ServicesOf) -> Any:
-    """Postgres answers, and the database is of this node and of this release."""
+    """Postgres answers and confirms commits, and the database is of this node and release."""
     reasons = _reasons(services)
     if not reasons:
         return {"status": "ready"}
@@ -59,9 +63,15 @@ def get_ready(services: ServicesOf) -> Any:
 
 def _reasons(services: Services) -> list[str]:
     try:
-        with services.connections() as connection, connection, connection.cursor() as cursor:
+        with (
+            services.connections() as connection,
+            answered_within(connection, _READY_SECONDS),
+            connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(_APPLIED)
             (applied,) = cursor.fetchone() or (None,)
+            waiting = unconfirmed_seconds(cursor)
     except (PetitionLinkError, psycopg2.Error) as error:
         log.warning("not ready: %s", error)
         return ["the node's database does not answer or is not this node's: see the log"]
@@ -69,4 +79,4 @@ def _reasons(services: Services) -> list[str]:
     if applied != shipped:
         return [f"the database is at migration {applied} and this release at {shipped}: "
                 "run `petitionlink migrate`"]  # fmt: skip
-    return []
+    return [description(waiting)] if waiting else []
