@@ -17,11 +17,25 @@ import psycopg2
 
 from schemas.errors import PetitionLinkError
 
-__all__ = ["Fatal", "Fenced", "PetitionLinkError", "Transient", "classified", "is_data_error"]
+__all__ = [
+    "POOLED",
+    "Fatal",
+    "Fenced",
+    "OtherRelease",
+    "PetitionLinkError",
+    "Transient",
+    "classified",
+    "first_line",
+    "is_data_error",
+]
 
 
 class Fatal(PetitionLinkError):
     """Waiting would not help: a person must mend something first."""
+
+
+class OtherRelease(Fatal):
+    """The database is at the migration of another release than this process."""
 
 
 class Transient(PetitionLinkError):
@@ -49,9 +63,18 @@ _TRANSIENT_CODES = (
     "25006",  # read-only transaction: a standby before its promotion
     "25P03",  # idle in transaction for too long: this process was frozen in a batch
 )
+# A prepared statement that is not there, or is there already: somebody changed our session.
+_CHANGED_SESSION_CODES = ("26000", "42P05")
+_OTHER_RELEASE_CODE = "PL001"  # raised by the database itself, migration 12
 _DATA_CLASSES = (
     "22",  # data exception: the record's own value
     "23",  # integrity constraint violation
+)
+
+
+POOLED = (
+    "a connection pooler gives each transaction another session; use its session pooling "
+    "(PgBouncer: pool_mode = session), or name Postgres itself in PETITIONLINK_POSTGRES_DSN"
 )
 
 
@@ -77,13 +100,18 @@ def is_data_error(error: Exception) -> bool:
 
 def _classified_postgres(error: psycopg2.Error) -> Transient | Fatal:
     code = error.pgcode or ""
-    text = _first_line(error) or type(error).__name__
+    text = first_line(error) or type(error).__name__
     if not code and _is_of_the_connection(error):
-        if "authentication failed" in text or "does not exist" in text:
-            return Fatal(f"Postgres refuses us: {text}: check PETITIONLINK_POSTGRES_DSN")
         return Transient(f"Postgres is away: {text}")
     if code[:2] in _TRANSIENT_CLASSES or code in _TRANSIENT_CODES:
         return Transient(f"Postgres cannot serve now ({code}): {text}")
+    if code == _OTHER_RELEASE_CODE:
+        return OtherRelease(
+            f"{text}: stop this process, and install the release that migrated the database "
+            "(or run `petitionlink migrate` if this one is the newer)"
+        )
+    if code in _CHANGED_SESSION_CODES:
+        return Fatal(f"Postgres refuses ({code}): {text}: {POOLED}")
     return Fatal(f"Postgres refuses ({code}): {text}")
 
 
@@ -96,7 +124,7 @@ def _is_of_the_connection(error: psycopg2.Error) -> bool:
 def _classified_kafka(error: Exception, fatal: tuple[type, ...]) -> Transient | Fatal:
     name = type(error).__name__
     # The library puts the name of the error before its text.
-    text = f"{name}: {_first_line(error).removeprefix(f'{name}: ')}".rstrip(": ")
+    text = f"{name}: {first_line(error).removeprefix(f'{name}: ')}".rstrip(": ")
     if isinstance(error, fatal):
         return Fatal(f"Kafka refuses: {text}")
     return Transient(
@@ -121,6 +149,7 @@ _FATAL_KAFKA = (
 _LONGEST_LINE = 200
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's text that is not empty, shortened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:_LONGEST_LINE] if lines else ""

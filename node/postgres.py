@@ -7,11 +7,9 @@ there is no pool because each loop needs exactly one.
 from __future__ import annotations
 
 import codecs
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import resources
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import orjson
 import psycopg2
@@ -19,7 +17,10 @@ import psycopg2.extras
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
+from node import pooling, schema
+from node.connecting import refused
 from node.errors import Fatal, classified
+from node.schema import Migration, migrations, schema_version
 from node.settings import Settings
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "connect",
     "connected",
     "migrate",
+    "migrations",
     "own_connected",
     "own_database",
 ]
@@ -61,10 +63,15 @@ _KEEPALIVES: dict[str, Any] = {
 _FROZEN_SECONDS = 15
 # Only one process migrates at a time; any fixed number of our own does.
 _MIGRATION_LOCK = 0x70657469
+# A writer that holds a table longer than this is waited for no longer.
+_MIGRATION_LOCK_WAIT = "30s"
 
 
-def connect(dsn: str, role: str) -> Connection:
-    """A new connection, named `role` in pg_stat_activity; raises `Transient` or `Fatal`."""
+def connect(dsn: str, role: str, version: int | None = None) -> Connection:
+    """A new connection, named `role` in pg_stat_activity; raises `Transient` or `Fatal`.
+
+    It may write only to a database at migration `version`, by default this release's.
+    """
     try:
         made = psycopg2.connect(
             dsn,
@@ -73,9 +80,31 @@ def connect(dsn: str, role: str) -> Connection:
             **_KEEPALIVES,
         )
     except psycopg2.Error as error:
+        raise refused(dsn, error) from None
+    try:
+        made.set_client_encoding("UTF8")
+        pid = _introduce(made, schema_version() if version is None else version)
+        pooling.check(dsn, made, pid)
+    except psycopg2.Error as error:
+        made.close()
         raise classified(error) or error from None
-    made.set_client_encoding("UTF8")
+    except BaseException:
+        made.close()
+        raise
     return cast(Connection, made)
+
+
+_INTRODUCE = "select set_config('petitionlink.schema', %s, false), pg_backend_pid()"
+
+
+def _introduce(made: Connection, version: int) -> int:
+    """Tell the database which migration we expect; the process that serves us there."""
+    made.autocommit = True
+    with made.cursor() as cursor:
+        cursor.execute(_INTRODUCE, (str(version),))
+        _, pid = cursor.fetchone() or ("", 0)
+    made.autocommit = False
+    return int(pid)
 
 
 @contextmanager
@@ -99,80 +128,86 @@ def own_connected(settings: Settings, role: str) -> Iterator[Connection]:
         yield connection
 
 
-class Migration(NamedTuple):
-    """One forward step of the database: its number, name, SQL and the digest of its text."""
-
-    number: int
-    name: str
-    sql: str
-    digest: str
-
-
-def migrations() -> list[Migration]:
-    """The shipped migrations in order; the file name begins with the number."""
-    files = [
-        entry
-        for entry in resources.files("node").joinpath("migrations").iterdir()
-        if entry.name.endswith(".sql")
-    ]
-    steps = []
-    for file in sorted(files, key=lambda entry: entry.name):
-        sql = file.read_text(encoding="utf-8")
-        digest = hashlib.sha256(sql.encode()).hexdigest()
-        steps.append(Migration(int(file.name[:4]), file.name, sql, digest))
-    return steps
-
-
 def migrate(dsn: str, node: str) -> list[str]:
     """Bring the database of `node` up to date; the names of the steps that were applied.
 
     Safe to run twice and by two processes at once. Raises `Fatal` if the database belongs to
-    another node, was made by a newer release, or an applied step was edited afterwards.
+    another node, was made by a newer release, is not encoded in UTF-8 or is in use by processes
+    of the release before, or if an applied step was edited afterwards.
     """
-    with connected(dsn, "migrate") as connection, connection, connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
-        cursor.execute(
-            "create table if not exists schema_migration (number integer primary key, "
-            "name text not null, digest text not null, applied_at timestamptz default now())"
-        )
-        applied = _apply_missing(cursor)
-        cursor.execute(
-            "insert into node_identity (node) values (%s) on conflict do nothing", (node,)
-        )
-        own_database(cursor, node)
-    return applied
+    with connected(dsn, "migrate") as connection:
+        schema.check_encoding(connection)
+        if _missing(connection):
+            schema.await_no_processes(connection)
+        with connection, connection.cursor() as cursor:
+            return _migrated(cursor, node)
 
 
-def _apply_missing(cursor: Cursor) -> list[str]:
+def _missing(connection: Connection) -> bool:
+    """Whether there are steps to apply to a database that has some."""
+    with connection, connection.cursor() as cursor:
+        if not _has_tables(cursor, "schema_migration"):
+            return False
+        return bool(_steps(cursor, migrations()))
+
+
+def _migrated(cursor: Cursor, node: str) -> list[str]:
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+    cursor.execute("select set_config('lock_timeout', %s, true)", (_MIGRATION_LOCK_WAIT,))
+    cursor.execute(
+        "create table if not exists schema_migration (number integer primary key, "
+        "name text not null, digest text not null, applied_at timestamptz default now())"
+    )
+    shipped = migrations()
+    steps = _steps(cursor, shipped)
+    for step in steps:
+        cursor.execute(step.sql)
+        cursor.execute(
+            "insert into schema_migration (number, name, digest) values (%s, %s, %s)",
+            (step.number, step.name, step.digest),
+        )
+    if steps:
+        schema.guard(cursor, shipped[-1].number)
+    cursor.execute("insert into node_identity (node) values (%s) on conflict do nothing", (node,))
+    _check_owner(cursor, node)
+    return [step.name for step in steps]
+
+
+def _steps(cursor: Cursor, shipped: Sequence[Migration]) -> list[Migration]:
+    """The shipped steps that the database lacks; `Fatal` if the others are not what we ship."""
     cursor.execute("select number, digest from schema_migration")
     done: dict[int, str] = dict(cursor.fetchall())
-    shipped = migrations()
     unknown = set(done) - {step.number for step in shipped}
     if unknown:
         raise Fatal(
             f"the database has migration {max(unknown)}, which this release does not know: "
             "install the newer release again"
         )
-    applied = []
     for step in shipped:
-        if step.number not in done:
-            cursor.execute(step.sql)
-            cursor.execute(
-                "insert into schema_migration (number, name, digest) values (%s, %s, %s)",
-                (step.number, step.name, step.digest),
-            )
-            applied.append(step.name)
-        elif done[step.number] != step.digest:
+        if done.get(step.number, step.digest) != step.digest:
             raise Fatal(f"migration {step.name} was edited after it was applied: restore the file")
-    return applied
+    return [step for step in shipped if step.number not in done]
 
 
-def own_database(cursor: Cursor, node: str) -> None:
-    """Raise `Fatal` unless this is the migrated database of `node`."""
-    cursor.execute("select to_regclass('node_identity') is not null")
-    row = cursor.fetchone()
-    if row is None or not row[0]:
+def own_database(cursor: Cursor, node: str, version: int | None = None) -> None:
+    """Raise `Fatal` unless this is the database of `node`, at migration `version` (this release's).
+
+    Afterwards the history of the database knows the present run of Postgres (ADR 26).
+    """
+    schema.check_encoding(cursor.connection)
+    if not _has_tables(cursor, "node_identity"):
         raise Fatal(f"the database of node {node} has no tables yet: run `petitionlink migrate`")
+    _check_owner(cursor, node)
+    schema.check_version(cursor, node, schema_version() if version is None else version)
+    cursor.execute("select note_feed_epoch()")
+
+
+def _has_tables(cursor: Cursor, name: str) -> bool:
+    cursor.execute("select to_regclass(%s) is not null", (name,))
+    return cursor.fetchone() == (True,)
+
+
+def _check_owner(cursor: Cursor, node: str) -> None:
     cursor.execute("select node from node_identity")
     row = cursor.fetchone()
     if row is not None and row[0] != node:

@@ -8,8 +8,9 @@ from typing import Any
 import psycopg2
 from fastapi import APIRouter
 
-from node.postgres import migrations
+from node.errors import OtherRelease
 from node.queries.status import counts, outbox_by_topic
+from node.schema import check_version, schema_version
 from node.web.api.documented import problems
 from node.web.api.models import Health, Ready, Status
 from node.web.problems import UNAVAILABLE, answer
@@ -18,8 +19,6 @@ from schemas.errors import PetitionLinkError
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["status"])
-
-_APPLIED = "select max(number) from schema_migration"
 
 
 @router.get(
@@ -60,13 +59,10 @@ def get_ready(services: ServicesOf) -> Any:
 def _reasons(services: Services) -> list[str]:
     try:
         with services.connections() as connection, connection, connection.cursor() as cursor:
-            cursor.execute(_APPLIED)
-            (applied,) = cursor.fetchone() or (None,)
+            check_version(cursor, services.settings.node, schema_version())
+    except OtherRelease as error:
+        return [str(error)]
     except (PetitionLinkError, psycopg2.Error) as error:
         log.warning("not ready: %s", error)
         return ["the node's database does not answer or is not this node's: see the log"]
-    shipped = max(step.number for step in migrations())
-    if applied != shipped:
-        return [f"the database is at migration {applied} and this release at {shipped}: "
-                "run `petitionlink migrate`"]  # fmt: skip
     return []
