@@ -32,12 +32,11 @@ class Server:
         self.next_transaction, self.next_number, self.generation = 100, 1, 0
         self.epochs: list[Epoch] = []  # newest first
         self.run: str | None = None
-        self.begin_run(same_database=False)
+        self.database, self.noted_database = 0, -1
 
-    def begin_run(self, *, same_database: bool) -> None:
+    def begin_run(self) -> None:
         """Postgres starts: what was not committed is gone, and the first writer notes an epoch."""
-        self.running = {}
-        self.run, self.same_database = None, same_database
+        self.running, self.run = {}, None
 
     def note_epoch(self) -> None:
         """As the function of migration 12 does."""
@@ -45,7 +44,8 @@ class Server:
             return
         self.run = f"{next(self._names):010}"
         first_number = self.epochs[0].first_row if self.epochs else 1
-        if not self.same_database:
+        if self.noted_database != self.database:
+            self.noted_database = self.database
             self.generation += 1
             first_number = max((row.number for row in self.rows), default=0) + 1
         horizon = min(self.running, default=self.next_transaction)
@@ -81,12 +81,14 @@ class Server:
             for row in sorted(self.rows):
                 if row[:2] <= part.after or row.number < part.first_row:
                     continue
-                if row.transaction < horizon if part.end_row is None else row.number < part.end_row:
-                    if len(found) < limit:
-                        found.append(row)
-                        place = place._replace(
-                            generation=part.generation, transaction=row[0], row=row[1]
-                        )
+                in_part = row.transaction < horizon
+                if part.end_row is not None:
+                    in_part = row.number < part.end_row
+                if in_part and len(found) < limit:
+                    found.append(row)
+                    place = place._replace(
+                        generation=part.generation, transaction=row[0], row=row[1]
+                    )
         return found, place
 
 
@@ -97,7 +99,7 @@ class World:
         self.servers = [Server()]
         self.backups: list[Server] = []
         self.place, self.seen = FeedPlace(), set[int]()
-        self.events = itertools.count()
+        self.events, self.databases = itertools.count(), itertools.count(1)
 
     def do(self, name: str, which: int, number: int) -> None:
         server = self.servers[which % len(self.servers)]
@@ -107,16 +109,17 @@ class World:
             case "commit" | "abort":
                 server.end(number, commits=name == "commit")
             case "restart":
-                server.begin_run(same_database=True)
+                server.begin_run()
             case "back up":
                 self.backups.append(copy.deepcopy(server))
             case "put back" | "run beside" if self.backups:
                 restored = copy.deepcopy(self.backups[number % len(self.backups)])
-                restored.begin_run(same_database=True)
+                restored.begin_run()
                 self._put(restored, which, beside=name == "run beside")
             case "load dump" if self.backups:
                 loaded = copy.deepcopy(self.backups[number % len(self.backups)])
-                loaded.begin_run(same_database=False)
+                loaded.begin_run()
+                loaded.database = next(self.databases)
                 loaded.next_transaction = 95 + number
                 self._put(loaded, which, beside=False)
             case "read":
@@ -183,6 +186,6 @@ def test_a_reader_is_not_sent_back_by_a_restart() -> None:
 
 
 def test_a_reader_of_a_database_that_is_gone_is_told() -> None:
-    history = History(Server().epochs or [Epoch("0123456789", 1, 0, 0, True)])
+    history = History([Epoch("0123456789", 1, 0, 0, True)])
     with pytest.raises(UnknownHistory):
         history.resume(FeedPlace(1, 1, 1, ("9876543210",)))
