@@ -128,8 +128,10 @@ def own_connected(settings: Settings, role: str) -> Iterator[Connection]:
         yield connection
 
 
-def migrate(dsn: str, node: str) -> list[str]:
+def migrate(dsn: str, node: str, wait_seconds: float = schema.WAIT_SECONDS) -> list[str]:
     """Bring the database of `node` up to date; the names of the steps that were applied.
+
+    If there is one, processes that are connected have `wait_seconds` to end.
 
     Safe to run twice and by two processes at once. Raises `Fatal` if the database belongs to
     another node, was made by a newer release, is not encoded in UTF-8 or is in use by processes
@@ -138,7 +140,7 @@ def migrate(dsn: str, node: str) -> list[str]:
     with connected(dsn, "migrate") as connection:
         schema.check_encoding(connection)
         if _missing(connection):
-            schema.await_no_processes(connection)
+            schema.await_no_processes(connection, wait_seconds)
         with connection, connection.cursor() as cursor:
             return _migrated(cursor, node)
 

@@ -20,6 +20,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 from node.errors import Fatal, OtherRelease
 
 __all__ = [
+    "WAIT_SECONDS",
     "Migration",
     "await_no_processes",
     "check_encoding",
@@ -32,7 +33,7 @@ __all__ = [
 # The first migration that has the guard; databases before it are of an earlier release.
 _GUARDED_SINCE = 12
 # Commands take seconds; whoever is still there then is a process that must be stopped.
-_WAIT_SECONDS = 10.0
+WAIT_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
 _LISTED = 10
 _WANTED_ENCODING = "UTF8"
@@ -105,7 +106,7 @@ def check_version(cursor: Cursor, node: str, expected: int) -> None:
         )
 
 
-def await_no_processes(connection: Connection, seconds: float = _WAIT_SECONDS) -> None:
+def await_no_processes(connection: Connection, seconds: float) -> None:
     """Wait until no process of the node is connected; raise `Fatal` with their names after that.
 
     Each look is a transaction of its own, because Postgres shows the same list within one.

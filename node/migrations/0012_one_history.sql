@@ -75,8 +75,8 @@ declare
     expected text := nullif(current_setting('petitionlink.schema', true), '');
     process text := current_setting('application_name');
 begin
-    if process not like 'petitionlink-%' then
-        return null;  -- a person, or a restore
+    if process not like 'petitionlink-%' or process = 'petitionlink-migrate' then
+        return null;  -- a person, a restore, or a migration, which looks by itself
     end if;
     raise exception using errcode = 'PL001', message = format(
         'the database is at migration %s, and %s (process %s) is of a release with migration %s',

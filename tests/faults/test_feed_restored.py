@@ -19,6 +19,12 @@ from node.queries.history import UnknownHistory
 from node.settings import Settings, load_settings
 
 
+@pytest.fixture
+def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
+    """Shandong with a database of its own."""
+    return fresh_settings("370000")
+
+
 @pytest.fixture(scope="module")
 def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A server of its own, younger than the stack's."""
