@@ -24,11 +24,14 @@ _FATAL: Final = ("28", "3D000", "42501")
 _PROBE_SECONDS = 3.0
 _ONLY_SQLSTATE = 3  # PQERRORS_SQLSTATE of libpq-fe.h
 # libpq writes severity, colon, two blanks and the code at the end of a line.
-_SQLSTATE = re.compile(r":\s+([0-9A-Z]{5})\s*$", re.MULTILINE)
+_SQLSTATE = re.compile(r":\s+([0-9A-Z]{5})\s*$")
 
 
 class _Reason(NamedTuple):
-    """Each host's SQLSTATE in turn, and whether a password was asked for and not given."""
+    """The SQLSTATE of each host that was tried, and whether a password was asked for in vain.
+
+    A host that is away has the code "". libpq tries no further host after a wrong password.
+    """
 
     codes: list[str]
     lacks_password: bool = False
@@ -42,7 +45,7 @@ def refused(dsn: str, error: psycopg2.Error) -> Transient | Fatal:
     codes, lacks_password = _reason(dsn)
     if lacks_password:
         return Fatal("Postgres asks for a password: add it to PETITIONLINK_POSTGRES_DSN")
-    # Of several hosts one may be a standby that is away: all must refuse us.
+    # Of several hosts one may be away and take us later: all that were tried must refuse us.
     if codes and all(code.startswith(_FATAL) for code in codes):
         return Fatal(f"Postgres refuses us ({codes[0]}): {text}: check PETITIONLINK_POSTGRES_DSN")
     return Transient(f"Postgres is away: {text}")
@@ -59,10 +62,15 @@ def _reason(dsn: str) -> _Reason:
         finished(asking, time.monotonic() + _PROBE_SECONDS)
     except psycopg2.Error as error:
         lacks = _libpq().PQconnectionNeedsPassword(ctypes.c_void_p(asking.pgconn_ptr))
-        return _Reason(_SQLSTATE.findall(str(error)), bool(lacks))
+        return _Reason(_codes(str(error)), bool(lacks))
     finally:
         asking.close()
     return _Reason([])
+
+
+def _codes(text: str) -> list[str]:
+    found = (_SQLSTATE.search(line) for line in text.splitlines() if line.strip())
+    return [one[1] if one else "" for one in found]
 
 
 def _libpq() -> ctypes.CDLL:
