@@ -170,4 +170,19 @@ FAULTS = (
         (_DEGRADED + "test_nodes_stopped_under_load_end_with_exit_code_0_and_lose_nothing",),
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
+    Fault(
+        35,
+        "the feed read over a restore or a failover",
+        (
+            "faults/test_feed_restored.py",
+            "unit/test_feed_history.py",
+            "long/test_feed_failover.py",
+        ),
+    ),
+    Fault(36, "processes of two releases at one database", ("faults/test_other_releases.py",)),
+    Fault(
+        37,
+        "Postgres in another encoding or language, or reached through PgBouncer",
+        ("faults/test_refused_connections.py", "faults/test_poolers.py"),
+    ),
 )
