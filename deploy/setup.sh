@@ -73,6 +73,7 @@ list_missing() {
 
 list_missing_of_tests() {
     if ! command -v kcat >/dev/null; then packages+=(kcat); fi
+    if ! [ -x /usr/sbin/pgbouncer ] && ! command -v pgbouncer >/dev/null; then packages+=(pgbouncer); fi
     if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then return 0; fi
     # Ubuntu has a browser only as a snap, which apt-get cannot bring; the tests then say so.
     if can_install chromium-driver || ! lists_are_there; then packages+=(chromium chromium-driver); fi
@@ -120,6 +121,10 @@ install_missing() {
         list_missing
         without_main_cluster apt_install "${packages[@]}" || fail "apt-get cannot install ${packages[*]}: see above"
     fi
+    # Tests start a pooler of their own; Debian's package would keep one running.
+    case " ${packages[*]} " in
+        *" pgbouncer "*) as_root systemctl disable --now pgbouncer >/dev/null 2>&1 || true ;;
+    esac
     list_missing
     [ ${#packages[@]} -eq 0 ] ||
         fail "still missing: ${packages[*]} (is an older one first on the PATH, or JAVA_HOME set?)"

@@ -18,12 +18,15 @@ import psycopg2
 from schemas.errors import PetitionLinkError
 
 __all__ = [
+    "POOLED",
     "Fatal",
     "Fenced",
     "NoAnswer",
+    "OtherRelease",
     "PetitionLinkError",
     "Transient",
     "classified",
+    "first_line",
     "is_data_error",
     "is_too_large",
     "is_too_slow",
@@ -32,6 +35,10 @@ __all__ = [
 
 class Fatal(PetitionLinkError):
     """Waiting would not help: a person must mend something first."""
+
+
+class OtherRelease(Fatal):
+    """The database is at the migration of another release than this process."""
 
 
 class Transient(PetitionLinkError):
@@ -69,6 +76,9 @@ _TRANSIENT_CODES = (
     "25P03",  # idle in transaction for too long: this process was frozen in a batch
     "25P04",  # transaction timeout, set by an administrator
 )
+# A prepared statement that is not there, or is there already: somebody changed our session.
+_CHANGED_SESSION_CODES = ("26000", "42P05")
+_OTHER_RELEASE_CODE = "PL001"  # raised by the database itself, migration 12
 _DATA_CLASSES = (
     "22",  # data exception: the record's own value
     "23",  # integrity constraint violation
@@ -82,6 +92,12 @@ _TOO_SLOW_CODES = (
 _TOO_SLOW = (
     "an administrator limits the time of a statement: raise statement_timeout (or "
     "transaction_timeout) for the node's role"
+)
+
+
+POOLED = (
+    "a connection pooler gives each transaction another session; use its session pooling "
+    "(PgBouncer: pool_mode = session), or name Postgres itself in PETITIONLINK_POSTGRES_DSN"
 )
 
 
@@ -119,17 +135,26 @@ def is_too_slow(error: Exception) -> bool:
 
 def _classified_postgres(error: psycopg2.Error) -> Transient | Fatal:
     code = error.pgcode or ""
-    text = _first_line(error) or type(error).__name__
+    text = first_line(error) or type(error).__name__
     if isinstance(error, NoAnswer):
         return Transient(f"Postgres does not answer: {text}")
     if not code and _is_of_the_connection(error):
-        if "authentication failed" in text or "does not exist" in text:
-            return Fatal(f"Postgres refuses us: {text}: check PETITIONLINK_POSTGRES_DSN")
         return Transient(f"Postgres is away: {text}")
     if code in _TOO_SLOW_CODES:
         return Transient(f"Postgres stopped a statement ({code}): {text}: {_TOO_SLOW}")
     if code[:2] in _TRANSIENT_CLASSES or code in _TRANSIENT_CODES:
         return Transient(f"Postgres cannot serve now ({code}): {text}")
+    return _refusal(code, text)
+
+
+def _refusal(code: str, text: str) -> Fatal:
+    if code == _OTHER_RELEASE_CODE:
+        return OtherRelease(
+            f"{text}: stop this process, and install the release that migrated the database "
+            "(or run `petitionlink migrate` if this one is the newer)"
+        )
+    if code in _CHANGED_SESSION_CODES:
+        return Fatal(f"Postgres refuses ({code}): {text}: {POOLED}")
     return Fatal(f"Postgres refuses ({code}): {text}")
 
 
@@ -142,7 +167,7 @@ def _is_of_the_connection(error: psycopg2.Error) -> bool:
 def _classified_kafka(error: Exception, fatal: tuple[type, ...]) -> Transient | Fatal:
     name = type(error).__name__
     # The library puts the name of the error before its text.
-    text = f"{name}: {_first_line(error).removeprefix(f'{name}: ')}".rstrip(": ")
+    text = f"{name}: {first_line(error).removeprefix(f'{name}: ')}".rstrip(": ")
     if isinstance(error, fatal):
         return Fatal(f"Kafka refuses: {text}")
     return Transient(
@@ -167,6 +192,7 @@ _FATAL_KAFKA = (
 _LONGEST_LINE = 200
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's text that is not empty, shortened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:_LONGEST_LINE] if lines else ""

@@ -22,6 +22,7 @@ from node.metrics import Metrics
 from node.postgres import Connection, Cursor, connect, own_database
 from node.queries.deadlines import cases_by_clock, due_within, overdue
 from node.queries.overview import attention
+from node.schema import check_version, schema_version
 from node.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,8 @@ class Observer:
     def _look(self, connection: Connection) -> bool:
         """Read what is due; whether Postgres confirms commits as well as it answers."""
         with connection.cursor() as cursor:
+            # Processes that only read, or wait, hear of a migration here and end.
+            check_version(cursor, self._settings.node, schema_version())
             self._look_at_queues(cursor)
             if self._looks % _CASES_EVERY == 0:
                 self._look_at_cases(cursor)

@@ -7,11 +7,9 @@ there is no pool because each loop needs exactly one.
 from __future__ import annotations
 
 import codecs
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import resources
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import orjson
 import psycopg2
@@ -19,7 +17,10 @@ import psycopg2.extras
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
+from node import pooling, schema
+from node.connecting import refused
 from node.errors import Fatal, classified
+from node.schema import Migration, migrations, schema_version
 from node.settings import Settings
 from node.watchdog import PATIENT, STRICT, Limit, WatchedConnection
 
@@ -31,6 +32,7 @@ __all__ = [
     "connect",
     "connected",
     "migrate",
+    "migrations",
     "own_connected",
     "own_database",
 ]
@@ -65,21 +67,17 @@ _FROZEN_SECONDS = 15
 _LOCK_SECONDS = 15
 # A backend looks this often, while it works, whether its client is still there.
 _CLIENT_CHECK_SECONDS = 5
-# A patient command, as pg_dump does, takes the time it needs whatever the role's default is.
-_LIMIT_WAITS = """
-    select set_config('lock_timeout', %s, false),
-           case when %s then set_config('statement_timeout', '0', false) end,
-           case when current_setting('client_connection_check_interval', true) is not null
-               then set_config('client_connection_check_interval', %s, false) end
-"""
 # Only one process migrates at a time; any fixed number of our own does.
 _MIGRATION_LOCK = 0x70657469
+# A writer that holds a table longer than this is waited for no longer.
+_MIGRATION_LOCK_WAIT = "30s"
 
 
-def connect(dsn: str, role: str, limit: Limit = STRICT) -> Connection:
+def connect(dsn: str, role: str, limit: Limit = STRICT, version: int | None = None) -> Connection:
     """A new connection, named `role` in pg_stat_activity; raises `Transient` or `Fatal`.
 
-    A statement that exceeds `limit` raises `NoAnswer`.
+    A statement that exceeds `limit` raises `NoAnswer`. It may write only to a database at migration
+    `version`, by default this release's.
     """
     try:
         made = psycopg2.connect(
@@ -89,19 +87,47 @@ def connect(dsn: str, role: str, limit: Limit = STRICT) -> Connection:
             connection_factory=WatchedConnection,
             **_KEEPALIVES,
         )
+    except psycopg2.Error as error:
+        raise refused(dsn, error) from None
+    try:
         made.watch_with(dsn, limit)
         made.set_client_encoding("UTF8")
-        _limit_waits(made, limit)
+        pid = _introduce(made, schema_version() if version is None else version, limit)
+        pooling.check(dsn, made, pid)
     except psycopg2.Error as error:
+        made.close()
         raise classified(error) or error from None
+    except BaseException:
+        made.close()
+        raise
     return cast(Connection, made)
 
 
-def _limit_waits(connection: Connection, limit: Limit) -> None:
-    """Let the server end what nobody waits for any more: a lock that is held, a lost client."""
-    lock = 0 if limit.patient else _LOCK_SECONDS
-    with connection, connection.cursor() as cursor:
-        cursor.execute(_LIMIT_WAITS, (f"{lock}s", limit.patient, f"{_CLIENT_CHECK_SECONDS}s"))
+# A patient command, as pg_dump does, takes the time it needs whatever the role's default is.
+_INTRODUCE = """
+    select set_config('petitionlink.schema', %(version)s, false), pg_backend_pid(),
+           set_config('lock_timeout', %(lock)s, false),
+           case when %(patient)s then set_config('statement_timeout', '0', false) end,
+           case when current_setting('client_connection_check_interval', true) is not null
+               then set_config('client_connection_check_interval', %(check)s, false) end
+"""
+
+
+def _introduce(made: Connection, version: int, limit: Limit) -> int:
+    """Tell the database what to expect of us, and let it end what nobody waits for any more: a
+    lock that is held, a lost client. Return the process that serves us there."""
+    made.autocommit = True
+    values = {
+        "version": str(version),
+        "lock": f"{0 if limit.patient else _LOCK_SECONDS}s",
+        "patient": limit.patient,
+        "check": f"{_CLIENT_CHECK_SECONDS}s",
+    }
+    with made.cursor() as cursor:
+        cursor.execute(_INTRODUCE, values)
+        _, pid, *_ = cursor.fetchone() or ("", 0)
+    made.autocommit = False
+    return int(pid)
 
 
 @contextmanager
@@ -125,80 +151,88 @@ def own_connected(settings: Settings, role: str) -> Iterator[Connection]:
         yield connection
 
 
-class Migration(NamedTuple):
-    """One forward step of the database: its number, name, SQL and the digest of its text."""
-
-    number: int
-    name: str
-    sql: str
-    digest: str
-
-
-def migrations() -> list[Migration]:
-    """The shipped migrations in order; the file name begins with the number."""
-    files = [
-        entry
-        for entry in resources.files("node").joinpath("migrations").iterdir()
-        if entry.name.endswith(".sql")
-    ]
-    steps = []
-    for file in sorted(files, key=lambda entry: entry.name):
-        sql = file.read_text(encoding="utf-8")
-        digest = hashlib.sha256(sql.encode()).hexdigest()
-        steps.append(Migration(int(file.name[:4]), file.name, sql, digest))
-    return steps
-
-
-def migrate(dsn: str, node: str) -> list[str]:
+def migrate(dsn: str, node: str, wait_seconds: float = schema.WAIT_SECONDS) -> list[str]:
     """Bring the database of `node` up to date; the names of the steps that were applied.
 
+    If there is one, processes that are connected have `wait_seconds` to end.
+
     Safe to run twice and by two processes at once. Raises `Fatal` if the database belongs to
-    another node, was made by a newer release, or an applied step was edited afterwards.
+    another node, was made by a newer release, is not encoded in UTF-8 or is in use by processes
+    of the release before, or if an applied step was edited afterwards.
     """
-    with connected(dsn, "migrate") as connection, connection, connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
-        cursor.execute(
-            "create table if not exists schema_migration (number integer primary key, "
-            "name text not null, digest text not null, applied_at timestamptz default now())"
-        )
-        applied = _apply_missing(cursor)
-        cursor.execute(
-            "insert into node_identity (node) values (%s) on conflict do nothing", (node,)
-        )
-        own_database(cursor, node)
-    return applied
+    with connected(dsn, "migrate") as connection:
+        schema.check_encoding(connection)
+        if _missing(connection):
+            schema.await_no_processes(connection, wait_seconds)
+        with connection, connection.cursor() as cursor:
+            return _migrated(cursor, node)
 
 
-def _apply_missing(cursor: Cursor) -> list[str]:
+def _missing(connection: Connection) -> bool:
+    """Whether there are steps to apply to a database that has some."""
+    with connection, connection.cursor() as cursor:
+        if not _has_tables(cursor, "schema_migration"):
+            return False
+        return bool(_steps(cursor, migrations()))
+
+
+def _migrated(cursor: Cursor, node: str) -> list[str]:
+    cursor.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+    cursor.execute("select set_config('lock_timeout', %s, true)", (_MIGRATION_LOCK_WAIT,))
+    cursor.execute(
+        "create table if not exists schema_migration (number integer primary key, "
+        "name text not null, digest text not null, applied_at timestamptz default now())"
+    )
+    shipped = migrations()
+    steps = _steps(cursor, shipped)
+    for step in steps:
+        cursor.execute(step.sql)
+        cursor.execute(
+            "insert into schema_migration (number, name, digest) values (%s, %s, %s)",
+            (step.number, step.name, step.digest),
+        )
+    if steps:
+        schema.guard(cursor, shipped[-1].number)
+    cursor.execute("insert into node_identity (node) values (%s) on conflict do nothing", (node,))
+    _check_owner(cursor, node)
+    return [step.name for step in steps]
+
+
+def _steps(cursor: Cursor, shipped: Sequence[Migration]) -> list[Migration]:
+    """The shipped steps that the database lacks; `Fatal` if the others are not what we ship."""
     cursor.execute("select number, digest from schema_migration")
     done: dict[int, str] = dict(cursor.fetchall())
-    shipped = migrations()
     unknown = set(done) - {step.number for step in shipped}
     if unknown:
         raise Fatal(
             f"the database has migration {max(unknown)}, which this release does not know: "
             "install the newer release again"
         )
-    applied = []
     for step in shipped:
-        if step.number not in done:
-            cursor.execute(step.sql)
-            cursor.execute(
-                "insert into schema_migration (number, name, digest) values (%s, %s, %s)",
-                (step.number, step.name, step.digest),
-            )
-            applied.append(step.name)
-        elif done[step.number] != step.digest:
+        if done.get(step.number, step.digest) != step.digest:
             raise Fatal(f"migration {step.name} was edited after it was applied: restore the file")
-    return applied
+    return [step for step in shipped if step.number not in done]
 
 
-def own_database(cursor: Cursor, node: str) -> None:
-    """Raise `Fatal` unless this is the migrated database of `node`."""
-    cursor.execute("select to_regclass('node_identity') is not null")
-    row = cursor.fetchone()
-    if row is None or not row[0]:
+def own_database(cursor: Cursor, node: str, version: int | None = None) -> None:
+    """Raise `Fatal` unless this is the database of `node`, at migration `version` (this release's).
+
+    Afterwards the history of the database knows the present run of Postgres (ADR 26).
+    """
+    schema.check_encoding(cursor.connection)
+    if not _has_tables(cursor, "node_identity"):
         raise Fatal(f"the database of node {node} has no tables yet: run `petitionlink migrate`")
+    _check_owner(cursor, node)
+    schema.check_version(cursor, node, schema_version() if version is None else version)
+    cursor.execute("select note_feed_epoch()")
+
+
+def _has_tables(cursor: Cursor, name: str) -> bool:
+    cursor.execute("select to_regclass(%s) is not null", (name,))
+    return cursor.fetchone() == (True,)
+
+
+def _check_owner(cursor: Cursor, node: str) -> None:
     cursor.execute("select node from node_identity")
     row = cursor.fetchone()
     if row is not None and row[0] != node:

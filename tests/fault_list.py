@@ -171,14 +171,27 @@ FAULTS = (
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
     Fault(
+        35,
+        "the feed read over a restore or a failover",
+        (
+            "faults/test_feed_restored.py",
+            "unit/test_feed_history.py",
+            "long/test_feed_failover.py",
+        ),
+    ),
+    Fault(36, "processes of two releases at one database", ("faults/test_other_releases.py",)),
+    Fault(
         37,
-        "Postgres frozen, a synchronous standby gone, statement_timeout, SQLSTATE 54000",
+        "Postgres frozen, a synchronous standby gone, statement_timeout, SQLSTATE 54000, a pooler, "
+        "another encoding or language",
         (
             "faults/test_answers.py",
             "faults/test_database_refuses.py::"
             "test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_ones",
             "faults/test_database_refuses.py::"
             "test_a_record_too_large_for_an_index_is_dead_lettered_alone",
+            "faults/test_refused_connections.py",
+            "faults/test_poolers.py",
             "long/test_postgres_waits.py",
         ),
     ),

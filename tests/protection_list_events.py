@@ -25,8 +25,8 @@ EVENTS = (
         "snapshot horizon of the feed 事件流水",
         "12",
         "node/queries/feed.py",
-        "\n      and applied_xid < pg_snapshot_xmin(pg_current_snapshot())",
-        "",
+        '"applied_xid < pg_snapshot_xmin(pg_current_snapshot())"',
+        '"true"',
         (
             "tests/integration/test_web_feed.py::"
             "test_an_event_that_commits_behind_a_later_one_is_not_skipped",

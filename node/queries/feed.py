@@ -2,7 +2,8 @@
 
 A transaction that takes long may commit behind a later one. A reader that remembers "the last
 row I saw" would then miss its events for ever. So the order is (transaction, row), and the feed
-ends before the oldest transaction that still runs: nothing can appear before its end any more.
+ends before the oldest transaction that still runs: nothing can appear before its end any more. A
+restored database gives the same numbers to other events; `history` says where to go on there.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from psycopg2.extras import RealDictCursor
-
-from node.postgres import Connection
+from node.errors import Transient
+from node.postgres import Connection, Cursor
+from node.queries.history import FeedPlace, History, is_standby, read_history
+from node.queries.snapshot import snapshot
 
 _COLUMNS = """
     event_id::text, event_type, case_id, version, emitter, emitter_sequence, occurred_at,
@@ -24,10 +26,12 @@ _FEED = (
     + """
     from case_event
     where (applied_xid, feed_id) > (%(transaction)s::text::xid8, %(row)s)
-      and applied_xid < pg_snapshot_xmin(pg_current_snapshot())
-    order by applied_xid, feed_id limit %(limit)s
-"""
+      and feed_id >= %(first_row)s and """
 )
+_ORDER = " order by applied_xid, feed_id limit %(limit)s"
+# Transactions of an earlier generation have all ended, in a server that may be gone.
+_ENDED = _FEED + "feed_id < %(end_row)s" + _ORDER
+_RUNNING = _FEED + "applied_xid < pg_snapshot_xmin(pg_current_snapshot())" + _ORDER
 _OF_CASE = (
     "select "
     + _COLUMNS
@@ -40,11 +44,16 @@ _OF_CASE = (
 )
 
 
-class FeedPlace(NamedTuple):
-    """The event behind which the feed is read on: its transaction and its row."""
+class Page(NamedTuple):
+    """Events of the feed, and the place after the last of them.
 
-    transaction: int = 0
-    row: int = 0
+    `restored`: the database was restored since the reader was here, and goes on from the last event
+    that is known to be common. Events that the reader has seen may be among these.
+    """
+
+    rows: list[dict[str, Any]]
+    end: FeedPlace
+    restored: bool = False
 
 
 class EventPlace(NamedTuple):
@@ -55,17 +64,41 @@ class EventPlace(NamedTuple):
     event_id: str = "00000000-0000-0000-0000-000000000000"
 
 
-def read_feed(
-    connection: Connection, after: FeedPlace, limit: int
-) -> tuple[list[dict[str, Any]], FeedPlace]:
-    """At most `limit` events behind `after`, and the place behind the last of them.
+def read_feed(connection: Connection, after: FeedPlace, limit: int) -> Page:
+    """At most `limit` events after `after`; the end is `after` itself while there is nothing new.
 
-    The place is `after` itself while there is nothing new: ask again with it.
+    Raises `UnknownHistory` if `after` was made in another database, and `Transient` while a
+    restarted Postgres is read-only and cannot note that it was.
     """
-    rows = _rows(connection, _FEED, {**after._asdict(), "limit": limit})
-    for row in rows:
-        after = FeedPlace(int(row.pop("transaction")), row.pop("row"))
-    return rows, after
+    for _ in range(2):
+        with snapshot(connection) as cursor:
+            history = read_history(cursor)
+            if history.is_up_to_date or is_standby(cursor):
+                return _read(cursor, history, after, limit)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("select note_feed_epoch()")
+    raise Transient("the feed waits until the database can be written to")
+
+
+def _read(cursor: Cursor, history: History, after: FeedPlace, limit: int) -> Page:
+    place = history.resume(after)
+    restored = place.position != after.position
+    found: list[dict[str, Any]] = []
+    for part in history.parts(place):
+        query = _RUNNING if part.end_row is None else _ENDED
+        transaction, row = part.after
+        bounds = {"transaction": transaction, "row": row, "limit": limit - len(found)}
+        cursor.execute(query, {**bounds, **part._asdict()})
+        for one in _named(cursor):
+            place = place._replace(
+                generation=part.generation,
+                transaction=int(one.pop("transaction")),
+                row=one.pop("row"),
+            )
+            found.append(one)
+        if len(found) == limit:
+            break
+    return Page(found, place, restored)
 
 
 def read_case_events(
@@ -76,6 +109,11 @@ def read_case_events(
 
 
 def _rows(connection: Connection, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
+    with connection, connection.cursor() as cursor:
         cursor.execute(query, values)
-        return [dict(row) for row in cursor]
+        return _named(cursor)
+
+
+def _named(cursor: Cursor) -> list[dict[str, Any]]:
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -15,11 +15,13 @@ from typing import Any
 import orjson
 
 from node.queries.cases import Place
-from node.queries.feed import EventPlace, FeedPlace
+from node.queries.feed import EventPlace
+from node.queries.history import EPOCH_ID_CHARACTERS, MOST_EPOCHS, FeedPlace
 from node.web.problems import INVALID, ProblemError
 from schemas.limits import MAX_CASE_ID_CHARACTERS, MAX_NUMBER, UUID_PATTERN
 
 MAX_CHARACTERS = 300
+_LARGEST_GENERATION = 2**31 - 1
 _LARGEST_XID = 2**64 - 1
 _LARGEST_ROW = 2**63 - 1
 _UUID = re.compile(UUID_PATTERN)
@@ -40,18 +42,35 @@ def case_place(cursor: str) -> Place:
 
 
 def feed_cursor(node: str, place: FeedPlace) -> str:
-    """Behind this place of the node's feed."""
-    return _written(f"feed-{node}", place)
+    """After this place of the node's feed."""
+    return _written(f"feed-{node}", [*place.position, *place.epochs])
 
 
 def feed_place(node: str, cursor: str) -> FeedPlace:
-    """What `feed_cursor` wrote; a problem if it is something else."""
+    """The place that `feed_cursor` wrote; a problem if it is something else.
+
+    Cursors of releases before migration 12 have a transaction and a row only.
+    """
     match _read(f"feed-{node}", cursor):
-        case [int(transaction), int(row)] if (
-            0 <= transaction <= _LARGEST_XID and 0 <= row <= _LARGEST_ROW
-        ):
-            return FeedPlace(transaction, row)
+        case [int(transaction), int(row)] if _is_position(0, transaction, row):
+            return FeedPlace(1, transaction, row)
+        case [int(generation), int(transaction), int(row), *epochs] if (
+            epochs and len(epochs) <= MOST_EPOCHS and all(map(_is_epoch, epochs))
+        ) and _is_position(generation, transaction, row):
+            return FeedPlace(generation, transaction, row, tuple(map(str, epochs)))
     raise _wrong()
+
+
+def _is_position(generation: int, transaction: int, row: int) -> bool:
+    return (
+        0 <= generation <= _LARGEST_GENERATION
+        and 0 <= transaction <= _LARGEST_XID
+        and 0 <= row <= _LARGEST_ROW
+    )
+
+
+def _is_epoch(value: object) -> bool:
+    return isinstance(value, str) and len(value) == EPOCH_ID_CHARACTERS and value.isalnum()
 
 
 def event_cursor(row: dict[str, Any]) -> str:

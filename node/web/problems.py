@@ -46,6 +46,7 @@ BAD_REQUEST = Kind("bad_request", 400, "Bad request 请求无法理解")
 NOT_FOUND = Kind("not_found", 404, "Not found 未找到")
 WRONG_METHOD = Kind("wrong_method", 405, "Method not allowed 方法不允许")
 REFUSED = Kind("refused", 409, "Refused by the rules 不符合规定")
+GONE = Kind("gone", 410, "Cursor of a database that is gone 游标所属数据库已不存在")
 TOO_LARGE = Kind("too_large", 413, "Body too large 请求体过大")
 WRONG_MEDIA_TYPE = Kind("wrong_media_type", 415, "Unsupported media type 媒体类型不支持")
 INVALID = Kind("invalid", 422, "Invalid request 请求内容有误")
@@ -53,8 +54,8 @@ KEY_REUSED = Kind("key_reused", 422, "Idempotency key used before 幂等键已�
 INTERNAL = Kind("internal", 500, "Internal error 内部错误")
 UNAVAILABLE = Kind("unavailable", 503, "Service unavailable 服务暂不可用")
 KINDS = (
-    *(NO_JSON, BAD_REQUEST, NOT_FOUND, WRONG_METHOD, REFUSED, TOO_LARGE, WRONG_MEDIA_TYPE),
-    *(INVALID, KEY_REUSED, INTERNAL, UNAVAILABLE),
+    *(NO_JSON, BAD_REQUEST, NOT_FOUND, WRONG_METHOD, REFUSED, GONE, TOO_LARGE),
+    *(WRONG_MEDIA_TYPE, INVALID, KEY_REUSED, INTERNAL, UNAVAILABLE),
 )
 _BY_STATUS = {kind.status: kind for kind in (BAD_REQUEST, NOT_FOUND, WRONG_METHOD, TOO_LARGE)}
 

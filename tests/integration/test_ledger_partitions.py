@@ -18,7 +18,8 @@ from support.world import count, event, register, rows
 from node import ledger, postgres
 from node.localstack import LocalStack
 from node.postgres import connect, connected, migrate
-from node.queries.feed import FeedPlace, read_feed
+from node.queries.feed import read_feed
+from node.queries.history import FeedPlace
 from node.settings import Settings, load_settings
 from node.taking_in import pack
 from schemas.event import Event
@@ -216,6 +217,7 @@ def test_the_feed_gives_events_of_all_parts_in_the_order_of_their_commit(
     after, found = FeedPlace(), []
     with closing(connect(shandong.dsn, "test")) as connection:
         for _ in range(3):
-            page, after = read_feed(connection, after, 2)
-            found += [one["event_id"] for one in page]
+            page = read_feed(connection, after, 2)
+            found += [one["event_id"] for one in page.rows]
+            after = page.end
     assert found == [one.event_id for one in sent]

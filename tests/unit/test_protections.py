@@ -21,7 +21,8 @@ def test_a_protection_stands_once_where_the_list_says_and_can_be_taken_out(
     text = (ROOT / protection.file).read_text(encoding="utf-8")
     without = broken(protection, text)
     assert without != text
-    ast.parse(without)
+    if protection.file.endswith(".py"):
+        ast.parse(without)
 
 
 @pytest.mark.parametrize("protection", PROTECTIONS, ids=IDS)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.queries.cases import Place
-from node.queries.feed import EventPlace, FeedPlace
+from node.queries.feed import EventPlace
+from node.queries.history import MOST_EPOCHS, FeedPlace
 from node.web import cursors
 from node.web.problems import ProblemError
 
@@ -33,10 +34,28 @@ def test_another_zone_is_the_same_instant() -> None:
     assert cursors.case_place(written).registered_at == at
 
 
-@given(st.integers(0, 2**64 - 1), st.integers(0, 2**63 - 1))
-def test_a_place_in_the_feed_is_read_as_it_was_written(transaction: int, row: int) -> None:
-    place = FeedPlace(transaction, row)
-    assert cursors.feed_place("370000", cursors.feed_cursor("370000", place)) == place
+EPOCHS = st.lists(st.text("0123456789abcdef", min_size=10, max_size=10), min_size=1, max_size=8)
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**63 - 1), EPOCHS)
+def test_a_place_in_the_feed_is_read_as_it_was_written(
+    generation: int, transaction: int, row: int, epochs: list[str]
+) -> None:
+    place = FeedPlace(generation, transaction, row, tuple(epochs))
+    written = cursors.feed_cursor("370000", place)
+    assert cursors.feed_place("370000", written) == place
+    assert len(written) <= cursors.MAX_CHARACTERS
+
+
+def test_a_place_of_a_release_without_epochs_is_one_of_the_first_generation() -> None:
+    older = "WyJmZWVkLTM3MDAwMCIsODAwLDEyXQ"  # ["feed-370000", 800, 12]
+    assert cursors.feed_place("370000", older) == FeedPlace(1, 800, 12)
+
+
+def test_epochs_that_cannot_be_are_a_problem() -> None:
+    for epochs in ((), ("short",), ("0123'56789",), ("0123456789",) * (MOST_EPOCHS + 1)):
+        with pytest.raises(ProblemError):
+            cursors.feed_place("370000", cursors.feed_cursor("370000", FeedPlace(1, 1, 1, epochs)))
 
 
 @given(st.integers(0, 2**53 - 1), st.uuids())
@@ -55,7 +74,7 @@ def test_any_other_text_is_a_problem(text: str) -> None:
 
 
 def test_a_cursor_belongs_to_its_list_and_its_node() -> None:
-    beijing = cursors.feed_cursor("110000", FeedPlace(1, 1))
+    beijing = cursors.feed_cursor("110000", FeedPlace(1, 1, 1, ("0123456789",)))
     with pytest.raises(ProblemError):
         cursors.feed_place("370000", beijing)
     with pytest.raises(ProblemError):

@@ -7,18 +7,25 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from node.queries.feed import FeedPlace, read_feed
+from node.queries.feed import Page, read_feed
+from node.queries.history import FeedPlace, UnknownHistory
 from node.web import cursors
 from node.web.api.documented import problems
 from node.web.api.models import FeedPage
 from node.web.api.parameters import MAX_LIMIT, Cursor
-from node.web.services import ServicesOf
+from node.web.problems import GONE, ProblemError
+from node.web.services import Services, ServicesOf
 from schemas.catalogue import catalogue
 from schemas.forms import render
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
 _DEFAULT_LIMIT = 100
+_GONE = (
+    "after: this cursor was made in a database that this node has no more, and where to go on is "
+    "not known: read the feed from the beginning (without `after`), and leave out events that you "
+    "have by their `id`"
+)
 # Sealed records are given as they are: a system that holds the node's key may open them.
 _SEALED = ("petitioner", "petitioner_keys")
 
@@ -38,19 +45,31 @@ class FeedQuery(BaseModel):
     "",
     summary="Everything this node has applied, in order 事件流水",
     response_model=FeedPage,
-    responses=problems(),
+    responses=problems(410),
 )
 def get_feed(query: Annotated[FeedQuery, Query()], services: ServicesOf) -> dict[str, Any]:
     """Own events and those of others in the order in which this node committed them.
 
     Each comes once and none is skipped if every request gives the `next` of the answer before.
-    An empty page means: nothing new yet.
+    An empty page means: nothing new yet. After the database was restored, events may come again
+    (`restored`), and a cursor of a database that is gone is answered with 410.
     """
     node = services.settings.node
     after = FeedPlace() if query.after is None else cursors.feed_place(node, query.after)
+    page = _page(services, after, query.limit)
+    return {
+        "items": [event_of(row) for row in page.rows],
+        "next": cursors.feed_cursor(node, page.end),
+        "restored": page.restored,
+    }
+
+
+def _page(services: Services, after: FeedPlace, limit: int) -> Page:
     with services.connections() as connection:
-        rows, end = read_feed(connection, after, query.limit)
-    return {"items": [event_of(row) for row in rows], "next": cursors.feed_cursor(node, end)}
+        try:
+            return read_feed(connection, after, limit)
+        except UnknownHistory:
+            raise ProblemError(GONE, _GONE) from None
 
 
 def event_of(row: dict[str, Any]) -> dict[str, Any]:

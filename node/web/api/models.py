@@ -193,6 +193,11 @@ class FeedPage(BaseModel):
 
     items: list[CaseEvent]
     next: str
+    restored: bool = Field(
+        False,
+        description="The database was restored since `after` was given: the page goes on from the "
+        "last event known to be common, so events may come again. Known by `id`.",
+    )
 
 
 class OutboxTopic(BaseModel):

@@ -9,8 +9,9 @@ import psycopg2
 from fastapi import APIRouter
 
 from node.commit_waits import description, unconfirmed_seconds
-from node.postgres import migrations
+from node.errors import OtherRelease
 from node.queries.status import counts, outbox_by_topic
+from node.schema import check_version, schema_version
 from node.watchdog import answered_within
 from node.web.api.documented import problems
 from node.web.api.models import Health, Ready, Status
@@ -23,7 +24,6 @@ router = APIRouter(tags=["status"])
 
 # Who asks for readiness gives up soon.
 _READY_SECONDS = 3.0
-_APPLIED = "select max(number) from schema_migration"
 
 
 @router.get(
@@ -69,14 +69,11 @@ def _reasons(services: Services) -> list[str]:
             connection,
             connection.cursor() as cursor,
         ):
-            cursor.execute(_APPLIED)
-            (applied,) = cursor.fetchone() or (None,)
+            check_version(cursor, services.settings.node, schema_version())
             waiting = unconfirmed_seconds(cursor)
+    except OtherRelease as error:
+        return [str(error)]
     except (PetitionLinkError, psycopg2.Error) as error:
         log.warning("not ready: %s", error)
         return ["the node's database does not answer or is not this node's: see the log"]
-    shipped = max(step.number for step in migrations())
-    if applied != shipped:
-        return [f"the database is at migration {applied} and this release at {shipped}: "
-                "run `petitionlink migrate`"]  # fmt: skip
     return [description(waiting)] if waiting else []
