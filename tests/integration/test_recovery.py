@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 from support.backups import Backup, lose_database, lose_records
 from support.cli import as_environment, petitionlink
 from support.offices import (
@@ -17,11 +15,11 @@ from support.offices import (
     cross_case,
     round_with,
 )
+from support.topics import delete_topic, make_topic
 from support.world import do, ended_with, eventually, rows, running
 
 from cases.topics import downlink, uplink
 from consumers.loop import Consumer
-from node import kafka, localstack, topics
 from node.localstack import LocalStack
 
 LEDGER = "select event_id::text, md5(value) from case_event order by 1"
@@ -197,7 +195,8 @@ def test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_posi
     with at_work(*desks):
         cross_case(beijing, centre, shandong)
         await_confirmed(*desks)
-    make_anew(stack, downlink(SHANDONG))
+    delete_topic(stack, downlink(SHANDONG))
+    make_topic(stack, downlink(SHANDONG))
     rows(shandong.settings, "update consumer_offset set next_offset = 0")
     with running(Consumer(*shandong), shandong.metrics) as ended:
         assert "was deleted and made anew" in ended_with(ended)
@@ -205,15 +204,3 @@ def test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_posi
     with at_work(*desks):
         cross_case(beijing, centre, shandong)
         await_equal(*desks)
-
-
-def make_anew(stack: LocalStack, topic: str) -> None:
-    """Delete a topic and make it again, as somebody might who wants to clean up."""
-    cluster = localstack.cluster_settings(stack.bootstrap_servers)
-    with closing(kafka.admin(cluster)) as client:
-        client.delete_topics([topic])
-        eventually(lambda: topic not in client.list_topics(), f"{topic} is gone")
-        declared = [
-            one for one in topics.declared_topics(stack.nodes, local=True) if one.name == topic
-        ]
-        topics.apply(client, declared, [topics.Change(topic, topics.Action.CREATE)])

@@ -42,10 +42,18 @@ class Desk(NamedTuple):
 Desks = tuple[Desk, Desk, Desk]
 
 
+# What is on its way from a database that is gone is waited for this long.
+SETTLE_SECONDS = 0.5
+
+
 def loops(desk: Desk) -> list[Worker]:
     """What `petitionlink run` starts, but the web service and the routines."""
     settings, metrics = desk
-    return [Relay(settings, metrics), Consumer(settings, metrics), Reconciler(settings, metrics)]
+    return [
+        Relay(settings, metrics, SETTLE_SECONDS),
+        Consumer(settings, metrics),
+        Reconciler(settings, metrics),
+    ]
 
 
 @contextmanager

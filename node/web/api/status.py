@@ -9,7 +9,7 @@ import psycopg2
 from fastapi import APIRouter
 
 from node.postgres import migrations
-from node.queries.status import counts, outbox_by_topic
+from node.queries.status import counts, only_here, outbox_by_topic, takes_commands
 from node.web.api.documented import problems
 from node.web.api.models import Health, Ready, Status
 from node.web.problems import UNAVAILABLE, answer
@@ -35,6 +35,8 @@ def get_status(services: ServicesOf) -> dict[str, Any]:
         return {
             "node": services.settings.node,
             **counts(connection),
+            "takes_commands": takes_commands(connection),
+            "own_events_only_here": only_here(connection, services.settings.node),
             "outbox": outbox_by_topic(connection),
             "partitions": partitions,
         }
