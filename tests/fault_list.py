@@ -170,4 +170,14 @@ FAULTS = (
         (_DEGRADED + "test_nodes_stopped_under_load_end_with_exit_code_0_and_lose_nothing",),
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
+    Fault(
+        27,
+        "a centre or province restored from backup that had not dispatched its cases",
+        ("integration/test_own_topic.py",),
+    ),
+    Fault(
+        38,
+        "an asynchronous standby promoted under load, a few commits short",
+        ("integration/test_command_gate.py", "long/test_promoted_standby.py"),
+    ),
 )

@@ -118,7 +118,7 @@ def test_a_routine_that_finds_the_gate_closed_waits_and_emits_nothing(desks: Des
 def test_while_kafka_is_away_only_the_database_that_was_confirmed_last_takes_commands(
     desks: Desks, kafka_link: Proxy
 ) -> None:
-    """FAULTS 8. Postgres was started again, and nobody can be asked if its files are an old copy."""
+    """FAULTS 8. Postgres was started again, perhaps on older files, and nobody can be asked."""
     *_, shandong = desks
     settings = through(shandong.settings, kafka=kafka_link)
     close_gate(settings, "confirmed_start", "2026-01-01")

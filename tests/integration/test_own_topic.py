@@ -1,4 +1,4 @@
-"""The own topic 自有主题 on real parts: every event that a node emits stands outside its database."""
+"""The own topic 自有主题 on real parts: what a node emits stands outside its database."""
 
 from __future__ import annotations
 
