@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from support.world import eventually
+
 from node import command_gate
 from node.postgres import connected
 from node.settings import Settings
@@ -17,6 +19,14 @@ def standing(settings: Settings) -> command_gate.Standing:
     """What the node knows of its database."""
     with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
         return command_gate.standing(cursor)
+
+
+def await_open(settings: Settings) -> None:
+    """Until the node takes commands again."""
+    eventually(
+        lambda: standing(settings) is command_gate.Standing.CONFIRMED,
+        f"{settings.node} takes commands",
+    )
 
 
 def close_gate(settings: Settings, column: str = "confirmed_database", value: str = "x") -> None:

@@ -22,7 +22,8 @@ from producers.relay import Relay
 CENTRE, BEIJING, SHANDONG = "000000", "110000", "370000"
 _UNSENT = "select count(*) from outbox where published_at is null"
 _UNCONFIRMED = """
-    select count(*) from outbox o where o.published_at is not null and not exists (
+    select count(*) from outbox o
+    where o.published_at is not null and o.topic not like 'petition.own.%%' and not exists (
         select from peer_position p where p.topic = o.topic and p.partition = o.partition
             and p.next_offset > o."offset")
 """
