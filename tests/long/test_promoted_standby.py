@@ -96,6 +96,8 @@ def writers(base: str) -> Iterator[list[Writer]]:
 def node_on(primary: Cluster, standby: Cluster) -> Settings:
     """Shandong with a database on the primary and a DSN with both hosts."""
     primary.execute(f"create database {DATABASE}")
+    there = f"select count(*) from pg_database where datname = '{DATABASE}'"
+    eventually(lambda: standby.execute(there) == [(1,)], "the standby has the database")
     dsn = dsn_of_both(standby, primary, database=DATABASE)
     migrate(dsn, SHANDONG)
     changed = {
