@@ -24,7 +24,6 @@ from support.world import (
     register,
     rows,
     running,
-    sample,
     send,
 )
 
@@ -104,14 +103,17 @@ def test_whoever_would_emit_an_event_is_refused_in_one_clear_word(
     assert count(shandong.settings, "petition_case") == 2
 
 
-def test_a_routine_that_finds_the_gate_closed_waits_and_emits_nothing(desks: Desks) -> None:
+def test_a_routine_that_finds_the_gate_closed_waits_and_emits_nothing(
+    desks: Desks, caplog: pytest.LogCaptureFixture
+) -> None:
     """Seen failing with the gate in `handle` alone: the centre's routine emits its events."""
     centre, *_ = desks
     receive(centre.settings, [event("110000-20260401-7K3M9QXA")])
     close_gate(centre.settings)
     routine = Identifying(centre.settings)
     with running(routine, centre.metrics) as ended:
-        eventually(lambda: sample(centre.metrics, "none") == 0, "it runs")
+        eventually(lambda: "takes no commands yet" in caplog.text, "it is refused")
+        assert count(centre.settings, "case_event") == 1
         with at_work(centre, which=lambda desk: [Relay(*desk, SETTLE_SECONDS)]):
             eventually(lambda: count(centre.settings, "case_event") == 2, "it has found it")
         assert ended == []
