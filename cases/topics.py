@@ -15,6 +15,14 @@ def downlink(node: str) -> str:
     return f"petition.downlink.{node}"
 
 
+def own_topic(node: str) -> str:
+    """自有: where every event that `node` emits stands outside its database.
+
+    A province's is its uplink. The centre's is read by nobody but the centre, to recover.
+    """
+    return f"petition.own.{node}" if node == NATIONAL else uplink(node)
+
+
 def dead_letter(node: str) -> str:
     """死信: what `node` could not apply, with the original bytes."""
     return f"petition.deadletter.{node}"
@@ -46,8 +54,10 @@ def topic_between(sender: str, receiver: str) -> str:
 
 
 def receiver_of(topic: str) -> str:
-    """The node that applies what stands on an uplink or a downlink."""
-    return NATIONAL if topic.startswith(uplink("")) else topic.removeprefix(downlink(""))
+    """The node that reads what stands on an uplink, a downlink or the centre's own topic."""
+    if topic.startswith(uplink("")) or topic == own_topic(NATIONAL):
+        return NATIONAL
+    return topic.removeprefix(downlink(""))
 
 
 def consumed_topics(node: str) -> list[str]:
@@ -58,7 +68,10 @@ def consumed_topics(node: str) -> list[str]:
 
 
 def produced_topics(node: str) -> list[str]:
-    """The topics that the relay of `node` publishes to."""
-    if node == NATIONAL:
-        return [downlink(province) for province in PROVINCES]
-    return [uplink(node)]
+    """The topics that the relay of `node` publishes to, its own topic first."""
+    return list(dict.fromkeys([own_topic(node), *peer_topics(node)]))
+
+
+def peer_topics(node: str) -> list[str]:
+    """The topics that `node` writes for its peers to read."""
+    return [topic_between(node, peer) for peer in peers_of(node)]

@@ -42,7 +42,10 @@ class OtherRelease(Fatal):
 
 
 class Transient(PetitionLinkError):
-    """The `dependency`, kafka or postgres, is away or busy: the same step may succeed later."""
+    """The `dependency`, kafka or postgres, is away or busy: the same step may succeed later.
+
+    An empty `dependency` means that neither is to blame.
+    """
 
     def __init__(self, message: str, dependency: str = "postgres") -> None:
         super().__init__(message)

@@ -1,18 +1,21 @@
 """Own events come home 回归 from the node's own topics: after a backup was put back.
 
-What a node published after its backup was taken is on its uplink (at the centre: on the downlinks)
-and nowhere in its database. Before a relay publishes a topic it reads on from where the database
-says that it stood; usually there is nothing, or what was acknowledged and not marked. What the
-ledger lacks is written as the own events that they are, and published once more.
+What a node published after its backup was taken is on its own topic (`cases.topics.own_topic`; an
+older release of the centre wrote to the downlinks only) and nowhere in its database. Before a relay
+publishes a topic it reads on from where the database says that it stood; usually there is nothing,
+or what was acknowledged and not marked. What the ledger lacks is written as the own events that
+they are, and published once more where others read it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
+from cases.nodes import NATIONAL
+from cases.topics import own_topic
 from node import kafka, ledger, outbox
 from node.kafka import TopicPartition
 from node.postgres import Connection, Cursor, own_connected
@@ -29,6 +32,17 @@ _STOOD = "select partition, next_offset from own_position where topic = %s"
 _STANDS = """
     insert into own_position (topic, partition, next_offset) values (%s, %s, %s)
     on conflict (topic, partition) do update set next_offset = excluded.next_offset
+"""
+
+_MARK = """
+    with marked as (
+        update outbox set published_at = now(), partition = %(partition)s, "offset" = stood."offset"
+        from unnest(%(ids)s::uuid[], %(offsets)s::bigint[]) stood (event_id, "offset")
+        where outbox.event_id = stood.event_id and topic = %(topic)s and published_at is null
+        returning day
+    )
+    insert into flow_change (topic, day, published)
+    select %(topic)s, day, count(*) from marked group by day
 """
 
 
@@ -88,9 +102,15 @@ def _stood(cursor: Cursor, topic: str) -> dict[int, int]:
 def _read(connection: Connection, client: Any, node: str, tail: Tail) -> int:
     written = 0
     for records in _batches(client, tail):
-        events = [event for record in records if (event := _own(record, node)) is not None]
+        found = [
+            (event, record.offset)
+            for record in records
+            if (event := _own(record, node)) is not None
+        ]
         with connection, connection.cursor() as cursor:
-            written += _write(cursor, node, events)
+            written += _write(cursor, node, [event for event, _ in found])
+            if tail.partition.topic == own_topic(NATIONAL):
+                _mark(cursor, tail.partition, {event.event_id: at for event, at in found})
             cursor.execute(_STANDS, (*tail.partition, records[-1].offset + 1))
     return written
 
@@ -111,6 +131,13 @@ def _own(record: Any, node: str) -> Event | None:
     except Undecodable:
         return None  # nothing that this node wrote
     return event if event.emitter == node else None
+
+
+def _mark(cursor: Cursor, partition: TopicPartition, offset_of: Mapping[str, int]) -> None:
+    """Events read from the centre's own topic stand there: they are not published once more."""
+    if offset_of:
+        values = {"ids": [*offset_of], "offsets": [*offset_of.values()], **partition._asdict()}
+        cursor.execute(_MARK, values)
 
 
 def _write(cursor: Cursor, node: str, events: Sequence[Event]) -> int:

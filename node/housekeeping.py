@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 import psycopg2
 from psycopg2.errors import LockNotAvailable
 
+from cases.nodes import NATIONAL
+from cases.topics import own_topic
 from node.errors import is_too_slow
 from node.lifecycle import Stop
 from node.postgres import Connection, Cursor
@@ -44,18 +46,25 @@ _MAKE_AHEAD = f"select ensure_event_partitions(now() + interval '{_AHEAD}')"
 
 # In the order of ids, which is about the order of time, so that one pass sees every row once. A
 # row goes if its destination has confirmed a later place of that partition as applied: until then
-# it may have to be sent again. The pass ends with the first batch that is too young as a whole.
+# it may have to be sent again. Nobody applies the centre's own topic: what was acknowledged stands
+# there for good, and how far it reaches is kept. The pass ends with the first batch that is too
+# young as a whole.
 _OUTBOX = """
     with looked as (
         select id, topic, partition, "offset", enqueued_at, published_at from outbox
         where id > %(after)s order by id limit %(limit)s
     ), old as (
         select id from looked
-        where published_at < now() - %(days)s * interval '1 day' and exists (
+        where published_at < now() - %(days)s * interval '1 day' and (topic = %(own)s or exists (
             select from receipt r where r.topic = looked.topic
-            and r.partition = looked.partition and r.next_offset > looked."offset")
+            and r.partition = looked.partition and r.next_offset > looked."offset"))
     ), gone as (
-        delete from outbox using old where outbox.id = old.id returning 1
+        delete from outbox using old where outbox.id = old.id returning topic, partition, "offset"
+    ), reached as (
+        insert into own_position (topic, partition, next_offset)
+        select topic, partition, max("offset") + 1 from gone group by topic, partition
+        on conflict (topic, partition) do update
+        set next_offset = greatest(own_position.next_offset, excluded.next_offset)
     )
     select (select count(*) from gone), max(id),
            bool_or(enqueued_at < now() - %(days)s * interval '1 day') from looked
@@ -117,7 +126,8 @@ def _prune_outbox(connection: Connection, days: int, stop: Stop) -> int:
     pruned, after, more, size = 0, 0, True, StepSize("housekeeping", BATCH_ROWS)
     while more and not stop.is_set():
         with _in_time(connection, size) as cursor:
-            cursor.execute(_OUTBOX, {"after": after, "days": days, "limit": size.now})
+            values = {"after": after, "days": days, "limit": size.now, "own": own_topic(NATIONAL)}
+            cursor.execute(_OUTBOX, values)
             gone, after, more = cursor.fetchone() or (0, 0, False)
             pruned += gone
     return pruned

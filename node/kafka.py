@@ -49,7 +49,7 @@ _LOOK_TIMEOUT_MS = 5_000
 # A topic that is made later is found within this time.
 _METADATA_AGE_MS = 30_000
 # Given up after this long, the outbox rows stay pending and are sent again.
-_DELIVERY_TIMEOUT_MS = 30_000
+DELIVERY_TIMEOUT_SECONDS = 30.0
 
 unpacking.install()
 record_format.install()
@@ -159,7 +159,7 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
         linger_ms=linger_ms,
         max_block_ms=_REQUEST_TIMEOUT_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
-        delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
+        delivery_timeout_ms=int(DELIVERY_TIMEOUT_SECONDS * 1_000),
         metrics_enabled=False,
     )
 

@@ -134,7 +134,8 @@ def keep_open(worker: Worker, metrics: Metrics, stop: Stop) -> None:
             worker.session(stop)
         except Exception as error:
             transient = as_transient(error)
-            metrics.dependency_up.labels(transient.dependency).set(0)
+            if transient.dependency:
+                metrics.dependency_up.labels(transient.dependency).set(0)
             if time.monotonic() - opened > _HELD_SECONDS:
                 backoff.reset()
             seconds = backoff.next_seconds()

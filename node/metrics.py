@@ -31,6 +31,7 @@ class Metrics:
         self._about_the_process()
         self._about_the_consumer()
         self._about_the_outbox()
+        self._about_the_own_topic()
         self._about_the_cases()
         self._about_the_proof()
 
@@ -108,6 +109,24 @@ class Metrics:
             "outbox_published",
             "Outbox rows handed to Kafka: acknowledged or failed (and kept).",
             *("topic", "result"),
+        )
+
+    def _about_the_own_topic(self) -> None:
+        self.takes_commands = self._gauge(
+            "takes_commands",
+            "1 while commands are taken, 0 while the database may be behind the node's own topics.",
+        )
+        self.own_events_only_here = self._gauge(
+            "own_events_only_here",
+            "Own events that the node's own topic has not got yet: lost if the database died now.",
+        )
+        self.own_events_only_here_oldest_seconds = self._gauge(
+            "own_events_only_here_oldest_seconds",
+            "Age of the oldest own event that the own topic has not got yet, 0 if there is none.",
+        )
+        self.own_backfill_cases = self._gauge(
+            "own_backfill_cases",
+            "Cases of which own events may still have to be put on the own topic (backfill).",
         )
 
     def _about_the_cases(self) -> None:

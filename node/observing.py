@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from cases.nodes import NATIONAL, PROVINCES
-from cases.topics import produced_topics
+from cases.topics import own_topic, produced_topics
+from node import command_gate
 from node.clock import Clock, now_micros
 from node.commit_waits import description, unconfirmed_seconds
 from node.lifecycle import Stop
@@ -33,8 +34,14 @@ _CASES_EVERY = 15  # looks, thus half a minute
 _WITHIN = {"24h": 24, "72h": 72, "168h": 168}
 
 _PENDING = """
-    select topic, count(*), (extract(epoch from min(enqueued_at)) * 1000000)::bigint
+    select topic, count(*), (extract(epoch from min(enqueued_at)) * 1000000)::bigint,
+           count(*) filter (where not resent),
+           (extract(epoch from min(enqueued_at) filter (where not resent)) * 1000000)::bigint
     from outbox where published_at is null group by topic
+"""
+_NONE = (0, None, 0, None)
+_BACKFILL = """
+    select count(*) from petition_case, own_topic_state where case_id > backfill_after
 """
 _DEAD = """
     select reason, count(*), (extract(epoch from min(created_at)) * 1000000)::bigint
@@ -63,10 +70,14 @@ class Observer:
         self._oldest: dict[str, int] = {}
         self._oldest_dead: int | None = None
         self._knows = False
+        self._oldest_only_here: int | None = None
         self._looks = 0
         self._expect_nodes()
         metrics.dead_letter_oldest_open_seconds.set_function(
             lambda: self._seconds_since(self._oldest_dead)
+        )
+        metrics.own_events_only_here_oldest_seconds.set_function(
+            lambda: self._seconds_since(self._oldest_only_here)
         )
 
     def session(self, stop: Stop) -> None:
@@ -83,6 +94,7 @@ class Observer:
                     stop.wait(_PERIOD_SECONDS)
             except Exception:
                 up.set(0)
+                self._metrics.takes_commands.set(0)
                 self._forget()
                 raise
 
@@ -140,15 +152,18 @@ class Observer:
 
     def _look_at_queues(self, cursor: Cursor) -> None:
         cursor.execute(_PENDING)
-        pending = {topic: (count, oldest) for topic, count, oldest in cursor}
-        self._oldest = {topic: oldest for topic, (_, oldest) in pending.items()}
+        pending = {topic: figures for topic, *figures in cursor}
+        self._oldest = {topic: oldest for topic, (_, oldest, *_) in pending.items()}
+        *_, only_here, self._oldest_only_here = pending.get(own_topic(self._settings.node), _NONE)
+        self._metrics.own_events_only_here.set(only_here)
         for topic in produced_topics(self._settings.node):
-            count = pending.get(topic, (0, 0))[0]
+            count = pending.get(topic, _NONE)[0]
             self._metrics.outbox_pending_records.labels(topic).set(count)
         self._look_at_dead_letters(cursor)
         cursor.execute(_OLDEST_TRANSACTION)
         (seconds,) = cursor.fetchone() or (0.0,)
         self._metrics.postgres_oldest_transaction_seconds.set(seconds)
+        self._metrics.takes_commands.set(command_gate.standing(cursor) in command_gate.OPEN)
 
     def _look_at_dead_letters(self, cursor: Cursor) -> None:
         cursor.execute(_DEAD)
@@ -172,5 +187,7 @@ class Observer:
         if self._settings.node != NATIONAL:
             cursor.execute(_WITHOUT_PART, (self._settings.node,))
             metrics.cases_without_part.set((cursor.fetchone() or (0,))[0])
+        cursor.execute(_BACKFILL)
+        metrics.own_backfill_cases.set((cursor.fetchone() or (0,))[0])
         metrics.cases_in_conflict.set(found["in_conflict"])
         metrics.cases_incomplete.set(found["incomplete"])

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from cases.fold import position
 from cases.nodes import NATIONAL
 from cases.routing import recipients, withheld
-from cases.topics import topic_between
+from cases.topics import own_topic, topic_between
 from node import accounts, copying, digests
 from node.changes import Change
 from node.postgres import Cursor
@@ -108,7 +108,7 @@ def enqueue(
     cases' rows. `digest_of` maps the id of each new event to its digest.
     """
     _promote(cursor, changes)
-    route = _enqueue_onward if node == NATIONAL else _own
+    route = _enqueue_onward if node == NATIONAL else _enqueue_own
     written, statements = route(cursor, node, changes, digest_of)
     if written:
         statements.append(_WAKE_RELAY)
@@ -134,7 +134,7 @@ def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
     return {partition: end for partition, end in cursor if end is not None}
 
 
-def _own(
+def _enqueue_own(
     cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
 ) -> _Written:
     """All that a province holds it shares with the centre, whoever emitted it."""
@@ -166,13 +166,29 @@ def _enqueue_onward(
             if to not in known:
                 joined.append(Joined(case_id, to, urgent))
                 owed += _whole_history(node, change, to)
+    own = _own_copies(changes)
     _withhold(cursor, kept)
     _add_routes(cursor, joined)
     known_before = {change.case_id for change in changes if not change.is_new}
     histories = [one for one in joined if one.case_id in known_before]
-    return _add_histories(cursor, histories) + len(owed), [
+    return _add_histories(cursor, histories) + len(own) + len(owed), [
         *_shared_onward(changes, owed, digest_of),
-        *_added(cursor, owed),
+        *_added(cursor, own + owed),
+    ]
+
+
+def _own_copies(changes: Sequence[Change]) -> list[Owed]:
+    """The centre's own events for its own topic.
+
+    They are in the urgent lane, so that they leave before anything else does: whatever is wrong
+    with another topic, the event stands outside this database.
+    """
+    topic = own_topic(NATIONAL)
+    return [
+        Owed(NATIONAL, topic, event, urgent=True)
+        for change in changes
+        for event in change.events
+        if event.emitter == NATIONAL
     ]
 
 

@@ -15,7 +15,14 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cases.nodes import NATIONAL, known_node
-from cases.topics import control_downlink, control_uplink, dead_letter, downlink, uplink
+from cases.topics import (
+    control_downlink,
+    control_uplink,
+    dead_letter,
+    downlink,
+    own_topic,
+    uplink,
+)
 from node.errors import Fatal
 
 _VARIABLE = "PETITIONLINK_TOPICS_FILE"
@@ -50,6 +57,7 @@ class _File(BaseModel):
     default: _Whole
     uplink: _Layer = _Layer()
     downlink: _Layer = _Layer()
+    own: _Layer = _Layer()
     deadletter: _Layer = _Layer()
     control: _Layer = _Layer()
     local: _Layer = _Layer()
@@ -65,7 +73,9 @@ def declared_topics(nodes: Sequence[str], *, local: bool) -> list[Topic]:
     for code in nodes:
         node = known_node(code).code
         families = [(file.deadletter, dead_letter(node))]
-        if node != NATIONAL:
+        if node == NATIONAL:
+            families.append((file.own, own_topic(node)))
+        else:
             families += [(file.uplink, uplink(node)), (file.downlink, downlink(node))]
             families += [
                 (file.control, control_uplink(node)),

@@ -11,7 +11,7 @@ from cases.case import NOBODYS, Case
 from cases.errors import Refusal
 from cases.fold import extend
 from cases.routing import barred
-from node import projection
+from node import command_gate, projection
 from node.errors import Transient
 from node.ledger import bytes_of
 from node.outcome import transaction_id
@@ -82,6 +82,8 @@ def _written(
     cursor: Cursor, office: Office, command: Command, also: Also | None
 ) -> tuple[Done, str]:
     """The command in an open transaction, and that transaction's id."""
+    # First of all: a database that lacks events would judge the command by the wrong case.
+    command_gate.require_confirmed(cursor, office.node)
     held = projection.hold(cursor, [command.case_id])
     case = held[command.case_id].case if held else Case(command.case_id)
     _check_target(cursor, case, command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from node import ledger
+from node import command_gate, ledger
 from node.errors import Transient
 from node.ledger import Packed
 from node.postgres import Cursor
@@ -19,6 +19,7 @@ def record(
     """Write events that `node` just made; the caller's transaction holds their cases, `held`.
 
     Raises `Transient` if a case of the same id appeared meanwhile; then roll back and try again.
+    Raises `NotConfirmed` while the database may be behind the node's own topics.
     """
     packed = pack(ledger.Entry(event, ledger.body_json(event.body)) for event in events)
     _record(cursor, node, packed, Known(held=held))
@@ -33,6 +34,7 @@ def record_new_cases(
 
 
 def _record(cursor: Cursor, node: str, packed: Sequence[Packed], known: Known) -> None:
+    command_gate.require_confirmed(cursor, node)
     taken = take_in(cursor, node, packed, known=known)
     if len(taken.new) != len(packed):
         raise Transient("an event id was used twice")

@@ -1,7 +1,8 @@
 """The relay 中继: outbox → Kafka, acknowledged, then marked.
 
 0. Look behind what the database knows of a topic: after a backup was put back, own events stand
-   there that it lacks (`node.homecoming`).
+   there that it lacks (`node.homecoming`). When all of them are read, commands are taken
+   (`node.command_gate`).
 1. Take committed rows of the topics that this relay holds, as many as the rate allows: urgent ones
    first, then in the order of their ids.
 2. Send them with the idempotent producer, the urgent lane apart and first; the key keeps a case in
@@ -29,10 +30,12 @@ from node.homecoming import bring_home
 from node.lifecycle import Stop
 from node.metrics import Metrics
 from node.outbox import NOTIFY_CHANNEL
+from node.own_topics import SETTLE_SECONDS, trusting_if_kafka_is_away
 from node.postgres import Connection, connect, own_database
 from node.settings import Settings
 from node.step_size import StepSize
 from producers.claims import Claims
+from producers.own_topic import OwnTopic
 from producers.pacing import Pace, Rate, rest_seconds
 from producers.pending import prepare
 from producers.publishing import Publisher
@@ -50,8 +53,11 @@ class Relay:
 
     name = "relay"
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, settle_seconds: float = SETTLE_SECONDS
+    ) -> None:
         self._settings = settings
+        self._settle_seconds = settle_seconds
         self._metrics = metrics
         self._pace = Pace(Rate(settings.relay_records_per_second))
         self._rows = StepSize("relay", _ROWS_PER_TAKE)
@@ -65,15 +71,21 @@ class Relay:
                 refuse_while_unconfirmed(cursor)
                 prepare(cursor)
                 cursor.execute(f"listen {NOTIFY_CHANNEL}")
-            with closing(Publisher(self._settings)) as publisher:
+            with (
+                trusting_if_kafka_is_away(connection),
+                closing(Publisher(self._settings)) as publisher,
+            ):
                 self._publish_until(stop, connection, publisher)
 
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
         claims = Claims(connection, self._settings)
+        recovery = OwnTopic(connection, self._settings, self._settle_seconds)
         with Turns(connection, publisher, self._metrics) as turns:
             while not stop.wait(self._pace.wait_seconds()):
                 for topics in claims.renew_if_due():
                     bring_home(self._settings, topics)
+                    recovery.gained(topics)
+                recovery.step()
                 began = time.monotonic()
                 sent = self._publish_in_time(turns, claims.held)
                 if sent:

@@ -51,6 +51,7 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
 from pydantic import SecretStr
+from support.gate import confirm_database
 from support.ledgers import empty_groups, forget_everything
 from support.links import Listener, broker_with, kafka_link_of, make_listeners
 from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks
@@ -163,7 +164,9 @@ def fresh_dsn(stack: LocalStack, _templates: Callable[[str], str]) -> Iterator[C
         statement = sql.SQL("create database {} template {}")
         _execute(stack, statement.format(sql.Identifier(name), sql.Identifier(_templates(node))))
         made.append(name)
-        return make_dsn(stack.postgres_dsn, dbname=name)
+        dsn = make_dsn(stack.postgres_dsn, dbname=name)
+        confirm_database(dsn)
+        return dsn
 
     yield make
     for name in made:

@@ -171,6 +171,11 @@ FAULTS = (
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
     Fault(
+        27,
+        "a centre or province restored from backup that had not dispatched its cases",
+        ("integration/test_own_topic.py",),
+    ),
+    Fault(
         35,
         "the feed read over a restore or a failover",
         (
@@ -194,5 +199,10 @@ FAULTS = (
             "faults/test_poolers.py",
             "long/test_postgres_waits.py",
         ),
+    ),
+    Fault(
+        38,
+        "an asynchronous standby promoted under load, a few commits short",
+        ("integration/test_command_gate.py", "long/test_promoted_standby.py"),
     ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from protection import Protection
 from protection_list_database import DATABASE
 from protection_list_events import EVENTS
+from protection_list_own import OWN
 from protection_list_pgrules import PGRULES
 from protection_list_pgwaits import PGWAITS
 from protection_list_proof import PROOF
@@ -19,6 +20,7 @@ __all__ = ["PROTECTIONS", "Protection"]
 PROTECTIONS = (
     *DATABASE,
     *EVENTS,
+    *OWN,
     *PGRULES,
     *PGWAITS,
     *PROOF,

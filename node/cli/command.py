@@ -13,6 +13,7 @@ from cases import event_types as types
 from cases.errors import Refusal
 from node.cli.output import NodeOption, print_json, say
 from node.errors import PetitionLinkError
+from node.own_topics import await_gate
 from node.postgres import Connection, Cursor, own_connected
 from node.queries import query_codes as codes
 from node.settings import load_settings
@@ -43,6 +44,7 @@ def command_command(
     settings = load_settings(node)
     office = open_office(settings)
     refused = 0
+    await_gate(settings)
     with own_connected(settings, "command") as connection:
         for number, line in _lines(file):
             result = _result(connection, office, number, line, with_code=query_codes)

@@ -14,6 +14,7 @@ from node import garbage
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.progress import rows_progress
 from node.errors import PetitionLinkError
+from node.own_topics import await_gate
 from node.postgres import own_connected
 from node.settings import load_settings
 from producers.ahead import ahead
@@ -68,6 +69,7 @@ def import_command(
     office = open_office(settings)
     totals = Totals()
     garbage.look_seldom()
+    await_gate(settings)
     with (
         read_register(file, columns) as rows,
         ahead(_prepared(office, rows)) as chunks,

@@ -10,13 +10,13 @@ import typer
 from rich.table import Table
 
 from cases.nodes import NATIONAL
-from cases.topics import produced_topics
 from consumers.resetting import Moved, move_into_range
-from node import kafka
+from node import command_gate
 from node.audit import note
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.errors import PetitionLinkError
 from node.homecoming import bring_home
+from node.own_topics import existing_own_topics
 from node.postgres import Connection, own_connected
 from node.reconciliation import state
 from node.settings import Settings, load_settings
@@ -42,19 +42,18 @@ def recover_command(
 ) -> None:
     """Bring a node back whose database was lost or restored from a backup 恢复. Safe to repeat.
 
-    1. Own events that the backup lacks come home from the node's own topics.
+    1. Own events that the backup lacks come home from the node's own topics; from then on the node
+       takes commands. Nothing of the node may run meanwhile.
     2. Positions that Kafka cannot serve any more are moved to what it has; audited.
     3. The node asks its peers for whatever is still missing, own events included, as soon as it
-       runs, until they hold the same. Run this before the node takes commands again.
+       runs, until they hold the same.
     """
     settings = load_settings(node)
     with own_connected(settings, "recover") as connection:
         if end:
             _end(settings, connection)
             return
-        existing = kafka.existing_topics(settings)
-        mine = [topic for topic in produced_topics(settings.node) if topic in existing]
-        came_home = bring_home(settings, mine)
+        came_home = bring_home(settings, existing_own_topics(settings))
         moved = move_into_range(settings, connection)
         _begin(settings, connection, came_home, moved)
         recovered = _await(connection, wait) if wait else False
@@ -73,6 +72,7 @@ def _begin(
 ) -> None:
     with connection, connection.cursor() as cursor:
         state.begin(cursor)
+        command_gate.confirm(cursor)
         detail = {"came_home": came_home, "positions_moved": len(moved)}
         note(cursor, settings.actor, "recover.begun", detail)
 

@@ -14,7 +14,7 @@ from node.cli.output import Format, FormatOption, NodeOption, print_data, say, t
 from node.clock import now_micros
 from node.errors import classified
 from node.postgres import Connection, own_connected
-from node.queries.status import counts, outbox_by_topic
+from node.queries.status import counts, only_here, outbox_by_topic, takes_commands
 from node.reconciliation.results import results
 from node.settings import Settings, load_settings
 
@@ -35,6 +35,8 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
         data = {
             "node": settings.node,
             **counts(connection),
+            "takes_commands": takes_commands(connection),
+            "own_events_only_here": only_here(connection, settings.node),
             "outbox": outbox_by_topic(connection),
             "reconciliation": _proofs(connection),
             "partitions": partitions,
@@ -60,6 +62,17 @@ def _proofs(connection: Connection) -> list[dict[str, Any]]:
         return [one._asdict() for one in results(cursor)]
 
 
+def _own_events(data: dict[str, Any]) -> Table:
+    """What would be lost if this database died now."""
+    lost = data["own_events_only_here"]
+    cells = (
+        *("yes" if data["takes_commands"] else "no", lost["events"]),
+        *(f"{lost['oldest_seconds']:.1f}", lost["cases_to_look_at"]),
+    )
+    columns = ("takes commands", "own events only here", "oldest s", "cases to look at")
+    return table("own topic 自有主题", columns, [cells])
+
+
 def _tables(data: dict[str, Any]) -> Iterator[Table]:
     counts = ["events", "cases", "incomplete_cases", "cases_with_conflicts", "dead_letters_open"]
     title = f"node {data['node']}"
@@ -69,6 +82,7 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
         for o in data["outbox"]
     ]
     yield table("outbox 发件箱", ("topic", "pending", "oldest pending s", "published"), rows)
+    yield _own_events(data)
     now = now_micros() / 1e6
     proofs = [
         (one["peer"], one["mismatched"], f"{now - one['last_success_at']:.0f}"

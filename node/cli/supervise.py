@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cases.nodes import NODES
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
+from node.own_topics import await_gate
 from node.postgres import own_connected
 from node.settings import load_settings
 from producers.office import open_office
@@ -46,6 +47,8 @@ def supervise_command(
     settings = load_settings(node)
     office = open_office(settings)
     rules = read_policy(policy or policy_file(settings.supervision_policy))
+    if really:
+        await_gate(settings)
     with own_connected(settings, "supervise") as connection:
         if really:
             found, issuing = issue(connection, office, rules, settings.actor)

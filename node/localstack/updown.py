@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from cases.nodes import NATIONAL, NODES, known_node
+from cases.topics import own_topic
+from node import command_gate
 from node.keys import make_local_keys
 from node.localstack import postgres
 from node.localstack.databases import make_databases
@@ -19,6 +21,7 @@ from node.localstack.ports import free_port
 from node.localstack.services import begin_broker, bring_up_postgres, end_services, finish_broker
 from node.localstack.stack import LocalStack, as_stack
 from node.localstack.state import FILE_NAME, Ports, State, read_state, write_state
+from node.postgres import connected
 from node.settings import Settings
 
 Say = Callable[[str], None]
@@ -119,6 +122,19 @@ def _apply_topics(stack: LocalStack, say: Say) -> None:
     made = [each for each in changes if each.action in changing]
     if made:
         say(f"topics made or altered: {len(made)}")
+    created = {each.topic for each in changes if each.action is topics.Action.CREATE}
+    _open_gates(stack, [node for node in stack.nodes if own_topic(node) in created])
+
+
+def _open_gates(stack: LocalStack, nodes: Sequence[str]) -> None:
+    """Nothing was ever written to the own topics of these nodes: their databases lack nothing."""
+    for node in nodes:
+        with (
+            connected(stack.dsn(node), "stack") as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
+            command_gate.confirm(cursor)
 
 
 def _purge(folder: Path, state: State, say: Say) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from psycopg2.extras import RealDictCursor
 
+from cases.topics import own_topic
+from node import command_gate
 from node.postgres import Connection
 
 _OUTBOX = """
@@ -22,6 +24,13 @@ _COUNTS = """
            (select count(*) from petition_case where conflicts > 0) as cases_with_conflicts,
            (select count(*) from dead_letter where status = 'open') as dead_letters_open
 """
+_ONLY_HERE = """
+    select count(*) as events,
+           coalesce(extract(epoch from now() - min(enqueued_at)), 0)::float as oldest_seconds,
+           (select count(*) from petition_case, own_topic_state
+            where case_id > backfill_after) as cases_to_look_at
+    from outbox where topic = %(topic)s and published_at is null and not resent
+"""
 
 
 def counts(connection: Connection) -> dict[str, int]:
@@ -34,7 +43,21 @@ def outbox_by_topic(connection: Connection) -> list[dict[str, Any]]:
     return _rows(connection, _OUTBOX)
 
 
-def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:
+def only_here(connection: Connection, node: str) -> dict[str, Any]:
+    """Own events that would be lost with this database: the node's own topic has not got them.
+
+    `cases_to_look_at` are those that the backfill of the own topic has still before it.
+    """
+    return _rows(connection, _ONLY_HERE, {"topic": own_topic(node)})[0]
+
+
+def takes_commands(connection: Connection) -> bool:
+    """True if it is known that the database is not behind the node's own topics."""
+    with connection, connection.cursor() as cursor:
+        return command_gate.standing(cursor) in command_gate.OPEN
+
+
+def _rows(connection: Connection, query: str, values: Any = None) -> list[dict[str, Any]]:
     with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(query)
+        cursor.execute(query, values)
         return [dict(row) for row in cursor]

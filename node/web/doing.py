@@ -11,6 +11,7 @@ from psycopg2.errors import TransactionRollback
 
 from cases import event_types as types
 from cases.errors import Refusal
+from node.command_gate import NotConfirmed
 from node.errors import PetitionLinkError, Transient
 from node.outcome import was_committed
 from node.postgres import Connection, Cursor
@@ -120,7 +121,7 @@ def _attempted(
         try:
             done = handle(connection, office, command, also)
             return _done(done, *new_code)
-        except OutcomeUnknown:
+        except (OutcomeUnknown, NotConfirmed):
             raise
         except (Transient, TransactionRollback):
             if attempt == _ATTEMPTS:

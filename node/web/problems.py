@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from node.command_gate import NotConfirmed
 from node.errors import classified, is_data_error, is_too_large
 from producers.handling import OutcomeUnknown
 from schemas.errors import Invalid, PetitionLinkError
@@ -144,6 +145,8 @@ async def _environment(_request: Request, error: Exception) -> Response:
         return sorry()
     known = error if isinstance(error, PetitionLinkError) else classified(error)
     log.warning("a request could not be answered: %s", known)
+    if isinstance(error, NotConfirmed):
+        return answer(UNAVAILABLE, str(error), "not_confirmed")
     if isinstance(error, OutcomeUnknown):
         return answer(UNAVAILABLE, str(error))
     return answer(UNAVAILABLE, "the node cannot answer now; nothing was changed: ask again later")

@@ -134,7 +134,8 @@ def test_the_centre_owes_a_new_handler_the_history_and_the_old_ones_the_news(
     do(centre, "assign", case_id=case_id, to="660000")
     owed = rows(
         centre,
-        "select right(topic, 6), version from outbox join case_event using (event_id) order by id",
+        "select right(topic, 6), version from outbox join case_event using (event_id) "
+        "where topic <> 'petition.own.000000' order by id",
     )
     assert sorted(owed) == [
         *(("110000", 2), ("110000", 3)),

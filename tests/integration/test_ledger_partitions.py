@@ -13,6 +13,7 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import make_dsn
 from pydantic import SecretStr
+from support.gate import confirm_database
 from support.world import count, event, register, rows
 
 from node import ledger, postgres
@@ -101,6 +102,7 @@ def test_a_ledger_that_was_there_becomes_the_first_part_without_being_copied(
     assert [one for one, _ in rows(unmigrated, _PLACES)] == [
         *("case_event_first", "case_event_default", place(2))
     ]
+    confirm_database(unmigrated.dsn)
     register(unmigrated)
     numbers = [one for (one,) in rows(unmigrated, "select feed_id from case_event order by 1")]
     assert numbers == [1, 2, 3, 4]

@@ -22,7 +22,8 @@ from producers.relay import Relay
 CENTRE, BEIJING, SHANDONG = "000000", "110000", "370000"
 _UNSENT = "select count(*) from outbox where published_at is null"
 _UNCONFIRMED = """
-    select count(*) from outbox o where o.published_at is not null and not exists (
+    select count(*) from outbox o
+    where o.published_at is not null and o.topic not like 'petition.own.%%' and not exists (
         select from peer_position p where p.topic = o.topic and p.partition = o.partition
             and p.next_offset > o."offset")
 """
@@ -42,10 +43,18 @@ class Desk(NamedTuple):
 Desks = tuple[Desk, Desk, Desk]
 
 
+# What is on its way from a database that is gone is waited for this long.
+SETTLE_SECONDS = 0.5
+
+
 def loops(desk: Desk) -> list[Worker]:
     """What `petitionlink run` starts, but the web service and the routines."""
     settings, metrics = desk
-    return [Relay(settings, metrics), Consumer(settings, metrics), Reconciler(settings, metrics)]
+    return [
+        Relay(settings, metrics, SETTLE_SECONDS),
+        Consumer(settings, metrics),
+        Reconciler(settings, metrics),
+    ]
 
 
 @contextmanager

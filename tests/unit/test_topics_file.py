@@ -24,8 +24,10 @@ def by_name(nodes, *, local):
 
 def test_every_node_has_its_topics_and_no_other():
     names = list(by_name(list(NODES), local=False))
-    # 32 provinces with uplink, downlink, two controls and dead letters; the centre with the last.
-    assert len(names) == 32 * 5 + 1
+    # 32 provinces with uplink, downlink, two controls and dead letters; the centre with dead
+    # letters and the topic of its own.
+    assert len(names) == 32 * 5 + 2
+    assert "petition.own.000000" in names
     assert "petition.deadletter.000000" in names
     assert "petition.uplink.000000" not in names
 
@@ -94,3 +96,9 @@ def test_a_missing_file_names_the_setting(topics_file):
 def test_an_unknown_node_is_refused():
     with pytest.raises(PetitionLinkError, match="node '999999' is unknown"):
         declared_topics(["999999"], local=False)
+
+
+def test_nothing_is_ever_deleted_from_the_centres_own_topic():
+    settings = by_name(["000000"], local=False)["petition.own.000000"].settings
+    assert (settings["retention.ms"], settings["retention.bytes"]) == ("-1", "-1")
+    assert settings["cleanup.policy"] == "delete"

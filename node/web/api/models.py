@@ -220,6 +220,14 @@ class PartitionStatus(BaseModel):
     lag_seconds: float | None
 
 
+class OnlyHere(BaseModel):
+    """Own events that would be lost with this database: the own topic has not got them yet."""
+
+    events: int
+    oldest_seconds: float
+    cases_to_look_at: int
+
+
 class Status(BaseModel):
     """What `petitionlink status --format json` gives; partitions are null while Kafka is away."""
 
@@ -229,6 +237,8 @@ class Status(BaseModel):
     incomplete_cases: int
     cases_with_conflicts: int
     dead_letters_open: int
+    takes_commands: bool
+    own_events_only_here: OnlyHere
     outbox: list[OutboxTopic]
     partitions: list[PartitionStatus] | None
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 
 from node.commit_waits import description, unconfirmed_seconds
 from node.errors import OtherRelease
-from node.queries.status import counts, outbox_by_topic
+from node.queries.status import counts, only_here, outbox_by_topic, takes_commands
 from node.schema import check_version, schema_version
 from node.watchdog import answered_within
 from node.web.api.documented import problems
@@ -39,6 +39,8 @@ def get_status(services: ServicesOf) -> dict[str, Any]:
         return {
             "node": services.settings.node,
             **counts(connection),
+            "takes_commands": takes_commands(connection),
+            "own_events_only_here": only_here(connection, services.settings.node),
             "outbox": outbox_by_topic(connection),
             "partitions": partitions,
         }

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics, produced_topics
+from cases.topics import consumed_topics, peer_topics
 from consumers.standing import ends_of, oldest_timestamps, standing
 from node import kafka
 from node.clock import now_micros
@@ -52,7 +52,7 @@ def _read_by_us(settings: Settings, connection: Connection) -> dict[str, Lag]:
 def _read_by_others(settings: Settings) -> dict[str, Lag]:
     with closing(kafka.admin(settings)) as client:
         existing = set(client.list_topics())
-        topics = [topic for topic in produced_topics(settings.node) if topic in existing]
+        topics = [topic for topic in peer_topics(settings.node) if topic in existing]
         if not topics:
             return {}
         committed = client.list_group_offsets({_group(topic): None for topic in topics})

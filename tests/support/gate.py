@@ -1,0 +1,35 @@
+"""The gate of commands, opened and closed by hand."""
+
+from __future__ import annotations
+
+from support.world import eventually
+
+from node import command_gate
+from node.postgres import connected
+from node.settings import Settings
+
+
+def confirm_database(dsn: str) -> None:
+    """The database is known to lack nothing: its node takes commands."""
+    with connected(dsn, "test") as connection, connection, connection.cursor() as cursor:
+        command_gate.confirm(cursor)
+
+
+def standing(settings: Settings) -> command_gate.Standing:
+    """What the node knows of its database."""
+    with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
+        return command_gate.standing(cursor)
+
+
+def await_open(settings: Settings) -> None:
+    """Until the node takes commands again."""
+    eventually(
+        lambda: standing(settings) is command_gate.Standing.CONFIRMED,
+        f"{settings.node} takes commands",
+    )
+
+
+def close_gate(settings: Settings, column: str = "confirmed_database", value: str = "x") -> None:
+    """As if another database had been confirmed last; or another start, with `confirmed_start`."""
+    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"update own_topic_state set {column} = %s", (value,))

@@ -1,0 +1,26 @@
+"""Topics deleted and made again, as somebody might who wants to clean up."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from support.world import eventually
+
+from node import kafka, localstack, topics
+from node.localstack import LocalStack
+
+
+def make_topic(stack: LocalStack, topic: str) -> None:
+    """Make a topic that was deleted."""
+    cluster = localstack.cluster_settings(stack.bootstrap_servers)
+    declared = [one for one in topics.declared_topics(stack.nodes, local=True) if one.name == topic]
+    with closing(kafka.admin(cluster)) as client:
+        topics.apply(client, declared, [topics.Change(topic, topics.Action.CREATE)])
+
+
+def delete_topic(stack: LocalStack, topic: str) -> None:
+    """Delete a topic, as somebody might by mistake."""
+    cluster = localstack.cluster_settings(stack.bootstrap_servers)
+    with closing(kafka.admin(cluster)) as client:
+        client.delete_topics([topic])
+        eventually(lambda: topic not in client.list_topics(), f"{topic} is gone")
