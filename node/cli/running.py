@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run_command(node: NodeOption = None) -> None:
-    """Relay, consumer, web, scrub, routines and metrics of a node in one supervised process 节点运行.
+    """Relay, consumer, web, scrub, routines, metrics of a node in one supervised process 节点运行.
 
     Stops cleanly on SIGTERM; degraded, not dead, while Kafka or Postgres is away.
     """

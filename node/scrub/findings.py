@@ -37,6 +37,10 @@ _OF_EVENTS = """
     update scrub_finding set healed_at = now(), healed_by = %s
     where healed_at is null and kind = %s and peer = %s and case_id = any(%s)
 """
+_OF_PEER = """
+    update scrub_finding set healed_at = now(), healed_by = %s
+    where healed_at is null and kind = %s and peer = %s
+"""
 
 
 class Finding(NamedTuple):
@@ -92,6 +96,11 @@ def heal(
 def heal_of_peer(cursor: Cursor, kind: str, peer: str, case_ids: Sequence[str], how: str) -> None:
     """Close the findings of this kind that concern `peer` and these cases."""
     cursor.execute(_OF_EVENTS, (how, kind, peer, [*case_ids]))
+
+
+def heal_of_peer_wholly(cursor: Cursor, kind: str, peer: str, how: str) -> None:
+    """Close all findings of this kind that concern `peer`."""
+    cursor.execute(_OF_PEER, (how, kind, peer))
 
 
 def open_findings(cursor: Cursor, limit: int = 1000) -> list[dict[str, Any]]:

@@ -107,7 +107,10 @@ def verify_ledger(
     heals: bool,
     cases: Sequence[str] | None = None,
 ) -> Verified:
-    """Recompute the whole ledger now, or only these cases; `moved` is told cases and events done."""
+    """Recompute the whole ledger now, or only these cases.
+
+    `moved` is told how many cases and events are done.
+    """
     with connection, connection.cursor() as cursor:
         began = position.read(cursor).now
     done, events, last = 0, 0, ""

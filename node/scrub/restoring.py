@@ -21,7 +21,8 @@ _TAKE = """
     using unnest(%s::text[], %s::text[], %s::bigint[], %s::uuid[])
         as b (case_id, emitter, emitter_sequence, event_id)
     where l.case_id = b.case_id and l.emitter = b.emitter
-        and l.emitter_sequence = b.emitter_sequence and coalesce(l.event_id, b.event_id) = b.event_id
+        and l.emitter_sequence = b.emitter_sequence
+        and coalesce(l.event_id, b.event_id) = b.event_id
     returning b.event_id::text
 """
 _NOTE = """
@@ -34,6 +35,7 @@ _OF_CASES = """
     select case_id, emitter, emitter_sequence, event_id::text from lost_event
     where case_id = any(%s)
 """
+_COUNT = "select count(*) from lost_event"
 _REQUEST = """
     insert into scrub_request (case_id) select unnest(%s::text[]) on conflict do nothing
 """
@@ -52,6 +54,13 @@ def lost_of(cursor: Cursor, case_ids: Iterable[str]) -> list[Lost]:
     """What is lost of these cases."""
     cursor.execute(_OF_CASES, ([*case_ids],))
     return cursor.fetchall()
+
+
+def number_lost(cursor: Cursor) -> int:
+    """How many events the ledger had and lacks."""
+    cursor.execute(_COUNT)
+    (number,) = cursor.fetchone() or (0,)
+    return int(number)
 
 
 def request(cursor: Cursor, case_ids: Iterable[str]) -> None:

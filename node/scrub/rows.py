@@ -103,11 +103,13 @@ def decode(event_type: str, value: bytes) -> Event:
 
 
 def _problem(row: Row, computed: int, event: Event) -> str | None:
+    # The first ten fields of both, without the body.
+    same_columns = (event.event_id, event.type, *event[2:10]) == row[:10]
+    same_body = orjson.loads(body_json(event.body)) == row.body
     if computed != row.digest or event.event_id != row.event_id:
-        return VALUE_ALTERED
-    # The first ten fields of both: type, then the envelope with the event id in front.
-    if (event.event_id, event.type, *event[2:10]) != row[:10]:
+        # Releases before the digests recorded none; then columns and body are the evidence.
+        unrecorded = row.digest == 0 and same_columns and same_body
+        return DIGEST_ALTERED if unrecorded else VALUE_ALTERED
+    if not same_columns:
         return COLUMNS_DIFFER
-    if orjson.loads(body_json(event.body)) != row.body:
-        return BODY_DIFFERS
-    return None
+    return None if same_body else BODY_DIFFERS

@@ -100,7 +100,7 @@ def surplus(
     for number in range(1, _MOST_TRIED + 1):
         if len(rows) ** number > _MOST_TRIES:
             return []
-        for some in combinations(rows, number):
+        for some in combinations([one for one in rows if one.row.digest], number):
             if agree(kept, _without(whole, add_up(shares, case_id, some))):
                 return [*some]
     return []

@@ -4,8 +4,8 @@
 2. Read our own topics again if own events are missing.
 3. Take the next cases of the pass, recompute them, and rest for as long as the rate asks.
 
-The position is kept in Postgres: a pass goes on after a restart. The advisory lock of the connection
-lets one process of the node work.
+The position is kept in Postgres: a pass goes on after a restart. The advisory lock of the
+connection lets one process of the node work.
 """
 
 from __future__ import annotations
