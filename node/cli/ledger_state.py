@@ -1,4 +1,4 @@
-"""What is known of this node's own ledger beside a proof: rows counted now, findings of the scrub."""
+"""What is known of this node's own ledger beside a proof: rows counted, findings of the scrub."""
 
 from __future__ import annotations
 

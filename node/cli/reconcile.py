@@ -103,9 +103,9 @@ def _what_follows(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"{len(sent)} missing events are sent again by their source; look again in a moment"
     if missing - sent:
         yield (
-            f"{len(missing - sent)} missing events are sent by nobody: they are dead letters at the "
-            "receiver (`petitionlink deadletters list`), or the node that emitted them has lost "
-            "them (`petitionlink recover` there)"
+            f"{len(missing - sent)} missing events are sent by nobody: they are dead letters at "
+            "the receiver (`petitionlink deadletters list`), or the node that emitted them has "
+            "lost them (`petitionlink recover` there)"
         )
     if differing:
         yield (

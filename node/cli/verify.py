@@ -83,8 +83,8 @@ def _open(node: str, several: list[dict[str, Any]], *, heals: bool) -> str:
     if not heals:
         return f"{number}: `petitionlink verify` without --no-heal heals what can be healed"
     return (
-        f"{number}: what is missing is asked of the peers while the node runs (`petitionlink run`); "
-        "look again with `petitionlink status`; docs/runbook.md, drill 6, says what to do if it stays"
+        f"{number}: what is missing is asked of the peers while the node runs (`petitionlink "
+        "run`); look again with `petitionlink status`; if it stays, see docs/runbook.md, drill 6"
     )
 
 
