@@ -44,6 +44,7 @@ from node.scrub import ledger_pass, worker
 from node.scrub.worker import Scrub, Scrubber
 from node.settings import Settings
 
+_FORGE = """update case_event set body = body || '{"title": "假"}'"""
 LOST = "select count(*) from lost_event"
 
 
@@ -169,15 +170,15 @@ def test_what_the_value_proves_is_put_right_without_any_peer(desks: Desks) -> No
     with world(desks) as case_id:
         before = ledger(centre.settings), folds(centre.settings)
         for change, kind in (
-            ("update case_event set body = body || '{\"title\": \"假\"}' where version = 1", "body_differs"),
+            (f"{_FORGE} where version = 1", "body_differs"),
             ("update case_event set actor = 'x' where version = 1", "columns_differ"),
             ("update case_event set case_id = 'elsewhere' where version = 2", "columns_differ"),
             ("update case_event set digest = digest + 1 where version = 2", "digest_altered"),
             ("update petition_case set title = '假'", "projection_differs"),
             ("delete from petition_case", "projection_differs"),
             ("delete from case_clock", "projection_differs"),
-            ("update digest_bucket set digest = digest # 1 where peer = '370000'", "buckets_differ"),
-        ):  # fmt: skip
+            ("update digest_bucket set digest = digest # 1 where bucket >= 0", "buckets_differ"),
+        ):
             rows(centre.settings, change)
             found = verify(centre.settings, heals=False)
             assert kind in kinds(found), change
@@ -197,8 +198,8 @@ def test_a_row_that_nobody_sent_is_named_and_moved_to_quarantine(desks: Desks) -
         rows(
             centre.settings,
             "insert into case_event (event_id, case_id, event_type, version, emitter, "
-            "emitter_sequence, occurred_at, recorded_at, actor, rule_set, body, value, traceparent, "
-            "digest) select gen_random_uuid(), case_id, event_type, version, emitter, 7, "
+            "emitter_sequence, occurred_at, recorded_at, actor, rule_set, body, value, "
+            "traceparent, digest) select gen_random_uuid(), case_id, event_type, version, emitter, 7, "
             "occurred_at, recorded_at, actor, rule_set, body, value, traceparent, 4711 "
             "from case_event where version = 1",
         )
