@@ -170,4 +170,9 @@ FAULTS = (
         (_DEGRADED + "test_nodes_stopped_under_load_end_with_exit_code_0_and_lose_nothing",),
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
+    Fault(
+        26,
+        "a ledger row deleted, added or altered, a value that no longer decodes",
+        ("integration/test_scrub.py",),
+    ),
 )

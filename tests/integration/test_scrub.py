@@ -199,8 +199,8 @@ def test_a_row_that_nobody_sent_is_named_and_moved_to_quarantine(desks: Desks) -
             centre.settings,
             "insert into case_event (event_id, case_id, event_type, version, emitter, "
             "emitter_sequence, occurred_at, recorded_at, actor, rule_set, body, value, "
-            "traceparent, digest) select gen_random_uuid(), case_id, event_type, version, emitter, 7, "
-            "occurred_at, recorded_at, actor, rule_set, body, value, traceparent, 4711 "
+            "traceparent, digest) select gen_random_uuid(), case_id, event_type, version, emitter, "
+            "7, occurred_at, recorded_at, actor, rule_set, body, value, traceparent, 4711 "
             "from case_event where version = 1",
         )
         (forged,) = {one[0] for one in ledger(centre.settings)} - {one[0] for one in before}
