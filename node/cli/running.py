@@ -59,7 +59,10 @@ def relay_command(node: NodeOption = None) -> None:
 
 def consume_command(node: NodeOption = None) -> None:
     """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
-    run_workers(node, lambda s, m: [_consumer(s, m), Observer(s, m), Reconciler(s, m)])
+    run_workers(
+        node,
+        lambda s, m: [_consumer(s, m), Observer(s, m), Reconciler(s, m), Scrubber(s, m)],
+    )
 
 
 def _consumer(settings: Settings, metrics: Metrics) -> Consumer:

@@ -93,6 +93,7 @@ def _write(cursor: Cursor, live: str, losses: Losses, case_ids: list[str]) -> No
     folded = [
         fold(case_id, [one.event for one in some if one.event is not None])
         for case_id, some in found.items()
+        if any(one.event is not None for one in some)
     ]
     case_rows.put(
         cursor,

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import psycopg2
+from psycopg2.errors import QueryCanceled
 
 from node import audit
+from node.errors import Transient
 from node.postgres import Connection, Cursor
-from node.scrub import findings, healing, position
+from node.scrub import findings, healing, position, restoring
 from node.scrub.findings import Finding
 from node.scrub.healing import Context
 from node.scrub.verifier import Look, examine, next_cases
@@ -78,6 +80,9 @@ def verify_cases(
     for case_id in _to_heal(connection, looks):
         try:
             done = healing.heal(connection, context, case_id)
+        except Transient:
+            _look_later(connection, case_id)
+            continue
         except psycopg2.Error as error:
             found += _unreadable(connection, context, case_id, error)
             continue
@@ -141,7 +146,8 @@ def _next(
 
 
 def _looks(connection: Connection, context: Context, case_ids: Sequence[str]) -> list[Look]:
-    """Look at these cases; where Postgres cannot read a row, at half of them and so on."""
+    """Look at these cases; where Postgres cannot read a row, or takes longer than it may, at half
+    of them and so on."""
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(_SNAPSHOT)
@@ -150,13 +156,19 @@ def _looks(connection: Connection, context: Context, case_ids: Sequence[str]) ->
         if len(case_ids) == 1:
             _unreadable(connection, context, case_ids[0], error)
             return []
-        if (error.pgcode or "")[:2] != _CORRUPT:
+        if (error.pgcode or "")[:2] != _CORRUPT and not isinstance(error, QueryCanceled):
             raise
     half = len(case_ids) // 2
     return [
         *_looks(connection, context, case_ids[:half]),
         *_looks(connection, context, case_ids[half:]),
     ]
+
+
+def _look_later(connection: Connection, case_id: str) -> None:
+    """Writers were in the way: the case is looked at again before others."""
+    with connection, connection.cursor() as cursor:
+        restoring.request(cursor, [case_id])
 
 
 def _unreadable(
