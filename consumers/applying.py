@@ -60,7 +60,8 @@ def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
     if not batch.arrivals:
         return Applied(set(), set(), set())
     packed = [arrival.packed for arrival in batch.arrivals]
-    new, changes = take_in(cursor, node, packed, batch.read_at, Known(batch.foreseen))
-    marked = {event_id for change in changes for event_id in change.conflicts}
-    fresh = {event.event_id for event in new}
-    return Applied(fresh, fresh & marked, {event.emitter for event in new})
+    known = Known(batch.foreseen)
+    taken = take_in(cursor, node, packed, batch.read_at, known, restores=True)
+    marked = {event_id for change in taken.changes for event_id in change.conflicts}
+    fresh = {event.event_id for event in taken.new}
+    return Applied(fresh, fresh & marked, {event.emitter for event in taken.new})

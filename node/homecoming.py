@@ -54,16 +54,20 @@ class Tail(NamedTuple):
     end: int
 
 
-def bring_home(settings: Settings, topics: Sequence[str]) -> int:
+def bring_home(settings: Settings, topics: Sequence[str], *, whole: bool = False) -> int:
     """Write own events that stand on these topics of ours and not in the ledger; how many.
 
-    Raises what the driver or client raises; then what was not committed is read again.
+    With `whole` the topics are read from their beginning: the ledger has lost what it had. Raises
+    what the driver or client raises; then what was not committed is read again.
     """
     with (
         own_connected(settings, "homecoming") as connection,
         closing(kafka.plain_consumer(settings, "homecoming")) as client,
     ):
         tails = _tails(connection, client, topics)
+        if whole:
+            first = client.beginning_offsets([tail.partition for tail in tails])
+            tails = [tail._replace(start=first[tail.partition]) for tail in tails]
         written = sum(_read(connection, client, settings.node, tail) for tail in tails)
     if written:
         log.warning("%d own events that the database had lost came home from our topics", written)
@@ -144,4 +148,5 @@ def _write(cursor: Cursor, node: str, events: Sequence[Event]) -> int:
     if not events:
         return 0
     entries = [ledger.Entry(event, ledger.body_json(event.body)) for event in events]
-    return len(take_in(cursor, node, pack(entries)).new)
+    taken = take_in(cursor, node, pack(entries), restores=True)
+    return len(taken.new) + len(taken.restored)

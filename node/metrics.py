@@ -34,6 +34,7 @@ class Metrics:
         self._about_the_own_topic()
         self._about_the_cases()
         self._about_the_proof()
+        self._about_the_scrub()
 
     def _about_the_process(self) -> None:
         # Which release runs for which node.
@@ -196,6 +197,21 @@ class Metrics:
             "outbox_unconfirmed_records",
             "Published outbox rows of which the receiver has not yet said that it applied them.",
             "topic",
+        )
+
+    def _about_the_scrub(self) -> None:
+        # 0 until the first pass; alert when it is older than a pass should take at the set rate.
+        self.scrub_last_complete_timestamp = self._gauge(
+            "scrub_last_complete_timestamp_seconds",
+            "When the whole ledger had last been recomputed from its bytes, 0 for never.",
+        )
+        # Grows while a pass is under way.
+        self.scrub_pass_events = self._gauge(
+            "scrub_pass_events", "Events that the present pass has recomputed from their bytes."
+        )
+        # Not 0 after an hour: nobody could heal it; `petitionlink status` names the cases.
+        self.scrub_findings_open = self._gauge(
+            "scrub_findings_open", "Open findings of the scrub.", "kind"
         )
 
     def about(self, node: str) -> None:

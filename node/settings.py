@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     dead_letter_window: int = Field(default=1000, ge=200, le=100_000)
     outbox_days: int = Field(default=30, ge=1, le=3650)
     dead_letter_days: int = Field(default=180, ge=1, le=3650)
+    scrub_events_per_second: int = Field(default=200, ge=0, le=1_000_000)
     relay_records_per_second: int = Field(default=0, ge=0, le=1_000_000)
     evaluation_grace_hours: int = Field(default=24, ge=0, le=876_000)
     supervision: Annotated[str, Field(pattern="^(off|dry_run|issue)$")] = "dry_run"

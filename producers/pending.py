@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from node.digests import of_event
 from node.ledger import stored_headers
 from node.postgres import Connection, Cursor
+from node.scrub import restoring
 from node.statements import Prepared, Statement, run
 from schemas.event import Event
 from schemas.headers import wire_headers
+
+log = logging.getLogger(__name__)
 
 
 class Pending(NamedTuple):
@@ -24,6 +29,7 @@ class Pending(NamedTuple):
     value: bytes
     headers: list[tuple[str, bytes]]
     urgent: bool
+    is_damaged: bool = False
 
 
 class Published(NamedTuple):
@@ -67,7 +73,8 @@ _TAKE = Prepared(
         from due join case_event e using (event_id)
     )
     select id, topic, urgent, event_type, event_id::text, case_id, emitter,
-           (extract(epoch from recorded_at) * 1000000)::bigint, value, traceparent, extra_headers
+           (extract(epoch from recorded_at) * 1000000)::bigint, value, traceparent, extra_headers,
+           digest
     from sized where size - octet_length(value) < %s::bigint
     order by urgent desc, id
     """,
@@ -103,13 +110,19 @@ def take(
     """The oldest pending rows of `topics`, urgent ones before all others, then by their ids.
 
     At most `of_each` of a topic, `at_most` together, and some megabytes; none of those `flying`,
-    which are being sent and not marked yet.
+    which are being sent and not marked yet. An event whose value does not match its digest stays:
+    damage must not spread to other nodes. The scrub is asked to heal it.
     """
     known = _array(row.id for row in flying)
     with connection.cursor() as cursor:
         values = ([*topics], known, of_each, at_most, _BYTES_PER_TAKE)
         run(cursor, [Statement(_TAKE, values)])
-        return [_pending(row) for row in cursor]
+        taken = [_pending(row) for row in cursor]
+        damaged = [row for row in taken if row.is_damaged]
+        if damaged:
+            restoring.request(cursor, [row.case_id for row in damaged])
+            log.warning("relay: %d damaged events are not sent", len(damaged))
+    return [row for row in taken if not row.is_damaged] if damaged else taken
 
 
 def lanes(pending: Iterable[Pending]) -> Iterator[list[Pending]]:
@@ -132,14 +145,19 @@ def _array(numbers: Iterable[int]) -> str:
 
 
 def _pending(row: tuple[Any, ...]) -> Pending:
-    (number, topic, urgent, type_, event_id, case_id, emitter, at, value, trace, extra) = row
+    (number, topic, urgent, type_, event_id, case_id, emitter, at, value, trace, extra, digest) = (
+        row
+    )
     # What key and headers are made of; the rest of the envelope travels in the value.
     event = Event(
         *(type_, event_id, case_id, 0, emitter, 0, 0, at, "", "", {}),
         *(b"", trace, _extra(extra)),
     )
     headers = [*wire_headers(event)]
-    return Pending(number, topic, case_id, event.key, bytes(value), headers, urgent)
+    wire = bytes(value)
+    # Releases before the digests recorded 0.
+    damaged = digest not in (0, of_event(bytes.fromhex(event_id.replace("-", "")), wire))
+    return Pending(number, topic, case_id, event.key, wire, headers, urgent, damaged)
 
 
 def _extra(stored: list[list[str]] | None) -> tuple[tuple[str, bytes], ...] | None:

@@ -205,4 +205,9 @@ FAULTS = (
         "an asynchronous standby promoted under load, a few commits short",
         ("integration/test_command_gate.py", "long/test_promoted_standby.py"),
     ),
+    Fault(
+        26,
+        "a ledger row deleted, added or altered, a value that no longer decodes",
+        ("integration/test_scrub.py",),
+    ),
 )

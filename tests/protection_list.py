@@ -14,6 +14,7 @@ from protection_list_pgrules import PGRULES
 from protection_list_pgwaits import PGWAITS
 from protection_list_proof import PROOF
 from protection_list_register import REGISTER
+from protection_list_scrub import SCRUB
 
 __all__ = ["PROTECTIONS", "Protection"]
 
@@ -25,4 +26,5 @@ PROTECTIONS = (
     *PGWAITS,
     *PROOF,
     *REGISTER,
+    *SCRUB,
 )

@@ -34,6 +34,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "reconcile": ("reconcile", "audit"),
         "recover": ("recover",),
         "rebuild": ("rebuild",),
+        "verify": ("verify",),
         "deadletters": ("deadletters",),
     }
 )

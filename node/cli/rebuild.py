@@ -16,6 +16,9 @@ from node.settings import load_settings
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Compare only 只比较; exit code 1 if something differs.")
 ]
+AcceptOption = Annotated[
+    bool, typer.Option("--accept-loss", help="Swap in what is left of a damaged ledger 接受缺失.")
+]
 _MEANINGS = {
     "differing": "differing 不一致",
     "missing": "missing 缺失",
@@ -30,13 +33,15 @@ def register(app: typer.Typer) -> None:
 
 def rebuild_command(
     dry_run: DryRunOption = False,
+    accept_loss: AcceptOption = False,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
     """Cases, deadlines, evaluations and supervisions anew from the ledger 重建投影.
 
-    Folded into shadow tables while the node runs, compared, and swapped in by one transaction.
-    What differed is named, mended by the swap, and audited.
+    Folded from the bytes into shadow tables while the node runs, compared, and swapped in by one
+    transaction. What differed is named, mended by the swap, and audited. A ledger that has lost or
+    damaged events is not swapped in.
     """
     settings = load_settings(node)
     with rows_progress() as bar:
@@ -45,12 +50,17 @@ def rebuild_command(
         def moved(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, rows=done)
 
-        done = rebuild(settings, moved, dry_run=dry_run)
+        done = rebuild(settings, moved, dry_run=dry_run, accept_loss=accept_loss)
     if done.differs:
         then = "mended by the swap" if done.swapped else "run it without --dry-run to mend them"
         say(f"the projections were not what the ledger gives: {then}")
     print_data(done.as_json(), output, lambda: _tables(done))
-    if dry_run and done.differs:
+    if done.damaged_count:
+        say(
+            f"the ledger has lost or damaged events of {done.damaged_count} cases: run "
+            "`petitionlink verify`, which heals them from peers"
+        )
+    if dry_run and (done.differs or done.damaged_count):
         raise typer.Exit(1)
 
 

@@ -14,7 +14,9 @@ from cases.nodes import NATIONAL, NODES, known_node
 from cases.topics import peers_of
 from node import localstack
 from node.auditing import Audited, audit
+from node.cli.ledger_state import Ledger, look
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.clock import now_micros
 from node.control import Channel
 from node.errors import PetitionLinkError, Transient
 from node.postgres import Connection, own_connected
@@ -23,6 +25,9 @@ from node.reconciliation.asking import ANSWER_SECONDS, reconcile
 from node.reconciliation.driving import Outcome
 from node.reconciliation.messages import Finding
 from node.reconciliation.side_by_side import reconcile_side_by_side
+from node.scrub import projections
+from node.scrub.healing import Context
+from node.scrub.ledger_pass import verify_ledger
 from node.settings import Settings, load_settings
 
 # A node of the local stack that does not answer for so long is looked at in its database.
@@ -43,30 +48,69 @@ def reconcile_command(
     peer: Annotated[
         str, typer.Option("--with", metavar="NODE", help="The node to compare with 对账节点.")
     ],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Recompute this node's digests from the bytes first.")
+    ] = False,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
     """Prove that two nodes hold the same events of the cases they share, or name the rest 对账.
 
-    Missing events are asked for and sent again by their source, without further commands. Exit
-    code 1 if the nodes differ, do not answer, or have too much on its way to tell.
+    Compared are the digests that each node keeps; the answer says when each was last recomputed
+    from the bytes. Missing events are sent again by their source. Exit code 1 if the nodes differ,
+    do not answer, have too much on its way to tell, or this ledger is known not to be whole.
     """
     settings = load_settings(node)
     _check_peers(settings.node, peer)
     began = time.monotonic()
     with own_connected(settings, "reconcile") as connection:
+        if verify:
+            _verify(settings)
+        ledger = look(connection, settings.node, [peer])
         outcome = _outcome(settings, connection, peer, local=node is not None)
-    data = _data(settings.node, peer, outcome, time.monotonic() - began)
+    data = _data(settings.node, peer, outcome, time.monotonic() - began) | ledger.as_json()
     print_data(data, output, lambda: _tables(data, outcome.findings))
+    _judge(settings.node, peer, outcome, ledger)
+
+
+def _verify(settings: Settings) -> None:
+    with own_connected(settings, "verify") as connection:
+        context = Context(settings.node, settings.actor, projections.prepare(connection))
+        done = verify_ledger(connection, context, lambda *_: None, heals=True)
+    say(f"recomputed from the bytes: {done.events} events, {len(done.found)} findings")
+
+
+def _judge(node: str, peer: str, outcome: Outcome, ledger: Ledger) -> None:
+    ledger.check(node)
     if not outcome.settled:
         raise PetitionLinkError(
-            f"too much is on its way between {settings.node} and {peer} to tell: look again when "
+            f"too much is on its way between {node} and {peer} to tell: look again when "
             "outboxes and lag are small (`petitionlink status`)"
         )
     if outcome.mismatched:
         raise PetitionLinkError(
-            f"{outcome.mismatched} cases differ between {settings.node} and {peer}: what is "
-            "missing was asked for and is sent again by its source; look again in a moment"
+            f"{outcome.mismatched} cases differ between {node} and {peer}: "
+            f"{'; '.join(_what_follows(outcome.findings))}"
+        )
+
+
+def _what_follows(findings: Sequence[Finding]) -> Iterator[str]:
+    """What becomes of the events that are named: sent again, or by whom to be dealt with."""
+    missing = {i for one in findings for i in (*one.missing_here, *one.missing_there)}
+    sent = missing.intersection(i for one in findings for i in one.sent)
+    differing = sum(len(one.differing) for one in findings)
+    if sent:
+        yield f"{len(sent)} missing events are sent again by their source; look again in a moment"
+    if missing - sent:
+        yield (
+            f"{len(missing - sent)} missing events are sent by nobody: they are dead letters at "
+            "the receiver (`petitionlink deadletters list`), or the node that emitted them has "
+            "lost them (`petitionlink recover` there)"
+        )
+    if differing:
+        yield (
+            f"{differing} events have other bytes at the other node: `petitionlink verify` at both "
+            "names the damaged side; if none is, a person must decide (docs/runbook.md, drill 8)"
         )
 
 
@@ -103,6 +147,9 @@ def _data(node: str, peer: str, outcome: Outcome, seconds: float) -> dict[str, A
         "exchanges": outcome.exchanges,
         "mismatched_cases": outcome.mismatched,
         "differing": [one.model_dump() for one in outcome.findings],
+        "compared": "kept digests",
+        "verified_here": outcome.verified_here,
+        "verified_there": outcome.verified_there,
         "seconds": round(seconds, 3),
     }
 
@@ -112,13 +159,34 @@ def _tables(data: dict[str, Any], findings: Sequence[Finding]) -> Iterator[Table
     title = f"{_named(data['node'])} with {_named(data['peer'])}"
     cells = ["yes" if data["equal"] else "NO", *(data[name] for name in names[1:])]
     yield table(title, [name.replace("_", " ") for name in names], [cells])
+    yield table("compared: the digests that each node keeps 比对依据", *_grounds(data))
     if findings:
         rows = [
-            (one.case_id, _several(one.missing_here), _several(one.missing_there))
+            (
+                *(one.case_id, _several(one.missing_here), _several(one.missing_there)),
+                _several(one.differing),
+            )
             for one in findings[:_SHOWN]
         ]
-        columns = ("case", f"missing at {data['node']}", f"missing at {data['peer']}")
+        columns = (
+            *("case", f"missing at {data['node']}", f"missing at {data['peer']}"),
+            "different bytes",
+        )
         yield table(f"differing cases, {_SHOWN} at most", columns, rows)
+
+
+def _grounds(data: dict[str, Any]) -> tuple[Sequence[str], list[tuple[object, ...]]]:
+    """When the digests were last recomputed from the bytes, and the rows that were counted now."""
+    columns = ("node", "last recomputed from the bytes", "events counted", "rows there now")
+    counted = [(one["kept"], one["rows"]) for one in data["rows"]] or [(None, None)]
+    return columns, [
+        (data["node"], _age(data["verified_here"]), *counted[0]),
+        (data["peer"], _age(data["verified_there"]), None, None),
+    ]
+
+
+def _age(at: float | None) -> str:
+    return "never" if at is None else f"{max(0.0, now_micros() / 1e6 - at):.0f} s ago"
 
 
 def _several(event_ids: Sequence[str]) -> str:
@@ -137,21 +205,26 @@ def audit_command(
 ) -> None:
     """The audit of loss in numbers 清点: each flow of this node by day, sender against receiver.
 
-    Days are those (UTC+8) on which events were recorded. Exit code 1 if something is unaccounted
-    for.
+    Days are those (UTC+8) on which events were recorded. Accounts count what moved, not what is
+    there now: the rows are counted beside them. Exit code 1 if something is unaccounted for, or
+    this ledger is known not to be whole.
     """
     settings = load_settings(node)
     first = since.date() if since else date.min
     last = until.date() if until else date.max
-    with own_connected(settings, "audit") as connection, snapshot(connection) as cursor:
-        found = [one for one in audit(cursor, settings.node) if first <= one.day <= last]
+    with own_connected(settings, "audit") as connection:
+        with snapshot(connection) as cursor:
+            found = [one for one in audit(cursor, settings.node) if first <= one.day <= last]
+        ledger = look(connection, settings.node)
     lines = [one._asdict() | {"explanation": _explained(one)} for one in found]
     data = {
         "node": settings.node,
         "unaccounted": sum(abs(one.unaccounted) for one in found),
         "flows": lines,
+        **ledger.as_json(),
     }
     print_data(data, output, lambda: _audited(lines))
+    ledger.check(settings.node)
     if data["unaccounted"]:
         raise PetitionLinkError(
             f"{data['unaccounted']} events are unaccounted for: `petitionlink reconcile --with "

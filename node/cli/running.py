@@ -19,6 +19,7 @@ from node.lifecycle import Stop, Worker, signals_stop, supervise
 from node.metrics import Metrics
 from node.observing import Observer
 from node.reconciliation.worker import Reconciler
+from node.scrub.worker import Scrubber
 from node.settings import Settings, load_settings
 from producers.relay import Relay
 from producers.routines import routines
@@ -37,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run_command(node: NodeOption = None) -> None:
-    """Relay, consumer, web, routines and metrics of a node in one supervised process 节点运行.
+    """Relay, consumer, web, scrub, routines, metrics of a node in one supervised process 节点运行.
 
     Stops cleanly on SIGTERM; degraded, not dead, while Kafka or Postgres is away.
     """
@@ -45,6 +46,7 @@ def run_command(node: NodeOption = None) -> None:
         node,
         lambda s, m: [
             *(Relay(s, m), _consumer(s, m), web_server(s, m), Observer(s, m), Reconciler(s, m)),
+            Scrubber(s, m),
             *routines(s),
         ],
     )
@@ -57,7 +59,10 @@ def relay_command(node: NodeOption = None) -> None:
 
 def consume_command(node: NodeOption = None) -> None:
     """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
-    run_workers(node, lambda s, m: [_consumer(s, m), Observer(s, m), Reconciler(s, m)])
+    run_workers(
+        node,
+        lambda s, m: [_consumer(s, m), Observer(s, m), Reconciler(s, m), Scrubber(s, m)],
+    )
 
 
 def _consumer(settings: Settings, metrics: Metrics) -> Consumer:

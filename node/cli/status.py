@@ -11,12 +11,16 @@ from rich.table import Table
 
 from consumers.standing import standing
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.cli.verify import findings_table
 from node.clock import now_micros
 from node.errors import classified
 from node.postgres import Connection, own_connected
 from node.queries.status import counts, only_here, outbox_by_topic, takes_commands
 from node.reconciliation.results import results
+from node.scrub import findings, position
 from node.settings import Settings, load_settings
+
+_MOST_FINDINGS = 100
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +43,7 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
             "own_events_only_here": only_here(connection, settings.node),
             "outbox": outbox_by_topic(connection),
             "reconciliation": _proofs(connection),
+            "scrub": _scrub(connection),
             "partitions": partitions,
         }
     print_data(data, output, lambda: _tables(data))
@@ -73,6 +78,27 @@ def _own_events(data: dict[str, Any]) -> Table:
     return table("own topic 自有主题", columns, [cells])
 
 
+def _scrub(connection: Connection) -> dict[str, Any]:
+    with connection, connection.cursor() as cursor:
+        stands = position.read(cursor)
+        return {
+            "complete_at": stands.complete_at,
+            "pass_began_at": stands.began_at,
+            "pass_events": stands.events,
+            "open_by_kind": findings.open_by_kind(cursor),
+            "open": findings.open_findings(cursor, _MOST_FINDINGS),
+        }
+
+
+def _scrub_tables(scrub: dict[str, Any], now: float) -> Iterator[Table]:
+    at, opened = scrub["complete_at"], sum(scrub["open_by_kind"].values())
+    cells = (f"{now - at:.0f}" if at else "never", scrub["pass_events"], opened)
+    yield table(
+        "scrub 校验", ("last complete pass s ago", "events of this pass", "open findings"), [cells]
+    )
+    yield from findings_table("open findings 未修复", scrub["open"])
+
+
 def _tables(data: dict[str, Any]) -> Iterator[Table]:
     counts = ["events", "cases", "incomplete_cases", "cases_with_conflicts", "dead_letters_open"]
     title = f"node {data['node']}"
@@ -90,6 +116,7 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
         for one in data["reconciliation"]
     ]  # fmt: skip
     yield table("proof 对账", ("peer", "cases that differ", "last proven s ago"), proofs)
+    yield from _scrub_tables(data["scrub"], now)
     if data["partitions"] is not None:
         columns = ("topic", "partition", "position", "end", "lag records", "lag s")
         lines = [

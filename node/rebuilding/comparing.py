@@ -15,8 +15,7 @@ _FINDING = f"{SCHEMA}.finding"
 _MAKE = f"create table {_FINDING} (case_id text primary key, kind text not null)"
 _FORGET = f"delete from {_FINDING} where case_id = any(%s)"
 # Facets of a case count as the case's own; its row decides whether it is missing or superfluous.
-_FIND = """
-    insert into {finding}
+_DIFFERING = """
     select case_id, case
         when not exists (select from {schema}.petition_case s where s.case_id = d.case_id)
             then 'superfluous'
@@ -30,8 +29,9 @@ _FIND = """
         where (l.case_id, {left}) is distinct from (s.case_id, {right})
         group by 1
     ) d
-    on conflict do nothing
 """
+_FIND = f"insert into {_FINDING} %s on conflict do nothing"
+_SOME = "where case_id = any(%(cases)s)"
 _KEY = """
     select string_agg(quote_ident(attname), ', ' order by array_position(conkey, attnum))
     from pg_constraint join pg_attribute on attrelid = conrelid and attnum = any(conkey)
@@ -58,15 +58,25 @@ def compare(cursor: Cursor, live: str) -> None:
     """Note every case that is not the same in both."""
     cursor.execute(_MAKE)
     for table in TABLES:
-        cursor.execute(_statement(cursor, live, table, ""))
+        cursor.execute(_FIND % _statement(cursor, live, SCHEMA, table, ""))
 
 
 def compare_again(cursor: Cursor, live: str, case_ids: list[str]) -> None:
     """Judge these cases anew: they changed while we looked."""
     cursor.execute(_FORGET, (case_ids,))
     for table in TABLES:
-        some = "where case_id = any(%(cases)s)"
-        cursor.execute(_statement(cursor, live, table, some), {"cases": case_ids})
+        statement = _FIND % _statement(cursor, live, SCHEMA, table, _SOME)
+        cursor.execute(statement, {"cases": case_ids})
+
+
+def differing(cursor: Cursor, live: str, schema: str, case_ids: list[str]) -> dict[str, str]:
+    """Of these cases, those that are not the same in `live` and in `schema`, and how."""
+    found: dict[str, str] = {}
+    for table in TABLES:
+        cursor.execute(_statement(cursor, live, schema, table, _SOME), {"cases": case_ids})
+        for case_id, kind in cursor:
+            found.setdefault(case_id, kind)
+    return found
 
 
 def differences(cursor: Cursor) -> Differences:
@@ -80,14 +90,13 @@ def differences(cursor: Cursor) -> Differences:
     return Differences(counts, names)
 
 
-def _statement(cursor: Cursor, live: str, table: str, some: str) -> str:
+def _statement(cursor: Cursor, live: str, schema: str, table: str, some: str) -> str:
     cursor.execute(_KEY, (f"{live}.{table}",))
     (key,) = cursor.fetchone() or ("case_id",)
     cursor.execute(_COLUMNS, (f"{live}.{table}",))
     columns = [name for (name,) in cursor]
-    return _FIND.format(
-        finding=_FINDING,
-        schema=SCHEMA,
+    return _DIFFERING.format(
+        schema=schema,
         live=live,
         table=table,
         some=some,

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cases.case import Case
 from cases.fold import fold
-from node import case_rows, facets, ledger
+from node import case_rows, facets
 from node.postgres import Connection, Cursor
+from node.rebuilding.losses import Losses
 from node.rebuilding.shadow import TABLES
+from node.scrub import rows
+from node.scrub.rows import Checked
 
 # Some 10 MB of events at ten a case.
 _CASES_AT_A_TIME = 500
@@ -38,12 +41,15 @@ def horizon(connection: Connection) -> str:
     return str(transaction)
 
 
-def fold_all(connection: Connection, live: str, moved: Callable[[int], None]) -> None:
-    """Fold every case of the ledger, in the order of ids, a transaction a chunk; memory is flat."""
+def fold_all(
+    connection: Connection, live: str, losses: Losses, moved: Callable[[int], None]
+) -> None:
+    """Fold every case of the ledger from the bytes, in the order of ids, a transaction a chunk;
+    memory is flat."""
     done = 0
     for case_ids in _chunks(connection):
         with connection, connection.cursor() as cursor:
-            _write(cursor, live, case_ids)
+            _write(cursor, live, losses, case_ids)
         done += len(case_ids)
         moved(done)
 
@@ -55,14 +61,14 @@ def changed_since(connection: Connection, transaction: str) -> list[str]:
         return [case_id for (case_id,) in cursor]
 
 
-def fold_again(connection: Connection, live: str, case_ids: Sequence[str]) -> None:
+def fold_again(connection: Connection, live: str, losses: Losses, case_ids: Sequence[str]) -> None:
     """Fold these cases anew, whatever the shadow tables hold of them."""
     for start in range(0, len(case_ids), _CASES_AT_A_TIME):
         chunk = [*case_ids[start : start + _CASES_AT_A_TIME]]
         with connection, connection.cursor() as cursor:
             for table in TABLES:
                 cursor.execute(f"delete from {table} where case_id = any(%s)", (chunk,))
-            _write(cursor, live, chunk)
+            _write(cursor, live, losses, chunk)
 
 
 def _chunks(connection: Connection) -> Iterator[list[str]]:
@@ -77,11 +83,18 @@ def _chunks(connection: Connection) -> Iterator[list[str]]:
         last = case_ids[-1]
 
 
-def _write(cursor: Cursor, live: str, case_ids: list[str]) -> None:
+def _write(cursor: Cursor, live: str, losses: Losses, case_ids: list[str]) -> None:
     revisions = _by_case(cursor, _REVISIONS.format(live=live), case_ids)
     crossed = _by_case(cursor, _CROSSED, case_ids)
-    events = ledger.read(cursor, case_ids)
-    folded = [fold(case_id, of_case) for case_id, of_case in events.items()]
+    found: dict[str, list[Checked]] = {}
+    for one in rows.read(cursor, case_ids):
+        found.setdefault(one.row.case_id, []).append(one)
+    losses.look(cursor, found)
+    folded = [
+        fold(case_id, [one.event for one in some if one.event is not None])
+        for case_id, some in found.items()
+        if any(one.event is not None for one in some)
+    ]
     case_rows.put(
         cursor,
         [

@@ -26,6 +26,7 @@ from node.errors import Fatal, Transient
 from node.postgres import Connection, Cursor, own_connected
 from node.rebuilding import comparing, folding, shadow
 from node.rebuilding.comparing import Differences
+from node.rebuilding.losses import Losses
 from node.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -56,6 +57,8 @@ class Rebuilt(NamedTuple):
     differences: Differences
     seconds: float
     swapped: bool
+    damaged: Sequence[str] = ()
+    damaged_count: int = 0
 
     @property
     def differs(self) -> bool:
@@ -71,25 +74,32 @@ class Rebuilt(NamedTuple):
             "counts": self.differences.counts,
             "seconds": round(self.seconds, 1),
             "swapped": self.swapped,
+            "damaged": [*self.damaged],
+            "damaged_count": self.damaged_count,
         }
 
 
-def rebuild(settings: Settings, progress: Progress, *, dry_run: bool = False) -> Rebuilt:
-    """Fold all projections anew, compare, and swap them in unless `dry_run`.
+def rebuild(
+    settings: Settings, progress: Progress, *, dry_run: bool = False, accept_loss: bool = False
+) -> Rebuilt:
+    """Fold all projections again from the bytes, compare, and swap them in unless `dry_run`.
 
-    Raises `Fatal` if another rebuild runs; `Transient` if the tables were never free for a moment.
+    Raises `Fatal` if another rebuild runs, or if the ledger has lost or damaged events and this is
+    not accepted by `accept_loss`; `Transient` if the tables were never free for a moment.
     Whatever it raises, the live tables are as they were.
     """
     began = time.monotonic()
     with own_connected(settings, "rebuild") as keeper:
         _take_lock(keeper, settings.node)
         with _shadow_tables(keeper) as live, _folder(settings, live) as folder:
-            last = _Last(folder, live, _migrated(folder))
-            last.begin(_fold(folder, live, progress))
+            losses = Losses(settings.node, accepted=accept_loss or dry_run)
+            last = _Last(folder, live, losses)
+            last.begin(_fold(folder, live, losses, progress))
             found = _finish(keeper, last, None if dry_run else settings)
         events = _count(keeper, f"{live}.case_event")
         cases = _count(keeper, f"{live}.petition_case")
-    return Rebuilt(cases, events, found, time.monotonic() - began, not dry_run)
+    seconds = time.monotonic() - began
+    return Rebuilt(cases, events, found, seconds, not dry_run, losses.names, losses.count)
 
 
 def _take_lock(keeper: Connection, node: str) -> None:
@@ -123,12 +133,13 @@ def _folder(settings: Settings, live: str) -> Iterator[Connection]:
         yield connection
 
 
-def _fold(folder: Connection, live: str, progress: Progress) -> str:
+def _fold(folder: Connection, live: str, losses: Losses, progress: Progress) -> str:
     """Fold everything; the horizon behind which cases may have changed since."""
     total = _count(folder, f"{live}.petition_case")
     horizon = folding.horizon(folder)
-    folding.fold_all(folder, live, lambda done: progress(done, max(total, done)))
+    folding.fold_all(folder, live, losses, lambda done: progress(done, max(total, done)))
     with folder, folder.cursor() as cursor:
+        losses.look_for_whole_cases(cursor, live)
         shadow.make_indexes(cursor, live)
     folder.autocommit = True  # vacuum runs in no transaction
     with folder.cursor() as cursor:
@@ -137,7 +148,7 @@ def _fold(folder: Connection, live: str, progress: Progress) -> str:
     for _ in range(_PASSES):
         behind, horizon = horizon, folding.horizon(folder)
         changed = folding.changed_since(folder, behind)
-        folding.fold_again(folder, live, changed)
+        folding.fold_again(folder, live, losses, changed)
         if len(changed) <= _FEW_CASES:
             break
     return horizon
@@ -146,9 +157,10 @@ def _fold(folder: Connection, live: str, progress: Progress) -> str:
 class _Last:
     """The comparison, and the last cases: folded while writers are locked out."""
 
-    def __init__(self, folder: Connection, live: str, migrated: int) -> None:
+    def __init__(self, folder: Connection, live: str, losses: Losses) -> None:
         self._folder = folder
-        self._migrated = migrated
+        self._migrated = _migrated(folder)
+        self._losses = losses
         self.live = live
         self._horizon = "0"
 
@@ -164,7 +176,8 @@ class _Last:
         horizon = folding.horizon(self._folder)
         changed = folding.changed_since(self._folder, self._horizon)
         self._check(changed)
-        folding.fold_again(self._folder, self.live, changed)
+        folding.fold_again(self._folder, self.live, self._losses, changed)
+        self._losses.check()
         with self._folder, self._folder.cursor() as cursor:
             comparing.compare_again(cursor, self.live, changed)
             found = comparing.differences(cursor)

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from cases.topics import topic_between
 from node import digests
 from node.postgres import Cursor
 from node.reconciliation import cut, resending
+from node.reconciliation.evidence import note_differing, verified_at
 from node.reconciliation.messages import (
     MOST_CASES,
     Cases,
@@ -20,10 +21,11 @@ from node.reconciliation.messages import (
     Events,
     Finding,
     Findings,
+    Held,
     Message,
     Verdict,
 )
-from node.reconciliation.shares import held, shared
+from node.reconciliation.shares import Shared, held, shared
 from node.reconciliation.state import is_recovering
 
 
@@ -31,10 +33,10 @@ def answer_digests(cursor: Cursor, node: str, peer: str, said: Digests) -> list[
     """`Verdict`, or `Cases` for each bucket that differs; in a snapshot of the caller's."""
     waiting = cut.in_flight(cursor, topic_between(node, peer), said.cut.applied)
     if waiting is None:
-        return [_verdict(said, "unsettled")]
+        return [_verdict(cursor, said, "unsettled")]
     differing = _differing(cursor, node, peer, said, waiting)
     if not differing:
-        return [_verdict(said, "equal")]
+        return [_verdict(cursor, said, "equal")]
     answers: list[Message] = []
     for bucket in differing:
         answers += _cases(cursor, peer, said, bucket, len(differing))
@@ -61,8 +63,9 @@ def _differing(
     return [bucket for bucket in range(digests.BUCKETS) if ours[bucket] != theirs[bucket]]
 
 
-def _verdict(said: Digests, verdict: Literal["equal", "unsettled"]) -> Verdict:
-    return Verdict(round=said.round, driver=said.driver, verdict=verdict)
+def _verdict(cursor: Cursor, said: Digests, verdict: Literal["equal", "unsettled"]) -> Verdict:
+    at = verified_at(cursor)
+    return Verdict(round=said.round, driver=said.driver, verdict=verdict, verified_at=at)
 
 
 def _cases(cursor: Cursor, peer: str, said: Digests, bucket: int, buckets: int) -> Iterator[Cases]:
@@ -96,14 +99,27 @@ def answer_events(cursor: Cursor, node: str, peer: str, said: Events) -> Finding
             if event_id not in waiting and (said.recovering or not events[event_id].just_came)
         ]
         here = sorted(set(one.events) - events.keys() - set(one.in_flight))
+        differing = _differing_bytes(one, events)
         again += [
             event_id
             for event_id in there
             if resending.is_source(node, events[event_id], peer, peer_recovers=said.recovering)
         ]
-        if here or there:
-            findings.append(Finding(case_id=one.case_id, missing_here=here, missing_there=there))
-    resending.resend(cursor, node, peer, again)
+        if here or there or differing:
+            findings.append(
+                Finding(
+                    case_id=one.case_id,
+                    missing_here=here,
+                    missing_there=there,
+                    differing=differing,
+                )
+            )
+    sent = resending.resend(cursor, node, peer, again)
+    note_differing(cursor, peer, said.cases, findings)
+    findings = [
+        one.model_copy(update={"sent": sorted(sent.intersection(one.missing_there))})
+        for one in findings
+    ]
     return Findings(
         round=said.round,
         driver=said.driver,
@@ -112,6 +128,17 @@ def answer_events(cursor: Cursor, node: str, peer: str, said: Events) -> Finding
         parts=said.parts,
         recovering=is_recovering(cursor),
         findings=findings,
+    )
+
+
+def _differing_bytes(said: Held, events: Mapping[str, Shared]) -> list[str]:
+    """The events that both hold with different bytes; none if the peer says no digests."""
+    if len(said.digests) != len(said.events):
+        return []
+    return sorted(
+        event_id
+        for event_id, digest in zip(said.events, said.digests, strict=True)
+        if event_id in events and events[event_id].digest != digest
     )
 
 

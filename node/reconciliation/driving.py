@@ -15,6 +15,7 @@ from node import digests
 from node.digests import Digest
 from node.postgres import Cursor
 from node.reconciliation import cut, resending
+from node.reconciliation.evidence import note_differing, verified_at
 from node.reconciliation.messages import (
     MOST_CASES,
     MOST_EVENTS,
@@ -35,13 +36,16 @@ from node.reconciliation.state import is_recovering
 class Outcome(NamedTuple):
     """How a round ended. `mismatched` cases differ, of which the first are named in `findings`, as
     seen from here; `settled` is False while too much is on its way to tell; `exchanges` are the
-    questions that were asked."""
+    questions that were asked. What was compared are digests that each node keeps: `verified_here`
+    and `verified_there` say when it had last recomputed them from its bytes, epoch seconds."""
 
     settled: bool
     mismatched: int
     findings: list[Finding]
     exchanges: int
     events: int
+    verified_here: float | None = None
+    verified_there: float | None = None
 
     @property
     def equal(self) -> bool:
@@ -68,6 +72,8 @@ class Round:
         self._done: set[int] = set()
         self._findings: list[Finding] = []
         self._mismatched = 0
+        self._verified_here: float | None = None
+        self._verified_there: float | None = None
 
     def begin(self, cursor: Cursor) -> list[Message]:
         """The first question; none, and an outcome at once, if too much is on its way.
@@ -77,14 +83,24 @@ class Round:
         here = cut.take(cursor, self._node, self.peer)
         buckets = digests.buckets(cursor, self.peer)
         self._events = sum(one.events for one in buckets)
+        self._verified_here = verified_at(cursor)
         if here is None:
             self._end(settled=False)
             return []
         self._exchanges = 1
-        return [Digests(round=self.id, driver=self._driver, cut=here, buckets=[*buckets])]
+        return [
+            Digests(
+                round=self.id,
+                driver=self._driver,
+                cut=here,
+                buckets=[*buckets],
+                verified_at=self._verified_here,
+            )
+        ]
 
     def on_verdict(self, said: Verdict) -> None:
         """Equal, or not to be told now."""
+        self._verified_there = said.verified_at
         self._end(settled=said.verdict == "equal")
 
     def on_cases(self, cursor: Cursor, said: Cases) -> list[Message]:
@@ -114,9 +130,14 @@ class Round:
         waiting.discard(said.part)
         self._exchanges = 3
         found = [_mirrored(one) for one in said.findings]
+        sent = self._resend(cursor, found, peer_recovers=said.recovering)
+        found = [
+            one.model_copy(update={"sent": [*one.sent, *sorted(sent & {*one.missing_there})]})
+            for one in found
+        ]
+        note_differing(cursor, self.peer, (), found)
         self._mismatched += len(found)
         self._findings += found[: MOST_NAMED - len(self._findings)]
-        self._resend(cursor, found, peer_recovers=said.recovering)
         if not waiting:
             self._done.add(said.bucket)
         if len(self._done) != self._buckets:
@@ -152,13 +173,16 @@ class Round:
         every = [event_id for events in held.values() for event_id in events]
         waiting = resending.on_its_way(cursor, self._node, self.peer, positions, every)
         for case_id, events in held.items():
+            there = sorted(events.keys() - waiting)
+            told = there if len(there) <= MOST_EVENTS else []
             yield Held(
                 case_id=case_id,
-                events=sorted(events.keys() - waiting),
+                events=there,
                 in_flight=sorted(events.keys() & waiting),
+                digests=[events[event_id].digest for event_id in told],
             )
 
-    def _resend(self, cursor: Cursor, found: list[Finding], *, peer_recovers: bool) -> None:
+    def _resend(self, cursor: Cursor, found: list[Finding], *, peer_recovers: bool) -> set[str]:
         lacking = [one for one in found if one.missing_there]
         held = shared(cursor, self._node, self.peer, [one.case_id for one in lacking])
         again = [
@@ -168,11 +192,12 @@ class Round:
             if (event := held[one.case_id].get(event_id)) is not None
             and resending.is_source(self._node, event, self.peer, peer_recovers=peer_recovers)
         ]
-        resending.resend(cursor, self._node, self.peer, again)
+        return resending.resend(cursor, self._node, self.peer, again)
 
     def _end(self, *, settled: bool) -> None:
         self.outcome = Outcome(
-            settled, self._mismatched, self._findings, self._exchanges, self._events
+            *(settled, self._mismatched, self._findings, self._exchanges, self._events),
+            *(self._verified_here, self._verified_there),
         )
 
 
@@ -182,9 +207,8 @@ MOST_NAMED = 1000
 
 def _mirrored(one: Finding) -> Finding:
     """As it looks from the other side."""
-    return Finding(
-        case_id=one.case_id, missing_here=one.missing_there, missing_there=one.missing_here
-    )
+    here, there = one.missing_there, one.missing_here
+    return one.model_copy(update={"missing_here": here, "missing_there": there})
 
 
 def _parts(held: Iterable[Held]) -> Iterator[list[Held]]:

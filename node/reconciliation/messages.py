@@ -27,6 +27,7 @@ EventId = Annotated[str, Field(pattern=f"^{UUID_PATTERN}$")]
 Bucket = Annotated[int, Field(ge=0, lt=BUCKETS)]
 Count = Annotated[int, Field(ge=0)]
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Verified = Annotated[float | None, Field(ge=0, lt=2**40, allow_inf_nan=False)]
 Positions = Annotated[dict[int, Count], Field(max_length=_MOST_PARTITIONS)]
 
 
@@ -68,16 +69,22 @@ class OfRound(Message):
 
 
 class Digests(OfRound):
-    """The digests of all buckets: [events, digest] each."""
+    """The digests of all buckets: [events, digest] each; `verified_at` as in `Verdict`."""
 
     cut: Cut
+    verified_at: Verified = None
     buckets: Annotated[list[tuple[Count, Int64]], Field(min_length=BUCKETS, max_length=BUCKETS)]
 
 
 class Verdict(OfRound):
-    """`equal`, or `unsettled`: too much is on its way to tell."""
+    """`equal`, or `unsettled`: too much is on its way to tell.
+
+    `verified_at` is when the speaker had last recomputed its whole ledger from the bytes, in epoch
+    seconds; None for never.
+    """
 
     verdict: Literal["equal", "unsettled"]
+    verified_at: Verified = None
 
 
 class Cases(OfRound):
@@ -91,11 +98,15 @@ class Cases(OfRound):
 
 
 class Held(Message):
-    """The events that the speaker holds of a case; of `in_flight` it has no receipt."""
+    """The events that the speaker holds of a case; of `in_flight` it has no receipt.
+
+    `digests` are those of `events`, in their order; an older release says none.
+    """
 
     case_id: CaseId
     events: list[EventId]
     in_flight: list[EventId]
+    digests: Annotated[list[Int64], Field(max_length=MOST_EVENTS)] = []
 
 
 class Events(OfRound):
@@ -110,11 +121,17 @@ class Events(OfRound):
 
 
 class Finding(Message):
-    """What is missing of a case where the message was written, and where it is read."""
+    """What is missing of a case where the message was written, and where it is read.
+
+    `differing` are events that both hold with different bytes; `sent` are those of the missing
+    ones that somebody is about to send.
+    """
 
     case_id: CaseId
     missing_here: list[EventId]
     missing_there: list[EventId]
+    differing: Annotated[list[EventId], Field(max_length=MOST_EVENTS)] = []
+    sent: Annotated[list[EventId], Field(max_length=2 * MOST_EVENTS)] = []
 
 
 class Findings(OfRound):

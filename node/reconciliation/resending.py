@@ -29,6 +29,10 @@ _RESEND = """
                         where o.event_id = e.event_id and o.topic = %(topic)s)
     order by case_id, e.version, emitter, event_id
 """
+_WAITING = """
+    select distinct event_id::text from outbox
+    where topic = %(topic)s and event_id = any(%(events)s::uuid[]) and published_at is null
+"""
 _ON_ITS_WAY = """
     select o.event_id::text from outbox o
     left join unnest(%(partitions)s::integer[], %(positions)s::bigint[]) as p (partition, position)
@@ -45,16 +49,20 @@ def is_source(node: str, event: Shared, peer: str, *, peer_recovers: bool) -> bo
     return node in (NATIONAL, event.emitter)
 
 
-def resend(cursor: Cursor, node: str, peer: str, event_ids: Iterable[str]) -> int:
-    """Put events into the outbox for `peer` once more; how many."""
+def resend(cursor: Cursor, node: str, peer: str, event_ids: Iterable[str]) -> set[str]:
+    """Put events into the outbox for `peer` once more; those that wait there now.
+
+    The others are dead letters at the peer: a person must deal with these first.
+    """
     wanted = [*event_ids]
     if not wanted:
-        return 0
-    cursor.execute(_RESEND, {"topic": topic_between(node, peer), "events": wanted})
-    number = cursor.rowcount
-    if number:
+        return set()
+    values = {"topic": topic_between(node, peer), "events": wanted}
+    cursor.execute(_RESEND, values)
+    if cursor.rowcount:
         wake_relay(cursor)
-    return number
+    cursor.execute(_WAITING, values)
+    return {event_id for (event_id,) in cursor}
 
 
 def on_its_way(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from node.postgres import Cursor
+from node.reconciliation.evidence import close_differing
 from node.reconciliation.messages import Finding
 
 _NOTE = """
@@ -36,9 +37,11 @@ class Result(NamedTuple):
 
 def note(cursor: Cursor, peer: str, mismatched: int, findings: Sequence[Finding]) -> None:
     """A round with `peer` ended and could tell."""
-    named = [[one.case_id, one.missing_here, one.missing_there] for one in findings]
+    named = [[one.case_id, one.missing_here, one.missing_there, one.differing] for one in findings]
     values = {"peer": peer, "mismatched": mismatched, "findings": orjson.dumps(named).decode()}
     cursor.execute(_NOTE, values)
+    if not mismatched:
+        close_differing(cursor, peer)
 
 
 def results(cursor: Cursor) -> list[Result]:

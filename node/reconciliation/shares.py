@@ -14,7 +14,7 @@ from cases.topics import topic_between
 from node.postgres import Cursor
 
 _COLUMNS = """
-    e.case_id, e.event_id::text, e.emitter,
+    e.case_id, e.event_id::text, e.emitter, e.digest,
     coalesce(e.source_topic = %(incoming)s and e.exchanged_at > now() - interval '2 minutes', false)
 """
 _AT_PROVINCE = f"select {_COLUMNS} from case_event e where e.case_id = any(%(cases)s)"
@@ -29,10 +29,12 @@ _HELD = "select event_id::text from case_event where event_id = any(%s::uuid[])"
 
 
 class Shared(NamedTuple):
-    """An event that both must hold; `just_came` if the peer itself sent it a moment ago."""
+    """An event that both must hold, with its recorded digest; `just_came` if the peer itself sent
+    it a moment ago."""
 
     event_id: str
     emitter: str
+    digest: int
     just_came: bool
 
 

@@ -32,6 +32,7 @@ from node.queries.snapshot import snapshot
 from node.reconciliation import accounting, showing
 from node.reconciliation.conversation import Conversation
 from node.reconciliation.driving import Round
+from node.scrub.restoring import number_lost
 from node.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -126,6 +127,7 @@ class _Duties:
         self._queue: list[str] = []
         self._cycle: list[bool] = []  # of the present cycle of rounds: which were equal
         self._recovering = False
+        self._lost = 0
 
     def turn(self) -> None:
         """Whatever is due now; listening is what paces it."""
@@ -146,8 +148,17 @@ class _Duties:
         if self._talk.is_recovering() and not self._recovering:
             self._recovering, self._cycle = True, []
             self._round_due = time.monotonic()
+        self._look_for_lost()
         with snapshot(self._connection) as cursor:
             showing.show(cursor, self._metrics, self._node, self._channel.peers)
+
+    def _look_for_lost(self) -> None:
+        """The scrub has found that the ledger lacks more than before: ask the peers at once."""
+        with self._connection, self._connection.cursor() as cursor:
+            lost = number_lost(cursor)
+        if lost > self._lost:
+            self._round_due = time.monotonic()
+        self._lost = lost
 
     def _tell(self, now: float) -> None:
         """To those whose records were applied since; everything now and then, or soon after a
@@ -181,8 +192,8 @@ class _Duties:
         elif now >= self._round_due:
             self._end_cycle()
             self._round_due = now + (_LOOK_AGAIN_SECONDS if self._recovering else self._period)
-            # The centre answers; only while it recovers does it ask, because nobody knows better.
-            if self._node != NATIONAL or self._recovering:
+            # The centre answers; only while it lacks something does it ask: nobody knows better.
+            if self._node != NATIONAL or self._recovering or self._lost:
                 self._queue = [*self._channel.peers]
 
     def _await(self, made: Round, given_up_at: float, now: float) -> None:

@@ -10,6 +10,7 @@ from support.world import do, rows
 
 from node import ledger
 from node.postgres import connected
+from node.scrub import rows as stored
 from node.settings import Settings
 from node.taking_in import pack, take_in
 from schemas.event import Event
@@ -61,8 +62,8 @@ def events_of(settings: Settings, event_type: str) -> list[tuple[Any, ...]]:
 
 
 def all_events(settings: Settings) -> list[Event]:
-    """What a node's ledger holds, in no order and without wire bytes."""
+    """What a node's ledger holds, decoded from its wire bytes, in no order."""
     with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
         cursor.execute("select case_id from petition_case")
-        found = ledger.read(cursor, [case_id for (case_id,) in cursor.fetchall()])
-    return [one for several in found.values() for one in several]
+        found = stored.read(cursor, [case_id for (case_id,) in cursor.fetchall()])
+    return [one.event for one in found if one.event is not None]

@@ -1,0 +1,116 @@
+"""The findings 校验所见: what the scrub found wrong, open until it is healed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from node.postgres import Cursor
+
+# Further kinds beside those of `rows`.
+MISSING: Final = "missing"  # the kept digests, or the projection, count an event that is not there
+ADDED: Final = "added"  # a row that the kept digests do not count
+SUMS_DIFFER: Final = "sums_differ"  # rows and kept digests differ, and no row explains it
+BUCKETS_DIFFER: Final = "buckets_differ"  # the sums of a bucket are not those of its cases
+PROJECTION_DIFFERS: Final = "projection_differs"  # a projection is not the fold of the bytes
+UNREADABLE: Final = "unreadable"  # Postgres cannot read a row of the case
+PEER_DIFFERS: Final = "peer_differs"  # a peer holds other bytes for the same event
+
+_NOTE = """
+    insert into scrub_finding (kind, case_id, event_id, peer, detail, expected)
+    values (%s, %s, %s, %s, %s, %s) on conflict do nothing
+"""
+_HEAL = """
+    update scrub_finding set healed_at = now(), healed_by = %(how)s
+    where healed_at is null and case_id = %(case)s and kind = any(%(kinds)s)
+        and (event_id is null or not event_id = any(%(but)s::uuid[]))
+        and (expected is null or expected <= %(events)s)
+    returning kind, event_id::text
+"""
+_OPEN = """
+    select kind, case_id, event_id::text, nullif(peer, ''), detail,
+           extract(epoch from found_at)::float
+    from scrub_finding where healed_at is null order by id limit %s
+"""
+_BY_KIND = "select kind, count(*) from scrub_finding where healed_at is null group by 1 order by 1"
+_OF_EVENTS = """
+    update scrub_finding set healed_at = now(), healed_by = %s
+    where healed_at is null and kind = %s and peer = %s and case_id = any(%s)
+"""
+_OF_PEER = """
+    update scrub_finding set healed_at = now(), healed_by = %s
+    where healed_at is null and kind = %s and peer = %s
+"""
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong with a case; `event_id` is None where only the number is known.
+
+    `expected` is the number of events that the case had, for what is missing.
+    """
+
+    kind: str
+    case_id: str
+    event_id: str | None
+    detail: str
+    peer: str = ""
+    expected: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is printed."""
+        return {
+            "kind": self.kind,
+            "case_id": self.case_id,
+            "event_id": self.event_id,
+            "peer": self.peer or None,
+            "detail": self.detail,
+        }
+
+
+def note(cursor: Cursor, found: Iterable[Finding]) -> list[Finding]:
+    """Open these findings; those that were not open already."""
+    new = []
+    for one in found:
+        values = (one.kind, one.case_id, one.event_id, one.peer, one.detail, one.expected)
+        cursor.execute(_NOTE, values)
+        if cursor.rowcount:
+            new.append(one)
+    return new
+
+
+def heal(
+    cursor: Cursor,
+    case_id: str,
+    kinds: Sequence[str],
+    how: str,
+    but: Iterable[str] = (),
+    events: int = 0,
+) -> list[tuple[str, str | None]]:
+    """Close open findings of these kinds, except those of the events `but` and those that expect
+    more than `events` events; what was closed, as kind and event id."""
+    values = {"case": case_id, "kinds": [*kinds], "how": how, "but": [*but], "events": events}
+    cursor.execute(_HEAL, values)
+    return cursor.fetchall()
+
+
+def heal_of_peer(cursor: Cursor, kind: str, peer: str, case_ids: Sequence[str], how: str) -> None:
+    """Close the findings of this kind that concern `peer` and these cases."""
+    cursor.execute(_OF_EVENTS, (how, kind, peer, [*case_ids]))
+
+
+def heal_of_peer_wholly(cursor: Cursor, kind: str, peer: str, how: str) -> None:
+    """Close all findings of this kind that concern `peer`."""
+    cursor.execute(_OF_PEER, (how, kind, peer))
+
+
+def open_findings(cursor: Cursor, limit: int = 1000) -> list[dict[str, Any]]:
+    """The open findings, oldest first."""
+    cursor.execute(_OPEN, (limit,))
+    names = ("kind", "case_id", "event_id", "peer", "detail", "found_at")
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def open_by_kind(cursor: Cursor) -> dict[str, int]:
+    """How many are open, by kind."""
+    cursor.execute(_BY_KIND)
+    return dict(cursor.fetchall())

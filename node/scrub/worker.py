@@ -1,0 +1,176 @@
+"""The scrubber 校验: goes over the ledger again and again at a rate, in one process of the node.
+
+1. Look first at cases that a peer, the relay or a restored event asks for.
+2. Read our own topics again if own events are missing.
+3. Take the next cases of the pass, recompute them, and rest for as long as the rate asks.
+
+The position is kept in Postgres: a pass goes on after a restart. The advisory lock of the
+connection lets one process of the node work.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Final
+
+from kafka import errors as kafka_errors
+
+from cases.topics import produced_topics
+from node import kafka
+from node.homecoming import bring_home
+from node.lifecycle import Stop
+from node.metrics import Metrics
+from node.postgres import Connection, connect, own_database
+from node.scrub import findings, position, projections
+from node.scrub.healing import Context
+from node.scrub.ledger_pass import CASES_AT_A_TIME, Chunk, verify_buckets, verify_cases
+from node.scrub.verifier import next_cases
+from node.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_LOCK: Final = 0x73637275  # any number of our own: separates our advisory locks from others
+_TRY_SECONDS: Final = 1.0
+# Requests are answered within about this time.
+_LOOK_SECONDS: Final = 1.0
+_SHOW_SECONDS: Final = 5.0
+# A small ledger is not gone over again at once.
+_LEAST_BETWEEN_PASSES_SECONDS: Final = 3600.0
+# Own topics that could not be read are tried again after this.
+_KAFKA_PAUSE_SECONDS: Final = 30.0
+# More rows than this in one pass are not one accident: the others wait for `verify --heal`.
+MOST_QUARANTINED: Final = 1000
+
+
+class Scrubber:
+    """The background scrub of a node; a worker for `node.lifecycle`."""
+
+    name = "scrubber"
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+
+    def session(self, stop: Stop) -> None:
+        """Scrub until `stop`, once this process holds the lock."""
+        with closing(connect(self._settings.dsn, "scrubber")) as connection:
+            with connection, connection.cursor() as cursor:
+                own_database(cursor, self._settings.node)
+            while not stop.is_set() and not _takes_the_lock(connection):
+                stop.wait(_TRY_SECONDS)
+            if stop.is_set():
+                return
+            try:
+                Scrub(self._settings, self._metrics, connection).work_until(stop)
+            finally:
+                self._metrics.scrub_findings_open.clear()
+
+
+class Scrub:
+    """One session: what is due when."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, connection: Connection) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._connection = connection
+        self._rate = settings.scrub_events_per_second
+        self._context = Context(settings.node, settings.actor, projections.prepare(connection))
+        self._next_at = self._show_at = self._own_at = time.monotonic()
+
+    def work_until(self, stop: Stop) -> None:
+        """Look at what is asked for and at the next cases of the pass, until `stop`."""
+        while not stop.is_set():
+            self.answer_requests()
+            self._bring_own_home()
+            if self._rate and time.monotonic() >= self._next_at:
+                self._next_at = time.monotonic() + self.step()
+            if time.monotonic() >= self._show_at:
+                self._show_at = time.monotonic() + _SHOW_SECONDS
+                self.show()
+            left = self._next_at - time.monotonic() if self._rate else _LOOK_SECONDS
+            stop.wait(min(_LOOK_SECONDS, max(0.0, left)))
+
+    def step(self) -> float:
+        """Recompute the next cases of the pass; how many seconds to rest after it."""
+        with self._connection, self._connection.cursor() as cursor:
+            stands = position.read(cursor)
+            if stands.began_at is None:
+                since = stands.now - (stands.complete_at or 0.0)
+                if since < _LEAST_BETWEEN_PASSES_SECONDS:
+                    return _LEAST_BETWEEN_PASSES_SECONDS - since
+                position.begin(cursor)
+            case_ids = next_cases(cursor, self._settings.node, stands.last_case, CASES_AT_A_TIME)
+        if not case_ids:
+            self._complete()
+            return _LOOK_SECONDS
+        done = self._verify(case_ids, heals=stands.quarantined < MOST_QUARANTINED)
+        with self._connection, self._connection.cursor() as cursor:
+            position.move(cursor, case_ids[-1], done.events, done.quarantined)
+        return done.events / self._rate
+
+    def answer_requests(self) -> None:
+        """Look at the cases that somebody asked for."""
+        with self._connection, self._connection.cursor() as cursor:
+            asked = position.take_requests(cursor, CASES_AT_A_TIME)
+        if asked:
+            self._verify(asked, heals=True)
+            self.show()
+
+    def show(self) -> None:
+        """Set the gauges from the database."""
+        with self._connection, self._connection.cursor() as cursor:
+            stands = position.read(cursor)
+            by_kind = findings.open_by_kind(cursor)
+        self._metrics.scrub_last_complete_timestamp.set(stands.complete_at or 0)
+        self._metrics.scrub_pass_events.set(stands.events)
+        self._metrics.scrub_findings_open.clear()
+        for kind, number in by_kind.items():
+            self._metrics.scrub_findings_open.labels(kind).set(number)
+
+    def _verify(self, case_ids: Sequence[str], *, heals: bool) -> Chunk:
+        done = verify_cases(self._connection, self._context, case_ids, heals=heals)
+        for one in done.found:
+            log.warning("scrub: case %s: %s: %s", one.case_id, one.kind, one.detail)
+        return done
+
+    def _complete(self) -> None:
+        for one in verify_buckets(self._connection, self._context, heals=True):
+            log.warning("scrub: %s", one.detail)
+        with self._connection, self._connection.cursor() as cursor:
+            position.complete(cursor)
+
+    def _bring_own_home(self) -> None:
+        if time.monotonic() < self._own_at:
+            return
+        self._own_at = time.monotonic() + _LOOK_SECONDS
+        with self._connection, self._connection.cursor() as cursor:
+            wanted = position.wants_own_topics(cursor)
+        if not wanted:
+            return
+        try:
+            read_own_topics(self._settings, self._connection)
+        except kafka_errors.KafkaError as error:
+            self._own_at = time.monotonic() + _KAFKA_PAUSE_SECONDS
+            log.warning("scrub: our own topics cannot be read now: %s", type(error).__name__)
+
+
+def read_own_topics(settings: Settings, connection: Connection) -> int:
+    """Bring own events home from the whole of our own topics; how many were not in the ledger.
+
+    Raises a Kafka error if the cluster is away; then it is still to be done.
+    """
+    existing = kafka.existing_topics(settings)
+    mine = [topic for topic in produced_topics(settings.node) if topic in existing]
+    home = bring_home(settings, mine, whole=True)
+    with connection, connection.cursor() as cursor:
+        position.own_topics_read(cursor)
+    return home
+
+
+def _takes_the_lock(connection: Connection) -> bool:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s, 0)", (_LOCK,))
+        return cursor.fetchone() == (True,)
