@@ -62,7 +62,7 @@ PROOF = (
         "own events come home from own topics 回归",
         "7",
         "producers/relay.py",
-        "bring_home(self._settings, topics)",
+        "bring_home(self._settings, topics, stop)",
         "list(topics)",
         (
             _RECOVERY + "test_a_province_restored_from_last_nights_backup_has_all_its_own_"
