@@ -19,6 +19,7 @@ from node.control import Channel
 from node.errors import PetitionLinkError, Transient
 from node.postgres import Connection, own_connected
 from node.queries.snapshot import snapshot
+from node.reconciliation import resending
 from node.reconciliation.asking import ANSWER_SECONDS, reconcile
 from node.reconciliation.driving import Outcome
 from node.reconciliation.messages import Finding
@@ -56,6 +57,7 @@ def reconcile_command(
     began = time.monotonic()
     with own_connected(settings, "reconcile") as connection:
         outcome = _outcome(settings, connection, peer, local=node is not None)
+        waiting = _held_back(connection, settings.node, peer, outcome.findings)
     data = _data(settings.node, peer, outcome, time.monotonic() - began)
     print_data(data, output, lambda: _tables(data, outcome.findings))
     if not outcome.settled:
@@ -67,7 +69,28 @@ def reconcile_command(
         raise PetitionLinkError(
             f"{outcome.mismatched} cases differ between {settings.node} and {peer}: what is "
             "missing was asked for and is sent again by its source; look again in a moment"
+            f"{waiting}"
         )
+
+
+def _held_back(connection: Connection, node: str, peer: str, findings: Sequence[Finding]) -> str:
+    """What a person must decide before it is sent again, as the end of a sentence."""
+    here = [event_id for one in findings for event_id in one.missing_here]
+    there = [event_id for one in findings for event_id in one.missing_there]
+    if not here and not there:
+        return ""
+    with connection, connection.cursor() as cursor:
+        found = resending.held_back(cursor, node, peer, here, there)
+    if not found:
+        return ""
+    first = found[0]
+    receiver = peer if first.event_id in there else node
+    number = "a dead letter" if first.letter is None else f"dead letter {first.letter}"
+    return (
+        f"; but {len(found)} of them are held back by dead letters: {number} at {receiver} "
+        f"({first.topic} partition {first.partition} offset {first.offset}) holds event "
+        f"{first.event_id}: replay or discard it there (`petitionlink deadletters list`)"
+    )
 
 
 def _check_peers(node: str, peer: str) -> None:

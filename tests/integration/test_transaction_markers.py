@@ -110,7 +110,9 @@ def test_an_open_transaction_shows_as_lag_and_its_records_are_applied_once_it_is
         send_in(producer, TOPIC, [raw(event(CASES[0]))])
         eventually(lambda: sample(shandong.metrics, "consumer_lag_records", **place) == 1, "lag")
         with connected(settings.dsn, "test") as connection:
-            shown = {(s.topic, s.partition): s for s in standing(settings, connection, now_micros())}
+            shown = {
+                (s.topic, s.partition): s for s in standing(settings, connection, now_micros())
+            }
         assert shown[TOPIC, 0].lag_records == 1
         assert shown[TOPIC, 0].lag_seconds is not None
         assert count(settings, "case_event") == 0
