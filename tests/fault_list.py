@@ -170,4 +170,19 @@ FAULTS = (
         (_DEGRADED + "test_nodes_stopped_under_load_end_with_exit_code_0_and_lose_nothing",),
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
+    Fault(
+        28,
+        "transaction markers, aborted records, gaps",
+        ("integration/test_transaction_markers.py",),
+    ),
+    Fault(
+        29,
+        "every codec, a batch that cannot be read",
+        ("integration/test_compression.py", "unit/test_unpacking.py"),
+    ),
+    Fault(
+        30,
+        "a dead letter discarded, or of many events",
+        ("integration/test_healing_letters.py",),
+    ),
 )

@@ -9,8 +9,9 @@ from __future__ import annotations
 from protection import Protection
 from protection_list_database import DATABASE
 from protection_list_events import EVENTS
+from protection_list_kafka import KAFKA
 from protection_list_proof import PROOF
 
 __all__ = ["PROTECTIONS", "Protection"]
 
-PROTECTIONS = (*DATABASE, *EVENTS, *PROOF)
+PROTECTIONS = (*DATABASE, *EVENTS, *PROOF, *KAFKA)
