@@ -11,7 +11,9 @@ from cases.nodes import NODES
 from cases.topics import uplink
 from node.ledger import Entry, Packed, Source, body_json, pack
 from node.projection import NOTHING, Foreseen
-from schemas.errors import INVALID_TEXT, WRONG_EMITTER, Undecodable
+from node.record_format import PackedBatch
+from node.unpacking import MAX_BATCH_BYTES
+from schemas.errors import INVALID_TEXT, TOO_LARGE, WRONG_EMITTER, Undecodable
 from schemas.event import Event
 from schemas.headers import read_event
 
@@ -98,7 +100,7 @@ def decoded(
     poison: list[Poison] = []
     for record in records:
         try:
-            event = read_event(record.key, record.value, record.headers)
+            event = read_event(record.key, _value(record), record.headers)
             _check_sender(record.topic, event, may_come_home)
             body = _storable(event)
         except Undecodable as error:
@@ -108,6 +110,16 @@ def decoded(
     return Batch(arrivals, poison, advances, here.now)
 
 
+def _value(record: ConsumerRecord) -> bytes | None:
+    """The value of a record; raises Undecodable for a batch that would unpack to too much."""
+    value: bytes | None = record.value
+    if isinstance(value, PackedBatch):
+        raise Undecodable(
+            TOO_LARGE, f"a compressed batch that unpacks to more than {MAX_BATCH_BYTES} bytes"
+        )
+    return value
+
+
 def next_size(most: int, batch: Batch) -> int:
     """How many records the next batch may have, `most` or fewer: if it is like this one, it has no
     more than MOST_CASES different cases."""
@@ -115,13 +127,15 @@ def next_size(most: int, batch: Batch) -> int:
     return min(most, max(1, MOST_CASES * len(batch.arrivals) // cases)) if cases else most
 
 
-def advances_of(
-    polled: Mapping[Any, Sequence[ConsumerRecord]], positions: Mapping[Any, int]
-) -> list[Advance]:
-    """What `polled` moves: from the positions held to behind the last record of each."""
+def advances_of(before: Mapping[Any, int], after: Mapping[Any, int]) -> list[Advance]:
+    """The moves of those partitions that stand further in `after` than in `before`.
+
+    They also pass what gives no records: transaction markers, aborted records and gaps.
+    """
     return [
-        Advance(partition.topic, partition.partition, positions[partition], records[-1].offset + 1)
-        for partition, records in polled.items()
+        Advance(partition.topic, partition.partition, offset, after[partition])
+        for partition, offset in before.items()
+        if after.get(partition, offset) > offset
     ]
 
 

@@ -42,12 +42,16 @@ class Lag:
         """A record with this timestamp is in hand and not applied."""
         self._behind_since[partition] = oldest_millis * 1000
 
-    def applied(self, partition: TopicPartition, next_offset: int, newest_millis: int) -> None:
-        """Everything before `next_offset` is committed; its newest record has this timestamp.
+    def applied(
+        self, partition: TopicPartition, next_offset: int, newest_millis: int | None
+    ) -> None:
+        """Everything before `next_offset` is committed; its newest record has this timestamp, or
+        None if it was passed without a record.
 
         What comes next is at least as new, so the age shown from here on is never too small.
         """
-        self._behind_since[partition] = newest_millis * 1000
+        if newest_millis is not None:
+            self._behind_since[partition] = newest_millis * 1000
         self._position(partition, next_offset)
 
     def measured(self, partition: TopicPartition, position: int, end: int) -> None:

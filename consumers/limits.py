@@ -130,9 +130,15 @@ def _passed(run: Run, one: _Record) -> str | None:
 def tails(batch: Batch) -> list[Tail]:
     """How the batch leaves each partition that it moves, in the order of its advances."""
     if not batch.poison:
-        return [Tail(0, unbroken=False)] * len(batch.advances)
+        return _tails_without_poison(batch)
     by_partition = {partition: _tail(records) for partition, records in _by_partition(batch)}
     return [_tail_of(one, by_partition) for one in batch.advances]
+
+
+def _tails_without_poison(batch: Batch) -> list[Tail]:
+    """A partition that only passed markers or gaps keeps its count: nothing good was read."""
+    good = {(record.topic, record.partition) for record, _, _ in batch.arrivals}
+    return [Tail(0, unbroken=(one.topic, one.partition) not in good) for one in batch.advances]
 
 
 def _tail_of(one: Advance, tails: Mapping[_Partition, Tail]) -> Tail:

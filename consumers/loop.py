@@ -34,6 +34,7 @@ from consumers.limits import limits_of
 from consumers.membership import join
 from consumers.pipeline import Pipeline
 from consumers.reporting import Reporter
+from consumers.unreadable import Unreadable
 from node import kafka
 from node.clock import Clock, now_micros
 from node.errors import Fatal, Fenced, Transient, is_too_slow
@@ -42,6 +43,7 @@ from node.lifecycle import Backoff, Stop, as_transient
 from node.metrics import Metrics
 from node.postgres import Database
 from node.reconciliation.state import is_recovering
+from node.record_format import UnreadableBatch
 from node.settings import Settings
 from node.step_size import StepSize
 
@@ -156,7 +158,8 @@ class _Sink:
 
 
 class _Polled(NamedTuple):
-    """What one poll gave: the records, the ends of their partitions, and the batch made of them."""
+    """What one poll gave: the records, the ends of the partitions that move, and the batch made of
+    the records. Without records it only passes transaction markers, aborted records and gaps."""
 
     records: Mapping[TopicPartition, Sequence[Any]]
     ends: Mapping[TopicPartition, int | None]
@@ -187,6 +190,7 @@ class _Turns:
         self._size = sink.most_records
         # Where the next poll of each partition begins, ahead of what is applied.
         self._next: dict[TopicPartition, int] = {}
+        self._unreadable = Unreadable(client, metrics)
 
     def one(self, stop: Stop) -> None:
         """One turn; an error of the environment costs a pause, never a record."""
@@ -200,6 +204,8 @@ class _Turns:
             log.warning("%s", error)
             self._metrics.consumer_fenced_transactions.inc()
             self._assignment.unsettle()
+        except UnreadableBatch as error:
+            self._unreadable.stop_at(error)
         except kafka_errors.OffsetOutOfRangeError as error:
             raise self._gone() from error
         except Exception as error:
@@ -219,31 +225,43 @@ class _Turns:
             self._assignment.settle(self._sink.database.connection())
             self._next = {**self._assignment.positions}
             self._metrics.dependency_up.labels("postgres").set(1)
+            self._unreadable.forget()
             self._reporter.settled()
 
     def _poll_and_hand_over(self) -> None:
+        self._unreadable.retry_if_due()
         records = self._client.poll(timeout_ms=self._poll_ms(), max_records=self._size)
         if self._assignment.changed:
             return  # positions come from Postgres again, so nothing is lost by dropping these
-        if records:
-            ends = {partition: self._client.highwater(partition) for partition in records}
-            batch = self._decoded(records)
-            self._size = next_size(self._most.now, batch)
-            self._pipeline.hand_over(_Polled(records, ends, batch))
-            for partition, several in records.items():
-                self._next[partition] = several[-1].offset + 1
-        else:
+        advances = advances_of(self._next, kafka.next_offsets(self._client))
+        if advances:
+            self._hand_over(records, advances)
+        if not records:
             self._sink.rest()
         self._reporter.report_if_due()
+
+    def _hand_over(
+        self, records: Mapping[TopicPartition, Sequence[Any]], advances: Sequence[Advance]
+    ) -> None:
+        moved = [TopicPartition(one.topic, one.partition) for one in advances]
+        ends = {partition: self._client.highwater(partition) for partition in moved}
+        batch = self._decoded(records, advances)
+        self._size = next_size(self._most.now, batch)
+        self._pipeline.hand_over(_Polled(records, ends, batch))
+        for partition, one in zip(moved, advances, strict=True):
+            self._next[partition] = one.after
+            self._unreadable.moved(partition)
 
     def _poll_ms(self) -> int:
         """On a busy machine a join takes longer than a poll: then the next one is twice as long."""
         self._joins = min(self._joins + 1, _JOINS) if kafka.keep_joining(self._client) else 0
         return _POLL_MS << self._joins
 
-    def _decoded(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Batch:
+    def _decoded(
+        self, polled: Mapping[TopicPartition, Sequence[Any]], advances: Sequence[Advance]
+    ) -> Batch:
         records = [record for several in polled.values() for record in several]
-        return self._sink.decoded(records, advances_of(polled, self._next), self._may_come_home)
+        return self._sink.decoded(records, advances, self._may_come_home)
 
     def _may_come_home(self, emitter: str) -> bool:
         if emitter != self._sink.node:
@@ -259,8 +277,8 @@ class _Turns:
         self._sink.apply(polled.batch)
         self._applying = 0
         self._most.succeeded()
-        for partition, several in polled.records.items():
-            self._assignment.positions[partition] = several[-1].offset + 1
+        for topic, partition, _, after in polled.batch.advances:
+            self._assignment.positions[TopicPartition(topic, partition)] = after
         self._reporter.applied(polled.records, polled.ends)
 
     def _hold(self, away: Transient, stop: Stop) -> None:

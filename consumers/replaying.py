@@ -92,8 +92,22 @@ def _batch(cursor: Cursor, here: Here, letter: Letter) -> Batch:
 
     batch = decoded([letter], [], here, may_come_home)
     for _, reason, detail in batch.poison:
-        raise StillPoison(letter.id, reason, detail)
+        raise StillPoison(letter.id, reason, detail + _hint(letter))
     return batch
+
+
+# gzip, snappy as Java writes it, lz4, zstd.
+_COMPRESSED = (b"\x1f\x8b", b"\x82SNAPPY\0", b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd")
+
+
+def _hint(letter: Letter) -> str:
+    """A letter of an earlier release may be a whole compressed batch; nobody can replay that."""
+    if not (letter.value or b"").startswith(_COMPRESSED):
+        return ""
+    return (
+        "; it is a whole compressed batch and no event: discard it, and the source sends the "
+        "events in it again"
+    )
 
 
 def _moved(node: str, letter: Letter, arrival: Arrival, applied: Applied) -> Counter[Entry]:

@@ -12,6 +12,7 @@ from kafka import errors as kafka_errors
 
 from consumers.assignment import Assignment
 from consumers.lag import Lag
+from node import kafka
 from node.clock import Clock
 from node.kafka import TopicPartition
 from node.metrics import Metrics
@@ -54,10 +55,12 @@ class Reporter:
         polled: Mapping[TopicPartition, Sequence[Any]],
         ends: Mapping[TopicPartition, int | None],
     ) -> None:
-        """These records are committed in Postgres; their partitions ended there when polled."""
-        for partition, records in polled.items():
-            self._lag.applied(partition, self._position(partition), records[-1].timestamp)
-            end = ends[partition]
+        """These records are committed in Postgres, and the positions of `ends`, where their
+        partitions ended when they were polled; a partition may have moved without records."""
+        for partition, end in ends.items():
+            records = polled.get(partition)
+            newest = records[-1].timestamp if records else None
+            self._lag.applied(partition, self._position(partition), newest)
             if end is not None:
                 self._lag.measured(partition, self._position(partition), end)
 
@@ -85,7 +88,8 @@ class Reporter:
         if not held:
             return
         try:
-            ends = self._client.end_offsets(held, timeout_ms=_MEASURE_LIMIT_MS)
+            # An open transaction holds us up, so what waits for its end is lag as well.
+            ends = kafka.high_watermarks(self._client, held, timeout_ms=_MEASURE_LIMIT_MS)
         except kafka_errors.KafkaError as error:
             log.warning("Kafka does not tell the ends of our partitions: %s", type(error).__name__)
             self._metrics.dependency_up.labels("kafka").set(0)

@@ -45,7 +45,7 @@ def move_into_range(settings: Settings, connection: Connection) -> list[Moved]:
         for topic in consumed_topics(settings.node)
         if topic in kafka.existing_topics(settings)
     ]
-    with closing(kafka.plain_consumer(settings, "recover")) as client:
+    with closing(kafka.plain_consumer(settings, "recover", uncommitted=True)) as client:
         partitions = [
             TopicPartition(topic, number)
             for topic in topics

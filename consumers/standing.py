@@ -6,6 +6,7 @@ timestamp from Kafka. The running consumer's own metrics say the same without as
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from consumers import positions
 from node import kafka
 from node.kafka import TopicPartition
 from node.postgres import Connection
+from node.record_format import UnreadableBatch
 from node.settings import Settings
 
 _ANSWER_MS = 5_000
@@ -39,7 +41,7 @@ def standing(settings: Settings, connection: Connection, now: int) -> list[Parti
     topics = [topic for topic in consumed_topics(settings.node) if topic in existing]
     with connection, connection.cursor() as cursor:
         known = positions.load(cursor, topics)
-    with closing(kafka.plain_consumer(settings, "status")) as client:
+    with closing(kafka.plain_consumer(settings, "status", uncommitted=True)) as client:
         ends = ends_of(client, topics)
         starts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
         held = {one: known.get(tuple(one), starts[one]) for one in ends}
@@ -64,20 +66,36 @@ def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, in
 def oldest_timestamps(
     client: KafkaConsumer, behind: dict[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """The timestamps (ms) of the first records that are not applied."""
+    """The timestamps (ms) of the first records that are not applied, found within a few seconds.
+
+    A partition that has only transaction markers or gaps from there on is left out.
+    """
     if not behind:
         return {}
     client.assign([*behind])
     for partition, offset in behind.items():
         client.seek(partition, offset)
     found: dict[TopicPartition, int] = {}
-    polled: dict[Any, Any] = client.poll(timeout_ms=_LOOK_MS)
-    while polled and len(found) < len(behind):
+    deadline = time.monotonic() + _ANSWER_MS / 1000
+    while len(found) < len(behind) and time.monotonic() < deadline:
+        polled: dict[Any, Any] = _polled(client)
         for partition, records in polled.items():
             found.setdefault(partition, records[0].timestamp)
             client.pause(partition)
-        polled = client.poll(timeout_ms=_LOOK_MS) if len(found) < len(behind) else {}
+        if not polled:
+            break
     return found
+
+
+def _polled(client: KafkaConsumer) -> dict[Any, Any]:
+    """A look only: a partition that cannot be read has no timestamp, and hides no other's."""
+    try:
+        polled: dict[Any, Any] = client.poll(timeout_ms=_LOOK_MS)
+    except UnreadableBatch as error:
+        one = TopicPartition(error.topic, error.partition)
+        client.pause(one)
+        return {} if client.paused() == client.assignment() else _polled(client)
+    return polled
 
 
 def _standing(

@@ -5,11 +5,17 @@ older release of the centre wrote to the downlinks only) and nowhere in its data
 publishes a topic it reads on from where the database says that it stood; usually there is nothing,
 or what was acknowledged and not marked. What the ledger lacks is written as the own events that
 they are, and published once more where others read it.
+
+The look ends by positions: what stands last in a partition may be no record but the marker of a
+transaction, or gone by compaction. While another producer's transaction is open, records after it
+cannot be read; they may be ours, so its end is waited for (Kafka bounds it to 15 minutes).
 """
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -17,6 +23,7 @@ from typing import Any, NamedTuple
 from cases.nodes import NATIONAL
 from cases.topics import own_topic
 from node import kafka, ledger, outbox
+from node.errors import Transient
 from node.kafka import TopicPartition
 from node.postgres import Connection, Cursor, own_connected
 from node.settings import Settings
@@ -27,7 +34,12 @@ from schemas.headers import read_event
 
 log = logging.getLogger(__name__)
 
-_POLL_MS = 2_000
+# SIGTERM is heard after this.
+_POLL_MS = 500
+_ANSWER_MS = 10_000
+# Without progress: first said, then given up, and begun again by whoever asked.
+_SILENCE_SECONDS = 15.0
+_TRANSACTION_SECONDS = 960.0
 _STOOD = "select partition, next_offset from own_position where topic = %s"
 _STANDS = """
     insert into own_position (topic, partition, next_offset) values (%s, %s, %s)
@@ -54,21 +66,32 @@ class Tail(NamedTuple):
     end: int
 
 
-def bring_home(settings: Settings, topics: Sequence[str], *, whole: bool = False) -> int:
+def bring_home(
+    settings: Settings,
+    topics: Sequence[str],
+    stop: threading.Event | None = None,
+    *,
+    whole: bool = False,
+) -> int:
     """Write own events that stand on these topics of ours and not in the ledger; how many.
 
-    With `whole` the topics are read from their beginning: the ledger has lost what it had. Raises
-    what the driver or client raises; then what was not committed is read again.
+    With `whole` the topics are read from their beginning: the ledger has lost what it had. When
+    `stop` is set it ends early: then the caller must not take the topics for read. Raises what the
+    driver or client raises, and `Transient` when nothing comes any more; then what was not
+    committed is read again.
     """
+    stop = stop or threading.Event()
     with (
         own_connected(settings, "homecoming") as connection,
         closing(kafka.plain_consumer(settings, "homecoming")) as client,
     ):
         tails = _tails(connection, client, topics)
         if whole:
-            first = client.beginning_offsets([tail.partition for tail in tails])
+            first = client.beginning_offsets(
+                [tail.partition for tail in tails], timeout_ms=_ANSWER_MS
+            )
             tails = [tail._replace(start=first[tail.partition]) for tail in tails]
-        written = sum(_read(connection, client, settings.node, tail) for tail in tails)
+        written = sum(_read(connection, client, settings.node, tail, stop) for tail in tails)
     if written:
         log.warning("%d own events that the database had lost came home from our topics", written)
     return written
@@ -82,7 +105,8 @@ def _tails(connection: Connection, client: Any, topics: Iterable[str]) -> list[T
     ]
     if not partitions:
         return []
-    first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
+    first = client.beginning_offsets(partitions, timeout_ms=_ANSWER_MS)
+    end = kafka.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)
     with connection, connection.cursor() as cursor:
         stood = {topic: _stood(cursor, topic) for topic in topics}
         for one in partitions:  # a topic that was made anew begins again
@@ -103,9 +127,9 @@ def _stood(cursor: Cursor, topic: str) -> dict[int, int]:
     return stood
 
 
-def _read(connection: Connection, client: Any, node: str, tail: Tail) -> int:
+def _read(connection: Connection, client: Any, node: str, tail: Tail, stop: threading.Event) -> int:
     written = 0
-    for records in _batches(client, tail):
+    for records, position in _batches(client, tail, stop):
         found = [
             (event, record.offset)
             for record in records
@@ -115,18 +139,56 @@ def _read(connection: Connection, client: Any, node: str, tail: Tail) -> int:
             written += _write(cursor, node, [event for event, _ in found])
             if tail.partition.topic == own_topic(NATIONAL):
                 _mark(cursor, tail.partition, {event.event_id: at for event, at in found})
-            cursor.execute(_STANDS, (*tail.partition, records[-1].offset + 1))
+            cursor.execute(_STANDS, (*tail.partition, position))
     return written
 
 
-def _batches(client: Any, tail: Tail) -> Iterator[list[Any]]:
+def _batches(client: Any, tail: Tail, stop: threading.Event) -> Iterator[tuple[list[Any], int]]:
+    """The records of each step, and the position after it; a step may be without records."""
     position = tail.start
     client.assign([tail.partition])
     client.seek(tail.partition, position)
-    while position < tail.end:
-        for records in client.poll(timeout_ms=_POLL_MS).values():
-            position = records[-1].offset + 1
-            yield records
+    silence = _Silence(client, tail)
+    while position < tail.end and not stop.is_set():
+        records = client.poll(timeout_ms=_POLL_MS).get(tail.partition, [])
+        before, position = position, kafka.next_offsets(client)[tail.partition]
+        if position > before:
+            silence = _Silence(client, tail)
+            yield records, position
+        else:
+            silence.check(position)
+
+
+class _Silence:
+    """Bounds the wait for a partition that gives nothing."""
+
+    def __init__(self, client: Any, tail: Tail) -> None:
+        self._client = client
+        self._tail = tail
+        self._began = time.monotonic()
+        self._said = False
+
+    def check(self, position: int) -> None:
+        """Raise `Transient` once nothing more can be expected at `position`, or a Kafka error."""
+        seconds = time.monotonic() - self._began
+        if seconds < _SILENCE_SECONDS or (self._said and seconds < _TRANSACTION_SECONDS):
+            return
+        readable = self._client.end_offsets([self._tail.partition], timeout_ms=_ANSWER_MS)
+        what = _held_up(self._tail, position, readable[self._tail.partition])
+        if self._said or position < readable[self._tail.partition]:
+            raise Transient(what, "kafka")
+        log.warning("%s; waiting for its end", what)
+        self._said = True
+
+
+def _held_up(tail: Tail, position: int, readable: int) -> str:
+    place = f"{tail.partition.topic} partition {tail.partition.partition}"
+    if position < readable:
+        return f"{place} gives no records from offset {position} on, though it ends at {readable}"
+    return (
+        f"{place} cannot be read from offset {position} to {tail.end}: a producer's transaction is "
+        "open there (`kafka-transactions.sh find-hanging` names one that never ends)"
+    )
 
 
 def _own(record: Any, node: str) -> Event | None:

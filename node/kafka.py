@@ -4,7 +4,8 @@ Its defaults that we override, and why (read in its source):
 - `api_version` is pinned, or building a client fails while the broker is away;
 - `enable_auto_commit=False`, because the offset that counts is in Postgres;
 - `auto_offset_reset='none'`, because a position that is gone must stop us, never skip;
-- `allow_auto_create_topics=False`, because topics are declared (deploy/topics.toml).
+- `allow_auto_create_topics=False`, because topics are declared (deploy/topics.toml);
+- `isolation_level='read_committed'`, because what a producer has aborted was never said.
 Values are bytes: a deserializer that raises would repeat for ever from `poll()`.
 """
 
@@ -12,12 +13,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.protocol.consumer import IsolationLevel
 
-from node import record_format, unpacking
+from node import record_format
 from node.partitions import KeyPartitioner
 from node.producing import Producer
 from node.settings import Settings
@@ -50,8 +52,9 @@ _LOOK_TIMEOUT_MS = 5_000
 _METADATA_AGE_MS = 30_000
 # Given up after this long, the outbox rows stay pending and are sent again.
 DELIVERY_TIMEOUT_SECONDS = 30.0
+_READ_COMMITTED = "read_committed"
+_READ_UNCOMMITTED = "read_uncommitted"
 
-unpacking.install()
 record_format.install()
 # The library repeats each failed reconnection at WARNING or ERROR; the node says it once.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -88,6 +91,7 @@ def consumer(
         enable_auto_commit=False,
         auto_offset_reset="none",
         allow_auto_create_topics=False,
+        isolation_level=_READ_COMMITTED,
         max_poll_records=settings.batch_records,
         fetch_max_bytes=_FETCH_BYTES,
         max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
@@ -132,13 +136,17 @@ def keep_joining(client: KafkaConsumer) -> bool:
     return bool(coordinator.rejoin_needed)
 
 
-def plain_consumer(settings: Settings, role: str) -> KafkaConsumer:
-    """A consumer outside every group, to look at offsets and single records."""
+def plain_consumer(settings: Settings, role: str, *, uncommitted: bool = False) -> KafkaConsumer:
+    """A consumer outside every group, to look at offsets and single records.
+
+    `uncommitted` only to measure: then open transactions count, and ends are high watermarks.
+    """
     return KafkaConsumer(
         **_common(settings, role),
         enable_auto_commit=False,
         auto_offset_reset="none",
         allow_auto_create_topics=False,
+        isolation_level=_READ_UNCOMMITTED if uncommitted else _READ_COMMITTED,
         bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
         request_timeout_ms=_LOOK_TIMEOUT_MS,
         metrics_enabled=False,
@@ -162,6 +170,38 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
         delivery_timeout_ms=int(DELIVERY_TIMEOUT_SECONDS * 1_000),
         metrics_enabled=False,
     )
+
+
+def next_offsets(client: KafkaConsumer) -> dict[TopicPartition, int]:
+    """Where the next fetch of each assigned partition begins, without asking anybody.
+
+    After a poll that is after its last record, and after what gives no records: transaction
+    markers, aborted records, gaps. One without a position is left out.
+    """
+    assigned: Mapping[TopicPartition, Any] = client._subscription.assignment
+    return {
+        partition: state.position.offset
+        for partition, state in [*assigned.items()]
+        if state.position is not None
+    }
+
+
+def high_watermarks(
+    client: KafkaConsumer, partitions: Iterable[TopicPartition], timeout_ms: int | None = None
+) -> dict[TopicPartition, int]:
+    """The ends of partitions with what open transactions hold back; between polls only.
+
+    `end_offsets` of a client that reads committed records ends before an open transaction.
+    Raises a Kafka error.
+    """
+    fetcher = client._fetcher
+    level = fetcher._isolation_level
+    fetcher._isolation_level = IsolationLevel.READ_UNCOMMITTED
+    try:
+        ends: dict[TopicPartition, int] = client.end_offsets([*partitions], timeout_ms=timeout_ms)
+    finally:
+        fetcher._isolation_level = level
+    return ends
 
 
 def topic_ids(client: KafkaConsumer, topics: Iterable[str]) -> dict[str, uuid.UUID | None]:

@@ -75,6 +75,11 @@ class Metrics:
         self.consumer_applied_offset = self._gauge(
             "consumer_applied_offset", "The next offset to apply.", "topic", "partition"
         )
+        # Not 0: somebody must look; the log names the partition, the offset and the codec.
+        self.consumer_unreadable_partitions = self._gauge(
+            "consumer_unreadable_partitions",
+            "Partitions at which reading stopped because a batch cannot be read.",
+        )
         self.consumer_rebalances = self._counter(
             "consumer_rebalances", "Times that partitions were assigned anew."
         )

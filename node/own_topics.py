@@ -8,6 +8,7 @@ the one confirmed last is therefore read twice, the second time after so long.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final
@@ -25,9 +26,12 @@ log = logging.getLogger(__name__)
 
 # A producer gives up after 30 s, and what a broker has taken is visible a moment later.
 SETTLE_SECONDS: Final = kafka.DELIVERY_TIMEOUT_SECONDS + 5.0
+_STOPPED_SECONDS = 1.0
 
 
-def confirm(settings: Settings, settle_seconds: float = SETTLE_SECONDS) -> float:
+def confirm(
+    settings: Settings, settle_seconds: float = SETTLE_SECONDS, stop: threading.Event | None = None
+) -> float:
     """Bring own events home and open the gate of commands; 0.0 if it is open.
 
     Otherwise the seconds after which to call again. Raises `Fatal` if the own topic is missing,
@@ -38,7 +42,9 @@ def confirm(settings: Settings, settle_seconds: float = SETTLE_SECONDS) -> float
         if found.standing is Standing.CONFIRMED:
             return 0.0
         topics = existing_own_topics(settings)
-        bring_home(settings, topics)
+        bring_home(settings, topics, stop)
+        if stop is not None and stop.is_set():
+            return _STOPPED_SECONDS  # the look may not have ended
         remaining = settle_seconds - found.seconds
         if found.standing is Standing.OTHER and remaining > 0 and not _are_new(settings, topics):
             return remaining

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cases.topics import own_topic
 from node import own_backfill, own_topics
 from node.errors import Fatal
+from node.lifecycle import Stop
 from node.postgres import Connection
 from node.settings import Settings
 
@@ -39,16 +40,16 @@ class OwnTopic:
             own_backfill.notice_new_topic(self._connection, self._settings)
             self._backfills = True
 
-    def step(self) -> None:
+    def step(self, stop: Stop) -> None:
         """Do what is due, bounded; raises what the driver or client raises."""
         if not self._confirmed and time.monotonic() >= self._confirm_due:
-            self._confirm()
+            self._confirm(stop)
         if self._backfills:
             self._backfills = own_backfill.step(self._connection, self._settings.node)
 
-    def _confirm(self) -> None:
+    def _confirm(self, stop: Stop) -> None:
         try:
-            seconds = own_topics.confirm(self._settings, self._settle_seconds)
+            seconds = own_topics.confirm(self._settings, self._settle_seconds, stop)
         except Fatal as error:  # others' topics are published all the same
             log.error("no commands are taken: %s", error)
             seconds = _LOOK_SECONDS

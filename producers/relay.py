@@ -83,9 +83,11 @@ class Relay:
         with Turns(connection, publisher, self._metrics) as turns:
             while not stop.wait(self._pace.wait_seconds()):
                 for topics in claims.renew_if_due():
-                    bring_home(self._settings, topics)
+                    bring_home(self._settings, topics, stop)
+                    if stop.is_set():
+                        return  # the look may not have ended, so nothing may be published
                     recovery.gained(topics)
-                recovery.step()
+                recovery.step(stop)
                 began = time.monotonic()
                 sent = self._publish_in_time(turns, claims.held)
                 if sent:

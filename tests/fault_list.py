@@ -210,4 +210,19 @@ FAULTS = (
         "a ledger row deleted, added or altered, a value that no longer decodes",
         ("integration/test_scrub.py",),
     ),
+    Fault(
+        28,
+        "transaction markers, aborted records, gaps",
+        ("integration/test_transaction_markers.py",),
+    ),
+    Fault(
+        29,
+        "every codec, a batch that cannot be read",
+        ("integration/test_compression.py", "unit/test_unpacking.py"),
+    ),
+    Fault(
+        30,
+        "a dead letter discarded, or of many events",
+        ("integration/test_healing_letters.py",),
+    ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from protection import Protection
 from protection_list_database import DATABASE
 from protection_list_events import EVENTS
+from protection_list_kafka import KAFKA
 from protection_list_own import OWN
 from protection_list_pgrules import PGRULES
 from protection_list_pgwaits import PGWAITS
@@ -21,6 +22,7 @@ __all__ = ["PROTECTIONS", "Protection"]
 PROTECTIONS = (
     *DATABASE,
     *EVENTS,
+    *KAFKA,
     *OWN,
     *PGRULES,
     *PGWAITS,

@@ -135,9 +135,9 @@ EVENTS = (
     Protection(
         "a packed batch is unpacked within bounds (compression bombs)",
         "16",
-        "node/kafka.py",
-        "\nunpacking.install()\n",
-        "\n",
+        "node/unpacking.py",
+        "unpacker.decompress(packed, MAX_BATCH_BYTES)",
+        "unpacker.decompress(packed)",
         (
             _TEXTS + "test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_"
             "is_applied[lz4]",

@@ -213,7 +213,11 @@ def discard_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Give letters up for good 废弃; their bytes are kept. Audited with the reason."""
+    """Give letters up for good 废弃; their bytes are kept. Audited with the reason.
+
+    What nobody applied of them is missing from then on: `petitionlink reconcile` names the events,
+    and their source sends them again without further commands.
+    """
     why = " ".join(reason.split())
     if not why:
         raise typer.BadParameter("--reason is empty: say why nobody needs it")
@@ -224,6 +228,10 @@ def discard_command(
         return {"result": "discarded"}
 
     _deal(settings, "discarded", letters, one, output)
+    say(
+        "events of these letters that this node lacks are sent again by their source within "
+        "minutes: `petitionlink reconcile --with NODE` names them"
+    )
 
 
 Deal = Callable[[Connection, int], dict[str, Any]]

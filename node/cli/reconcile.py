@@ -21,6 +21,7 @@ from node.control import Channel
 from node.errors import PetitionLinkError, Transient
 from node.postgres import Connection, own_connected
 from node.queries.snapshot import snapshot
+from node.reconciliation import resending
 from node.reconciliation.asking import ANSWER_SECONDS, reconcile
 from node.reconciliation.driving import Outcome
 from node.reconciliation.messages import Finding
@@ -68,9 +69,10 @@ def reconcile_command(
             _verify(settings)
         ledger = look(connection, settings.node, [peer])
         outcome = _outcome(settings, connection, peer, local=node is not None)
+        waiting = _held_back(connection, settings.node, peer, outcome.findings)
     data = _data(settings.node, peer, outcome, time.monotonic() - began) | ledger.as_json()
     print_data(data, output, lambda: _tables(data, outcome.findings))
-    _judge(settings.node, peer, outcome, ledger)
+    _judge(settings.node, peer, outcome, ledger, waiting)
 
 
 def _verify(settings: Settings) -> None:
@@ -80,7 +82,7 @@ def _verify(settings: Settings) -> None:
     say(f"recomputed from the bytes: {done.events} events, {len(done.found)} findings")
 
 
-def _judge(node: str, peer: str, outcome: Outcome, ledger: Ledger) -> None:
+def _judge(node: str, peer: str, outcome: Outcome, ledger: Ledger, waiting: str) -> None:
     ledger.check(node)
     if not outcome.settled:
         raise PetitionLinkError(
@@ -90,7 +92,7 @@ def _judge(node: str, peer: str, outcome: Outcome, ledger: Ledger) -> None:
     if outcome.mismatched:
         raise PetitionLinkError(
             f"{outcome.mismatched} cases differ between {node} and {peer}: "
-            f"{'; '.join(_what_follows(outcome.findings))}"
+            f"{'; '.join(_what_follows(outcome.findings))}{waiting}"
         )
 
 
@@ -112,6 +114,26 @@ def _what_follows(findings: Sequence[Finding]) -> Iterator[str]:
             f"{differing} events have other bytes at the other node: `petitionlink verify` at both "
             "names the damaged side; if none is, a person must decide (docs/runbook.md, drill 8)"
         )
+
+
+def _held_back(connection: Connection, node: str, peer: str, findings: Sequence[Finding]) -> str:
+    """What a person must decide before it is sent again, as the end of a sentence."""
+    here = [event_id for one in findings for event_id in one.missing_here]
+    there = [event_id for one in findings for event_id in one.missing_there]
+    if not here and not there:
+        return ""
+    with connection, connection.cursor() as cursor:
+        found = resending.held_back(cursor, node, peer, here, there)
+    if not found:
+        return ""
+    first = found[0]
+    receiver = peer if first.event_id in there else node
+    number = "a dead letter" if first.letter is None else f"dead letter {first.letter}"
+    return (
+        f"; but {len(found)} of them are held back by dead letters: {number} at {receiver} "
+        f"({first.topic} partition {first.partition} offset {first.offset}) holds event "
+        f"{first.event_id}: replay or discard it there (`petitionlink deadletters list`)"
+    )
 
 
 def _check_peers(node: str, peer: str) -> None:

@@ -23,8 +23,8 @@ from node.reconciliation.messages import (
 )
 
 _DEAD_LETTERS = """
-    select partition, "offset", reason from dead_letter
-    where topic = %s and status <> 'replayed' order by id desc limit %s
+    select id, partition, "offset", reason from dead_letter
+    where topic = %s and status = 'open' order by id desc limit %s
 """
 _REPORT = """
     insert into flow_report (topic, day, {columns}, reported_at)
@@ -59,8 +59,9 @@ _RECEIPT = """
 """
 _FORGET = "delete from reported_dead_letter where topic = %s"
 _REMEMBER = """
-    insert into reported_dead_letter (topic, partition, "offset", reason)
-    select %s, * from unnest(%s::integer[], %s::bigint[], %s::text[]) on conflict do nothing
+    insert into reported_dead_letter (topic, partition, "offset", reason, letter)
+    select %s, * from unnest(%s::integer[], %s::bigint[], %s::text[], %s::bigint[])
+    on conflict do nothing
 """
 
 
@@ -75,7 +76,7 @@ def account(
     received = accounts.days(cursor, incoming)
     sent = [*auditing.outgoing(cursor, node, peer)] if whole else []
     cursor.execute(_DEAD_LETTERS, (incoming, MOST_DEAD_LETTERS))
-    letters = [DeadLettered(partition=p, offset=o, reason=r) for p, o, r in cursor]
+    letters = [DeadLettered(letter=id_, partition=p, offset=o, reason=r) for id_, p, o, r in cursor]
     return Account(
         positions=cut.applied(cursor, node, peer),
         received=[
@@ -114,7 +115,7 @@ def take(cursor: Cursor, node: str, peer: str, said: Account) -> bool:
     _report(cursor, topic_between(peer, node), _SENT, said.sent)
     cursor.execute(_FORGET, (outgoing,))
     if said.dead_letters:
-        rows = [(one.partition, one.offset, one.reason) for one in said.dead_letters]
+        rows = [(one.partition, one.offset, one.reason, one.letter) for one in said.dead_letters]
         cursor.execute(_REMEMBER, [outgoing, *map(list, zip(*rows, strict=True))])
     return moved
 

@@ -171,11 +171,12 @@ class SentDay(Message):
 
 
 class DeadLettered(Message):
-    """A record that is a dead letter at the receiver, open or discarded."""
+    """A record that is an open dead letter at the receiver; `letter` is its number there."""
 
     partition: Count
     offset: Count
     reason: Annotated[str, Field(max_length=40)]
+    letter: Annotated[int, Field(ge=1, lt=2**63)] | None = None
 
 
 class Account(Message):

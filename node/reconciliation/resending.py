@@ -2,17 +2,21 @@
 
 Only by their source: a province sends again what it emitted, the centre whatever it passes on; and
 to a node that is recovering, its own events too. What still waits in the outbox is not doubled, and
-what the receiver has as a dead letter would only be one more: that is for a person to replay.
+what the receiver has as an open dead letter would only be one more: it is held back until a person
+replays the letter, or discards it, after which the event is sent again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from cases.nodes import NATIONAL
 from cases.topics import topic_between
 from node.outbox import wake_relay
 from node.postgres import Cursor
+from node.queries.dead_letters import headers_of
+from node.reconciliation.messages import MOST_DEAD_LETTERS
 from node.reconciliation.shares import Shared
 
 _RESEND = """
@@ -32,6 +36,16 @@ _RESEND = """
 _WAITING = """
     select distinct event_id::text from outbox
     where topic = %(topic)s and event_id = any(%(events)s::uuid[]) and published_at is null
+"""
+_HELD_BACK_HERE = """
+    select o.event_id::text, d.letter, d.topic, d.partition, d."offset"
+    from outbox o join reported_dead_letter d
+        on d.topic = o.topic and d.partition = o.partition and d."offset" = o."offset"
+    where o.event_id = any(%s::uuid[]) and o.topic = %s order by 2, 3, 4, 5
+"""
+_LETTERS_HERE = """
+    select id, topic, partition, "offset", headers from dead_letter
+    where topic = %s and status = 'open' order by id desc limit %s
 """
 _ON_ITS_WAY = """
     select o.event_id::text from outbox o
@@ -63,6 +77,39 @@ def resend(cursor: Cursor, node: str, peer: str, event_ids: Iterable[str]) -> se
         wake_relay(cursor)
     cursor.execute(_WAITING, values)
     return {event_id for (event_id,) in cursor}
+
+
+class HeldBack(NamedTuple):
+    """An event that is not sent again while its dead letter is open at the receiver.
+
+    `letter` is None where the receiver's release does not tell the number.
+    """
+
+    event_id: str
+    letter: int | None
+    topic: str
+    partition: int
+    offset: int
+
+
+def held_back(
+    cursor: Cursor, node: str, peer: str, here: Iterable[str], there: Iterable[str]
+) -> list[HeldBack]:
+    """Which of the events that are missing `here` or `there` wait for a person at the receiver.
+
+    Those missing there by what the peer told of its letters, those missing here by our own, of
+    which the newest are looked at.
+    """
+    cursor.execute(_HELD_BACK_HERE, ([*there], topic_between(node, peer)))
+    found = [HeldBack(*row) for row in cursor]
+    missing = {*here}
+    cursor.execute(_LETTERS_HERE, (topic_between(peer, node), MOST_DEAD_LETTERS))
+    for id_, topic, partition, offset, headers in cursor:
+        said = dict(headers_of(headers)).get("ce_id") or b""
+        event_id = said.decode("ascii", "replace")
+        if event_id in missing:
+            found.append(HeldBack(event_id, id_, topic, partition, offset))
+    return found
 
 
 def on_its_way(

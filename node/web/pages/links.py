@@ -62,7 +62,7 @@ def _read_by_others(settings: Settings) -> dict[str, Lag]:
         for partition, one in group.items()
         if one.offset >= 0
     }
-    with closing(kafka.plain_consumer(settings, "monitor")) as client:
+    with closing(kafka.plain_consumer(settings, "monitor", uncommitted=True)) as client:
         ends = ends_of(client, topics)
         starts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
         held = {one: max(applied.get(one, 0), starts[one]) for one in ends}

@@ -1,0 +1,85 @@
+"""A producer that writes in transactions, as exactly-once mirrors do, and foreign compression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import uuid_utils
+from kafka import KafkaProducer
+from support.world import WAIT_SECONDS, Raw, eventually
+
+from node import kafka
+from node.kafka import TopicPartition
+from node.settings import Settings
+
+_API_VERSION = (4, 0)
+
+
+@contextmanager
+def foreign_producer(settings: Settings, **config: Any) -> Iterator[KafkaProducer]:
+    """A producer that is none of ours."""
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, api_version=_API_VERSION, **config
+    )
+    try:
+        yield producer
+    finally:
+        producer.close(timeout=1)
+
+
+@contextmanager
+def transactional(settings: Settings) -> Iterator[KafkaProducer]:
+    """A producer that is ready to begin transactions."""
+    config = {"transactional_id": f"test-{uuid_utils.uuid7()}", "enable_idempotence": True}
+    with foreign_producer(settings, acks="all", **config) as producer:
+        producer.init_transactions()
+        yield producer
+
+
+def send_in(
+    producer: KafkaProducer, topic: str, records: Sequence[Raw], partition: int = 0
+) -> None:
+    """Write records in the transaction that is open, and wait until they are in the log."""
+    sent = [
+        producer.send(topic, value, key, headers, partition=partition)
+        for key, value, headers in records
+    ]
+    producer.flush()
+    for one in sent:
+        one.get(timeout=WAIT_SECONDS)
+
+
+def commit(
+    settings: Settings, topic: str, records: Sequence[Raw], partitions: Sequence[int] = (0,)
+) -> None:
+    """A committed transaction: the records, and a marker at the end of each partition."""
+    with transactional(settings) as producer:
+        producer.begin_transaction()
+        for partition in partitions:
+            send_in(producer, topic, records, partition)
+        producer.commit_transaction()
+    await_marker(settings, topic)
+
+
+def abort(
+    settings: Settings, topic: str, records: Sequence[Raw], partitions: Sequence[int] = (0,)
+) -> None:
+    """An aborted transaction: records that were never said, and a marker after them."""
+    with transactional(settings) as producer:
+        producer.begin_transaction()
+        for partition in partitions:
+            send_in(producer, topic, records, partition)
+        producer.abort_transaction()
+    await_marker(settings, topic)
+
+
+def await_marker(settings: Settings, topic: str) -> None:
+    """Until no transaction is open in the topic: markers are written after the answer."""
+    with closing(kafka.plain_consumer(settings, "test")) as client:
+        places = [TopicPartition(topic, number) for number in client.partitions_for_topic(topic)]
+        eventually(
+            lambda: kafka.high_watermarks(client, places) == client.end_offsets(places),
+            f"the markers stand in {topic}",
+        )

@@ -1,0 +1,123 @@
+"""Every codec that Kafka has is unpacked, within a bound, and what cannot be is said."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import tracemalloc
+from collections.abc import Callable
+
+import cramjam
+import lz4.frame
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kafka.record.default_records import DefaultRecordBatch
+
+from node import unpacking
+from node.unpacking import MAX_BATCH_BYTES, TooLarge, Unreadable, unpacked
+
+Pack = Callable[[bytes], bytes]
+
+
+def snappy_in_blocks(plain: bytes) -> bytes:
+    """As Java's producers and brokers write it, 32 kB a block."""
+    parts = [b"\x82SNAPPY\0", struct.pack(">ii", 1, 1)]
+    for place in range(0, len(plain), 32_768):
+        block = bytes(cramjam.snappy.compress_raw(plain[place : place + 32_768]))
+        parts += [struct.pack(">i", len(block)), block]
+    return b"".join(parts)
+
+
+def snappy_whole(plain: bytes) -> bytes:
+    """As librdkafka's producers write it."""
+    return bytes(cramjam.snappy.compress_raw(plain))
+
+
+def zstd_of_level_22(plain: bytes) -> bytes:
+    """With the largest window, its length not told, as a stream is compressed."""
+    packer = zstandard.ZstdCompressor(level=22).compressobj()
+    return packer.compress(plain) + packer.flush()
+
+
+PACKED: dict[str, tuple[int, Pack]] = {
+    "gzip": (1, gzip.compress),
+    "snappy in blocks": (2, snappy_in_blocks),
+    "snappy": (2, snappy_whole),
+    "lz4": (3, lambda plain: lz4.frame.compress(plain, block_linked=False)),
+    "zstd": (4, zstandard.ZstdCompressor().compress),
+    "zstd 22": (4, zstd_of_level_22),
+}
+EVERY = pytest.mark.parametrize(("codec", "pack"), PACKED.values(), ids=[*PACKED])
+
+
+def test_the_numbers_are_those_of_the_wire_format() -> None:
+    wire = {
+        0: DefaultRecordBatch.CODEC_NONE,
+        1: DefaultRecordBatch.CODEC_GZIP,
+        2: DefaultRecordBatch.CODEC_SNAPPY,
+        3: DefaultRecordBatch.CODEC_LZ4,
+        4: DefaultRecordBatch.CODEC_ZSTD,
+    }
+    assert all(number == known for number, known in wire.items())
+    assert unpacking.CODECS.keys() == wire.keys()
+
+
+@EVERY
+def test_every_codec_is_read(codec: int, pack: Pack) -> None:
+    plain = bytes(range(256)) * 1_000
+    assert unpacked(codec, pack(plain)) == plain
+    full = bytes(MAX_BATCH_BYTES)
+    assert unpacked(codec, pack(full)) == full
+
+
+@EVERY
+def test_what_unpacks_to_too_much_costs_no_more_than_the_bound(codec: int, pack: Pack) -> None:
+    """Seen failing with the bound taken out of each codec."""
+    bomb = pack(bytes(10 * MAX_BATCH_BYTES))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            unpacked(codec, bomb)
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_BATCH_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+SMALL = {
+    name: (codec, pack(b"a petition event, and another one " * 40))
+    for name, (codec, pack) in PACKED.items()
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@settings(deadline=None)  # the first use of a codec reserves its window
+@given(data=st.data())
+def test_a_damaged_batch_is_unreadable_or_too_large_and_nothing_else(
+    name: str, data: st.DataObject
+) -> None:
+    codec, whole = SMALL[name]
+    packed = bytearray(whole)
+    place = data.draw(st.integers(0, len(packed) - 1))
+    packed[place] ^= data.draw(st.integers(1, 255))
+    del packed[data.draw(st.integers(place, len(packed))) :]
+    try:
+        unpacked(codec, bytes(packed))  # a flipped bit may still be a stream of something
+    except (Unreadable, TooLarge):
+        return
+
+
+@settings(deadline=None)
+@given(st.sampled_from([1, 2, 3, 4]), st.binary(max_size=200))
+def test_any_bytes_at_all_end_in_the_same_way(codec: int, packed: bytes) -> None:
+    try:
+        unpacked(codec, packed)
+    except (Unreadable, TooLarge):
+        return
+
+
+def test_a_codec_of_the_future_is_named_by_its_number() -> None:
+    with pytest.raises(Unreadable, match="does not know"):
+        unpacked(5, b"x")
+    assert unpacking.codec_name(5) == "number 5"
