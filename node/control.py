@@ -28,6 +28,7 @@ _CLOSE_SECONDS = 5.0
 _CONTENT_TYPE = ("content-type", b"application/json")
 _KIND = "ce_type"
 _PREFIX = "petition.control."
+_LONGEST_KIND = 60
 
 
 class Received(NamedTuple):
@@ -104,5 +105,6 @@ class Channel:
 
 
 def _kind(record: object) -> str:
-    headers: dict[str, bytes] = dict(getattr(record, "headers", None) or ())
-    return headers.get(_KIND, b"").decode("ascii", "replace").removeprefix(_PREFIX)[:-3]
+    headers: dict[str, bytes | None] = dict(getattr(record, "headers", None) or ())
+    kind = (headers.get(_KIND) or b"")[:_LONGEST_KIND]
+    return kind.decode("ascii", "replace").removeprefix(_PREFIX)[:-3]

@@ -176,6 +176,14 @@ class Metrics:
             "topic",
         )
 
+        # Not 0 for the last three: a peer writes what no release of ours does.
+        self.control_messages = self._counter(
+            "control_messages",
+            "Control messages by peer and result: handled, unknown_kind (of a newer release), "
+            "too_large, malformed or refused; the last three were dropped.",
+            *("peer", "result"),
+        )
+
     def about(self, node: str) -> None:
         """Say which node this is; nothing has answered it yet."""
         for dependency in ("kafka", "postgres"):

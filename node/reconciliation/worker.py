@@ -31,6 +31,7 @@ from node.queries.snapshot import snapshot
 from node.reconciliation import accounting, showing
 from node.reconciliation.conversation import Conversation
 from node.reconciliation.driving import Round
+from node.reconciliation.intake import Intake
 from node.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,10 @@ class _Duties:
         self._channel = channel
         self._period = settings.reconcile_seconds
         driver = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
-        self._talk = Conversation(settings.node, driver[-64:], connection, channel, answers=True)
+        intake = Intake(metrics, channel.peers)
+        self._talk = Conversation(
+            settings.node, driver[-64:], connection, channel, answers=True, intake=intake
+        )
         now = time.monotonic()
         self._fold_due = self._moved_due = now
         self._round_due = now + _FIRST_ROUND_SECONDS
