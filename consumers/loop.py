@@ -6,10 +6,11 @@
 4. Apply the batch in one transaction, offsets included, while the next one is polled and decoded.
 5. Commit the offsets to Kafka, for lag tools only.
 
-Poison is dead-lettered and passed; before it is too much 上限, the process ends. While Kafka or
-Postgres is away the batches in hand are dropped, the partitions are paused, polling goes on so that
-the group keeps us, and afterwards positions come from Postgres again: it alone knows what was
-applied. Anything else ends the process.
+Poison is dead-lettered and passed; before it is too much 上限, its partition is stopped, as is any
+other that cannot be read on (`consumers.stopping`): the rest flows. While Kafka or Postgres is
+away the batches in hand are dropped, the partitions are paused, polling goes on so that the group
+keeps us, and afterwards positions come from Postgres again: it alone knows what was applied.
+Anything else ends the process.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 
 from kafka import errors as kafka_errors
 
+from cases.topics import consumed_topics
 from consumers.applying import apply_batch
 from consumers.assignment import Assignment
 from consumers.batch import Advance, Batch, Here, advances_of, decoded, next_size
@@ -33,10 +35,12 @@ from consumers.isolating import apply_isolating
 from consumers.limits import limits_of
 from consumers.membership import join
 from consumers.pipeline import Pipeline
+from consumers.ranges import not_authorized
 from consumers.reporting import Reporter
+from consumers.stopping import NO_LEADER, Board, StopPartition
 from node import kafka
 from node.clock import Clock, now_micros
-from node.errors import Fatal, Fenced, Transient
+from node.errors import Fenced, Transient
 from node.kafka import TopicPartition
 from node.lifecycle import Backoff, Stop, as_transient
 from node.metrics import Metrics
@@ -52,6 +56,9 @@ _POLL_MS = 200
 _JOINS = 4  # thus at most 3.2 s
 _HOLD_POLL_MS = 50
 _LEAVE_MS = 2_000
+# Stopped partitions are looked at this often, and so flow again within this time of their mending.
+_LOOK_SECONDS = 15.0
+_ELECTION_SECONDS = 2.0
 
 
 class Consumer:
@@ -82,14 +89,15 @@ class Consumer:
             )
             stack.callback(client.close, autocommit=False, timeout_ms=_LEAVE_MS)
             assignment = Assignment(client)
-            join(client, self._settings, assignment)
-            self._metrics.dependency_up.labels("kafka").set(1)
             database = stack.enter_context(closing(Database(self._settings, "consumer")))
+            join(client, self._settings, assignment, database)
+            self._metrics.dependency_up.labels("kafka").set(1)
             dead_letters = stack.enter_context(closing(DeadLetterTopic(self._settings)))
             reporter = Reporter(client, assignment, self._metrics, self._clock)
             ahead = stack.enter_context(closing(Database(self._settings, "foresight")))
             sink = _Sink(self._settings, self._metrics, self._clock, database, dead_letters, ahead)
-            turns = _Turns(client, assignment, sink, reporter, self._metrics)
+            board = Board(self._metrics, consumed_topics(self._settings.node))
+            turns = _Turns(client, assignment, sink, reporter, board, self._metrics)
             stack.callback(turns.close)
             while not stop.is_set():
                 turns.one(stop)
@@ -171,12 +179,15 @@ class _Turns:
         assignment: Assignment,
         sink: _Sink,
         reporter: Reporter,
+        board: Board,
         metrics: Metrics,
     ) -> None:
         self._client = client
         self._assignment = assignment
         self._sink = sink
         self._reporter = reporter
+        self._board = board
+        self._look_due = 0.0
         self._metrics = metrics
         self._backoff = Backoff()
         self._pipeline = Pipeline(self._apply)
@@ -189,6 +200,7 @@ class _Turns:
         """One turn; an error of the environment costs a pause, never a record."""
         try:
             self._pipeline.check()
+            self._look_again_if_due()
             self._settle_if_changed()
             self._poll_and_hand_over()
             if self._pipeline.idle:
@@ -197,8 +209,12 @@ class _Turns:
             log.warning("%s", error)
             self._metrics.consumer_fenced_transactions.inc()
             self._assignment.unsettle()
-        except kafka_errors.OffsetOutOfRangeError as error:
-            raise self._gone() from error
+        except StopPartition as error:
+            self._assignment.stop([error.stopped])
+        except kafka_errors.OffsetOutOfRangeError:
+            self._assignment.unsettle()  # settling finds out where, and stops it
+        except kafka_errors.TopicAuthorizationFailedError as error:
+            self._stop_not_authorized(error)
         except Exception as error:
             self._hold(as_transient(error), stop)
 
@@ -213,6 +229,23 @@ class _Turns:
             self._next = {**self._assignment.positions}
             self._metrics.dependency_up.labels("postgres").set(1)
             self._reporter.settled()
+            self._board.show(self._assignment.stopped.values())
+            self._look_due = time.monotonic() + self._look_seconds()
+
+    def _look_again_if_due(self) -> None:
+        if self._assignment.stopped and time.monotonic() >= self._look_due:
+            self._assignment.look_again()
+
+    def _look_seconds(self) -> float:
+        """A leader is elected within moments; everything else waits for a person."""
+        reasons = {one.reason for one in self._assignment.stopped.values()}
+        return _ELECTION_SECONDS if NO_LEADER in reasons else _LOOK_SECONDS
+
+    def _stop_not_authorized(self, error: kafka_errors.TopicAuthorizationFailedError) -> None:
+        refused = not_authorized(self._client.assignment(), error)
+        if not refused:
+            raise error
+        self._assignment.stop(refused)
 
     def _poll_and_hand_over(self) -> None:
         records = self._client.poll(timeout_ms=self._poll_ms(), max_records=self._size)
@@ -266,17 +299,3 @@ class _Turns:
         while not stop.is_set() and time.monotonic() < deadline:
             kafka.keep_joining(self._client)
             self._client.poll(timeout_ms=_HOLD_POLL_MS)
-
-    def _gone(self) -> Fatal:
-        held = self._assignment.positions
-        first = self._client.beginning_offsets([*held])
-        gone = [
-            f"{one.topic} partition {one.partition} offsets {offset} to {first[one] - 1}"
-            for one, offset in held.items()
-            if offset < first[one]
-        ]
-        what = "; ".join(gone) or "a position lies behind the end of its partition"
-        return Fatal(
-            f"records that were not applied are gone from Kafka: {what}: run `petitionlink "
-            "recover`; the source sends their events again, and `petitionlink reconcile` names them"
-        )

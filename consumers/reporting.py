@@ -12,6 +12,7 @@ from kafka import errors as kafka_errors
 
 from consumers.assignment import Assignment
 from consumers.lag import Lag
+from consumers.stopping import DEAD_LETTERS, Stopped
 from node.clock import Clock
 from node.kafka import TopicPartition
 from node.metrics import Metrics
@@ -76,12 +77,15 @@ class Reporter:
         offsets = {
             partition: OffsetAndMetadata(offset, "", -1)
             for partition, offset in self._assignment.positions.items()
+            if partition not in self._assignment.stopped
         }
         if offsets:
             self._client.commit_async(offsets)
 
     def _measure(self) -> None:
-        held = [*self._assignment.positions]
+        # Asked for one that nobody leads, the client tells the end of none.
+        stopped = self._assignment.stopped
+        held = [one for one in self._assignment.positions if _is_told(stopped.get(one))]
         if not held:
             return
         try:
@@ -96,3 +100,7 @@ class Reporter:
 
     def _position(self, partition: TopicPartition) -> int:
         return self._assignment.positions[partition]
+
+
+def _is_told(stopped: Stopped | None) -> bool:
+    return stopped is None or stopped.reason == DEAD_LETTERS

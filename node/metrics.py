@@ -78,6 +78,13 @@ class Metrics:
             "consumer_fenced_transactions",
             "Transactions rolled back because another process had moved the offset.",
         )
+        # 0 for every topic and reason that is read; not 0: a person must mend something.
+        self.consumer_stopped_partitions = self._gauge(
+            "consumer_stopped_partitions",
+            "Partitions that are not read on: missing, recreated, records_gone, beyond_end, "
+            "not_authorized, no_leader or dead_letters; 0 while they are.",
+            *("topic", "reason"),
+        )
         self.consumer_batch_seconds = self._histogram(
             "consumer_batch_seconds", "Time of one batch's transaction.", _BATCH_SECONDS
         )

@@ -108,7 +108,7 @@ FAULTS = (
         14,
         "topic truncated, or deleted and made anew",
         (
-            _CONSUMER + "test_a_truncated_topic_stops_the_process_and_names_the_offsets",
+            _CONSUMER + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",
             _RECOVERY
             + "test_a_truncated_topic_stops_the_consumer_until_recover_and_a_resend_heal_it",
             _RECOVERY + "test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_"

@@ -14,7 +14,7 @@ from node.cli.output import Format, FormatOption, NodeOption, print_data, say, t
 from node.clock import now_micros
 from node.errors import classified
 from node.postgres import Connection, own_connected
-from node.queries.status import counts, outbox_by_topic
+from node.queries.status import counts, outbox_by_topic, stopped_partitions
 from node.reconciliation.results import results
 from node.settings import Settings, load_settings
 
@@ -38,6 +38,7 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
             "outbox": outbox_by_topic(connection),
             "reconciliation": _proofs(connection),
             "partitions": partitions,
+            "stopped": stopped_partitions(connection),
         }
     print_data(data, output, lambda: _tables(data))
     if problem is not None:
@@ -76,6 +77,8 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
         for one in data["reconciliation"]
     ]  # fmt: skip
     yield table("proof 对账", ("peer", "cases that differ", "last proven s ago"), proofs)
+    if data["stopped"]:
+        yield _stopped(data["stopped"])
     if data["partitions"] is not None:
         columns = ("topic", "partition", "position", "end", "lag records", "lag s")
         lines = [
@@ -84,3 +87,12 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
             for p in data["partitions"]
         ]  # fmt: skip
         yield table("partitions 分区", columns, lines)
+
+
+def _stopped(several: list[dict[str, Any]]) -> Table:
+    columns = ("topic", "partition", "reason", "for s", "what it is")
+    lines = [
+        (one["topic"], one["partition"], one["reason"], f"{one['seconds']:.0f}", one["detail"])
+        for one in several
+    ]
+    return table("partitions that are not read 停止的分区", columns, lines)

@@ -23,6 +23,11 @@ _COUNTS = """
            (select count(*) from dead_letter where status = 'open') as dead_letters_open
 """
 
+_STOPPED = """
+    select topic, partition, reason, detail, extract(epoch from now() - since)::float as seconds
+    from stopped_partition order by topic, partition
+"""
+
 
 def counts(connection: Connection) -> dict[str, int]:
     """Events, cases, incomplete ones, ones in conflict, open dead letters."""
@@ -32,6 +37,11 @@ def counts(connection: Connection) -> dict[str, int]:
 def outbox_by_topic(connection: Connection) -> list[dict[str, Any]]:
     """For each topic: what waits, since when, and what was published."""
     return _rows(connection, _OUTBOX)
+
+
+def stopped_partitions(connection: Connection) -> list[dict[str, Any]]:
+    """The partitions that the consumer cannot read on: why, and for how many seconds."""
+    return _rows(connection, _STOPPED)
 
 
 def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:

@@ -215,6 +215,16 @@ class PartitionStatus(BaseModel):
     lag_seconds: float | None
 
 
+class StoppedPartition(BaseModel):
+    """A partition that the consumer cannot read on, why, and for how many seconds."""
+
+    topic: str
+    partition: int
+    reason: str
+    detail: str
+    seconds: float
+
+
 class Status(BaseModel):
     """What `petitionlink status --format json` gives; partitions are null while Kafka is away."""
 
@@ -226,6 +236,7 @@ class Status(BaseModel):
     dead_letters_open: int
     outbox: list[OutboxTopic]
     partitions: list[PartitionStatus] | None
+    stopped: list[StoppedPartition]
 
 
 class Health(BaseModel):

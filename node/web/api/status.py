@@ -9,7 +9,7 @@ import psycopg2
 from fastapi import APIRouter
 
 from node.postgres import migrations
-from node.queries.status import counts, outbox_by_topic
+from node.queries.status import counts, outbox_by_topic, stopped_partitions
 from node.web.api.documented import problems
 from node.web.api.models import Health, Ready, Status
 from node.web.problems import UNAVAILABLE, answer
@@ -37,6 +37,7 @@ def get_status(services: ServicesOf) -> dict[str, Any]:
             **counts(connection),
             "outbox": outbox_by_topic(connection),
             "partitions": partitions,
+            "stopped": stopped_partitions(connection),
         }
 
 
