@@ -75,6 +75,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         for one in self._on_trial:
             self._by_trial.pop(one, None)
         self._on_trial = {*self._by_trial}
+        kafka.refresh_metadata(self._consumer)  # a topic may have been made again
         self._changed.set()
 
     def settle(self, connection: Connection) -> None:

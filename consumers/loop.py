@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from kafka import errors as kafka_errors
 
 from cases.topics import consumed_topics
+from consumers import plausibility
 from consumers.applying import apply_batch
 from consumers.assignment import Assignment
 from consumers.batch import Advance, Batch, Here, advances_of, decoded, next_size
@@ -37,14 +38,15 @@ from consumers.membership import join
 from consumers.pipeline import Pipeline
 from consumers.ranges import not_authorized
 from consumers.reporting import Reporter
-from consumers.stopping import NO_LEADER, Board, StopPartition
+from consumers.stopping import Board, StopPartition
 from node import kafka
 from node.clock import Clock, now_micros
+from node.clock_skew import ClockCheck
 from node.errors import Fenced, Transient
 from node.kafka import TopicPartition
 from node.lifecycle import Backoff, Stop, as_transient
-from node.metrics import Metrics
-from node.postgres import Database
+from node.metrics import DEPENDENCIES, Metrics
+from node.postgres import Connection, Database
 from node.reconciliation.state import is_recovering
 from node.settings import Settings
 
@@ -56,9 +58,6 @@ _POLL_MS = 200
 _JOINS = 4  # thus at most 3.2 s
 _HOLD_POLL_MS = 50
 _LEAVE_MS = 2_000
-# Stopped partitions are looked at this often, and so flow again within this time of their mending.
-_LOOK_SECONDS = 15.0
-_ELECTION_SECONDS = 2.0
 
 
 class Consumer:
@@ -124,6 +123,8 @@ class _Sink:
         self._clock = clock
         self._dead_letters = dead_letters
         self._guard = Guard(limits_of(settings))
+        self._clock_check = ClockCheck(settings, clock)
+        self._clock_bound = settings.clock_bound_seconds
         self.database = database
 
     def decoded(
@@ -154,12 +155,20 @@ class _Sink:
         connection = self.database.connection()
         self._guard.check(connection, batch)
         self._dead_letters.publish(batch.poison)
+        doubtful = self._doubts(connection, batch)
         with self._metrics.consumer_batch_seconds.time():
-            applied = apply_batch(connection, self.node, batch)
+            applied = apply_batch(connection, self.node, batch, doubtful)
+        for source in plausibility.by_source(doubtful, applied.fresh):
+            self._metrics.events_implausible_time.labels(source).inc()
         self._metrics.consumer_batch_records.observe(len(batch))
         count(self._metrics, batch, applied, self._clock())
         for poison in batch.poison:
             log.warning("dead letter: %s", poison)
+
+    def _doubts(self, connection: Connection, batch: Batch) -> list[plausibility.Doubt]:
+        with connection, connection.cursor() as cursor:
+            now = self._clock_check.true_now(cursor)
+        return plausibility.doubts(batch, now, self._clock_bound)
 
 
 class _Polled(NamedTuple):
@@ -187,7 +196,6 @@ class _Turns:
         self._sink = sink
         self._reporter = reporter
         self._board = board
-        self._look_due = 0.0
         self._metrics = metrics
         self._backoff = Backoff()
         self._pipeline = Pipeline(self._apply)
@@ -214,7 +222,7 @@ class _Turns:
         except kafka_errors.OffsetOutOfRangeError:
             self._assignment.unsettle()  # settling finds out where, and stops it
         except kafka_errors.TopicAuthorizationFailedError as error:
-            self._stop_not_authorized(error)
+            self._assignment.stop(not_authorized(self._client.assignment(), error))
         except Exception as error:
             self._hold(as_transient(error), stop)
 
@@ -230,22 +238,10 @@ class _Turns:
             self._metrics.dependency_up.labels("postgres").set(1)
             self._reporter.settled()
             self._board.show(self._assignment.stopped.values())
-            self._look_due = time.monotonic() + self._look_seconds()
 
     def _look_again_if_due(self) -> None:
-        if self._assignment.stopped and time.monotonic() >= self._look_due:
+        if self._board.is_due():
             self._assignment.look_again()
-
-    def _look_seconds(self) -> float:
-        """A leader is elected within moments; everything else waits for a person."""
-        reasons = {one.reason for one in self._assignment.stopped.values()}
-        return _ELECTION_SECONDS if NO_LEADER in reasons else _LOOK_SECONDS
-
-    def _stop_not_authorized(self, error: kafka_errors.TopicAuthorizationFailedError) -> None:
-        refused = not_authorized(self._client.assignment(), error)
-        if not refused:
-            raise error
-        self._assignment.stop(refused)
 
     def _poll_and_hand_over(self) -> None:
         records = self._client.poll(timeout_ms=self._poll_ms(), max_records=self._size)
@@ -290,7 +286,8 @@ class _Turns:
         """Wait without leaving the group; the positions are taken anew afterwards."""
         seconds = self._backoff.next_seconds()
         log.warning("consumer: %s; trying again in %.1f s", away, seconds)
-        self._metrics.dependency_up.labels(away.dependency).set(0)
+        if away.dependency in DEPENDENCIES:
+            self._metrics.dependency_up.labels(away.dependency).set(0)
         self._pipeline.drop()
         self._sink.database.discard()
         self._assignment.unsettle()

@@ -49,8 +49,6 @@ def _ask(client: KafkaConsumer, asked: list[TopicPartition], stopped: list[Stopp
         return Ranges(first, client.end_offsets(asked, timeout_ms=_ANSWER_MS), stopped)
     except TopicAuthorizationFailedError as error:
         refused = not_authorized(asked, error)
-        if not refused:
-            raise
         left = {*asked} - {one.partition for one in refused}
         return _ask(client, sorted(left), stopped + refused)
 
@@ -58,10 +56,13 @@ def _ask(client: KafkaConsumer, asked: list[TopicPartition], stopped: list[Stopp
 def not_authorized(
     held: Iterable[TopicPartition], error: TopicAuthorizationFailedError
 ) -> list[Stopped]:
-    """The partitions of the topics that `error` names."""
+    """The partitions of the topics that `error` names; raises it if they are none of `held`."""
     topics = {*error.args[0]} if error.args and not isinstance(error.args[0], str) else set()
-    return [
+    found = [
         Stopped(one, NOT_AUTHORIZED, "Kafka does not let this node read it")
         for one in held
         if one.topic in topics
     ]
+    if not found:
+        raise error
+    return found

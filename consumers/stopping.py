@@ -10,6 +10,7 @@ was mended.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -19,6 +20,10 @@ from node.postgres import Cursor
 from schemas.errors import PetitionLinkError
 
 log = logging.getLogger(__name__)
+
+# Stopped partitions are looked at this often, and so flow again within this time of their mending.
+_LOOK_SECONDS = 15.0
+_ELECTION_SECONDS = 2.0
 
 MISSING: Final = "missing"
 RECREATED: Final = "recreated"
@@ -129,7 +134,12 @@ class Board:
         self._metrics = metrics
         self._topics = {*topics}
         self._told: set[tuple[str, str]] = set()
+        self._due = 0.0
         self.show([])
+
+    def is_due(self) -> bool:
+        """True if something is stopped and it is time to look whether it was mended."""
+        return bool(self._told) and time.monotonic() >= self._due
 
     def show(self, stopped: Iterable[Stopped]) -> None:
         """Set the gauge, log what is new, and what flows again."""
@@ -147,6 +157,9 @@ class Board:
         for topic in sorted({topic for topic, _ in self._told} - {topic for topic, _ in groups}):
             log.warning("topic %s is read again", topic)
         self._told = {*groups}
+        # A leader is elected within moments; everything else waits for a person.
+        electing = any(reason == NO_LEADER for _, reason in groups)
+        self._due = time.monotonic() + (_ELECTION_SECONDS if electing else _LOOK_SECONDS)
 
 
 def line(several: Sequence[Stopped]) -> str:

@@ -25,7 +25,10 @@ class Fatal(PetitionLinkError):
 
 
 class Transient(PetitionLinkError):
-    """The `dependency`, kafka or postgres, is away or busy: the same step may succeed later."""
+    """The `dependency`, kafka or postgres, is away or busy: the same step may succeed later.
+
+    With `clock` both answer, and this machine's clock is wrong.
+    """
 
     def __init__(self, message: str, dependency: str = "postgres") -> None:
         super().__init__(message)
@@ -99,12 +102,19 @@ def _classified_kafka(error: Exception, fatal: tuple[type, ...]) -> Transient | 
     text = f"{name}: {_first_line(error).removeprefix(f'{name}: ')}".rstrip(": ")
     if isinstance(error, fatal):
         return Fatal(f"Kafka refuses: {text}")
+    if name == "InvalidTimestampError":
+        return Transient(_CLOCK, "clock")
     return Transient(
         f"Kafka is away: {text}: is the broker up? see PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS",
         "kafka",
     )
 
 
+# What message.timestamp.after.max.ms is about; a broker takes what is too old.
+_CLOCK = (
+    "Kafka answers and refuses the time of our records: the clock of this machine is more than an "
+    "hour ahead of the broker's: set it (NTP); nothing was lost: the outbox keeps what was written"
+)
 # Names in `kafka.errors`.
 _FATAL_KAFKA = (
     "AuthorizationError",

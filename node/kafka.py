@@ -175,6 +175,11 @@ def known_topics(client: KafkaConsumer) -> set[str]:
     return {*client._client.cluster.topics(exclude_internal_topics=False)}
 
 
+def refresh_metadata(client: KafkaConsumer) -> None:
+    """Let the client ask soon which topics there are; it does not wait for the answer."""
+    client._client.cluster.request_update()
+
+
 def is_leaderless(client: KafkaConsumer, partition: TopicPartition) -> bool:
     """True if no broker leads the partition, by the client's last metadata."""
     leader = client._client.cluster.leader_for_partition(partition)

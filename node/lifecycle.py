@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from node.errors import PetitionLinkError, Transient, classified
-from node.metrics import Metrics
+from node.metrics import DEPENDENCIES, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,8 @@ def keep_open(worker: Worker, metrics: Metrics, stop: Stop) -> None:
             worker.session(stop)
         except Exception as error:
             transient = as_transient(error)
-            metrics.dependency_up.labels(transient.dependency).set(0)
+            if transient.dependency in DEPENDENCIES:
+                metrics.dependency_up.labels(transient.dependency).set(0)
             if time.monotonic() - opened > _HELD_SECONDS:
                 backoff.reset()
             seconds = backoff.next_seconds()

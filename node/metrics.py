@@ -23,6 +23,9 @@ _DELIVERY_SECONDS = (
 )
 
 
+DEPENDENCIES = ("kafka", "postgres")
+
+
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
@@ -47,6 +50,13 @@ class Metrics:
             "postgres_oldest_transaction_seconds",
             "Age of the oldest transaction open in the Postgres cluster, idle ones too, 0 if there "
             "is none; without the role pg_monitor only of those of the node's own role.",
+        )
+
+        # Beyond PETITIONLINK_CLOCK_BOUND_SECONDS either way the routines wait.
+        self.clock_skew_seconds = self._gauge(
+            "clock_skew_seconds",
+            "By how much this machine's clock is ahead of the broker's, negative if it is behind; "
+            "NaN if that was never measured.",
         )
 
     def _about_the_consumer(self) -> None:
@@ -99,6 +109,13 @@ class Metrics:
             "source",
         )
 
+        # By the source's clock, judged by the broker's; the events are applied as they are.
+        self.events_implausible_time = self._counter(
+            "events_implausible_time",
+            "Events whose dates were implausible when they arrived, by their source.",
+            "source",
+        )
+
     def _about_the_outbox(self) -> None:
         self.outbox_pending_records = self._gauge(
             "outbox_pending_records", "Outbox rows that are not yet acknowledged.", "topic"
@@ -112,6 +129,13 @@ class Metrics:
             "outbox_published",
             "Outbox rows handed to Kafka: acknowledged or failed (and kept).",
             *("topic", "result"),
+        )
+
+        # 1: a destination's topic is missing or may not be written; the others are published.
+        self.outbox_stopped_topics = self._gauge(
+            "outbox_stopped_topics",
+            "1 for a topic that takes nothing while something waits for it, 0 for all others.",
+            "topic",
         )
 
     def _about_the_cases(self) -> None:
@@ -193,7 +217,7 @@ class Metrics:
 
     def about(self, node: str) -> None:
         """Say which node this is; nothing has answered it yet."""
-        for dependency in ("kafka", "postgres"):
+        for dependency in DEPENDENCIES:
             self.dependency_up.labels(dependency).set(0)
         self.build_info.info({"version": version("petitionlink"), "node": node})
 

@@ -6,13 +6,16 @@ often than the outbox: deadlines are a matter of days, and counting them reads m
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from math import nan
 
 from cases.nodes import NATIONAL, PROVINCES
 from cases.topics import produced_topics
 from node.clock import Clock, now_micros
+from node.clock_skew import ClockCheck
 from node.lifecycle import Stop
 from node.memory import give_back
 from node.metrics import Metrics
@@ -20,6 +23,8 @@ from node.postgres import Connection, Cursor, connect, own_database
 from node.queries.deadlines import cases_by_clock, due_within, overdue
 from node.queries.overview import attention
 from node.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _PERIOD_SECONDS = 2.0
 _CASES_EVERY = 15  # looks, thus half a minute
@@ -57,6 +62,8 @@ class Observer:
         self._oldest: dict[str, int] = {}
         self._oldest_dead: int | None = None
         self._looks = 0
+        self._clock_check = ClockCheck(settings, clock)
+        self._clock_told = False
         self._expect_nodes()
         metrics.dead_letter_oldest_open_seconds.set_function(
             lambda: self._seconds_since(self._oldest_dead)
@@ -97,6 +104,7 @@ class Observer:
     def _look(self, connection: Connection) -> None:
         with connection.cursor() as cursor:
             self._look_at_queues(cursor)
+            self._look_at_the_clock(cursor)
             if self._looks % _CASES_EVERY == 0:
                 self._look_at_cases(cursor)
                 give_back()
@@ -113,6 +121,18 @@ class Observer:
         cursor.execute(_OLDEST_TRANSACTION)
         (seconds,) = cursor.fetchone() or (0.0,)
         self._metrics.postgres_oldest_transaction_seconds.set(seconds)
+
+    def _look_at_the_clock(self, cursor: Cursor) -> None:
+        reading = self._clock_check.reading(cursor)
+        seconds = reading.seconds
+        self._metrics.clock_skew_seconds.set(nan if seconds is None else seconds)
+        wrong = reading.exceeds(self._settings.clock_bound_seconds)
+        if wrong != self._clock_told:
+            self._clock_told = wrong
+            if wrong:
+                log.error("%s: set it (NTP); routines wait, nothing was lost", reading)
+            else:
+                log.warning("the clock of this machine is right again: %s", reading)
 
     def _look_at_dead_letters(self, cursor: Cursor) -> None:
         cursor.execute(_DEAD)

@@ -64,7 +64,7 @@ def handle(
 ) -> Done:
     """Do `command` in one transaction that holds the case's row; safe beside other writers.
 
-    Raises `Refusal` or `Invalid`, and what the driver or `also` raises; then nothing was changed.
+    Raises `Refusal`, `Invalid` or `ClockWrong`, and what the driver or `also` raises; then nothing was changed.
     Raises `OutcomeUnknown` if the connection was lost at the commit.
     """
     done: Done | None = None
@@ -82,6 +82,7 @@ def _written(
     cursor: Cursor, office: Office, command: Command, also: Also | None
 ) -> tuple[Done, str]:
     """The command in an open transaction, and that transaction's id."""
+    office.check_clock(cursor)
     held = projection.hold(cursor, [command.case_id])
     case = held[command.case_id].case if held else Case(command.case_id)
     _check_target(cursor, case, command)

@@ -32,7 +32,7 @@ from node.settings import Settings
 from producers.claims import Claims
 from producers.pacing import Pace, Rate, rest_seconds
 from producers.pending import prepare
-from producers.publishing import Publisher
+from producers.publishing import Publisher, TopicsRefused
 from producers.turns import Turns
 
 # The net below LISTEN/NOTIFY: a notification lost with a connection costs this much.
@@ -51,6 +51,7 @@ class Relay:
         self._settings = settings
         self._metrics = metrics
         self._pace = Pace(Rate(settings.relay_records_per_second))
+        self._refused: frozenset[str] = frozenset()
 
     def session(self, stop: Stop) -> None:
         """Publish until `stop`, on one connection and one producer."""
@@ -61,10 +62,15 @@ class Relay:
                 prepare(cursor)
                 cursor.execute(f"listen {NOTIFY_CHANNEL}")
             with closing(Publisher(self._settings)) as publisher:
-                self._publish_until(stop, connection, publisher)
+                try:
+                    self._publish_until(stop, connection, publisher)
+                except TopicsRefused as error:
+                    self._refused = frozenset(error.topics)
+                    raise
 
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
-        claims = Claims(connection, self._settings)
+        claims = Claims(connection, self._settings, self._metrics, self._refused)
+        self._refused = frozenset()
         with Turns(connection, publisher, self._metrics) as turns:
             while not stop.wait(self._pace.wait_seconds()):
                 for topics in claims.renew_if_due():

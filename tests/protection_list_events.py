@@ -87,7 +87,7 @@ EVENTS = (
         "node/kafka.py",
         '"none",\n        allow_auto_create_topics=False,\n        max_poll_records',
         '"earliest",\n        allow_auto_create_topics=False,\n        max_poll_records',
-        (_CONSUMER + "test_a_truncated_topic_stops_the_process_and_names_the_offsets",),
+        (_CONSUMER + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",),
     ),
     Protection(
         "trailing bytes are poison",

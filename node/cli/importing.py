@@ -14,7 +14,7 @@ from node import garbage
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.progress import rows_progress
 from node.errors import PetitionLinkError
-from node.postgres import own_connected
+from node.postgres import Connection, own_connected
 from node.settings import load_settings
 from producers.ahead import ahead
 from producers.code_file import CodeFile
@@ -78,6 +78,7 @@ def import_command(
     ):
         task = progress.add_task("rows", total=1.0, rows=0)
         for prepared, read in chunks:
+            _check_clock(office, connection)
             chunk = write_chunk(connection, office.node, prepared, codes.issue if codes else None)
             if codes:
                 codes.keep()
@@ -91,6 +92,11 @@ def import_command(
     print_data(
         result, output, lambda: table(f"import {file.name}", [*result], [[*result.values()]])
     )
+
+
+def _check_clock(office: Office, connection: Connection) -> None:
+    with connection, connection.cursor() as cursor:
+        office.check_clock(cursor)
 
 
 def _prepared(office: Office, rows: RegisterRows) -> Iterator[tuple[PreparedChunk, float]]:

@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from node.clock_skew import ClockWrong
 from node.errors import classified, is_data_error
 from producers.handling import OutcomeUnknown
 from schemas.errors import Invalid, PetitionLinkError
@@ -143,6 +144,8 @@ async def _environment(_request: Request, error: Exception) -> Response:
     log.warning("a request could not be answered: %s", known)
     if isinstance(error, OutcomeUnknown):
         return answer(UNAVAILABLE, str(error))
+    if isinstance(error, ClockWrong):
+        return answer(UNAVAILABLE, str(error), "clock_wrong")
     return answer(UNAVAILABLE, "the node cannot answer now; nothing was changed: ask again later")
 
 

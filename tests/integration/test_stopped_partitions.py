@@ -11,9 +11,11 @@ from support.backups import lose_records
 from support.cli import as_environment, petitionlink
 from support.world import (
     count,
+    do,
     event,
     eventually,
     raw,
+    register,
     rows,
     running,
     sample,
@@ -22,12 +24,14 @@ from support.world import (
 )
 
 from cases.topics import uplink
-from consumers import loop
+from consumers import stopping
 from consumers.loop import Consumer
 from node import kafka, localstack, topics
+from node.control import Channel
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.settings import Settings
+from producers.relay import Relay
 
 BEIJING, SHANDONG = "110000", "370000"
 CASE = "20260401-7K3M9QXA"
@@ -41,7 +45,7 @@ def centre(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     """The centre with empty topics and an empty database, which looks again at once."""
-    monkeypatch.setattr(loop, "_LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
     return fresh_settings("000000")
 
 
@@ -106,7 +110,8 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
         eventually(lambda: stopped(metrics, BEIJING, "recreated") == 0, "the metric says it")
         assert ended == []
     told = [one.message for one in caplog.records if one.levelno == logging.ERROR]
-    assert uplink(BEIJING) in told[0] and "topics apply" in told[0]
+    assert uplink(BEIJING) in told[0]
+    assert "topics apply" in told[0]
     assert len(told) == len(set(told)) <= 3
 
 
@@ -170,7 +175,7 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Seen failing: a province that was started then ended, its relay and its desk with it."""
-    monkeypatch.setattr(loop, "_LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
     shandong = fresh_settings(SHANDONG)
     metrics = Metrics()
     topic = f"petition.downlink.{SHANDONG}"
@@ -185,3 +190,49 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
         send(shandong, topic, [raw(event(f"110000-{CASE}"))])
         eventually(lambda: count(shandong, "petition_case") == 1, "it is read again")
         assert ended == []
+
+
+def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
+    centre: Settings, stack: LocalStack
+) -> None:
+    """FAULTS 31. Seen failing: all others waited for half a minute; a province's node ended."""
+    metrics = Metrics()
+    gone, fine = f"petition.downlink.{BEIJING}", f"petition.downlink.{SHANDONG}"
+    published = "select count(*) from outbox where topic = %s and published_at is not null"
+    with running(Relay(centre, metrics), metrics) as ended:
+        for to in (BEIJING, SHANDONG):
+            do(centre, "assign", case_id=register(centre), to=to)
+        for topic in (gone, fine):
+            eventually(lambda topic=topic: rows(centre, published, (topic,))[0][0] > 0, topic)
+        before = rows(centre, published, (gone,))
+        delete(stack, gone)
+        for to in (BEIJING, SHANDONG, SHANDONG):
+            do(centre, "assign", case_id=register(centre), to=to)
+        waiting = "select count(*) from outbox where topic = %s and published_at is null"
+        eventually(lambda: rows(centre, waiting, (fine,)) == [(0,)], "the others are published", 20)
+        assert rows(centre, published, (gone,)) == before
+        eventually(lambda: sample(metrics, "outbox_stopped_topics", topic=gone) == 1, "it is said")
+        assert sample(metrics, "outbox_stopped_topics", topic=fine) == 0
+        assert ended == []
+    make(stack, gone)
+    with running(Relay(centre, metrics), metrics):
+        eventually(lambda: rows(centre, waiting, (gone,)) == [(0,)], "what waited is published")
+
+
+def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
+    empty_topics: LocalStack, fresh_settings: Callable[..., Settings], stack: LocalStack
+) -> None:
+    """FAULTS 31. Seen failing: each message to it waited 20 s and then began all again."""
+    centre = fresh_settings("000000")
+    answer = f"petition.control.downlink.{BEIJING}"
+    with Channel(centre, "test") as channel:
+        assert {BEIJING, SHANDONG} <= {*channel.peers}
+        channel.send(BEIJING, "clock", [b"{}"])
+        delete(stack, answer)
+        channel.send(BEIJING, "clock", [b"{}"])
+        assert BEIJING not in channel.peers
+        channel.send(SHANDONG, "clock", [b"{}"])
+        assert channel.lacks_topics
+    with Channel(centre, "test") as channel:
+        assert BEIJING not in channel.peers
+        assert SHANDONG in channel.peers
