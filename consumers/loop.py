@@ -34,7 +34,7 @@ from consumers.foresight import Foresight
 from consumers.guarding import Guard
 from consumers.isolating import apply_isolating
 from consumers.limits import limits_of
-from consumers.membership import join
+from consumers.membership import join, renamed
 from consumers.pipeline import Pipeline
 from consumers.ranges import not_authorized
 from consumers.reporting import Reporter
@@ -82,6 +82,12 @@ class Consumer:
 
         Postgres may be away: that is waited for inside, without leaving the group.
         """
+        try:
+            self._consume(stop)
+        except kafka_errors.FencedInstanceIdError:
+            self._instance = renamed(self._instance)
+
+    def _consume(self, stop: Stop) -> None:
         with ExitStack() as stack:
             client = kafka.consumer(
                 self._settings, fetch_wait_ms=_FETCH_WAIT_MS, instance=self._instance
@@ -223,6 +229,8 @@ class _Turns:
             self._assignment.unsettle()  # settling finds out where, and stops it
         except kafka_errors.TopicAuthorizationFailedError as error:
             self._assignment.stop(not_authorized(self._client.assignment(), error))
+        except kafka_errors.FencedInstanceIdError:
+            raise
         except Exception as error:
             self._hold(as_transient(error), stop)
 

@@ -30,8 +30,13 @@ class Doubt(NamedTuple):
     detail: str
 
 
-def doubts(batch: Batch, now: int, bound_seconds: int) -> list[Doubt]:
-    """The events of `batch` whose dates cannot be true at `now` (micros, by the broker's clock)."""
+def doubts(batch: Batch, now: int | None, bound_seconds: int) -> list[Doubt]:
+    """The events of `batch` whose dates cannot be true at `now` (micros, by the broker's clock).
+
+    None while that is not known: then nothing is judged.
+    """
+    if now is None:
+        return []
     latest = now + bound_seconds * 1_000_000
     return [
         Doubt(event, _detail(event, latest))

@@ -6,7 +6,7 @@ reconciler measures it and keeps by how much Postgres's clock is ahead of the br
 process compares its own clock with Postgres's, and so with the broker's, also on another machine.
 
     unknown    never measured: the node acts as if its clock were right
-    stale      last measured long ago, or the clocks have jumped since: routines wait, commands go on
+    stale      measured long ago, or the clock has jumped since: routines wait, commands go on
     wrong      beyond a bound: routines wait; beyond a larger one, commands are refused
 """
 
@@ -89,10 +89,13 @@ class ClockCheck:
         self._known = (found, now, ticks)
         return found
 
-    def true_now(self, cursor: Cursor) -> int:
-        """The present instant (micros) by the broker's clock, or by ours if that is all we have."""
+    def true_now(self, cursor: Cursor) -> int | None:
+        """The present instant (micros) by the broker's clock, by ours if that was never measured.
+
+        None while our clock is in doubt: nothing is judged by it then.
+        """
         reading = self.reading(cursor)
-        return self._clock() - (reading.ahead or 0)
+        return None if reading.stale else self._clock() - (reading.ahead or 0)
 
     def check_command(self, cursor: Cursor) -> None:
         """Raise `ClockWrong` if a command given now would be dated by a wrong clock."""

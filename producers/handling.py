@@ -64,7 +64,8 @@ def handle(
 ) -> Done:
     """Do `command` in one transaction that holds the case's row; safe beside other writers.
 
-    Raises `Refusal`, `Invalid` or `ClockWrong`, and what the driver or `also` raises; then nothing was changed.
+    Raises `Refusal`, `Invalid` or `ClockWrong`, and what the driver or `also` raises; then nothing
+    was changed.
     Raises `OutcomeUnknown` if the connection was lost at the commit.
     """
     done: Done | None = None

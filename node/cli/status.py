@@ -10,6 +10,7 @@ from kafka import errors as kafka_errors
 from rich.table import Table
 
 from consumers.standing import standing
+from node import clock_skew
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.clock import now_micros
 from node.errors import classified
@@ -36,6 +37,7 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
             "node": settings.node,
             **counts(connection),
             "outbox": outbox_by_topic(connection),
+            "clock_ahead_seconds": _clock_ahead(connection),
             "reconciliation": _proofs(connection),
             "partitions": partitions,
             "stopped": stopped_partitions(connection),
@@ -61,6 +63,12 @@ def _proofs(connection: Connection) -> list[dict[str, Any]]:
         return [one._asdict() for one in results(cursor)]
 
 
+def _clock_ahead(connection: Connection) -> float | None:
+    """By how much this machine's clock is ahead of the broker's; None if never measured."""
+    with connection, connection.cursor() as cursor:
+        return clock_skew.read(cursor, now_micros()).seconds
+
+
 def _tables(data: dict[str, Any]) -> Iterator[Table]:
     counts = ["events", "cases", "incomplete_cases", "cases_with_conflicts", "dead_letters_open"]
     title = f"node {data['node']}"
@@ -77,6 +85,9 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
         for one in data["reconciliation"]
     ]  # fmt: skip
     yield table("proof 对账", ("peer", "cases that differ", "last proven s ago"), proofs)
+    skew = data["clock_ahead_seconds"]
+    shown = [["unknown" if skew is None else f"{skew:.1f}"]]
+    yield table("clock 时钟", ("ahead of the broker's s",), shown)
     if data["stopped"]:
         yield _stopped(data["stopped"])
     if data["partitions"] is not None:
