@@ -164,8 +164,8 @@ class _Sink:
         doubtful = self._doubts(connection, batch)
         with self._metrics.consumer_batch_seconds.time():
             applied = apply_batch(connection, self.node, batch, doubtful)
-        for source in plausibility.by_source(doubtful, applied.fresh):
-            self._metrics.events_implausible_time.labels(source).inc()
+        for source, number in plausibility.by_source(doubtful, applied.fresh).items():
+            self._metrics.events_implausible_time.labels(source).inc(number)
         self._metrics.consumer_batch_records.observe(len(batch))
         count(self._metrics, batch, applied, self._clock())
         for poison in batch.poison:
@@ -230,6 +230,7 @@ class _Turns:
         except kafka_errors.TopicAuthorizationFailedError as error:
             self._assignment.stop(not_authorized(self._client.assignment(), error))
         except kafka_errors.FencedInstanceIdError:
+            self._reporter.forget()
             raise
         except Exception as error:
             self._hold(as_transient(error), stop)

@@ -7,6 +7,7 @@ judges others must not judge by a wrong clock of its own.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -65,6 +66,7 @@ def keep(cursor: Cursor, several: Sequence[Doubt]) -> None:
         cursor.execute(_KEEP, columns)
 
 
-def by_source(several: Iterable[Doubt], fresh: set[str]) -> list[str]:
-    """The emitter of each of these events that is new."""
-    return [one.event.emitter for one in several if one.event.event_id in fresh]
+def by_source(several: Iterable[Doubt], fresh: set[str]) -> Counter[str]:
+    """How many of these events are new, by their emitter."""
+    emitters = {event.event_id: event.emitter for event, _ in several if event.event_id in fresh}
+    return Counter(emitters.values())

@@ -45,6 +45,10 @@ class Reporter:
         self._rebalances = self._assignment.rebalances
         self._measure_due = 0.0
 
+    def forget(self) -> None:
+        """This process holds no partition any more: another one shows them."""
+        self._lag.hold({})
+
     def begins(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """These records are being applied, and nothing before them is left."""
         for partition, records in polled.items():

@@ -140,6 +140,6 @@ def read(cursor: Cursor, now: int) -> Reading:
 def _span(micros: int) -> str:
     seconds = micros / _MICROS
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
+        if seconds >= 1.5 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.1f} s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
-import kafka.producer.kafka as library
+import kafka.record.default_records as library
 import pytest
 from support.cli import as_environment, petitionlink
 from support.routines import served
@@ -191,7 +191,7 @@ def test_a_relay_whose_clock_is_hours_ahead_says_so_keeps_the_outbox_and_drains_
     register(shandong)
     real = library.time
     wrong = SimpleNamespace(
-        time=lambda: real.time() + 7200, monotonic=real.monotonic, sleep=real.sleep
+        time=lambda: real.time() + 7200, time_ns=lambda: real.time_ns() + 7200 * 10**9
     )
     monkeypatch.setattr(library, "time", wrong)
     with running(Relay(shandong, metrics), metrics) as ended:
