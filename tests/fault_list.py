@@ -15,6 +15,7 @@ class Fault(NamedTuple):
 
 _CONSUMER = "integration/test_consumer.py::"
 _RECOVERY = "integration/test_recovery.py::"
+_STOPPED = "integration/test_stopped_partitions.py::"
 _DEGRADED = "e2e/test_degraded_not_dead.py::"
 
 FAULTS = (
@@ -170,4 +171,27 @@ FAULTS = (
         (_DEGRADED + "test_nodes_stopped_under_load_end_with_exit_code_0_and_lose_nothing",),
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
+    Fault(
+        31,
+        "one topic deleted or made anew; control topics too",
+        (
+            _STOPPED + "test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_"
+            "and_recovered",
+            _STOPPED + "test_a_destination_whose_topic_is_deleted_holds_up_no_other",
+            _STOPPED + "test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other",
+            _STOPPED + "test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_"
+            "dealt_with",
+        ),
+    ),
+    Fault(
+        32,
+        "a control message out of bounds",
+        ("integration/test_control_messages.py",),
+    ),
+    Fault(34, "a clock hours or years wrong", ("integration/test_clock_skew.py",)),
+    Fault(
+        39,
+        "one host name and port on two machines",
+        ("integration/test_consumer_identity.py",),
+    ),
 )

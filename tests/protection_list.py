@@ -7,10 +7,11 @@ runner is `python -m protections check`, the table docs/protections.md.
 from __future__ import annotations
 
 from protection import Protection
+from protection_list_control import CONTROL
 from protection_list_database import DATABASE
 from protection_list_events import EVENTS
 from protection_list_proof import PROOF
 
 __all__ = ["PROTECTIONS", "Protection"]
 
-PROTECTIONS = (*DATABASE, *EVENTS, *PROOF)
+PROTECTIONS = (*DATABASE, *EVENTS, *PROOF, *CONTROL)

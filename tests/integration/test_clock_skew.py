@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
+from typing import Any
 
-import kafka.record.default_records as library
 import pytest
+from kafka import KafkaProducer
 from support.cli import as_environment, petitionlink
 from support.routines import served
 from support.web import client_of
@@ -189,15 +189,16 @@ def test_a_relay_whose_clock_is_hours_ahead_says_so_keeps_the_outbox_and_drains_
     metrics = Metrics()
     metrics.about(SHANDONG)
     register(shandong)
-    real = library.time
-    wrong = SimpleNamespace(
-        time=lambda: real.time() + 7200, time_ns=lambda: real.time_ns() + 7200 * 10**9
-    )
-    monkeypatch.setattr(library, "time", wrong)
+    real = KafkaProducer.send
+
+    def two_hours_ahead(*given: Any) -> Any:
+        return real(*given, timestamp_ms=(now_micros() + 2 * _HOUR) // 1000)
+
+    monkeypatch.setattr(KafkaProducer, "send", two_hours_ahead)
     with running(Relay(shandong, metrics), metrics) as ended:
         eventually(lambda: "is more than an hour ahead of the broker's" in caplog.text, "it says")
         assert "is the broker up" not in caplog.text
-        monkeypatch.setattr(library, "time", real)
+        monkeypatch.setattr(KafkaProducer, "send", real)
         waiting = "select count(*) from outbox where published_at is null"
         eventually(lambda: rows(shandong, waiting) == [(0,)], "it is published")
         assert ended == []
