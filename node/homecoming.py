@@ -13,7 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
+import psycopg2
+
 from node import kafka, ledger, outbox
+from node.errors import is_data_error
 from node.kafka import TopicPartition
 from node.postgres import Connection, Cursor, own_connected
 from node.settings import Settings
@@ -89,10 +92,40 @@ def _read(connection: Connection, client: Any, node: str, tail: Tail) -> int:
     written = 0
     for records in _batches(client, tail):
         events = [event for record in records if (event := _own(record, node)) is not None]
-        with connection, connection.cursor() as cursor:
-            written += _write(cursor, node, events)
-            cursor.execute(_STANDS, (*tail.partition, records[-1].offset + 1))
+        after = (*tail.partition, records[-1].offset + 1)
+        try:
+            written += _written(connection, node, events, after)
+        except psycopg2.Error as error:
+            if not is_data_error(error):
+                raise
+            written += _written(connection, node, _storable(connection, node, events), after)
     return written
+
+
+def _written(
+    connection: Connection, node: str, events: Sequence[Event], after: tuple[object, ...]
+) -> int:
+    with connection, connection.cursor() as cursor:
+        written = _write(cursor, node, events)
+        cursor.execute(_STANDS, after)
+    return written
+
+
+def _storable(connection: Connection, node: str, events: Sequence[Event]) -> list[Event]:
+    """Those that Postgres can hold: this node wrote no other, but anyone may write to a topic."""
+    good = []
+    for event in events:
+        try:
+            with connection, connection.cursor() as cursor:
+                _write(cursor, node, [event])
+                connection.rollback()
+        except psycopg2.Error as error:
+            if not is_data_error(error):
+                raise
+            log.warning("a record on our own topic is none of ours: event %s", event.event_id)
+        else:
+            good.append(event)
+    return good
 
 
 def _batches(client: Any, tail: Tail) -> Iterator[list[Any]]:

@@ -236,3 +236,22 @@ def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
     with Channel(centre, "test") as channel:
         assert BEIJING not in channel.peers
         assert SHANDONG in channel.peers
+
+
+def test_a_record_on_our_own_topic_that_postgres_refuses_ends_no_relay(
+    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
+) -> None:
+    """Seen failing: NUL under our own name on our uplink ended the node, at each start."""
+    shandong = fresh_settings(SHANDONG)
+    good = event(f"{SHANDONG}-{CASE}good", emitter=SHANDONG)
+    body = {"title": "a?b", "channel": "web", "received_at": 0}
+    bad = event(f"{SHANDONG}-{CASE}bad", emitter=SHANDONG, body=body)
+    bad = bad._replace(value=bad.value.replace(b"a?b", b"a\0b"))
+    send(shandong, uplink(SHANDONG), [raw(bad), raw(good)])
+    metrics = Metrics()
+    with running(Relay(shandong, metrics), metrics) as ended:
+        eventually(lambda: count(shandong, "case_event") == 1, "the other one came home")
+        register(shandong)
+        waiting = "select count(*) from outbox where published_at is null"
+        eventually(lambda: rows(shandong, waiting) == [(0,)], "the relay publishes")
+        assert ended == []
