@@ -10,14 +10,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from consumers import positions
+from consumers import plausibility, positions
 from consumers.accounting import account
 from consumers.batch import Batch
 from consumers.dead_letters import keep
 from consumers.limits import tails
+from consumers.plausibility import Doubt
 from node import accounts, contacts
 from node.accounts import Entry
 from node.postgres import Connection, Cursor
@@ -34,8 +35,10 @@ class Applied(NamedTuple):
     emitters: set[str]
 
 
-def apply_batch(connection: Connection, node: str, batch: Batch) -> Applied:
-    """Apply `batch` wholly or not at all.
+def apply_batch(
+    connection: Connection, node: str, batch: Batch, doubts: Sequence[Doubt] = ()
+) -> Applied:
+    """Apply `batch` wholly or not at all, and mark the events in `doubts`.
 
     Raises `Fenced`, and whatever the driver raises; then nothing was changed.
     """
@@ -43,6 +46,7 @@ def apply_batch(connection: Connection, node: str, batch: Batch) -> Applied:
         positions.advance(cursor, batch.advances, tails(batch))
         applied = write(cursor, node, batch)
         keep(cursor, batch.poison)
+        plausibility.keep(cursor, doubts)
         note(cursor, applied, batch.read_at, account(node, batch, applied.fresh))
     return applied
 

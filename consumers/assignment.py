@@ -1,7 +1,8 @@
 """The partitions that this consumer holds 分区分配, and where it stands in each.
 
 The group gives partitions on the client's I/O thread, where nothing may block: there they are
-only paused and marked. The loop then takes their positions from Postgres, seeks and resumes.
+only paused and marked. The loop then takes their positions from Postgres, seeks and resumes those
+that can be read on; the others stay paused (`consumers.stopping`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from collections.abc import Iterable
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 
-from consumers import positions
+from consumers import positions, stopping
+from consumers.ranges import Ranges, ask
+from consumers.stopping import Stopped
 from node import kafka
 from node.commit_waits import refuse_while_unconfirmed
-from node.errors import Fatal
 from node.kafka import TopicPartition
-from node.postgres import Connection
+from node.postgres import Connection, Cursor
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -27,6 +29,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
         self._changed = threading.Event()
         self.positions: dict[TopicPartition, int] = {}
+        # What is not read on, held or missing; all others are.
+        self.stopped: dict[TopicPartition, Stopped] = {}
+        # Stopped by what reading them gave: only another attempt tells whether they were mended.
+        self._by_trial: dict[TopicPartition, Stopped] = {}
+        self._on_trial: set[TopicPartition] = set()
         self._ids: dict[str, uuid.UUID | None] = {}
         self.rebalances = 0
 
@@ -53,6 +60,25 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         """Positions were moved by someone else: take them from Postgres again."""
         self._changed.set()
 
+    def stop(self, found: Iterable[Stopped]) -> None:
+        """Read these no further until they are looked at again."""
+        for one in found:
+            self._by_trial[one.partition] = one
+            self._on_trial.discard(one.partition)
+        self._changed.set()
+
+    def look_again(self) -> None:
+        """See at the next `settle` which stopped partitions can be read on.
+
+        One that was stopped by reading it is tried; it flows again when it has passed a whole
+        interval between two looks.
+        """
+        for one in self._on_trial:
+            self._by_trial.pop(one, None)
+        self._on_trial = {*self._by_trial}
+        kafka.refresh_metadata(self._consumer)  # a topic may have been made again
+        self._changed.set()
+
     def settle(self, connection: Connection) -> None:
         """Take the positions from Postgres, seek and resume; a new partition begins at its start.
 
@@ -62,9 +88,12 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         held = self._consumer.assignment()
         try:
             self.positions = self._known_positions(connection, held)
-            for partition, offset in self.positions.items():
-                self._consumer.seek(partition, offset)
-            self._consumer.resume(*held)
+            paused = self.stopped.keys() - self._on_trial
+            flowing = [one for one in self.positions if one not in paused]
+            for partition in flowing:
+                self._consumer.seek(partition, self.positions[partition])
+            self._consumer.pause(*(held - {*flowing}))
+            self._consumer.resume(*flowing)
         except BaseException:
             self._changed.set()
             raise
@@ -72,20 +101,38 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def _known_positions(
         self, connection: Connection, held: set[TopicPartition]
     ) -> dict[TopicPartition, int]:
+        existing = kafka.known_topics(self._consumer)
         topics = {partition.topic for partition in held}
+        ranges = ask(self._consumer, held, existing)
         with connection, connection.cursor() as cursor:
             refuse_while_unconfirmed(cursor)
             known = positions.load(cursor, topics)
-            new = [partition for partition in held if tuple(partition) not in known]
+            new = [one for one in ranges.first if tuple(one) not in known]
             if new:
-                first = self._consumer.beginning_offsets(new)
-                positions.begin(cursor, {tuple(one): offset for one, offset in first.items()})
+                positions.begin(cursor, {tuple(one): ranges.first[one] for one in new})
                 known = positions.load(cursor, topics)
+            found = {one: known[tuple(one)] for one in held if tuple(one) in known}
             self._ids = kafka.topic_ids(self._consumer, topics)
-            strange = positions.strangers(cursor, self._ids)
-            if strange:
-                raise Fatal(
-                    f"topic {strange[0]} was deleted and made anew: what this node had not applied "
-                    "of it is gone: run `petitionlink recover`; the source sends it again"
-                )
-        return {partition: known[tuple(partition)] for partition in held}
+            self._judge(cursor, held, found, ranges, existing)
+        return found
+
+    def _judge(
+        self,
+        cursor: Cursor,
+        held: set[TopicPartition],
+        found: dict[TopicPartition, int],
+        ranges: Ranges,
+        existing: set[str],
+    ) -> None:
+        """Find out which partitions cannot be read on, and keep it."""
+        self._by_trial = {one: why for one, why in self._by_trial.items() if one in held}
+        self._on_trial &= self._by_trial.keys()
+        strange = {*positions.strangers(cursor, self._ids)}
+        seen = [
+            *stopping.absent(cursor, existing),
+            *ranges.stopped,
+            *stopping.out_of_place(found, strange, ranges.first, ranges.end),
+            *self._by_trial.values(),
+        ]
+        self.stopped = {one.partition: one for one in reversed(seen)}
+        stopping.keep(cursor, [*self.stopped.values()], held - self.stopped.keys())

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from consumers.batch import Batch
 from consumers.limits import Crossing, History, Limits, crossing
-from node.errors import Fatal
+from consumers.stopping import DEAD_LETTERS, StopPartition, Stopped
+from node.kafka import TopicPartition
 from node.postgres import Connection
 
 # A partition that is not where we left it belongs to somebody else, who judges it.
@@ -27,13 +28,13 @@ _HISTORIES = """
 
 
 class Guard:
-    """Stops the loop before a batch that would cross the limits."""
+    """Stops a partition before a batch that would cross its limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
     def check(self, connection: Connection, batch: Batch) -> None:
-        """Raise `Fatal` if the poison of `batch` is too much; then nothing of it was kept."""
+        """Raise `StopPartition` if its poison is too much; then nothing of `batch` was kept."""
         if batch.poison:
             found = crossing(self._limits, batch, self._histories(connection, batch))
             if found is not None:
@@ -46,9 +47,12 @@ class Guard:
             return {(topic, partition): History(*rest) for topic, partition, *rest in cursor}
 
 
-def _too_much(found: Crossing) -> Fatal:
-    return Fatal(
+def _too_much(found: Crossing) -> StopPartition:
+    record = found.poison.record
+    detail = (
         f"{found.poison}: {found.limit}: nothing of this batch was dead-lettered, the position "
         "stays: mend the cause; `petitionlink deadletters list` shows what was kept before: replay "
         "or discard some of it, which counts anew, or raise the limit"
     )
+    partition = TopicPartition(record.topic, record.partition)
+    return StopPartition(Stopped(partition, DEAD_LETTERS, detail))

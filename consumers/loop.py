@@ -6,43 +6,40 @@
 4. Apply the batch in one transaction, offsets included, while the next one is polled and decoded.
 5. Commit the offsets to Kafka, for lag tools only.
 
-Poison is dead-lettered and passed; before it is too much 上限, the process ends. While Kafka or
-Postgres is away the batches in hand are dropped, the partitions are paused, polling goes on so that
-the group keeps us, and afterwards positions come from Postgres again: it alone knows what was
-applied. Anything else ends the process.
+Poison is dead-lettered and passed; before it is too much 上限, its partition is stopped, as is any
+other that cannot be read on (`consumers.stopping`): the rest flows. While Kafka or Postgres is
+away the batches in hand are dropped, the partitions are paused, polling goes on so that the group
+keeps us, and afterwards positions come from Postgres again: it alone knows what was applied.
+Anything else ends the process.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, NamedTuple
 
 from kafka import errors as kafka_errors
 
-from consumers.applying import apply_batch
+from cases.topics import consumed_topics
 from consumers.assignment import Assignment
-from consumers.batch import Advance, Batch, Here, advances_of, decoded, next_size
-from consumers.counting import count
+from consumers.batch_applier import BatchApplier
+from consumers.batch import Advance, Batch, advances_of, next_size
 from consumers.dead_letters import DeadLetterTopic
-from consumers.foresight import Foresight
-from consumers.guarding import Guard
-from consumers.isolating import apply_isolating
-from consumers.limits import limits_of
-from consumers.membership import join
+from consumers.membership import join, renamed
 from consumers.pipeline import Pipeline
+from consumers.ranges import not_authorized
 from consumers.reporting import Reporter
-from consumers.unreadable import Unreadable
+from consumers.stopping import UNREADABLE, Board, StopPartition, Stopped
 from node import kafka
 from node.clock import Clock, now_micros
-from node.errors import Fatal, Fenced, Transient, is_too_slow
+from node.errors import Fenced, Transient, is_too_slow
 from node.kafka import TopicPartition
 from node.lifecycle import Backoff, Stop, as_transient
-from node.metrics import Metrics
+from node.metrics import DEPENDENCIES, Metrics
 from node.postgres import Database
-from node.reconciliation.state import is_recovering
 from node.record_format import UnreadableBatch
 from node.settings import Settings
 from node.step_size import StepSize
@@ -79,82 +76,34 @@ class Consumer:
 
         Postgres may be away: that is waited for inside, without leaving the group.
         """
+        try:
+            self._consume(stop)
+        except kafka_errors.FencedInstanceIdError:
+            self._instance = renamed(self._instance)
+
+    def _consume(self, stop: Stop) -> None:
         with ExitStack() as stack:
             client = kafka.consumer(
                 self._settings, fetch_wait_ms=_FETCH_WAIT_MS, instance=self._instance
             )
             stack.callback(client.close, autocommit=False, timeout_ms=_LEAVE_MS)
             assignment = Assignment(client)
-            join(client, self._settings, assignment)
-            self._metrics.dependency_up.labels("kafka").set(1)
             database = stack.enter_context(closing(Database(self._settings, "consumer")))
+            join(client, self._settings, assignment, database)
+            self._metrics.dependency_up.labels("kafka").set(1)
             dead_letters = stack.enter_context(closing(DeadLetterTopic(self._settings)))
             reporter = Reporter(client, assignment, self._metrics, self._clock)
             ahead = stack.enter_context(closing(Database(self._settings, "foresight")))
-            sink = _Sink(self._settings, self._metrics, self._clock, database, dead_letters, ahead)
-            turns = _Turns(client, assignment, sink, reporter, self._metrics)
+            applier = BatchApplier(
+                self._settings, self._metrics, self._clock, database, dead_letters, ahead
+            )
+            board = Board(self._metrics, consumed_topics(self._settings.node))
+            turns = _Turns(client, assignment, applier, reporter, board, self._metrics)
             stack.callback(turns.close)
             while not stop.is_set():
                 turns.one(stop)
             turns.close()
             reporter.commit()
-
-
-class _Sink:
-    """Where a batch goes: the database, and the dead-letter topic for what is poison."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        metrics: Metrics,
-        clock: Clock,
-        database: Database,
-        dead_letters: DeadLetterTopic,
-        ahead: Database,
-    ) -> None:
-        self.node = settings.node
-        self.most_records = settings.batch_records
-        self._foresight = Foresight(settings.node, ahead)
-        self._metrics = metrics
-        self._clock = clock
-        self._dead_letters = dead_letters
-        self._guard = Guard(limits_of(settings))
-        self.database = database
-
-    def decoded(
-        self,
-        records: Sequence[Any],
-        advances: Sequence[Advance],
-        may_come_home: Callable[[str], bool],
-    ) -> Batch:
-        """What these records are, packed for the ledger, and what they will make of their cases."""
-        batch = decoded(records, advances, Here(self.node, self._clock()), may_come_home)
-        return batch.with_foreseen(self._foresight.of(batch))
-
-    def rest(self) -> None:
-        """There is nothing to read at the moment."""
-        self._foresight.forget()
-
-    def is_recovering(self) -> bool:
-        """Whether own events that others hold for us are taken now."""
-        connection = self.database.connection()
-        with connection, connection.cursor() as cursor:
-            return is_recovering(cursor)
-
-    def apply(self, batch: Batch) -> None:
-        """Apply a batch; a record that only Postgres refuses is found and dead-lettered."""
-        apply_isolating(batch, self._apply_once)
-
-    def _apply_once(self, batch: Batch) -> None:
-        connection = self.database.connection()
-        self._guard.check(connection, batch)
-        self._dead_letters.publish(batch.poison)
-        with self._metrics.consumer_batch_seconds.time():
-            applied = apply_batch(connection, self.node, batch)
-        self._metrics.consumer_batch_records.observe(len(batch))
-        count(self._metrics, batch, applied, self._clock())
-        for poison in batch.poison:
-            log.warning("dead letter: %s", poison)
 
 
 class _Polled(NamedTuple):
@@ -173,29 +122,31 @@ class _Turns:
         self,
         client: Any,
         assignment: Assignment,
-        sink: _Sink,
+        applier: BatchApplier,
         reporter: Reporter,
+        board: Board,
         metrics: Metrics,
     ) -> None:
         self._client = client
         self._assignment = assignment
-        self._sink = sink
+        self._applier = applier
         self._reporter = reporter
+        self._board = board
         self._metrics = metrics
         self._backoff = Backoff()
         self._pipeline = Pipeline(self._apply)
         self._joins = 0
-        self._most = StepSize("consumer", sink.most_records)
+        self._most = StepSize("consumer", applier.most_records)
         self._applying = 0
-        self._size = sink.most_records
+        self._size = applier.most_records
         # Where the next poll of each partition begins, ahead of what is applied.
         self._next: dict[TopicPartition, int] = {}
-        self._unreadable = Unreadable(client, metrics)
 
     def one(self, stop: Stop) -> None:
         """One turn; an error of the environment costs a pause, never a record."""
         try:
             self._pipeline.check()
+            self._look_again_if_due()
             self._settle_if_changed()
             self._poll_and_hand_over()
             if self._pipeline.idle:
@@ -204,32 +155,46 @@ class _Turns:
             log.warning("%s", error)
             self._metrics.consumer_fenced_transactions.inc()
             self._assignment.unsettle()
+        except StopPartition as error:
+            self._assignment.stop([error.stopped])
         except UnreadableBatch as error:
-            self._unreadable.stop_at(error)
-        except kafka_errors.OffsetOutOfRangeError as error:
-            raise self._gone() from error
+            partition = TopicPartition(error.topic, error.partition)
+            self._assignment.stop([Stopped(partition, UNREADABLE, str(error))])
+        except kafka_errors.OffsetOutOfRangeError:
+            self._assignment.unsettle()  # settling finds out where, and stops it
+        except kafka_errors.TopicAuthorizationFailedError as error:
+            self._assignment.stop(not_authorized(self._client.assignment(), error))
+        except kafka_errors.FencedInstanceIdError:
+            self._reporter.forget()
+            raise
         except Exception as error:
-            tried, self._applying = self._applying, 0
-            if tried and is_too_slow(error):
-                self._most.too_slow(tried)
-                self._size = self._most.now
+            self._apply_fewer_if_too_slow(error)
             self._hold(as_transient(error), stop)
 
     def close(self) -> None:
         """Let the batch that is being applied end; those behind it stay in Kafka."""
         self._pipeline.close()
 
+    def _apply_fewer_if_too_slow(self, error: Exception) -> None:
+        tried, self._applying = self._applying, 0
+        if tried and is_too_slow(error):
+            self._most.too_slow(tried)
+            self._size = self._most.now
+
     def _settle_if_changed(self) -> None:
         if self._assignment.changed:
             self._pipeline.drop()
-            self._assignment.settle(self._sink.database.connection())
+            self._assignment.settle(self._applier.database.connection())
             self._next = {**self._assignment.positions}
             self._metrics.dependency_up.labels("postgres").set(1)
-            self._unreadable.forget()
             self._reporter.settled()
+            self._board.show(self._assignment.stopped.values())
+
+    def _look_again_if_due(self) -> None:
+        if self._board.is_due():
+            self._assignment.look_again()
 
     def _poll_and_hand_over(self) -> None:
-        self._unreadable.retry_if_due()
         records = self._client.poll(timeout_ms=self._poll_ms(), max_records=self._size)
         if self._assignment.changed:
             return  # positions come from Postgres again, so nothing is lost by dropping these
@@ -237,7 +202,7 @@ class _Turns:
         if advances:
             self._hand_over(records, advances)
         if not records:
-            self._sink.rest()
+            self._applier.rest()
         self._reporter.report_if_due()
 
     def _hand_over(
@@ -250,7 +215,6 @@ class _Turns:
         self._pipeline.hand_over(_Polled(records, ends, batch))
         for partition, one in zip(moved, advances, strict=True):
             self._next[partition] = one.after
-            self._unreadable.moved(partition)
 
     def _poll_ms(self) -> int:
         """On a busy machine a join takes longer than a poll: then the next one is twice as long."""
@@ -261,20 +225,20 @@ class _Turns:
         self, polled: Mapping[TopicPartition, Sequence[Any]], advances: Sequence[Advance]
     ) -> Batch:
         records = [record for several in polled.values() for record in several]
-        return self._sink.decoded(records, advances, self._may_come_home)
+        return self._applier.decoded(records, advances, self._may_come_home)
 
     def _may_come_home(self, emitter: str) -> bool:
-        if emitter != self._sink.node:
+        if emitter != self._applier.node:
             return False
         # Rare, and the connection belongs to the batch that is being applied.
         self._pipeline.drain()
-        return self._sink.is_recovering()
+        return self._applier.is_recovering()
 
     def _apply(self, polled: _Polled) -> None:
         """On the pipeline's thread."""
         self._reporter.begins(polled.records)
         self._applying = len(polled.batch)
-        self._sink.apply(polled.batch)
+        self._applier.apply(polled.batch)
         self._applying = 0
         self._most.succeeded()
         for topic, partition, _, after in polled.batch.advances:
@@ -285,26 +249,13 @@ class _Turns:
         """Wait without leaving the group; the positions are taken anew afterwards."""
         seconds = self._backoff.next_seconds()
         log.warning("consumer: %s; trying again in %.1f s", away, seconds)
-        self._metrics.dependency_up.labels(away.dependency).set(0)
+        if away.dependency in DEPENDENCIES:
+            self._metrics.dependency_up.labels(away.dependency).set(0)
         self._pipeline.drop()
-        self._sink.database.discard()
+        self._applier.database.discard()
         self._assignment.unsettle()
         self._client.pause(*self._client.assignment())
         deadline = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < deadline:
             kafka.keep_joining(self._client)
             self._client.poll(timeout_ms=_HOLD_POLL_MS)
-
-    def _gone(self) -> Fatal:
-        held = self._assignment.positions
-        first = self._client.beginning_offsets([*held])
-        gone = [
-            f"{one.topic} partition {one.partition} offsets {offset} to {first[one] - 1}"
-            for one, offset in held.items()
-            if offset < first[one]
-        ]
-        what = "; ".join(gone) or "a position lies behind the end of its partition"
-        return Fatal(
-            f"records that were not applied are gone from Kafka: {what}: run `petitionlink "
-            "recover`; the source sends their events again, and `petitionlink reconcile` names them"
-        )

@@ -12,6 +12,7 @@ from kafka import errors as kafka_errors
 
 from consumers.assignment import Assignment
 from consumers.lag import Lag
+from consumers.stopping import DEAD_LETTERS, UNREADABLE, Stopped
 from node import kafka
 from node.clock import Clock
 from node.kafka import TopicPartition
@@ -44,6 +45,10 @@ class Reporter:
         self._metrics.consumer_rebalances.inc(self._assignment.rebalances - self._rebalances)
         self._rebalances = self._assignment.rebalances
         self._measure_due = 0.0
+
+    def forget(self) -> None:
+        """This process holds no partition any more: another one shows them."""
+        self._lag.hold({})
 
     def begins(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> None:
         """These records are being applied, and nothing before them is left."""
@@ -79,12 +84,15 @@ class Reporter:
         offsets = {
             partition: OffsetAndMetadata(offset, "", -1)
             for partition, offset in self._assignment.positions.items()
+            if partition not in self._assignment.stopped
         }
         if offsets:
             self._client.commit_async(offsets)
 
     def _measure(self) -> None:
-        held = [*self._assignment.positions]
+        # Asked for one that nobody leads, the client tells the end of none.
+        stopped = self._assignment.stopped
+        held = [one for one in self._assignment.positions if _is_told(stopped.get(one))]
         if not held:
             return
         try:
@@ -100,3 +108,7 @@ class Reporter:
 
     def _position(self, partition: TopicPartition) -> int:
         return self._assignment.positions[partition]
+
+
+def _is_told(stopped: Stopped | None) -> bool:
+    return stopped is None or stopped.reason in (DEAD_LETTERS, UNREADABLE)

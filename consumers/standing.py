@@ -45,7 +45,8 @@ def standing(settings: Settings, connection: Connection, now: int) -> list[Parti
         ends = ends_of(client, topics)
         starts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
         held = {one: known.get(tuple(one), starts[one]) for one in ends}
-        behind = [one for one, end in ends.items() if held[one] < end]
+        # From a position whose records are gone nothing can be read.
+        behind = [one for one, end in ends.items() if starts[one] <= held[one] < end]
         oldest = oldest_timestamps(client, {one: held[one] for one in behind})
     return [_standing(one, held[one], end, oldest.get(one), now) for one, end in ends.items()]
 
@@ -57,6 +58,8 @@ def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, in
         for topic in topics
         for number in sorted(client.partitions_for_topic(topic) or ())
     ]
+    # Asked for one that nobody leads, the client tells the end of none.
+    partitions = [one for one in partitions if not kafka.is_leaderless(client, one)]
     ends: dict[TopicPartition, int] = (
         client.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}
     )

@@ -8,15 +8,24 @@ message holds a person or the content of an event.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import (
+    InvalidTimestampError,
+    KafkaError,
+    KafkaTimeoutError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 
 from cases.topics import control_between, peers_of
 from node import kafka
+from node.clock import Clock
 from node.errors import PetitionLinkError
 from node.kafka import TopicPartition
 from node.settings import Settings
@@ -24,10 +33,16 @@ from node.settings import Settings
 log = logging.getLogger(__name__)
 
 _ACKNOWLEDGE_SECONDS = 20.0
+# Nothing acknowledged for so long: perhaps the topic is gone.
+_SUSPICIOUS_SECONDS = 3.0
 _CLOSE_SECONDS = 5.0
+_UNLIKELY_MILLIS = 7_001
+# The broker's default of message.timestamp.after.max.ms, and one second: at least so much.
+_REFUSED_MICROS = 3_601_000_000
 _CONTENT_TYPE = ("content-type", b"application/json")
 _KIND = "ce_type"
 _PREFIX = "petition.control."
+_LONGEST_KIND = 60
 
 
 class Received(NamedTuple):
@@ -54,7 +69,13 @@ class Channel:
             control_between(peer, self._node): peer for peer in peers or peers_of(self._node)
         }
         existing = kafka.existing_topics(settings)
-        self._peer_of = {topic: peer for topic, peer in incoming.items() if topic in existing}
+        # Both ways must be there: a question to a peer that cannot be asked would hold up all.
+        self._peer_of = {
+            topic: peer
+            for topic, peer in incoming.items()
+            if topic in existing and control_between(self._node, peer) in existing
+        }
+        self._settings = settings
         # A province that is connected later is heard by the next channel.
         self.lacks_topics = len(self._peer_of) < len(incoming)
         if not self._peer_of:
@@ -89,20 +110,95 @@ class Channel:
         return [*self._peer_of.values()]
 
     def send(self, peer: str, kind: str, payloads: Sequence[bytes]) -> None:
-        """Send messages of one kind, in order, and wait for the acknowledgements."""
+        """Send messages of one kind, in order, and wait for the acknowledgements.
+
+        A peer whose topic is gone is left out; raises a Kafka error while the cluster is away.
+        """
         topic = control_between(self._node, peer)
         headers = [(_KIND, f"{_PREFIX}{kind}.v1".encode()), _CONTENT_TYPE]
-        sent = [self._writer.send(topic, one, headers=headers, partition=0) for one in payloads]
+        try:
+            sent = [self._writer.send(topic, one, headers=headers, partition=0) for one in payloads]
+            self._await(topic, sent)
+        except KafkaError as error:
+            if not self._is_refused(topic, error):
+                raise
+            self._leave(peer, topic, error)
+
+    def _await(self, topic: str, sent: Sequence[Any]) -> None:
+        """Wait for the acknowledgements, at most so long, and not for a topic that is gone."""
+        deadline = time.monotonic() + _ACKNOWLEDGE_SECONDS
         for future in sent:
-            future.get(timeout=_ACKNOWLEDGE_SECONDS)
+            while not future.is_done:
+                try:
+                    future.get(timeout=_SUSPICIOUS_SECONDS)
+                except KafkaTimeoutError:
+                    gone = topic not in kafka.existing_topics(self._settings)
+                    if gone or time.monotonic() >= deadline:
+                        raise
+            future.get(timeout=0)
+
+    def _is_refused(self, topic: str, error: KafkaError) -> bool:
+        """True if the fault is this topic's alone; raises a Kafka error if the cluster is away."""
+        if isinstance(error, TopicAuthorizationFailedError):
+            return True
+        return topic not in kafka.existing_topics(self._settings)
+
+    def _leave(self, peer: str, topic: str, error: KafkaError) -> None:
+        """Speak no more with a peer whose topic is gone; the next channel tries it again."""
+        incoming = control_between(peer, self._node)
+        if self._peer_of.pop(incoming, None) is not None:
+            self.lacks_topics = True
+            log.error(
+                "topic %s takes nothing (%s): node %s is left out of the proof, no other is: "
+                "run `petitionlink topics apply`, or see its ACL in Kafka",
+                *(topic, type(error).__name__, peer),
+            )
+
+    def clock_ahead(self, peer: str, clock: Clock) -> int | None:
+        """By how much `clock` is ahead of the broker's (micros), from one acknowledgement.
+
+        None if the topic does not tell the broker's time. Raises a Kafka error; a broker that
+        refuses the timestamp (more than an hour ahead) tells that much.
+        """
+        topic = control_between(self._node, peer)
+        began = clock()
+        # An instant that the broker's clock does not show: what comes back tells whose it is.
+        ours = began // 1000 - _UNLIKELY_MILLIS
+        headers = [(_KIND, f"{_PREFIX}clock.v1".encode()), _CONTENT_TYPE]
+        try:
+            sent = self._writer.send(
+                topic, b"{}", headers=headers, partition=0, timestamp_ms=ours
+            ).get(timeout=_ACKNOWLEDGE_SECONDS)
+        except InvalidTimestampError:
+            return _REFUSED_MICROS
+        if sent.timestamp == ours:
+            return None
+        told = int(sent.timestamp)
+        return (began + clock()) // 2 - told * 1000
 
     def receive(self, seconds: float) -> Iterator[Received]:
         """What came within `seconds`, without waiting longer than for the first."""
-        for partition, records in self._reader.poll(timeout_ms=int(seconds * 1000)).items():
-            for record in records:
-                yield Received(self._peer_of[partition.topic], _kind(record), record.value or b"")
+        for partition, records in self._polled(seconds).items():
+            peer = self._peer_of.get(partition.topic)
+            for record in records if peer else ():
+                yield Received(str(peer), _kind(record), record.value or b"")
+
+    def _polled(self, seconds: float) -> dict[TopicPartition, list[Any]]:
+        """As `poll`; of a topic that was made again, or may not be read, what comes from now on."""
+        try:
+            polled: dict[TopicPartition, list[Any]] = self._reader.poll(int(seconds * 1000))
+            return polled
+        except OffsetOutOfRangeError as error:
+            self._reader.seek_to_end(*error.args[0])
+        except TopicAuthorizationFailedError as error:
+            for topic in error.args[0]:
+                self._reader.pause(TopicPartition(topic, 0))
+                if topic in self._peer_of:
+                    self._leave(self._peer_of[topic], topic, error)
+        return {}
 
 
 def _kind(record: object) -> str:
-    headers: dict[str, bytes] = dict(getattr(record, "headers", None) or ())
-    return headers.get(_KIND, b"").decode("ascii", "replace").removeprefix(_PREFIX)[:-3]
+    headers: dict[str, bytes | None] = dict(getattr(record, "headers", None) or ())
+    kind = (headers.get(_KIND) or b"")[:_LONGEST_KIND]
+    return kind.decode("ascii", "replace").removeprefix(_PREFIX)[:-3]

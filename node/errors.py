@@ -44,7 +44,8 @@ class OtherRelease(Fatal):
 class Transient(PetitionLinkError):
     """The `dependency`, kafka or postgres, is away or busy: the same step may succeed later.
 
-    An empty `dependency` means that neither is to blame.
+    An empty `dependency` means that neither is to blame; with `clock` both answer, and this
+    machine's clock is wrong.
     """
 
     def __init__(self, message: str, dependency: str = "postgres") -> None:
@@ -173,12 +174,19 @@ def _classified_kafka(error: Exception, fatal: tuple[type, ...]) -> Transient | 
     text = f"{name}: {first_line(error).removeprefix(f'{name}: ')}".rstrip(": ")
     if isinstance(error, fatal):
         return Fatal(f"Kafka refuses: {text}")
+    if name == "InvalidTimestampError":
+        return Transient(_CLOCK, "clock")
     return Transient(
         f"Kafka is away: {text}: is the broker up? see PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS",
         "kafka",
     )
 
 
+# What message.timestamp.after.max.ms is about; a broker takes what is too old.
+_CLOCK = (
+    "Kafka answers and refuses the time of our records: the clock of this machine is more than an "
+    "hour ahead of the broker's: set it (NTP); nothing was lost: the outbox keeps what was written"
+)
 # Names in `kafka.errors`.
 _FATAL_KAFKA = (
     "AuthorizationError",

@@ -20,10 +20,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
+import psycopg2
+
 from cases.nodes import NATIONAL
 from cases.topics import own_topic
 from node import kafka, ledger, outbox
-from node.errors import Transient
+from node.errors import Transient, is_data_error
 from node.kafka import TopicPartition
 from node.postgres import Connection, Cursor, own_connected
 from node.settings import Settings
@@ -135,12 +137,49 @@ def _read(connection: Connection, client: Any, node: str, tail: Tail, stop: thre
             for record in records
             if (event := _own(record, node)) is not None
         ]
-        with connection, connection.cursor() as cursor:
-            written += _write(cursor, node, [event for event, _ in found])
-            if tail.partition.topic == own_topic(NATIONAL):
-                _mark(cursor, tail.partition, {event.event_id: at for event, at in found})
-            cursor.execute(_STANDS, (*tail.partition, position))
+        try:
+            written += _written(connection, node, tail.partition, found, position)
+        except psycopg2.Error as error:
+            if not is_data_error(error):
+                raise
+            good = _storable(connection, node, found)
+            written += _written(connection, node, tail.partition, good, position)
     return written
+
+
+def _written(
+    connection: Connection,
+    node: str,
+    partition: TopicPartition,
+    found: Sequence[tuple[Event, int]],
+    position: int,
+) -> int:
+    """Write events with their offsets, and the position after them."""
+    with connection, connection.cursor() as cursor:
+        written = _write(cursor, node, [event for event, _ in found])
+        if partition.topic == own_topic(NATIONAL):
+            _mark(cursor, partition, {event.event_id: at for event, at in found})
+        cursor.execute(_STANDS, (*partition, position))
+    return written
+
+
+def _storable(
+    connection: Connection, node: str, found: Sequence[tuple[Event, int]]
+) -> list[tuple[Event, int]]:
+    """Those that Postgres can hold: this node wrote no other, but anyone may write to a topic."""
+    good = []
+    for event, at in found:
+        try:
+            with connection, connection.cursor() as cursor:
+                _write(cursor, node, [event])
+                connection.rollback()
+        except psycopg2.Error as error:
+            if not is_data_error(error):
+                raise
+            log.warning("a record on our own topic is none of ours: event %s", event.event_id)
+        else:
+            good.append((event, at))
+    return good
 
 
 def _batches(client: Any, tail: Tail, stop: threading.Event) -> Iterator[tuple[list[Any], int]]:

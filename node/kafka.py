@@ -210,6 +210,22 @@ def topic_ids(client: KafkaConsumer, topics: Iterable[str]) -> dict[str, uuid.UU
     return {topic: cluster.topic_id(topic) for topic in topics}
 
 
+def known_topics(client: KafkaConsumer) -> set[str]:
+    """The topics in the client's last metadata: all that it subscribed to and the cluster has."""
+    return {*client._client.cluster.topics(exclude_internal_topics=False)}
+
+
+def refresh_metadata(client: KafkaConsumer) -> None:
+    """Let the client ask soon which topics there are; it does not wait for the answer."""
+    client._client.cluster.request_update()
+
+
+def is_leaderless(client: KafkaConsumer, partition: TopicPartition) -> bool:
+    """True if no broker leads the partition, by the client's last metadata."""
+    leader = client._client.cluster.leader_for_partition(partition)
+    return leader is None or leader < 0
+
+
 class _AdminClient(KafkaAdminClient):  # type: ignore[misc]
     """The library's, which leaves its thread and sockets behind if it cannot reach the cluster."""
 

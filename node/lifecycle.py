@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from node.errors import PetitionLinkError, Transient, classified
-from node.metrics import Metrics
+from node.metrics import DEPENDENCIES, Metrics
 from node.watchdog import hurry
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def keep_open(worker: Worker, metrics: Metrics, stop: Stop) -> None:
             worker.session(stop)
         except Exception as error:
             transient = as_transient(error)
-            if transient.dependency:
+            if transient.dependency in DEPENDENCIES:
                 metrics.dependency_up.labels(transient.dependency).set(0)
             if time.monotonic() - opened > _HELD_SECONDS:
                 backoff.reset()

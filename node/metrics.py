@@ -23,6 +23,9 @@ _DELIVERY_SECONDS = (
 )
 
 
+DEPENDENCIES = ("kafka", "postgres")
+
+
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
@@ -54,6 +57,13 @@ class Metrics:
             "is none; without the role pg_monitor only of those of the node's own role.",
         )
 
+        # Beyond PETITIONLINK_CLOCK_BOUND_SECONDS either way the routines wait.
+        self.clock_skew_seconds = self._gauge(
+            "clock_skew_seconds",
+            "By how much this machine's clock is ahead of the broker's, negative if it is behind; "
+            "NaN if that was never measured.",
+        )
+
     def _about_the_consumer(self) -> None:
         # What became of every record that was polled.
         self.consumer_records = self._counter(
@@ -75,11 +85,6 @@ class Metrics:
         self.consumer_applied_offset = self._gauge(
             "consumer_applied_offset", "The next offset to apply.", "topic", "partition"
         )
-        # Not 0: somebody must look; the log names the partition, the offset and the codec.
-        self.consumer_unreadable_partitions = self._gauge(
-            "consumer_unreadable_partitions",
-            "Partitions at which reading stopped because a batch cannot be read.",
-        )
         self.consumer_rebalances = self._counter(
             "consumer_rebalances", "Times that partitions were assigned anew."
         )
@@ -87,6 +92,13 @@ class Metrics:
         self.consumer_fenced_transactions = self._counter(
             "consumer_fenced_transactions",
             "Transactions rolled back because another process had moved the offset.",
+        )
+        # 0 for every topic and reason that is read; not 0: a person must mend something.
+        self.consumer_stopped_partitions = self._gauge(
+            "consumer_stopped_partitions",
+            "Partitions that are not read on: missing, recreated, records_gone, beyond_end, "
+            "not_authorized, no_leader, unreadable or dead_letters; 0 while they are.",
+            *("topic", "reason"),
         )
         self.consumer_batch_seconds = self._histogram(
             "consumer_batch_seconds", "Time of one batch's transaction.", _BATCH_SECONDS
@@ -99,6 +111,13 @@ class Metrics:
             "event_delivery_seconds",
             "From an event's recording at its source to its applying here.",
             _DELIVERY_SECONDS,
+            "source",
+        )
+
+        # By the source's clock, judged by the broker's; the events are applied as they are.
+        self.events_implausible_time = self._counter(
+            "events_implausible_time",
+            "Events whose dates were implausible when they arrived, by their source.",
             "source",
         )
 
@@ -115,6 +134,13 @@ class Metrics:
             "outbox_published",
             "Outbox rows handed to Kafka: acknowledged or failed (and kept).",
             *("topic", "result"),
+        )
+
+        # 1: a destination's topic is missing or may not be written; the others are published.
+        self.outbox_stopped_topics = self._gauge(
+            "outbox_stopped_topics",
+            "1 for a topic that takes nothing while something waits for it, 0 for all others.",
+            "topic",
         )
 
     def _about_the_own_topic(self) -> None:
@@ -204,6 +230,14 @@ class Metrics:
             "topic",
         )
 
+        # Not 0 for the last three: a peer writes what no release of ours does.
+        self.control_messages = self._counter(
+            "control_messages",
+            "Control messages by peer and result: handled, unknown_kind (of a newer release), "
+            "too_large, malformed or refused; the last three were dropped.",
+            *("peer", "result"),
+        )
+
     def _about_the_scrub(self) -> None:
         # 0 until the first pass; alert when it is older than a pass should take at the set rate.
         self.scrub_last_complete_timestamp = self._gauge(
@@ -221,7 +255,7 @@ class Metrics:
 
     def about(self, node: str) -> None:
         """Say which node this is; nothing has answered it yet."""
-        for dependency in ("kafka", "postgres"):
+        for dependency in DEPENDENCIES:
             self.dependency_up.labels(dependency).set(0)
         self.build_info.info({"version": version("petitionlink"), "node": node})
 

@@ -7,15 +7,16 @@ often than the outbox: deadlines are a matter of days, and counting them reads m
 from __future__ import annotations
 
 import logging
-import math
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from math import nan
 
 from cases.nodes import NATIONAL, PROVINCES
 from cases.topics import own_topic, produced_topics
 from node import command_gate
 from node.clock import Clock, now_micros
+from node.clock_skew import ClockCheck
 from node.commit_waits import description, unconfirmed_seconds
 from node.lifecycle import Stop
 from node.memory import give_back
@@ -72,6 +73,8 @@ class Observer:
         self._knows = False
         self._oldest_only_here: int | None = None
         self._looks = 0
+        self._clock_check = ClockCheck(settings, clock)
+        self._clock_told = False
         self._expect_nodes()
         metrics.dead_letter_oldest_open_seconds.set_function(
             lambda: self._seconds_since(self._oldest_dead)
@@ -112,7 +115,7 @@ class Observer:
 
     def _seconds_since(self, micros: int | None) -> float:
         if not self._knows:
-            return math.nan
+            return nan
         return 0.0 if micros is None else max(0.0, (self._clock() - micros) / 1_000_000)
 
     def _look(self, connection: Connection) -> bool:
@@ -121,6 +124,7 @@ class Observer:
             # Processes that only read, or wait, hear of a migration here and end.
             check_version(cursor, self._settings.node, schema_version())
             self._look_at_queues(cursor)
+            self._look_at_the_clock(cursor)
             if self._looks % _CASES_EVERY == 0:
                 self._look_at_cases(cursor)
                 give_back()
@@ -136,7 +140,7 @@ class Observer:
         metrics = self._metrics
         self._knows, self._looks = False, 0
         for topic in produced_topics(self._settings.node):
-            metrics.outbox_pending_records.labels(topic).set(math.nan)
+            metrics.outbox_pending_records.labels(topic).set(nan)
         for labelled in (
             *(metrics.dead_letters_open, metrics.cases_unhandled),
             *(metrics.cases_overdue, metrics.cases_due),
@@ -148,7 +152,7 @@ class Observer:
             metrics.cases_incomplete,
             *([metrics.cases_without_part] if self._settings.node != NATIONAL else []),
         ):
-            gauge.set(math.nan)
+            gauge.set(nan)
 
     def _look_at_queues(self, cursor: Cursor) -> None:
         cursor.execute(_PENDING)
@@ -164,6 +168,18 @@ class Observer:
         (seconds,) = cursor.fetchone() or (0.0,)
         self._metrics.postgres_oldest_transaction_seconds.set(seconds)
         self._metrics.takes_commands.set(command_gate.standing(cursor) in command_gate.OPEN)
+
+    def _look_at_the_clock(self, cursor: Cursor) -> None:
+        reading = self._clock_check.reading(cursor)
+        seconds = reading.seconds
+        self._metrics.clock_skew_seconds.set(nan if seconds is None else seconds)
+        wrong = reading.exceeds(self._settings.clock_bound_seconds)
+        if wrong != self._clock_told:
+            self._clock_told = wrong
+            if wrong:
+                log.error("%s: set it (NTP); routines wait, nothing was lost", reading)
+            else:
+                log.warning("the clock of this machine is right again: %s", reading)
 
     def _look_at_dead_letters(self, cursor: Cursor) -> None:
         cursor.execute(_DEAD)

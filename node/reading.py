@@ -16,12 +16,13 @@ from node.postgres import Connection
 _CASE = "select fold from petition_case where case_id = %s"
 _EVENTS = """
     select event_id::text, event_type, version, emitter, emitter_sequence, occurred_at,
-           recorded_at, exchanged_at, actor, rule_set, body
-    from case_event where case_id = %s order by version, emitter, case_event.event_id
+           recorded_at, exchanged_at, actor, rule_set, body, implausible.detail as time_in_doubt
+    from case_event left join implausible_time implausible using (event_id)
+    where case_id = %s order by version, emitter, event_id
 """
 _HOPS = """
     select e.event_id::text, e.event_type, e.version, e.emitter, e.emitter_sequence,
-           e.recorded_at, e.traceparent,
+           e.recorded_at, e.traceparent, max(i.detail) as time_in_doubt,
            e.exchanged_at, e.source_topic, e.source_partition, e.source_offset,
            coalesce(json_agg(json_build_object(
                'topic', o.topic, 'partition', o.partition, 'offset', o."offset",
@@ -35,6 +36,7 @@ _HOPS = """
         where topic = o.topic and partition = o.partition and next_offset > o."offset"
         order by next_offset limit 1
     ) r on true
+    left join implausible_time i on i.event_id = e.event_id
     left join reported_dead_letter d
         on d.topic = o.topic and d.partition = o.partition and d."offset" = o."offset"
     where e.case_id = %s group by e.event_id order by e.version, e.emitter, e.event_id

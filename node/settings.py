@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     dead_letter_days: int = Field(default=180, ge=1, le=3650)
     scrub_events_per_second: int = Field(default=200, ge=0, le=1_000_000)
     relay_records_per_second: int = Field(default=0, ge=0, le=1_000_000)
+    clock_bound_seconds: int = Field(default=300, ge=1, le=86_400)
+    clock_refuse_seconds: int = Field(default=3600, ge=1, le=86_400)
     evaluation_grace_hours: int = Field(default=24, ge=0, le=876_000)
     supervision: Annotated[str, Field(pattern="^(off|dry_run|issue)$")] = "dry_run"
     supervision_policy: str = ""

@@ -6,12 +6,14 @@ rows, so a relay that lost its lock cannot mark either.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from cases.topics import produced_topics
 from node import kafka
 from node.errors import Fatal
+from node.metrics import Metrics
 from node.postgres import Connection, Cursor
 from node.settings import Settings
 
@@ -20,14 +22,34 @@ _LOCK_CLASS = 0x0072656C  # any number of our own: separates our advisory locks 
 _TRY_SECONDS = 1.0
 # A topic that did not exist is looked for again: a province that is connected later.
 _LOOK_SECONDS = 30.0
+_WAITING = """
+    select wanted.topic from unnest(%s::text[]) as wanted (topic)
+    where exists (select from outbox o where o.topic = wanted.topic and o.published_at is null)
+"""
+_KNOWN = """
+    select exists (select from own_position where topic = any(%(t)s))
+        or exists (select from outbox where topic = any(%(t)s) and published_at is not null)
+"""
+
+log = logging.getLogger(__name__)
 
 
 class Claims:
     """The topics held by one session's connection."""
 
-    def __init__(self, connection: Connection, settings: Settings) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        metrics: Metrics | None = None,
+        refused: Container[str] = frozenset(),
+    ) -> None:
+        """Topics in `refused` took nothing a moment ago: the first look leaves them out."""
         self._connection = connection
         self._settings = settings
+        self._metrics = metrics
+        self._refused = refused
+        self._told: set[str] = set()
         self._missing = produced_topics(settings.node)
         self._existing: list[str] = []
         self._try_due = self._look_due = 0.0
@@ -36,7 +58,7 @@ class Claims:
     def renew_if_due(self) -> Iterator[list[str]]:
         """Try for what is not held; gives the topics that were gained, before they are `held`.
 
-        Raises a Kafka error, or `Fatal` if no topic exists.
+        Raises a Kafka error, or `Fatal` if no topic exists and none ever did.
         """
         now = time.monotonic()
         if self._missing and now >= self._look_due:
@@ -51,10 +73,39 @@ class Claims:
 
     def _look(self) -> None:
         found = kafka.existing_topics(self._settings)
-        self._existing += [topic for topic in self._missing if topic in found]
-        self._missing = [topic for topic in self._missing if topic not in found]
-        if not self._existing:
-            raise Fatal(f"topic {self._missing[0]} is missing: run `petitionlink topics apply`")
+        usable = [one for one in self._missing if one in found and one not in self._refused]
+        self._refused = frozenset()
+        self._existing += usable
+        self._missing = [topic for topic in self._missing if topic not in usable]
+        waiting = self._waiting()
+        self._show(waiting)
+        if not self._existing and not waiting and not found.intersection(self._missing):
+            self._check_known()
+
+    def _waiting(self) -> set[str]:
+        """The topics that take nothing now and for which something waits."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(_WAITING, (self._missing,))
+            return {topic for (topic,) in cursor}
+
+    def _show(self, waiting: set[str]) -> None:
+        if self._metrics is not None:
+            for topic in produced_topics(self._settings.node):
+                self._metrics.outbox_stopped_topics.labels(topic).set(topic in waiting)
+        for topic in sorted(waiting - self._told):
+            log.error(
+                "topic %s is missing or takes nothing: its outbox waits, all others are published: "
+                "run `petitionlink topics apply`, or see its ACL in Kafka",
+                topic,
+            )
+        self._told = waiting
+
+    def _check_known(self) -> None:
+        """`Fatal` if this node never published anything: a mistake that waiting would hide."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(_KNOWN, {"t": self._missing})
+            if cursor.fetchone() != (True,):
+                raise Fatal(f"topic {self._missing[0]} is missing: run `petitionlink topics apply`")
 
     def _gained(self) -> list[str]:
         wanted = [topic for topic in self._existing if topic not in self.held]

@@ -64,7 +64,8 @@ def handle(
 ) -> Done:
     """Do `command` in one transaction that holds the case's row; safe beside other writers.
 
-    Raises `Refusal` or `Invalid`, and what the driver or `also` raises; then nothing was changed.
+    Raises `Refusal`, `Invalid` or `ClockWrong`, and what the driver or `also` raises; then nothing
+    was changed.
     Raises `OutcomeUnknown` if the connection was lost at the commit.
     """
     done: Done | None = None
@@ -84,6 +85,7 @@ def _written(
     """The command in an open transaction, and that transaction's id."""
     # First of all: a database that lacks events would judge the command by the wrong case.
     command_gate.require_confirmed(cursor, office.node)
+    office.check_clock(cursor)
     held = projection.hold(cursor, [command.case_id])
     case = held[command.case_id].case if held else Case(command.case_id)
     _check_target(cursor, case, command)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from cases.nodes import NATIONAL
 from cases.rule_sets import china_date
 from node.clock import Clock, now_micros
+from node.clock_skew import ClockCheck
 from node.keys import NodeKeys, load_keys
+from node.postgres import Cursor
 from node.settings import Settings
 from schemas.sealing import PublicKey, Sealer
 
@@ -28,12 +30,18 @@ class Office:
     keys: NodeKeys
     clock: Clock = now_micros
     sealer: Sealer = field(default_factory=Sealer, repr=False)
+    clock_check: ClockCheck | None = field(default=None, repr=False, compare=False)
 
     def readers(self, participants: Iterable[str] = ()) -> list[PublicKey]:
         """Who can read the petitioner: this node, the centre, and who has part in the case."""
         return [
             self.keys.public(code) for code in dict.fromkeys((self.node, NATIONAL, *participants))
         ]
+
+    def check_clock(self, cursor: Cursor) -> None:
+        """Raise `ClockWrong` if what is done now would be dated by a wrong clock."""
+        if self.clock_check is not None:
+            self.clock_check.check_command(cursor)
 
     def new_case_id(self, registered_at: int) -> str:
         """A new case id 信访件编号: node, day and eight random characters, to be read out."""
@@ -44,4 +52,5 @@ class Office:
 def open_office(settings: Settings, clock: Clock = now_micros) -> Office:
     """The office of the node of `settings`; raises if its keys are missing or unsafe."""
     keys = load_keys(settings.key_folder, settings.node)
-    return Office(settings.node, settings.actor, keys, clock)
+    check = ClockCheck(settings, clock)
+    return Office(settings.node, settings.actor, keys, clock, clock_check=check)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from node import kafka
 from node.errors import Fatal, Transient, classified
@@ -26,7 +27,23 @@ _CLOSE_SECONDS = 1.0
 # Lets a batch fill up while rows are handed over; the flush behind them waits for nothing.
 _LINGER_MS = 20
 
+# Nothing acknowledged for so long: perhaps a topic is gone, which only the cluster's list tells.
+_SUSPICIOUS_SECONDS = 3.0
+_GONE = "does not exist any more: run `petitionlink topics apply`"
+_NOT_ALLOWED = "may not be written by this node: see its ACL in Kafka"
+
 Failure = Transient | Fatal
+
+
+class TopicsRefused(Transient):
+    """These topics take nothing now; all others do, and go on without them."""
+
+    def __init__(self, topics: Iterable[str], why: str) -> None:
+        self.topics = sorted(topics)
+        names = ", ".join(self.topics)
+        super().__init__(
+            f"topic {names} {why}; its outbox waits, all others are published", "kafka"
+        )
 
 
 class Publisher:
@@ -37,24 +54,46 @@ class Publisher:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._producer: KafkaProducer = kafka.producer(settings, "relay", linger_ms=_LINGER_MS)
 
     def publish(self, pending: Sequence[Pending]) -> tuple[list[Published], Failure | None]:
         """Send and wait: the acknowledged rows that may be marked, and the first failure."""
         futures = self._sent(pending)
-        self._await(futures)
-        return outcomes(pending, futures)
+        gone = self._await(futures, {row.topic for row in pending})
+        published, failure = outcomes(pending, futures)
+        return published, TopicsRefused(gone, _GONE) if gone else failure
 
-    def _await(self, futures: Sequence[Any]) -> None:
+    def _await(self, futures: Sequence[Any], topics: set[str]) -> set[str]:
+        """Wait until all have their outcome, at most so long; those of `topics` that are gone.
+
+        The library goes on trying a topic that was deleted for as long as it tries anything, and
+        whatever was sent beside it would wait for its mark.
+        """
         deadline = time.monotonic() + _FLUSH_SECONDS
+        look_due = time.monotonic() + _SUSPICIOUS_SECONDS
         while time.monotonic() < deadline:
             try:
                 self._producer.flush(timeout=_LOOK_SECONDS)
-                return
+                break
             except Exception as error:  # each future knows its own outcome
                 log.debug("flush: %s", error)
             if any(future.is_done and future.exception is not None for future in futures):
-                return
+                break
+            if time.monotonic() >= look_due:
+                look_due = time.monotonic() + _SUSPICIOUS_SECONDS
+                gone = topics - self._existing(topics)
+                if gone:
+                    return gone
+        return set()
+
+    def _existing(self, topics: set[str]) -> set[str]:
+        """Those that the cluster has; all of them while it does not answer."""
+        try:
+            return kafka.existing_topics(self._settings)
+        except KafkaError as error:
+            log.debug("topics: %s", error)
+            return topics
 
     def close(self) -> None:
         """Give the connections back; what was not acknowledged stays in the outbox."""
@@ -95,6 +134,7 @@ def outcomes(
     """
     published: list[Published] = []
     failed: set[tuple[str, str]] = set()
+    not_allowed: set[str] = set()
     failure: Exception | None = None
     for row, future in zip(pending, futures, strict=True):
         fine = future.is_done and future.exception is None
@@ -102,8 +142,12 @@ def outcomes(
             published.append(Published(row.id, future.value.partition, future.value.offset))
             continue
         failed.add((row.topic, row.case_id))
-        if not fine and failure is None:
+        if not fine and isinstance(future.exception, TopicAuthorizationFailedError):
+            not_allowed.add(row.topic)
+        elif not fine and failure is None:
             failure = future.exception or Transient("Kafka did not answer in time", "kafka")
+    if failure is None and not_allowed:
+        return published, TopicsRefused(not_allowed, _NOT_ALLOWED)
     return published, None if failure is None else _explained(failure)
 
 

@@ -38,7 +38,7 @@ from producers.claims import Claims
 from producers.own_topic import OwnTopic
 from producers.pacing import Pace, Rate, rest_seconds
 from producers.pending import prepare
-from producers.publishing import Publisher
+from producers.publishing import Publisher, TopicsRefused
 from producers.turns import Turns
 
 # The net below LISTEN/NOTIFY: a notification lost with a connection costs this much.
@@ -61,6 +61,7 @@ class Relay:
         self._metrics = metrics
         self._pace = Pace(Rate(settings.relay_records_per_second))
         self._rows = StepSize("relay", _ROWS_PER_TAKE)
+        self._refused: frozenset[str] = frozenset()
 
     def session(self, stop: Stop) -> None:
         """Publish until `stop`, on one connection and one producer."""
@@ -75,10 +76,15 @@ class Relay:
                 trusting_if_kafka_is_away(connection),
                 closing(Publisher(self._settings)) as publisher,
             ):
-                self._publish_until(stop, connection, publisher)
+                try:
+                    self._publish_until(stop, connection, publisher)
+                except TopicsRefused as error:
+                    self._refused = frozenset(error.topics)
+                    raise
 
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
-        claims = Claims(connection, self._settings)
+        claims = Claims(connection, self._settings, self._metrics, self._refused)
+        self._refused = frozenset()
         recovery = OwnTopic(connection, self._settings, self._settle_seconds)
         with Turns(connection, publisher, self._metrics) as turns:
             while not stop.wait(self._pace.wait_seconds()):

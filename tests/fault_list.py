@@ -15,6 +15,7 @@ class Fault(NamedTuple):
 
 _CONSUMER = "integration/test_consumer.py::"
 _RECOVERY = "integration/test_recovery.py::"
+_STOPPED = "integration/test_stopped_partitions.py::"
 _DEGRADED = "e2e/test_degraded_not_dead.py::"
 
 FAULTS = (
@@ -108,7 +109,7 @@ FAULTS = (
         14,
         "topic truncated, or deleted and made anew",
         (
-            _CONSUMER + "test_a_truncated_topic_stops_the_process_and_names_the_offsets",
+            _CONSUMER + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",
             _RECOVERY
             + "test_a_truncated_topic_stops_the_consumer_until_recover_and_a_resend_heal_it",
             _RECOVERY + "test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_"
@@ -224,5 +225,28 @@ FAULTS = (
         30,
         "a dead letter discarded, or of many events",
         ("integration/test_healing_letters.py",),
+    ),
+    Fault(
+        31,
+        "one topic deleted or made anew; control topics too",
+        (
+            _STOPPED + "test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_"
+            "and_recovered",
+            _STOPPED + "test_a_destination_whose_topic_is_deleted_holds_up_no_other",
+            _STOPPED + "test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other",
+            _STOPPED + "test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_"
+            "dealt_with",
+        ),
+    ),
+    Fault(
+        32,
+        "a control message out of bounds",
+        ("integration/test_control_messages.py",),
+    ),
+    Fault(34, "a clock hours or years wrong", ("integration/test_clock_skew.py",)),
+    Fault(
+        39,
+        "one host name and port on two machines",
+        ("integration/test_consumer_identity.py",),
     ),
 )

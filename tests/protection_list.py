@@ -7,6 +7,7 @@ runner is `python -m protections check`, the table docs/protections.md.
 from __future__ import annotations
 
 from protection import Protection
+from protection_list_control import CONTROL
 from protection_list_database import DATABASE
 from protection_list_events import EVENTS
 from protection_list_kafka import KAFKA
@@ -20,6 +21,7 @@ from protection_list_scrub import SCRUB
 __all__ = ["PROTECTIONS", "Protection"]
 
 PROTECTIONS = (
+    *CONTROL,
     *DATABASE,
     *EVENTS,
     *KAFKA,

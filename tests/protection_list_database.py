@@ -28,17 +28,17 @@ DATABASE = (
         "positions come from Postgres, not from Kafka",
         "1, 7",
         "consumers/assignment.py",
-        "                self._consumer.seek(partition, offset)\n",
+        "                self._consumer.seek(partition, self.positions[partition])\n",
         "                kept = self._consumer.committed(partition)\n"
-        "                self._consumer.seek(partition, kept or offset)\n",
+        "                self._consumer.seek(partition, kept or self.positions[partition])\n",
         (_CONSUMER + "test_positions_come_from_postgres_whatever_kafka_has_committed",),
     ),
     Protection(
         "positions are asked for again after a lost connection",
         "4",
         "consumers/loop.py",
-        "        self._sink.database.discard()\n        self._assignment.unsettle()\n",
-        "        self._sink.database.discard()\n",
+        "        self._applier.database.discard()\n        self._assignment.unsettle()\n",
+        "        self._applier.database.discard()\n",
         (
             _COMMITS + "test_a_consumer_cut_off_in_a_batch_asks_what_became_of_it_and_applies_"
             "each_event_once",

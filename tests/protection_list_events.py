@@ -85,9 +85,10 @@ EVENTS = (
         "a position that is gone stops the process (auto_offset_reset none)",
         "14",
         "node/kafka.py",
-        '"none",\n        allow_auto_create_topics=False,\n        max_poll_records',
-        '"earliest",\n        allow_auto_create_topics=False,\n        max_poll_records',
-        (_CONSUMER + "test_a_truncated_topic_stops_the_process_and_names_the_offsets",),
+        '"none",\n        allow_auto_create_topics=False,\n        isolation_level=_READ_COMMITTED,\n',
+        '"earliest",\n        allow_auto_create_topics=False,\n'
+        "        isolation_level=_READ_COMMITTED,\n",
+        (_CONSUMER + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",),
     ),
     Protection(
         "trailing bytes are poison",
@@ -116,7 +117,7 @@ EVENTS = (
     Protection(
         "dead letters go to their topic first, or the offset stays",
         "15, 21",
-        "consumers/loop.py",
+        "consumers/batch_applier.py",
         "        self._dead_letters.publish(batch.poison)\n",
         "",
         (_CONSUMER + "test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays",),

@@ -105,7 +105,7 @@ KAFKA = (
         "a batch that cannot be read stops its partition only, and is no poison",
         "29",
         "consumers/loop.py",
-        "            self._unreadable.stop_at(error)\n",
+        "            self._assignment.stop([Stopped(partition, UNREADABLE, str(error))])\n",
         "            raise\n",
         (
             _CODECS + "test_a_batch_that_cannot_be_read_stops_its_partition_only_and_is_applied_"
@@ -139,8 +139,8 @@ KAFKA = (
         "reconcile names the letter that holds an event back",
         "30",
         "node/cli/reconcile.py",
-        'f"{waiting}"',
-        '""',
+        "{'; '.join(_what_follows(outcome.findings))}{waiting}",
+        "{'; '.join(_what_follows(outcome.findings))}",
         (
             _LETTERS + "test_an_event_is_held_back_by_its_open_letter_and_sent_again_once_that_"
             "is_discarded",

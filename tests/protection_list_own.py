@@ -43,7 +43,7 @@ OWN = (
         "what came home from the own topic is not published to it once more",
         "27",
         "node/homecoming.py",
-        "if tail.partition.topic == own_topic(NATIONAL):",
+        "if partition.topic == own_topic(NATIONAL):",
         "if not tail.partition.topic:",
         (
             _OWN + "test_a_centre_and_a_province_restored_from_backup_have_their_undispatched_"

@@ -59,8 +59,8 @@ PGWAITS = (
         "a batch that was too slow is tried in smaller ones",
         "37",
         "consumers/loop.py",
-        "                self._size = self._most.now\n",
-        "                self._most = StepSize('consumer', self._size)\n",
+        "            self._size = self._most.now\n",
+        "            self._most = StepSize('consumer', self._size)\n",
         (
             _REFUSES + "test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_"
             "ones",

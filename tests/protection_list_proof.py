@@ -83,7 +83,7 @@ PROOF = (
     Protection(
         "the centre takes its own events from uplinks, while recovering only",
         "7, 19",
-        "consumers/loop.py",
+        "consumers/batch_applier.py",
         "return is_recovering(cursor)",
         "return False",
         (
@@ -94,7 +94,7 @@ PROOF = (
     Protection(
         "an own event on an uplink is refused while nobody recovers",
         "19",
-        "consumers/loop.py",
+        "consumers/batch_applier.py",
         "return is_recovering(cursor)",
         "return True",
         (_RECOVERY + "test_a_foreign_event_on_an_uplink_stays_refused_while_nobody_recovers",),
@@ -133,7 +133,7 @@ PROOF = (
     Protection(
         "poison that only Postgres refuses counts too 死信上限",
         "21",
-        "consumers/loop.py",
+        "consumers/batch_applier.py",
         "self._guard.check(connection, batch)",
         "",
         (

@@ -45,6 +45,10 @@ def show_command(
 def _shown(node: str, case: dict[str, Any], events: list[dict[str, Any]]) -> Iterator[Table]:
     facts = [(name, value or None) for name, value in _facts(case)]
     yield table(f"case {case['case_id']} at node {_named(node)}", ["", ""], facts)
+    doubtful = [(e["version"], _short(e["event_type"]), e["time_in_doubt"])
+                for e in events if e["time_in_doubt"]]  # fmt: skip
+    if doubtful:
+        yield table("dates in doubt 时间存疑", ("version", "event", "seen on arrival"), doubtful)
     if case["clocks"]:
         yield _clocks(case)
     rows = [
@@ -142,7 +146,8 @@ def _hops(place: Settings, case_id: str) -> Iterator[dict[str, Any]]:
     with own_connected(place, "case-trace") as connection:
         events = read_hops(connection, case_id)
     for event in events:
-        about = {name: event[name] for name in ("event_id", "event_type", "version", "emitter")}
+        names = ("event_id", "event_type", "version", "emitter", "time_in_doubt")
+        about = {name: event[name] for name in names}
         if event["exchanged_at"] is None:
             yield _hop(about, node, "emitted", event["recorded_at"])
         else:
@@ -186,10 +191,10 @@ def _in_order(hop: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _traced(case_id: str, hops: list[dict[str, Any]]) -> Table:
-    columns = ("version", "event", "hop", "node", "at (UTC+8)", "where")
+    columns = ("version", "event", "hop", "node", "at (UTC+8)", "where", "dates in doubt 时间存疑")
     rows = [
         (hop["version"], _short(hop["event_type"]), hop["hop"], hop["node"], _moment(hop["at"]),
-         _where(hop))
+         _where(hop), hop["time_in_doubt"] if hop["hop"] == "applied" else None)
         for hop in hops
     ]  # fmt: skip
     return table(f"trace of case {case_id}", columns, rows)

@@ -15,7 +15,7 @@ from node.cli.output import Format, FormatOption, NodeOption, print_data, say, t
 from node.cli.progress import rows_progress
 from node.errors import PetitionLinkError
 from node.own_topics import await_gate
-from node.postgres import own_connected
+from node.postgres import Connection, own_connected
 from node.settings import load_settings
 from producers.ahead import ahead
 from producers.code_file import CodeFile
@@ -80,6 +80,7 @@ def import_command(
     ):
         task = progress.add_task("rows", total=1.0, rows=0)
         for prepared, read in chunks:
+            _check_clock(office, connection)
             also = codes.issue if codes else None
             for chunk in write_parts(connection, office.node, prepared, also):
                 if codes:
@@ -94,6 +95,11 @@ def import_command(
     print_data(
         result, output, lambda: table(f"import {file.name}", [*result], [[*result.values()]])
     )
+
+
+def _check_clock(office: Office, connection: Connection) -> None:
+    with connection, connection.cursor() as cursor:
+        office.check_clock(cursor)
 
 
 def _prepared(office: Office, rows: RegisterRows) -> Iterator[tuple[PreparedChunk, float]]:

@@ -12,6 +12,7 @@ import typer
 from prometheus_client import start_http_server
 
 from consumers.loop import Consumer
+from consumers.membership import instance_of
 from node.cli.output import NodeOption, say
 from node.errors import Fatal
 from node.garbage import look_seldom
@@ -66,8 +67,7 @@ def consume_command(node: NodeOption = None) -> None:
 
 
 def _consumer(settings: Settings, metrics: Metrics) -> Consumer:
-    # Only one process of a host can hold its metrics port, and it does before it consumes.
-    instance = f"{settings.node}-{socket.gethostname()}-{settings.metrics_port}"
+    instance = instance_of(settings.node, socket.gethostname(), settings.metrics_port)
     return Consumer(settings, metrics, instance=instance)
 
 

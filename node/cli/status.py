@@ -10,12 +10,19 @@ from kafka import errors as kafka_errors
 from rich.table import Table
 
 from consumers.standing import standing
+from node import clock_skew
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.verify import findings_table
 from node.clock import now_micros
 from node.errors import classified
 from node.postgres import Connection, own_connected
-from node.queries.status import counts, only_here, outbox_by_topic, takes_commands
+from node.queries.status import (
+    counts,
+    only_here,
+    outbox_by_topic,
+    stopped_partitions,
+    takes_commands,
+)
 from node.reconciliation.results import results
 from node.scrub import findings, position
 from node.settings import Settings, load_settings
@@ -42,9 +49,11 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
             "takes_commands": takes_commands(connection),
             "own_events_only_here": only_here(connection, settings.node),
             "outbox": outbox_by_topic(connection),
+            "clock_ahead_seconds": _clock_ahead(connection),
             "reconciliation": _proofs(connection),
             "scrub": _scrub(connection),
             "partitions": partitions,
+            "stopped": stopped_partitions(connection),
         }
     print_data(data, output, lambda: _tables(data))
     if problem is not None:
@@ -99,6 +108,12 @@ def _scrub_tables(scrub: dict[str, Any], now: float) -> Iterator[Table]:
     yield from findings_table("open findings 未修复", scrub["open"])
 
 
+def _clock_ahead(connection: Connection) -> float | None:
+    """By how much this machine's clock is ahead of the broker's; None if never measured."""
+    with connection, connection.cursor() as cursor:
+        return clock_skew.read(cursor, now_micros()).seconds
+
+
 def _tables(data: dict[str, Any]) -> Iterator[Table]:
     counts = ["events", "cases", "incomplete_cases", "cases_with_conflicts", "dead_letters_open"]
     title = f"node {data['node']}"
@@ -117,6 +132,11 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
     ]  # fmt: skip
     yield table("proof 对账", ("peer", "cases that differ", "last proven s ago"), proofs)
     yield from _scrub_tables(data["scrub"], now)
+    skew = data["clock_ahead_seconds"]
+    shown = [["unknown" if skew is None else f"{skew:.1f}"]]
+    yield table("clock 时钟", ("ahead of the broker's s",), shown)
+    if data["stopped"]:
+        yield _stopped(data["stopped"])
     if data["partitions"] is not None:
         columns = ("topic", "partition", "position", "end", "lag records", "lag s")
         lines = [
@@ -125,3 +145,12 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
             for p in data["partitions"]
         ]  # fmt: skip
         yield table("partitions 分区", columns, lines)
+
+
+def _stopped(several: list[dict[str, Any]]) -> Table:
+    columns = ("topic", "partition", "reason", "for s", "what it is")
+    lines = [
+        (one["topic"], one["partition"], one["reason"], f"{one['seconds']:.0f}", one["detail"])
+        for one in several
+    ]
+    return table("partitions that are not read 停止的分区", columns, lines)

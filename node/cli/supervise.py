@@ -10,10 +10,11 @@ from rich.table import Table
 
 from cases.nodes import NODES
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
+from node.errors import PetitionLinkError
 from node.own_topics import await_gate
-from node.postgres import own_connected
+from node.postgres import Connection, own_connected
 from node.settings import load_settings
-from producers.office import open_office
+from producers.office import Office, open_office
 from producers.routines.policy import policy_file, read_policy
 from producers.routines.supervising import Look, Outcome, dry_run, issue
 from schemas.instants import text_of
@@ -51,6 +52,7 @@ def supervise_command(
         await_gate(settings)
     with own_connected(settings, "supervise") as connection:
         if really:
+            _check_clock(office, connection)
             found, issuing = issue(connection, office, rules, settings.actor)
             outcomes = [*issuing]
         else:
@@ -59,6 +61,14 @@ def supervise_command(
     print_data(data, output, lambda: _table(data))
     if any(one.error for one in outcomes):
         raise typer.Exit(1)
+
+
+def _check_clock(office: Office, connection: Connection) -> None:
+    """A duty is overdue only by a clock that is right."""
+    with connection, connection.cursor() as cursor:
+        why = office.clock_check.why_not_act(cursor) if office.clock_check else ""
+    if why:
+        raise PetitionLinkError(why)
 
 
 def _data(

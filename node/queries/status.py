@@ -32,6 +32,11 @@ _ONLY_HERE = """
     from outbox where topic = %(topic)s and published_at is null and not resent
 """
 
+_STOPPED = """
+    select topic, partition, reason, detail, extract(epoch from now() - since)::float as seconds
+    from stopped_partition order by topic, partition
+"""
+
 
 def counts(connection: Connection) -> dict[str, int]:
     """Events, cases, incomplete ones, ones in conflict, open dead letters."""
@@ -41,6 +46,11 @@ def counts(connection: Connection) -> dict[str, int]:
 def outbox_by_topic(connection: Connection) -> list[dict[str, Any]]:
     """For each topic: what waits, since when, and what was published."""
     return _rows(connection, _OUTBOX)
+
+
+def stopped_partitions(connection: Connection) -> list[dict[str, Any]]:
+    """The partitions that the consumer cannot read on: why, and for how many seconds."""
+    return _rows(connection, _STOPPED)
 
 
 def only_here(connection: Connection, node: str) -> dict[str, Any]:

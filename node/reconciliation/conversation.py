@@ -14,6 +14,7 @@ from node.postgres import Connection
 from node.queries.snapshot import snapshot
 from node.reconciliation import accounting, comparing, messages, results, state
 from node.reconciliation.driving import Outcome, Round
+from node.reconciliation.intake import Intake
 from node.reconciliation.messages import (
     Account,
     Cases,
@@ -46,13 +47,21 @@ class Conversation:
     """
 
     def __init__(
-        self, node: str, driver: str, connection: Connection, channel: Channel, *, answers: bool
+        self,
+        node: str,
+        driver: str,
+        connection: Connection,
+        channel: Channel,
+        *,
+        answers: bool,
+        intake: Intake | None = None,
     ) -> None:
         self._node = node
         self._driver = driver
         self._connection = connection
         self._channel = channel
         self._answers = answers
+        self._intake = intake or Intake()
         self._rounds: dict[str, Round] = {}
         # Peers that have told that they applied more; whoever tells them ours empties it.
         self.moved: set[str] = set()
@@ -73,13 +82,10 @@ class Conversation:
     def listen(self, seconds: float) -> None:
         """Handle whatever came within `seconds`."""
         for received in self._channel.receive(seconds):
-            try:
-                said = messages.read(received.kind, received.payload)
-            except ValueError as error:
-                log.warning("from %s: %s: dropped", received.peer, error)
-                continue
-            if said is not None:
-                self._send(received.peer, self._handled(received, said))
+            message = self._intake.read(received)
+            if message is not None:
+                with self._intake.handling(received):
+                    self._send(received.peer, self._handled(received, message))
 
     def _handled(self, received: Received, said: Message) -> Sequence[Message]:
         if isinstance(said, (Verdict, Cases, Findings)):

@@ -20,9 +20,9 @@ from datetime import date, timedelta
 
 from cases.nodes import NATIONAL
 from cases.topics import topic_between
-from node import accounts, digests
+from node import accounts, clock_skew, digests
 from node.accounts import day_of
-from node.clock import now_micros
+from node.clock import Clock, now_micros
 from node.commit_waits import refuse_while_unconfirmed
 from node.control import Channel, NoControlTopic
 from node.lifecycle import Stop
@@ -32,6 +32,7 @@ from node.queries.snapshot import snapshot
 from node.reconciliation import accounting, showing
 from node.reconciliation.conversation import Conversation
 from node.reconciliation.driving import Round
+from node.reconciliation.intake import Intake
 from node.scrub.restoring import number_lost
 from node.settings import Settings
 
@@ -45,6 +46,7 @@ _LISTEN_SECONDS = 0.25
 _FOLD_SECONDS = 5.0
 # A receipt follows what it confirms by about this; more often would only cost.
 _MOVED_SECONDS = 1.0
+_MEASURE_SECONDS = 15.0
 # The whole account, so that one that was lost is made good.
 _WHOLE_SECONDS = 15.0
 _SOON_SECONDS = 2.0
@@ -63,9 +65,10 @@ class Reconciler:
 
     name = "reconciler"
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, clock: Clock = now_micros) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._clock = clock
 
     def session(self, stop: Stop) -> None:
         """Work until `stop`, once this process holds the lock."""
@@ -86,7 +89,7 @@ class Reconciler:
 
     def _speak_until(self, stop: Stop, connection: Connection) -> None:
         with Channel(self._settings, "reconciler") as channel:
-            duties = _Duties(self._settings, self._metrics, connection, channel)
+            duties = _Duties(self._settings, self._metrics, connection, channel, self._clock)
             opened = time.monotonic()
             try:
                 while not stop.is_set() and not _is_stale(channel, opened):
@@ -109,7 +112,12 @@ class _Duties:
     """One session's state: what is due when, and which rounds are open."""
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, connection: Connection, channel: Channel
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        connection: Connection,
+        channel: Channel,
+        clock: Clock,
     ) -> None:
         self._node = settings.node
         self._metrics = metrics
@@ -117,9 +125,13 @@ class _Duties:
         self._channel = channel
         self._period = settings.reconcile_seconds
         driver = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
-        self._talk = Conversation(settings.node, driver[-64:], connection, channel, answers=True)
+        intake = Intake(metrics, channel.peers)
+        self._talk = Conversation(
+            settings.node, driver[-64:], connection, channel, answers=True, intake=intake
+        )
+        self._clock = clock
         now = time.monotonic()
-        self._fold_due = self._moved_due = now
+        self._fold_due = self._moved_due = self._measure_due = now
         self._round_due = now + _FIRST_ROUND_SECONDS
         self._told: dict[str, str] = {}
         self._whole_at: dict[str, float] = {}
@@ -133,6 +145,9 @@ class _Duties:
         """Whatever is due now; listening is what paces it."""
         self._talk.listen(_LISTEN_SECONDS)
         now = time.monotonic()
+        if now >= self._measure_due:
+            self._measure_due = now + _MEASURE_SECONDS
+            self._measure()
         if now >= self._fold_due:
             self._fold_due = now + _FOLD_SECONDS
             self._fold()
@@ -140,6 +155,14 @@ class _Duties:
             self._moved_due = now + _MOVED_SECONDS
             self._tell(now)
         self._reconcile(now)
+
+    def _measure(self) -> None:
+        """Compare our clock with the broker's; every process of the node reads what is kept."""
+        if self._channel.peers:
+            ahead = self._channel.clock_ahead(self._channel.peers[0], self._clock)
+            if ahead is not None:
+                with self._connection, self._connection.cursor() as cursor:
+                    clock_skew.note(cursor, ahead, self._clock())
 
     def _fold(self) -> None:
         with self._connection, self._connection.cursor() as cursor:

@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from node.clock_skew import ClockWrong
 from node.command_gate import NotConfirmed
 from node.errors import classified, is_data_error, is_too_large
 from producers.handling import OutcomeUnknown
@@ -149,6 +150,8 @@ async def _environment(_request: Request, error: Exception) -> Response:
         return answer(UNAVAILABLE, str(error), "not_confirmed")
     if isinstance(error, OutcomeUnknown):
         return answer(UNAVAILABLE, str(error))
+    if isinstance(error, ClockWrong):
+        return answer(UNAVAILABLE, str(error), "clock_wrong")
     return answer(UNAVAILABLE, "the node cannot answer now; nothing was changed: ask again later")
 
 

@@ -29,6 +29,10 @@ _TRY_SECONDS = 1.0
 _REST_SECONDS = 900.0
 
 
+# While the clock is wrong it is looked at this often.
+_CLOCK_SECONDS = 5.0
+
+
 class Routine(ABC):
     """Acts by itself in rounds; a worker for `node.lifecycle`."""
 
@@ -37,6 +41,7 @@ class Routine(ABC):
     def __init__(self, settings: Settings, clock: Clock = now_micros) -> None:
         self._settings = settings
         self._clock = clock
+        self._told = ""
 
     def session(self, stop: Stop) -> None:
         """Do round after round until `stop`, at once and while this process holds the lock."""
@@ -48,7 +53,10 @@ class Routine(ABC):
             while not stop.is_set() and not self._takes_the_lock(connection):
                 stop.wait(_TRY_SECONDS)
             while not stop.is_set():
-                stop.wait(self.round(connection, office, stop))
+                if self._may_act(connection, office):
+                    stop.wait(self.round(connection, office, stop))
+                else:
+                    stop.wait(_CLOCK_SECONDS)
 
     @abstractmethod
     def round(self, connection: Connection, office: Office, stop: Stop) -> float:
@@ -56,6 +64,15 @@ class Routine(ABC):
 
         Bounded; raises what the driver raises, then what was not committed is not done.
         """
+
+    def _may_act(self, connection: Connection, office: Office) -> bool:
+        """False while the clock is not to be believed: what falls due by it may not be due."""
+        with connection, connection.cursor() as cursor:
+            why = office.clock_check.why_not_act(cursor) if office.clock_check else ""
+        if why != self._told:
+            log.warning("%s: %s", self.name, why or "the clock is right again: going on")
+            self._told = why
+        return not why
 
     def _takes_the_lock(self, connection: Connection) -> bool:
         with connection, connection.cursor() as cursor:

@@ -29,7 +29,7 @@ from support.world import (
 )
 
 from cases.topics import control_between, downlink, uplink
-from consumers import unreadable
+from consumers import stopping
 from consumers.loop import Consumer
 from node import kafka
 from node.homecoming import bring_home
@@ -142,15 +142,19 @@ def test_a_batch_that_cannot_be_read_stops_its_partition_only_and_is_applied_onc
     """Seen failing as it was: one dead letter for the whole batch, and the position after it."""
     _, _, shandong = desks
     settings = shandong.settings
-    monkeypatch.setattr(unreadable, "_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.2)
     first, second, third = (event(case_id) for case_id in CASES)
     send(settings, TOPIC, [raw(first)])
     place = end_offset(settings, TOPIC)
     send(settings, TOPIC, [raw(second)])
-    stopped = "consumer_unreadable_partitions"
+    reason = {"topic": TOPIC, "reason": stopping.UNREADABLE}
+
+    def stopped() -> float:
+        return sample(shandong.metrics, "consumer_stopped_partitions", **reason)
+
     with running(Consumer(*shandong), shandong.metrics) as ended:
         with harm(stack, TOPIC, 0, place), caplog.at_level(logging.ERROR):
-            eventually(lambda: sample(shandong.metrics, stopped) == 1, "it stops")
+            eventually(lambda: stopped() == 1, "it stops")
             send(settings, TOPIC, [raw(third)], partition=1)
             eventually(lambda: count(settings, "case_event") == 2, "the other partition flows")
             eventually(lambda: rows(settings, POSITION, (TOPIC,)) == [(place,)], "it stays")
@@ -159,7 +163,7 @@ def test_a_batch_that_cannot_be_read_stops_its_partition_only_and_is_applied_onc
                 lambda: sample(shandong.metrics, "consumer_lag_records", **lag) == 1, "lag shows"
             )
         eventually(lambda: count(settings, "case_event") == 3, "the batch can be read again")
-        eventually(lambda: sample(shandong.metrics, stopped) == 0, "nothing stands still")
+        eventually(lambda: stopped() == 0, "nothing stands still")
     assert ended == []
     assert count(settings, "dead_letter") == 0
     told = [one.message for one in caplog.records if said in one.message]

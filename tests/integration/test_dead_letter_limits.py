@@ -13,7 +13,6 @@ from support.world import (
     Raw,
     count,
     end_offset,
-    ended_with,
     event,
     eventually,
     raw,
@@ -21,6 +20,7 @@ from support.world import (
     running,
     sample,
     send,
+    stopped_with,
 )
 
 from cases.topics import dead_letter, downlink
@@ -61,9 +61,12 @@ def start(settings: Settings, metrics: Metrics | None = None) -> Any:
 
 
 def stopped(settings: Settings) -> str:
-    """The line with which a consumer ends that is started now."""
+    """What a consumer that is started now says when it stops the partition, and only that."""
+    rows(settings, "delete from stopped_partition")
     with start(settings) as ended:
-        return ended_with(ended)
+        line = stopped_with(settings, "dead_letters")
+        assert ended == []
+        return line
 
 
 def letters(settings: Settings, number: int) -> None:

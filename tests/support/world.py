@@ -162,3 +162,10 @@ def ended_with(ended: list[BaseException]) -> str:
     eventually(lambda: bool(ended), "the worker should end")
     assert isinstance(ended[0], PetitionLinkError)
     return str(ended[0])
+
+
+def stopped_with(settings: Settings, reason: str) -> str:
+    """What the consumer says of a partition that it stopped for this reason, once it has."""
+    query = "select detail from stopped_partition where reason = %s order by topic, partition"
+    eventually(lambda: bool(rows(settings, query, (reason,))), f"a partition stops: {reason}")
+    return str(rows(settings, query, (reason,))[0][0])

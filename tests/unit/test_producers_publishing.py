@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from kafka import errors as kafka_errors
 
-from node.errors import Fatal, Transient
+from node.errors import Transient
 from producers import publishing
 from producers.pending import Pending
-from producers.publishing import Publisher, Refused, outcomes
+from producers.publishing import Publisher, Refused, TopicsRefused, outcomes
 
 
 class Acknowledged:
@@ -57,11 +57,12 @@ def test_an_unanswered_send_is_transient() -> None:
     assert failure.dependency == "kafka"
 
 
-def test_a_forbidden_topic_is_fatal_and_named() -> None:
+def test_a_forbidden_topic_is_named_and_set_aside() -> None:
     refused = Refused(kafka_errors.TopicAuthorizationFailedError("petition.uplink.370000"))
     _, failure = outcomes([row(1, "a")], [refused])
-    assert isinstance(failure, Fatal)
-    assert "petition.uplink.370000" in str(failure)
+    assert isinstance(failure, TopicsRefused)
+    assert failure.topics == ["up"]
+    assert str(failure).startswith("topic up may not be written by this node")
 
 
 def test_all_acknowledged_is_all_marked_without_failure() -> None:
@@ -88,8 +89,9 @@ def test_behind_a_failure_nobody_waits_for_what_never_ends(monkeypatch: pytest.M
     publisher._producer = stuck
     monkeypatch.setattr(publishing, "_FLUSH_SECONDS", 0.2)
     publisher._await(
-        [Acknowledged(1), Refused(kafka_errors.KafkaTimeoutError("expired")), Unanswered()]
+        [Acknowledged(1), Refused(kafka_errors.KafkaTimeoutError("expired")), Unanswered()],
+        {"up"},
     )
     assert stuck.flushes == 1
-    publisher._await([Acknowledged(1), Unanswered()])
+    publisher._await([Acknowledged(1), Unanswered()], {"up"})
     assert stuck.flushes > 2

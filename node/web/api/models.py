@@ -228,6 +228,16 @@ class OnlyHere(BaseModel):
     cases_to_look_at: int
 
 
+class StoppedPartition(BaseModel):
+    """A partition that the consumer cannot read on, why, and for how many seconds."""
+
+    topic: str
+    partition: int
+    reason: str
+    detail: str
+    seconds: float
+
+
 class Status(BaseModel):
     """What `petitionlink status --format json` gives; partitions are null while Kafka is away."""
 
@@ -241,6 +251,7 @@ class Status(BaseModel):
     own_events_only_here: OnlyHere
     outbox: list[OutboxTopic]
     partitions: list[PartitionStatus] | None
+    stopped: list[StoppedPartition]
 
 
 class Health(BaseModel):

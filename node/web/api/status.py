@@ -10,7 +10,13 @@ from fastapi import APIRouter
 
 from node.commit_waits import description, unconfirmed_seconds
 from node.errors import OtherRelease
-from node.queries.status import counts, only_here, outbox_by_topic, takes_commands
+from node.queries.status import (
+    counts,
+    only_here,
+    outbox_by_topic,
+    stopped_partitions,
+    takes_commands,
+)
 from node.schema import check_version, schema_version
 from node.watchdog import answered_within
 from node.web.api.documented import problems
@@ -43,6 +49,7 @@ def get_status(services: ServicesOf) -> dict[str, Any]:
             "own_events_only_here": only_here(connection, services.settings.node),
             "outbox": outbox_by_topic(connection),
             "partitions": partitions,
+            "stopped": stopped_partitions(connection),
         }
 
 
