@@ -19,6 +19,7 @@ import psycopg2.extras
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
+from node.dsn import without_secrets
 from node.errors import Fatal, classified
 from node.settings import Settings
 
@@ -73,6 +74,7 @@ def connect(dsn: str, role: str) -> Connection:
             **_KEEPALIVES,
         )
     except psycopg2.Error as error:
+        error.args = (without_secrets(str(error), dsn),)
         raise classified(error) or error from None
     made.set_client_encoding("UTF8")
     return cast(Connection, made)
