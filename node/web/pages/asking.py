@@ -1,7 +1,7 @@
 """Opening a case 查询验证 by its number and query code.
 
-A wrong case and a wrong code give one and the same answer after one and the same work. Only an address that tried too often hears so, at once: that says
-something about itself, not about a case.
+A wrong case and a wrong code give one and the same answer after one and the same work. Only an
+address that tried too often hears so, at once: that says something about itself, not about a case.
 """
 
 from __future__ import annotations

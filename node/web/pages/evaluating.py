@@ -94,7 +94,8 @@ def evaluate(
 ) -> dict[str, bool]:
     """Record each evaluation that was given; for each object whether it was recorded.
 
-    Audited in the transaction of its event: by which code the petitioner had proven himself. One that the rules refuse was evaluated before, or its window has closed meanwhile.
+    One that the rules refuse was evaluated before, or its window has closed meanwhile. Each is
+    audited in the transaction of its event: by which code the petitioner had proven himself.
     """
     done = {}
     for name, one in given.items():
