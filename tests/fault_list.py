@@ -170,4 +170,16 @@ FAULTS = (
         (_DEGRADED + "test_nodes_stopped_under_load_end_with_exit_code_0_and_lose_nothing",),
     ),
     Fault(25, "all of these at random", ("faults/test_random_minute.py",)),
+    Fault(
+        40,
+        "slow clients by the hundred, slow JSON and forms, foreign names, changed cursors",
+        (
+            "integration/test_web_slow_clients.py",
+            "integration/test_web_hosts.py",
+            "integration/test_web_cursors_changed.py",
+            "unit/test_web_reading.py",
+            "unit/test_cli_terminal.py",
+            "unit/test_dsn.py",
+        ),
+    ),
 )

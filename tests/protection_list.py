@@ -10,7 +10,8 @@ from protection import Protection
 from protection_list_database import DATABASE
 from protection_list_events import EVENTS
 from protection_list_proof import PROOF
+from protection_list_web import WEB
 
 __all__ = ["PROTECTIONS", "Protection"]
 
-PROTECTIONS = (*DATABASE, *EVENTS, *PROOF)
+PROTECTIONS = (*DATABASE, *EVENTS, *PROOF, *WEB)
