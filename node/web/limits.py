@@ -28,7 +28,7 @@ MAX_OTHER_BYTES = 1024
 # Our forms have five fields; splitting a form costs a microsecond for each separator.
 MAX_FORM_FIELDS = 16
 # Longer than all filters of the longest list together.
-MAX_QUERY_BYTES = 4 * 1024
+MAX_QUERY_BYTES = 8 * 1024
 MAX_QUERY_PARAMETERS = 50
 MAX_HEADERS = 100
 
