@@ -25,8 +25,8 @@ from kafka import errors as kafka_errors
 
 from cases.topics import consumed_topics
 from consumers.assignment import Assignment
-from consumers.batch_applier import BatchApplier
 from consumers.batch import Advance, Batch, advances_of, next_size
+from consumers.batch_applier import BatchApplier
 from consumers.dead_letters import DeadLetterTopic
 from consumers.membership import join, renamed
 from consumers.pipeline import Pipeline

@@ -32,6 +32,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._about_the_process()
+        self._about_the_web()
         self._about_the_consumer()
         self._about_the_outbox()
         self._about_the_own_topic()
@@ -62,6 +63,26 @@ class Metrics:
             "clock_skew_seconds",
             "By how much this machine's clock is ahead of the broker's, negative if it is behind; "
             "NaN if that was never measured.",
+        )
+
+    def _about_the_web(self) -> None:
+        # Connections cost descriptors; their number is bounded.
+        self.web_connections = self._gauge(
+            "web_connections", "Connections that are open to the web service."
+        )
+        # Clients that are slow, or too many; a busy day has some, an attack thousands.
+        self.web_connections_ended = self._counter(
+            "web_connections_ended",
+            "Connections that the web service ended by itself: slow_headers, slow_body, "
+            "slow_reader, crowded_out (made room for another) or refused (no room).",
+            "reason",
+        )
+        # Many wrong ones are somebody who guesses; an alert looks at their rate.
+        self.enquiry_attempts = self._counter(
+            "enquiry_attempts",
+            "Attempts to open a case at /enquiry: opened, wrong, or too_often (from an address "
+            "that is over its limit).",
+            "result",
         )
 
     def _about_the_consumer(self) -> None:

@@ -19,6 +19,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 from node import pooling, schema
 from node.connecting import refused
+from node.dsn import without_secrets
 from node.errors import Fatal, classified
 from node.schema import Migration, migrations, schema_version
 from node.settings import Settings
@@ -88,6 +89,7 @@ def connect(dsn: str, role: str, limit: Limit = STRICT, version: int | None = No
             **_KEEPALIVES,
         )
     except psycopg2.Error as error:
+        error.args = (without_secrets(str(error), dsn),)
         raise refused(dsn, error) from None
     try:
         made.watch_with(dsn, limit)

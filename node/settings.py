@@ -6,6 +6,8 @@ them: `--node CODE` takes addresses, ports and keys from the stack's own file.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from os import environ
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +17,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cases.errors import UnknownNode
 from cases.nodes import known_node
+from node.dsn import check_dsn
 from node.errors import Fatal
 
 ENV_PREFIX = "PETITIONLINK_"
+_HOST_NAME = re.compile(r"[0-9A-Za-z._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+
+
+def _address(dsn: SecretStr) -> SecretStr:
+    check_dsn(dsn.get_secret_value())
+    return dsn
 
 
 def _node_code(code: str) -> str:
@@ -25,6 +34,37 @@ def _node_code(code: str) -> str:
         return known_node(code).code
     except UnknownNode as error:
         raise ValueError(str(error)) from None
+
+
+def names_of(text: str) -> list[str]:
+    """What stands between the commas of a setting."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _host_names(text: str) -> str:
+    """Names and addresses without port; none that stands for all."""
+    for name in names_of(text):
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError(
+                f"{name[:100]!r} is no host name: write names as petitions.example, separated by "
+                "commas, without port and without *"
+            )
+    return text
+
+
+def _proxies(text: str) -> str:
+    """Addresses and networks of proxies; not all the world, or every client could name its own."""
+    for name in names_of(text):
+        try:
+            network = ipaddress.ip_network(name, strict=False)
+        except ValueError:
+            network = None
+        if network is None or network.prefixlen == 0:
+            raise ValueError(
+                f"{name[:100]!r} is no address of a proxy: write each as 10.0.0.5 or 10.0.0.0/28, "
+                "never *, for whoever is trusted may name any address as the client's"
+            )
+    return ",".join(names_of(text))
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -36,11 +76,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")
 
     node: Annotated[str, AfterValidator(_node_code)]
-    postgres_dsn: SecretStr
+    postgres_dsn: Annotated[SecretStr, AfterValidator(_address)]
     kafka_bootstrap_servers: str = Field(min_length=1)
     http_address: str = Field(default="127.0.0.1", min_length=1)
     http_port: Port = 8080
-    http_trusted_proxies: str = ""
+    http_allowed_hosts: Annotated[str, AfterValidator(_host_names)] = ""
+    http_trusted_proxies: Annotated[str, AfterValidator(_proxies)] = ""
+    metrics_address: str = Field(default="127.0.0.1", min_length=1)
     metrics_port: Port = 9464
     key_folder: Path = Path("/etc/petitionlink/keys")
     actor: str = Field(default="system", min_length=1, max_length=100)

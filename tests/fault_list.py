@@ -249,4 +249,16 @@ FAULTS = (
         "one host name and port on two machines",
         ("integration/test_consumer_identity.py",),
     ),
+    Fault(
+        40,
+        "slow clients by the hundred, slow JSON and forms, foreign names, changed cursors",
+        (
+            "integration/test_web_slow_clients.py",
+            "integration/test_web_hosts.py",
+            "integration/test_web_cursors_changed.py",
+            "unit/test_web_reading.py",
+            "unit/test_cli_terminal.py",
+            "unit/test_dsn.py",
+        ),
+    ),
 )

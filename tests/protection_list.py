@@ -17,6 +17,7 @@ from protection_list_pgwaits import PGWAITS
 from protection_list_proof import PROOF
 from protection_list_register import REGISTER
 from protection_list_scrub import SCRUB
+from protection_list_web import WEB
 
 __all__ = ["PROTECTIONS", "Protection"]
 
@@ -31,4 +32,5 @@ PROTECTIONS = (
     *PROOF,
     *REGISTER,
     *SCRUB,
+    *WEB,
 )

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from node.cli.terminal import escaped, escaped_json
+
 out = Console()
 err = Console(stderr=True, highlight=False)
 
@@ -31,8 +33,8 @@ NodeOption = Annotated[
 
 
 def say(text: str) -> None:
-    """One line of progress for people, on stderr."""
-    err.print(text, soft_wrap=True, markup=False)
+    """One line of progress for people, on stderr; what would act on the terminal is escaped."""
+    err.print(escaped(text), soft_wrap=True, markup=False)
 
 
 def print_data(data: Any, output: Format, as_table: Callable[[], Table | Iterable[Table]]) -> None:
@@ -48,14 +50,14 @@ def print_data(data: Any, output: Format, as_table: Callable[[], Table | Iterabl
 def print_json(data: Any, *, indent: bool = True) -> None:
     """One JSON document on stdout; a single line without `indent`."""
     options = orjson.OPT_INDENT_2 if indent else 0
-    typer.echo(orjson.dumps(data, option=options, default=str).decode())
+    typer.echo(escaped_json(orjson.dumps(data, option=options, default=str).decode()))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table of plain cells; None is shown as a dash, brackets are no markup."""
-    made = Table(title=Text(title, style="table.title"), title_justify="left")
+    """A table of plain cells; None is shown as a dash, brackets are no markup, codes are shown."""
+    made = Table(title=Text(escaped(title), style="table.title"), title_justify="left")
     for name in columns:
-        made.add_column(name, overflow="fold")
+        made.add_column(escaped(name), overflow="fold")
     for row in rows:
-        made.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+        made.add_row(*(Text("–" if cell is None else escaped(str(cell))) for cell in row))
     return made

@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import typer
-from prometheus_client import start_http_server
 
 from consumers.loop import Consumer
 from consumers.membership import instance_of
 from node.cli.output import NodeOption, say
-from node.errors import Fatal
+from node.cli.terminal import SafeFormatter
 from node.garbage import look_seldom
 from node.lifecycle import Stop, Worker, signals_stop, supervise
 from node.metrics import Metrics
+from node.metrics_server import metrics_served
 from node.observing import Observer
 from node.reconciliation.worker import Reconciler
 from node.scrub.worker import Scrubber
@@ -88,33 +87,15 @@ def run_workers(node: str | None, make: Make) -> None:
     metrics = Metrics()
     metrics.about(settings.node)
     stop = Stop()
-    with _metrics_served(settings, metrics), signals_stop(stop):
-        say(
-            f"node {settings.node} runs; metrics on http://localhost:{settings.metrics_port}/metrics"
-        )
+    with metrics_served(settings, metrics), signals_stop(stop):
+        where = f"{settings.metrics_address}:{settings.metrics_port}"
+        say(f"node {settings.node} runs; metrics on http://{where}/metrics")
         supervise(make(settings, metrics), metrics, stop)
     say(f"node {settings.node} stopped")
 
 
-@contextmanager
-def _metrics_served(settings: Settings, metrics: Metrics) -> Iterator[None]:
-    try:
-        server, thread = start_http_server(settings.metrics_port, registry=metrics.registry)
-    except OSError as error:
-        raise Fatal(
-            f"metrics port {settings.metrics_port} cannot be opened ({error.strerror}): "
-            "set PETITIONLINK_METRICS_PORT to a free one"
-        ) from None
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-
-
 def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    form = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
+    handler.setFormatter(SafeFormatter(form))
+    logging.basicConfig(level=level.upper(), handlers=[handler])

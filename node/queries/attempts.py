@@ -1,8 +1,14 @@
-"""Wrong attempts at the enquiry page 查询尝试, counted by case and by address.
+"""Wrong attempts at the enquiry page 查询尝试: the guesser is limited, never the petitioner.
 
-An attempt is charged before the code is looked at and given back when it was right, so that
-many at once, in several processes, cannot pass the limit together. Cases that do not exist are
-counted like all others. Subjects stand in the table as keyed digests only.
+An address that was wrong too often in an hour is not answered for a while. A case is never
+closed, whoever tries whatever at it: the right code opens it from any address that is not itself
+over its limit. Guessing gains nothing from many addresses: checks of codes are so slow that all of
+a process's, day and night, find one of 2**60 codes within a year at a chance of one in
+10**8 (docs/enquiry.md). How often a case was tried is counted only to tell its office.
+
+An attempt is charged before the code is looked at and given back when it was right, so that many
+at once, in several processes, cannot pass the limit together. Cases that do not exist are counted
+like all others. Subjects stand in the table as keyed digests only.
 """
 
 from __future__ import annotations
@@ -10,13 +16,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from enum import Enum
+import logging
 from typing import Final, NamedTuple
 
 from node.postgres import Cursor
 
-# Who copies his own code from paper is right within a few tries; guessing needs 10**17 of them.
-CASE_FAILURES_AN_HOUR: Final = 10
+log = logging.getLogger(__name__)
+
+# Who copies his own code from paper is right within a few tries: then somebody else is trying.
+CASE_ALERT_AN_HOUR: Final = 10
 # A family or a village office behind one address; a robot gains nothing at this rate.
 ADDRESS_FAILURES_AN_HOUR: Final = 30
 # An IPv6 host has a whole /64 for itself.
@@ -46,35 +54,26 @@ _FORGET = """
 """
 
 
-class Verdict(Enum):
-    """Whether an attempt counts: it may be made, or there were too many."""
-
-    FREE = "free"
-    CASE_CLOSED = "case"  # must look like a wrong code
-    ADDRESS_CLOSED = "address"
-
-
 class Charge(NamedTuple):
-    """One attempt that was counted, and what it came to."""
+    """One attempt that was counted; `allowed` is False if its address was wrong too often."""
 
-    verdict: Verdict
-    counted: tuple[dict[str, object], ...]
+    allowed: bool
+    counted: tuple[dict[str, object], ...] = ()
 
 
 def charge(cursor: Cursor, key: bytes, case_id: str, address: str) -> Charge:
-    """Count an attempt from `address` at `case_id`; what is over a limit is not counted again.
+    """Count an attempt from `address` at `case_id`; what is over the limit is not counted again.
 
-    So a limit is lifted an hour after the last attempt that was allowed, whatever came after it.
+    So the limit is lifted an hour after the last attempt that was allowed, whatever came after it.
     """
-    case, over = _counted(cursor, _subject(key, "case", case_id), CASE_FAILURES_AN_HOUR)
-    place = _subject(key, "address", network_of(address))
-    host, host_over = _counted(cursor, place, ADDRESS_FAILURES_AN_HOUR)
-    if host_over:
-        if case is not None:
-            _give_back(cursor, case)
-        return Charge(Verdict.ADDRESS_CLOSED, ())
-    counted = tuple(one for one in (case, host) if one is not None)
-    return Charge(Verdict.CASE_CLOSED if over else Verdict.FREE, counted)
+    host, failures = _counted(cursor, _subject(key, "address", network_of(address)))
+    if failures > ADDRESS_FAILURES_AN_HOUR:
+        _give_back(cursor, host)
+        return Charge(allowed=False)
+    case, failures = _counted(cursor, _subject(key, "case", case_id))
+    if failures == CASE_ALERT_AN_HOUR + 1:
+        log.warning("case number %s: %d wrong query codes within an hour", case_id, failures - 1)
+    return Charge(True, (host, case))
 
 
 def give_back(cursor: Cursor, charged: Charge) -> None:
@@ -96,20 +95,15 @@ def network_of(address: str) -> str:
     return str(parsed)
 
 
-def _counted(
-    cursor: Cursor, subject: dict[str, object], limit: int
-) -> tuple[dict[str, object] | None, bool]:
+def _counted(cursor: Cursor, subject: dict[str, object]) -> tuple[dict[str, object], int]:
+    """The row that was counted up, and how many there are within the hour."""
     cursor.execute(_CHARGE, subject)
     window, is_new = cursor.fetchone() or (None, False)
-    one = {**subject, "window": window}
     if is_new:
         cursor.execute(_FORGET)
     cursor.execute(_WITHIN_THE_HOUR, subject)
     (failures,) = cursor.fetchone() or (0,)
-    if failures <= limit:
-        return one, False
-    _give_back(cursor, one)
-    return None, True
+    return {**subject, "window": window}, failures
 
 
 def _give_back(cursor: Cursor, one: dict[str, object]) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from node.metrics import Metrics
 from node.settings import Settings
 from node.web.access import staff
 from node.web.api import cases, commands, events, figures, status
 from node.web.connections import Connections
 from node.web.defects import Defects
+from node.web.hosts import Hosts, allowed_hosts
 from node.web.limits import Limits
 from node.web.openapi import openapi_of
 from node.web.pages import add_pages
@@ -21,7 +23,7 @@ from producers.office import open_office
 _SILENT = TelemetryConfig(auto_configure=False, tracing=False, metrics=False, logs=False)
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, metrics: Metrics) -> FastAPI:
     """The application of the node of `settings`; nothing is connected yet.
 
     Raises if the node's keys are missing or unsafe.
@@ -31,11 +33,12 @@ def create_app(settings: Settings) -> FastAPI:
     connections = Connections(settings)
     app.state.services = Services(settings, open_office(settings), connections)
     app.add_middleware(Defects)
+    app.add_middleware(Hosts, allowed=allowed_hosts(settings))
     app.add_middleware(Limits)  # outermost: its headers stand on every answer
     add_problem_answers(app)
     for part in (commands, cases, events, figures):
         app.include_router(part.router, dependencies=[Depends(staff)])
     app.include_router(status.router)
-    add_pages(app, settings, connections)
+    add_pages(app, settings, connections, metrics)
     app.openapi = openapi_of(app)  # type: ignore[method-assign]
     return app

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -113,7 +113,10 @@ def _instant(text: str) -> datetime:
         raise _wrong() from None
     if instant.tzinfo is None:
         raise _wrong()
-    return instant
+    try:
+        return instant.astimezone(UTC)  # Postgres knows fewer zones than Python
+    except OverflowError:
+        raise _wrong() from None
 
 
 def _is_case_id(text: str) -> bool:

@@ -38,12 +38,17 @@ class Request(NamedTuple):
 
     key: str
     digest: str
+    earlier_digests: tuple[str, ...] = ()
 
 
-def request_of(key: str, value: Any, secret: bytes) -> Request:
-    """The request of `key` with this JSON value, whatever its spaces and order of names."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return Request(key, hmac.digest(secret, canonical.encode(), "sha256").hex())
+def request_of(key: str, value: Any, secret: bytes, *earlier: bytes) -> Request:
+    """The request of `key` with this JSON value, whatever its spaces and order of names.
+
+    With the `earlier` secrets, answers that were kept under them are found too.
+    """
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    digest, *others = (hmac.digest(one, canonical, "sha256").hex() for one in (secret, *earlier))
+    return Request(key, digest, tuple(others))
 
 
 def answered(connection: Connection, request: Request, place: int) -> dict[str, Any] | None:
@@ -54,7 +59,7 @@ def answered(connection: Connection, request: Request, place: int) -> dict[str, 
     if row is None:
         return None
     digest, response = row
-    if digest != request.digest:
+    if digest not in (request.digest, *request.earlier_digests):
         raise KeyReused
     kept: dict[str, Any] = response
     return kept

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = 2
 _MOST_ERRORS = 20
+# One line for a person; what a client sent may be quoted in it, and is a megabyte at times.
+_LONGEST_DETAIL = 2000
 
 
 class Kind(NamedTuple):
@@ -47,17 +49,22 @@ NO_JSON = Kind("no_json", 400, "Body is no JSON 请求体不是 JSON")
 BAD_REQUEST = Kind("bad_request", 400, "Bad request 请求无法理解")
 NOT_FOUND = Kind("not_found", 404, "Not found 未找到")
 WRONG_METHOD = Kind("wrong_method", 405, "Method not allowed 方法不允许")
+CROSS_SITE = Kind("cross_site", 403, "Sent by another site 跨站请求")
 REFUSED = Kind("refused", 409, "Refused by the rules 不符合规定")
 GONE = Kind("gone", 410, "Cursor of a database that is gone 游标所属数据库已不存在")
 TOO_LARGE = Kind("too_large", 413, "Body too large 请求体过大")
+URI_TOO_LONG = Kind("uri_too_long", 414, "Address too long 请求地址过长")
 WRONG_MEDIA_TYPE = Kind("wrong_media_type", 415, "Unsupported media type 媒体类型不支持")
+WRONG_HOST = Kind("wrong_host", 421, "Not the name of this node 主机名不符")
 INVALID = Kind("invalid", 422, "Invalid request 请求内容有误")
 KEY_REUSED = Kind("key_reused", 422, "Idempotency key used before 幂等键已用于其他请求")
+HEADERS_TOO_LARGE = Kind("headers_too_large", 431, "Too many headers 请求头过多")
 INTERNAL = Kind("internal", 500, "Internal error 内部错误")
 UNAVAILABLE = Kind("unavailable", 503, "Service unavailable 服务暂不可用")
 KINDS = (
-    *(NO_JSON, BAD_REQUEST, NOT_FOUND, WRONG_METHOD, REFUSED, GONE, TOO_LARGE),
-    *(WRONG_MEDIA_TYPE, INVALID, KEY_REUSED, INTERNAL, UNAVAILABLE),
+    *(NO_JSON, BAD_REQUEST, CROSS_SITE, NOT_FOUND, WRONG_METHOD, REFUSED, GONE, TOO_LARGE),
+    *(URI_TOO_LONG, WRONG_MEDIA_TYPE, WRONG_HOST, INVALID, KEY_REUSED, HEADERS_TOO_LARGE),
+    *(INTERNAL, UNAVAILABLE),
 )
 _BY_STATUS = {kind.status: kind for kind in (BAD_REQUEST, NOT_FOUND, WRONG_METHOD, TOO_LARGE)}
 
@@ -79,7 +86,7 @@ def problem(kind: Kind, detail: str, rule: str = "", **extra: Any) -> dict[str, 
         "type": kind.uri,
         "title": kind.title,
         "status": kind.status,
-        "detail": detail,
+        "detail": detail[:_LONGEST_DETAIL],
         "rule": rule or kind.name,
         **extra,
     }

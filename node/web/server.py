@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,10 +20,12 @@ from node.postgres import Database
 from node.settings import Settings
 from node.web.app import create_app
 from node.web.services import Services
+from node.web.slow_clients import Client, Clients, limits_of_process
 
 log = logging.getLogger(__name__)
 
-_BACKLOG = 256
+# So many connections are accepted at once, before any of them can be refused.
+_BACKLOG = 64
 # Answers take milliseconds; whoever still waits then, waits for something that is away.
 _GRACE_SECONDS = 5
 _IDLE_SECONDS = 15
@@ -43,10 +46,12 @@ class WebServer:
     def session(self, stop: Stop) -> None:
         """Serve until `stop`; `Fatal` if the port, the keys or the database are not ours to use."""
         self._check_database()
-        app = create_app(self._settings)
+        app = create_app(self._settings, self._metrics)
+        clients = Clients(limits_of_process(), self._metrics)
         services: Services = app.state.services
         with closing(_listening(self._settings)) as listener, closing(services.connections):
-            server = uvicorn.Server(_configuration(app, self._settings.http_trusted_proxies))
+            proxies = self._settings.http_trusted_proxies
+            server = uvicorn.Server(_configuration(app, clients, proxies))
             with _stopped_by(stop, server):
                 server.run(sockets=[listener])
 
@@ -62,10 +67,11 @@ class WebServer:
                 log.warning("web serves without its database: %s", error)
 
 
-def _configuration(app: FastAPI, trusted_proxies: str) -> uvicorn.Config:
+def _configuration(app: FastAPI, clients: Clients, trusted_proxies: str) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=partial(Client, clients),  # type: ignore[arg-type]  # it is only ever called
+        backlog=_BACKLOG,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from node.keyfiles import PRIVATE_MODE
 from producers.register.errors import RegisterError
 from producers.register.guard import guarded
 from producers.register.records import LINE, REASON, REJECT_COLUMNS, REST, ROW, Rejected
@@ -26,7 +29,8 @@ class RejectWriter:
     """Writes rejected rows to `path`, a CSV file in UTF-8 with a byte order mark.
 
     The file is made by the first rejected row, in place of an older one; without a rejected row
-    nothing is touched. Its columns are row, line, reason, those of the register, and the rest.
+    nothing is touched. Only its owner may read it, also where it was there before. Its columns
+    are row, line, reason, those of the register, and the rest.
     `RegisterError` if it cannot be written. `count` rows were written so far. `formula_guard` is
     that of the mapping, by which the corrected file will be read.
     """
@@ -72,8 +76,13 @@ class RejectWriter:
     def _open(self, first: Rejected) -> None:
         self._columns = [column for column in first.cells if column not in REJECT_COLUMNS]
         # Half a surrogate pair cannot be written; it is often the very reason of the rejection.
-        self._file = self.path.open(
-            "w", encoding="utf-8-sig", errors="backslashreplace", newline=""
+        self._file = open(  # noqa: SIM115 - `close` closes it
+            self.path,
+            "w",
+            encoding="utf-8-sig",
+            errors="backslashreplace",
+            newline="",
+            opener=_private,
         )
         self._writer = csv.writer(self._file)
         self._writer.writerow([ROW, LINE, REASON, *self._columns, REST])
@@ -90,3 +99,11 @@ class RejectWriter:
         return RegisterError(
             f"reject file {self.path}: cannot be written ({error.strerror}): name another place"
         )
+
+
+def _private(path: str, flags: int) -> int:
+    """A descriptor of a file that only its owner reads; a device stays as it is."""
+    number = os.open(path, flags, PRIVATE_MODE)
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        os.fchmod(number, PRIVATE_MODE)
+    return number

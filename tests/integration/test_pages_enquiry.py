@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -13,11 +16,13 @@ import pytest
 from httpx import Client, Response
 from support.cli import as_environment, petitionlink, refused
 from support.web import client_of
-from support.world import count, do, register, rows
+from support.world import count, do, eventually, register, rows
 
+from node.keys import load_keys
 from node.postgres import connected
 from node.queries import attempts, query_codes
 from node.settings import Settings
+from node.web.pages import asking
 from schemas.errors import PetitionLinkError
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
@@ -105,31 +110,45 @@ def test_what_people_wrote_is_text_and_never_markup(beijing: Settings, client: C
     assert "&#34;&gt;&lt;i" in ask(client, '"><i', "").text
 
 
-def test_wrong_case_wrong_code_and_closed_case_answer_alike(
-    beijing: Settings, client: Client
-) -> None:
+def test_wrong_case_and_wrong_code_answer_alike(beijing: Settings, client: Client) -> None:
     case_id = register(beijing)
     code = code_of(beijing, case_id)
     wrong_case = ask(client, "110000-20260401-00000000", code)
     wrong_code = ask(client, case_id, "0000-0000-0000")
-    for _ in range(attempts.CASE_FAILURES_AN_HOUR):
-        ask(client, case_id, "0000-0000-0000")
-    closed = ask(client, case_id, code)
     answers = [
         (one.status_code, one.text.replace(case_id, "N").replace("110000-20260401-00000000", "N"))
-        for one in (wrong_case, wrong_code, closed)
+        for one in (wrong_case, wrong_code)
     ]
-    assert answers[0] == answers[1] == answers[2]
+    assert answers[0] == answers[1]
     assert answers[0][0] == 403
     assert WRONG in answers[0][1]
 
 
-def test_a_closed_case_opens_again_after_an_hour(beijing: Settings, client: Client) -> None:
+def test_wrong_codes_from_anywhere_never_lock_the_petitioner_out(
+    beijing: Settings, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen failing with a limit of ten by case: the right code was answered 403 for an hour."""
     case_id = register(beijing)
     code = code_of(beijing, case_id)
-    for _ in range(attempts.CASE_FAILURES_AN_HOUR + 5):
-        assert ask(client, case_id, "0000-0000-0000").status_code == 403
-    assert ask(client, case_id, code).status_code == 403
+    for host in range(2, 5):
+        elsewhere = httpx.HTTPTransport(local_address=f"127.0.0.{host}")
+        with Client(base_url=client.base_url, transport=elsewhere) as guesser:
+            for _ in range(attempts.CASE_ALERT_AN_HOUR):
+                assert ask(guesser, case_id, "0000-0000-0000").status_code == 403
+    assert ask(client, case_id, code).status_code == 200
+    told = [one.message for one in caplog.records if "wrong query codes" in one.message]
+    assert [one.count(case_id) for one in told] == [1]
+
+
+def test_an_address_that_was_wrong_too_often_may_try_again_after_an_hour(
+    beijing: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "ADDRESS_FAILURES_AN_HOUR", 3)
+    case_id = register(beijing)
+    code = code_of(beijing, case_id)
+    for _ in range(6):
+        ask(client, case_id, "0000-0000-0000")
+    assert ask(client, case_id, code).status_code == 429
     rows(beijing, "update enquiry_attempt set window_start = window_start - interval '61 minutes'")
     assert ask(client, case_id, code).status_code == 200
 
@@ -155,18 +174,19 @@ def test_an_address_that_tries_around_is_stopped_and_others_are_not(
 
 
 def test_many_at_once_do_not_pass_the_limit_together(beijing: Settings) -> None:
-    key, verdicts = b"key", []
+    key, allowed = b"key", []
 
     def attempt() -> None:
         with connected(beijing.dsn, "test") as made, made, made.cursor() as cursor:
-            verdicts.append(attempts.charge(cursor, key, "CASE", "192.0.2.7").verdict)
+            for _ in range(4):
+                allowed.append(attempts.charge(cursor, key, "CASE", "192.0.2.7").allowed)
 
-    threads = [threading.Thread(target=attempt) for _ in range(24)]
+    threads = [threading.Thread(target=attempt) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert verdicts.count(attempts.Verdict.FREE) == attempts.CASE_FAILURES_AN_HOUR
+    assert allowed.count(True) == attempts.ADDRESS_FAILURES_AN_HOUR
 
 
 def test_right_attempts_do_not_count_and_old_ones_are_forgotten(
@@ -174,7 +194,7 @@ def test_right_attempts_do_not_count_and_old_ones_are_forgotten(
 ) -> None:
     case_id = register(beijing)
     code = code_of(beijing, case_id)
-    for _ in range(attempts.CASE_FAILURES_AN_HOUR + 2):
+    for _ in range(3):
         assert ask(client, case_id, code).status_code == 200
     assert rows(beijing, "select coalesce(sum(failures), 0) from enquiry_attempt") == [(0,)]
     rows(beijing, "update enquiry_attempt set window_start = window_start - interval '2 hours'")
@@ -300,13 +320,81 @@ def test_a_forged_ticket_opens_nothing(client: Client, ticket: str) -> None:
     assert "重新输入" in answer.text
 
 
-def test_a_ticket_of_another_case_or_an_older_hour_opens_nothing(
-    beijing: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
+def test_a_ticket_is_good_for_half_an_hour_from_its_last_use(
+    beijing: Settings, client: Client
 ) -> None:
     case_id = served_case(beijing)
     ticket = ticket_of(ask(client, case_id, code_of(beijing, case_id)))
-    monkeypatch.setattr("node.web.pages.tickets.time.time", lambda: 4_000_000_000.0)
+    earlier = "update enquiry_ticket set expires_at = expires_at - interval '20 minutes'"
+    rows(beijing, earlier)
+    assert evaluate(client, ticket).status_code == 422
+    rows(beijing, earlier)
+    assert evaluate(client, ticket).status_code == 422
+    rows(beijing, earlier)
+    rows(beijing, earlier)
     assert evaluate(client, ticket, office="satisfied").status_code == 403
+
+
+def test_a_ticket_cannot_be_made_from_any_key_that_a_node_has(
+    beijing: Settings, client: Client
+) -> None:
+    """Seen failing with tickets signed by a key that came from `identity.key`: whoever has one
+    node's keys recorded an evaluation at another."""
+    case_id = served_case(beijing)
+    code_of(beijing, case_id)
+    keys = load_keys(beijing.key_folder, beijing.node)
+    stored = rows(beijing, "select digest from query_code")[0][0]
+    claim = f"4102444800|{case_id}".encode()
+    for secret in (keys.identity_key, keys.pair.private):
+        for purpose in ("petitionlink pages|tickets", "petitionlink web|tickets"):
+            key = hmac.digest(secret, purpose.encode(), "sha256")
+            mac = hmac.digest(key, claim + b"|" + bytes(stored), "sha256")
+            forged = base64.urlsafe_b64encode(mac + claim).decode()
+            assert evaluate(client, forged, office="satisfied").status_code == 403
+    assert rows(beijing, "select count(*) from audit_log where action = 'enquiry.evaluated'") == [
+        (0,)
+    ]
+
+
+def test_a_ticket_stands_nowhere_and_its_use_is_audited(beijing: Settings, client: Client) -> None:
+    case_id = served_case(beijing)
+    ticket = ticket_of(ask(client, case_id, code_of(beijing, case_id)))
+    evaluate(client, ticket, office="dissatisfied", office_reason="理由不入审计")
+    kept = rows(beijing, "select string_agg(t::text, '') from enquiry_ticket t")[0][0]
+    assert ticket not in kept
+    audited = rows(beijing, "select a.actor, a.case_id, a.detail ->> 'proven_by', "
+                   "(a.detail ->> 'code_issued_at')::timestamptz = q.issued_at, "
+                   "e.event_type from audit_log a join query_code q using (case_id) "
+                   "join case_event e on e.event_id::text = a.detail ->> 'event_id' "
+                   "where action = 'enquiry.evaluated'")  # fmt: skip
+    assert audited == [
+        ("petitioner", case_id, "query_code", True, "petition.evaluation.recorded.v1")
+    ]
+    details = rows(beijing, "select string_agg(detail::text, '') from audit_log")[0][0]
+    assert "理由" not in details
+
+
+def test_when_too_many_codes_are_checked_at_once_the_page_says_so_and_others_are_answered(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.web.pages.asking._CHECKS", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(query_codes, "_AT_ONCE", threading.BoundedSemaphore(1))
+    given = (client, "110000-20260401-7K3M9QXA", "0000-0000-0000")
+    with ThreadPoolExecutor(1) as pool:
+        with query_codes._AT_ONCE:
+            first = pool.submit(ask, *given)
+            eventually(lambda: not _is_free(asking._CHECKS), "the first is being checked")
+            second = ask(*given)
+            assert client.get("/enquiry").status_code == 200
+        assert first.result().status_code == 403
+    assert second.status_code == 503
+    assert ask(*given).status_code == 403
+
+
+def _is_free(semaphore: threading.Semaphore) -> bool:
+    if free := semaphore.acquire(blocking=False):
+        semaphore.release()
+    return free
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ def client_of(settings: Settings) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[str]:
+def served(settings: Settings, metrics: Metrics | None = None) -> Iterator[str]:
     """The address of a live web server of a node."""
     settings = settings.model_copy(update={"http_port": free_port()})
     base = f"http://127.0.0.1:{settings.http_port}"
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     with running(WebServer(settings, metrics), metrics) as ended:
         eventually(lambda: bool(ended) or _answers(base), "the web server answers")
         assert not ended, ended

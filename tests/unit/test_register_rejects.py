@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,29 @@ def saved(folder: Path) -> Path:
     path = folder / "register.csv"
     path.write_text(TEXT, encoding="utf-8")
     return path
+
+
+@pytest.mark.parametrize("mode_before", [None, 0o644, 0o666, 0o640])
+def test_only_its_owner_reads_a_reject_file(tmp_path: Path, mode_before: int | None) -> None:
+    """Seen failing: petitioners stood in a file of mode 0644."""
+    path = reject_path(saved(tmp_path))
+    if mode_before is not None:
+        path.touch()
+        path.chmod(mode_before)
+    before = os.umask(0)
+    try:
+        reject(tmp_path / "register.csv")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_reject_file_may_be_a_device(tmp_path: Path) -> None:
+    mode = Path("/dev/null").stat().st_mode
+    rejected = [r for r in read_register(saved(tmp_path), MAPPING) if isinstance(r, Rejected)]
+    with RejectWriter(Path("/dev/null")) as writer:
+        writer.write(rejected[0])
+    assert Path("/dev/null").stat().st_mode == mode
 
 
 def test_a_reject_file_has_place_reason_and_all_original_cells(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from node.metrics import Metrics
 from node.postgres import Connection
 from node.settings import Settings
 from node.web.pages import enquiry, monitor
@@ -23,8 +24,9 @@ def add_pages(
     app: FastAPI,
     settings: Settings,
     connections: Callable[[], AbstractContextManager[Connection]],
+    metrics: Metrics,
 ) -> None:
     """Add both pages and their style to `app`; raises if the node's keys are missing."""
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-    app.include_router(enquiry.router(open_office(settings), connections))
+    app.include_router(enquiry.router(open_office(settings), connections, metrics))
     app.include_router(monitor.router(settings, connections))

@@ -1,32 +1,43 @@
 """Opening a case 查询验证 by its number and query code.
 
-A wrong case, a wrong code and a case at which too many were wrong give one and the same answer
-after one and the same work. Only an address that tried too often hears so, at once: that says
-something about itself, not about a case.
+A wrong case and a wrong code give one and the same answer after one and the same work. Only an
+address that tried too often hears so, at once: that says something about itself, not about a case.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
+from node.errors import Transient
 from node.postgres import Connection, Cursor
 from node.queries import attempts, query_codes
-from node.queries.attempts import Verdict
+from node.web.pages import tickets
 
 Connections = Callable[[], AbstractContextManager[Connection]]
 
 _CASE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
+# A check takes 50 ms, four run at once: whoever comes later is told so, rather than holding one of
+# the threads that answer everybody else.
+_CHECKS = threading.BoundedSemaphore(16)
 _SEEN: Final = (
     "insert into audit_log (actor, action, case_id) values ('petitioner', 'enquiry.opened', %s)"
 )
 _STORED: Final = """
     select case_id from query_code where case_id in (%s, %s) order by case_id = %s desc limit 1
 """
+
+
+class Opened(NamedTuple):
+    """A case, and the ticket that stands for its code from now on."""
+
+    case_id: str
+    ticket: str
 
 
 class Refused(Enum):
@@ -46,26 +57,36 @@ def understood_case(text: str) -> str | None:
 
 def open_case(
     connections: Connections, key: bytes, case: str, code: str, address: str
-) -> str | Refused:
-    """The id of the case that `case` and `code`, both as understood, open; audited.
+) -> Opened | Refused:
+    """The case that `case` and `code`, both as understood, open; audited.
 
     The attempt is on record before the code is looked at, and while that takes its time no
-    connection is held.
+    connection is held. Raises `Transient` if too many codes are being checked already.
     """
+    if not _CHECKS.acquire(blocking=False):
+        raise Transient("too many query codes are being checked at once")
+    try:
+        return _open_case(connections, key, case, code, address)
+    finally:
+        _CHECKS.release()
+
+
+def _open_case(
+    connections: Connections, key: bytes, case: str, code: str, address: str
+) -> Opened | Refused:
     with _transaction(connections) as cursor:
         # Our own numbers are in capitals; others may be in either.
         charged = attempts.charge(cursor, key, case.upper(), address)
         case_id = _stored(cursor, case)
         kept = query_codes.stored(cursor, case_id)
-    if charged.verdict is Verdict.ADDRESS_CLOSED:
+    if not charged.allowed:
         return Refused.TOO_OFTEN
-    right = query_codes.matches(kept, code)
-    if not right or charged.verdict is not Verdict.FREE:
+    if not query_codes.matches(kept, code) or kept is None:
         return Refused.WRONG
     with _transaction(connections) as cursor:
         attempts.give_back(cursor, charged)
         cursor.execute(_SEEN, (case_id,))
-    return case_id
+        return Opened(case_id, tickets.make(cursor, case_id, kept))
 
 
 @contextmanager

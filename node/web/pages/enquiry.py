@@ -5,12 +5,14 @@ No cookie, no script, nothing in the address: every step is a form that is poste
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from cases.nodes import NODES
+from node.metrics import Metrics
 from node.postgres import Connection
 from node.queries.enquiry import petitioner_view, read_folded
 from node.queries.query_codes import understood
@@ -26,13 +28,13 @@ from node.web.pages.evaluating import (
     standings,
 )
 from node.web.pages.rendering import PageRoute, page
+from node.web.secret_keys import web_key
 from producers.office import Office
 
 Text = Annotated[str, Form()]
 
 _WRONG: Final = (
-    "信访件编号或查询码不正确，或者该编号一小时内输错次数过多。请对照回执核对；"
-    "仍不能查询的，请一小时后再试，或向登记机构申请新的查询码。"
+    "信访件编号或查询码不正确。请对照回执核对；仍不能查询的，请向登记机构申请新的查询码。"
 )
 _TOO_OFTEN: Final = "您所在的网络一小时内输错次数过多，请一小时后再试。"
 _LAPSED: Final = "页面停留时间过长，请重新输入信访件编号和查询码。"
@@ -44,11 +46,11 @@ _NOT_AGAIN: Final = "此前已经评价过，或评价期已过，本次提交�
 class EnquiryPage:
     """The page's steps; one of them for each form."""
 
-    def __init__(self, office: Office, connections: Connections) -> None:
+    def __init__(self, office: Office, connections: Connections, metrics: Metrics) -> None:
         self._office = office
         self._connections = connections
-        self._attempts_key = tickets.key_for("attempts", office.keys.identity_key)
-        self._ticket_key = tickets.key_for("tickets", office.keys.identity_key)
+        self._attempts = metrics.enquiry_attempts
+        self._attempts_key = web_key(office.keys, "attempts")
 
     def form(self) -> HTMLResponse:
         """The empty form."""
@@ -66,12 +68,13 @@ class EnquiryPage:
             return self._form(422, case=case, wrong=wrong)
         address = request.client.host if request.client else ""
         opened = open_case(self._connections, self._attempts_key, meant_case, meant_code, address)
+        self._attempts.labels(opened.value if isinstance(opened, Refused) else "opened").inc()
         if opened is Refused.TOO_OFTEN:
             return self._form(429, case=case, message=_TOO_OFTEN)
         if isinstance(opened, Refused):
             return self._form(403, case=case, message=_WRONG)
         with self._connections() as connection:
-            return self._view(connection, opened)
+            return self._view(connection, *opened)
 
     def evaluate(
         self,
@@ -85,15 +88,17 @@ class EnquiryPage:
         given = {"office": as_given(office, office_reason), "unit": as_given(unit, unit_reason)}
         with self._connections() as connection:
             with connection, connection.cursor() as cursor:
-                case_id = tickets.opened(cursor, self._ticket_key, ticket)
-            if case_id is None:
+                proven = tickets.opened(cursor, ticket)
+            if proven is None:
                 return self._form(403, message=_LAPSED)
+            view = partial(self._view, connection, proven.case_id, ticket)
             wrong = problems(given)
             if wrong:
-                return self._view(connection, case_id, 422, given=given, wrong=wrong)
-            done = evaluate(connection, self._office, case_id, given)
-            said = _THANKS if all(done.values()) else _NOT_AGAIN
-            return self._view(connection, case_id, 200 if all(done.values()) else 409, said=said)
+                return view(422, given=given, wrong=wrong)
+            done = evaluate(connection, self._office, proven, given)
+            if all(done.values()):
+                return view(200, said=_THANKS)
+            return view(409, said=_NOT_AGAIN)
 
     def _form(
         self,
@@ -112,6 +117,7 @@ class EnquiryPage:
         self,
         connection: Connection,
         case_id: str,
+        ticket: str,
         status: int = 200,
         *,
         given: dict[str, Given] | None = None,
@@ -120,7 +126,6 @@ class EnquiryPage:
     ) -> HTMLResponse:
         with connection, connection.cursor() as cursor:
             view, case = petitioner_view(cursor, case_id), read_folded(cursor, case_id)
-            ticket = tickets.make(cursor, self._ticket_key, case_id)
         return page(
             "case.html", status, node=NODES[self._office.node], view=view, case_id=case_id,
             ticket=ticket, objects=standings(self._office, case), results=RESULTS,
@@ -128,9 +133,9 @@ class EnquiryPage:
         )  # fmt: skip
 
 
-def router(office: Office, connections: Connections) -> APIRouter:
+def router(office: Office, connections: Connections, metrics: Metrics) -> APIRouter:
     """The page's routes; they are no part of the API's description."""
-    steps = EnquiryPage(office, connections)
+    steps = EnquiryPage(office, connections, metrics)
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     routes.get("/enquiry")(steps.form)
     routes.post("/enquiry")(steps.open)

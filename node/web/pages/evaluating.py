@@ -5,13 +5,17 @@ What is open is asked of the same rules that will judge the command; nothing is 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, NamedTuple
+
+from psycopg2.extras import Json
 
 from cases.case import Case
 from cases.errors import Refusal
-from node.postgres import Connection
+from node.postgres import Connection, Cursor
+from node.web.pages.tickets import Proven
 from producers.drafting import Command, draft
-from producers.handling import handle
+from producers.handling import Done, handle
 from producers.office import Office
 
 # Who acts: the petitioner, through this page.
@@ -24,6 +28,12 @@ RESULTS: Final = {
 }
 _SHOWN_RESULTS: Final = {**RESULTS, "expired": "逾期未评价"}
 LONGEST_REASON: Final = 500
+
+
+_EVALUATED: Final = """
+    insert into audit_log (actor, action, case_id, detail)
+    values ('petitioner', 'enquiry.evaluated', %s, %s)
+"""
 
 
 class Standing(NamedTuple):
@@ -80,22 +90,32 @@ def problems(given: dict[str, Given]) -> dict[str, str]:
 
 
 def evaluate(
-    connection: Connection, office: Office, case_id: str, given: dict[str, Given]
+    connection: Connection, office: Office, proven: Proven, given: dict[str, Given]
 ) -> dict[str, bool]:
     """Record each evaluation that was given; for each object whether it was recorded.
 
-    One that the rules refuse was evaluated before, or its window has closed meanwhile.
+    One that the rules refuse was evaluated before, or its window has closed meanwhile. Each is
+    audited in the transaction of its event: by which code the petitioner had proven himself.
     """
     done = {}
     for name, one in given.items():
         if one.satisfaction:
-            command = _command(office, case_id, name, one)
+            command = _command(office, proven.case_id, name, one)
             try:
-                handle(connection, office, command)
+                handle(connection, office, command, partial(_audit, proven))
                 done[name] = True
             except Refusal:
                 done[name] = False
     return done
+
+
+def _audit(proven: Proven, cursor: Cursor, done: Done) -> None:
+    detail = {
+        "event_id": done.event.event_id,
+        "proven_by": "query_code",
+        "code_issued_at": proven.code_issued_at.isoformat(),
+    }
+    cursor.execute(_EVALUATED, (proven.case_id, Json(detail)))
 
 
 def _is_open(office: Office, case: Case, name: str) -> bool:

@@ -1,51 +1,69 @@
 """Tickets 凭据: what the page of an opened case carries, so that the code need not.
 
-Signed, for one case, half an hour long, void when a new query code is issued. They travel in
-forms only, never in an address. The key comes from the node's keys, so that every web process
+A ticket is 256 random bits that this node's database knows the digest of, so nobody can make one:
+it is written where a code was proven, for one case, half an hour long from its last use, and void
+when a new query code is issued. It travels in forms only, never in an address. Every web process
 of a node takes the tickets of the others.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
-import time
-from typing import Final
+import secrets
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from node.postgres import Cursor
-from node.queries.query_codes import stored
+from node.queries.query_codes import Stored
 
+_BYTES: Final = 32
+_LONGEST: Final = 64
 # Long enough to write down why one is dissatisfied.
-_SECONDS: Final = 30 * 60
-_MAC_BYTES: Final = 32
+_MINUTES: Final = 30
+
+_MAKE = f"""
+    insert into enquiry_ticket (digest, case_id, code_digest, expires_at)
+    values (%s, %s, %s, now() + interval '{_MINUTES} minutes')
+"""
+_OPEN = f"""
+    update enquiry_ticket set expires_at = now() + interval '{_MINUTES} minutes'
+    from query_code
+    where enquiry_ticket.digest = %s and expires_at > now()
+      and query_code.case_id = enquiry_ticket.case_id
+      and query_code.digest = enquiry_ticket.code_digest
+    returning enquiry_ticket.case_id, query_code.issued_at
+"""
+# Nobody waits for a row that another process is deleting.
+_FORGET = """
+    delete from enquiry_ticket where digest in (
+        select digest from enquiry_ticket where expires_at < now()
+        limit 1000 for update skip locked)
+"""
 
 
-def key_for(purpose: str, secret: bytes) -> bytes:
-    """A key of its own for one purpose of the pages."""
-    return hmac.new(secret, f"petitionlink pages|{purpose}".encode(), hashlib.sha256).digest()
+class Proven(NamedTuple):
+    """A case that its petitioner opened: by a code that was issued then."""
+
+    case_id: str
+    code_issued_at: datetime
 
 
-def make(cursor: Cursor, key: bytes, case_id: str) -> str:
-    """A ticket for a case that was just opened by its code."""
-    claim = f"{int(time.time()) + _SECONDS}|{case_id}".encode()
-    return base64.urlsafe_b64encode(_mac(cursor, key, claim, case_id) + claim).decode()
+def make(cursor: Cursor, case_id: str, code: Stored) -> str:
+    """A ticket for a case whose present code, as it is kept, was just given."""
+    ticket = secrets.token_urlsafe(_BYTES)
+    cursor.execute(_FORGET)
+    cursor.execute(_MAKE, (_digest(ticket), case_id, code.digest))
+    return ticket
 
 
-def opened(cursor: Cursor, key: bytes, ticket: str) -> str | None:
+def opened(cursor: Cursor, ticket: str) -> Proven | None:
     """The case that a ticket opens, or None if it is forged, too old or void."""
-    try:
-        raw = base64.b64decode(ticket.encode("ascii"), b"-_", validate=True)
-        until, case_id = raw[_MAC_BYTES:].decode("ascii").split("|", 1)
-        expiry = int(until)
-    except ValueError:
+    if len(ticket) > _LONGEST:
         return None
-    if not hmac.compare_digest(_mac(cursor, key, raw[_MAC_BYTES:], case_id), raw[:_MAC_BYTES]):
-        return None
-    return case_id if time.time() < expiry else None
+    cursor.execute(_OPEN, (_digest(ticket),))
+    row = cursor.fetchone()
+    return Proven(*row) if row else None
 
 
-def _mac(cursor: Cursor, key: bytes, claim: bytes, case_id: str) -> bytes:
-    kept = None if "\0" in case_id else stored(cursor, case_id)
-    bound = kept.digest if kept else b""
-    return hmac.new(key, claim + b"|" + bound, hashlib.sha256).digest()
+def _digest(ticket: str) -> bytes:
+    return hashlib.sha256(ticket.encode("utf-8", "replace")).digest()
