@@ -125,11 +125,26 @@ FAULTS = (
             "unit/test_schemas_properties.py",
         ),
     ),
-    Fault(16, "decoder bombs", ("faults/test_sizes_and_texts.py", "unit/test_schemas_bombs.py")),
+    Fault(
+        16,
+        "decoder bombs",
+        (
+            "faults/test_sizes_and_texts.py",
+            "unit/test_schemas_bombs.py",
+            "unit/test_register_bombs.py",
+        ),
+    ),
     Fault(
         17,
         "NUL, surrogates, rare characters, far years",
-        ("faults/test_sizes_and_texts.py", "unit/test_schemas_codec.py"),
+        (
+            "faults/test_sizes_and_texts.py",
+            "unit/test_schemas_codec.py",
+            "unit/test_register_characters.py",
+            "unit/test_register_lost_digits.py",
+            "unit/test_register_workbooks.py",
+            "integration/test_importing_spoilt.py",
+        ),
     ),
     Fault(
         18,
