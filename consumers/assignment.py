@@ -89,10 +89,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             self.positions = self._known_positions(connection, held)
             paused = self.stopped.keys() - self._on_trial
-            flowing = [one for one in self.positions if one not in paused]
-            for partition in flowing:
-                self._consumer.seek(partition, self.positions[partition])
-            self._consumer.pause(*(held - {*flowing}))
+            flowing = {one: at for one, at in self.positions.items() if one not in paused}
+            for partition, offset in flowing.items():
+                self._consumer.seek(partition, offset)
+            self._consumer.pause(*(held - flowing.keys()))
             self._consumer.resume(*flowing)
         except BaseException:
             self._changed.set()
