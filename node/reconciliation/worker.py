@@ -52,6 +52,8 @@ _WHOLE_SECONDS = 15.0
 _SOON_SECONDS = 2.0
 # A round without answers is given up: the next one says the same again.
 _ROUND_SECONDS = 60.0
+# While the ledger lacks events, a peer that is away must not hold up those that have them.
+_LOST_ROUND_SECONDS = 10.0
 _FIRST_ROUND_SECONDS = 3.0
 _LOOK_AGAIN_SECONDS = 20.0
 _POSITIONS = """
@@ -211,7 +213,8 @@ class _Duties:
         if self._open is not None:
             self._await(*self._open, now)
         elif self._queue:
-            self._open = (self._talk.begin(self._queue.pop()), now + _ROUND_SECONDS)
+            patience = _LOST_ROUND_SECONDS if self._lost else _ROUND_SECONDS
+            self._open = (self._talk.begin(self._queue.pop()), now + patience)
         elif now >= self._round_due:
             self._end_cycle()
             self._round_due = now + (_LOOK_AGAIN_SECONDS if self._recovering else self._period)

@@ -68,7 +68,7 @@ def world(
         yield case_id
 
 
-def await_healed(desks: Desks, before: object, seconds: float = 60.0) -> None:
+def await_healed(desks: Desks, before: object, seconds: float = 120.0) -> None:
     """Until the centre holds what it held, nothing is open anywhere, and all nodes are equal."""
     centre, beijing, shandong = desks
     eventually(lambda: ledger(centre.settings) == before, "the ledger is whole again", seconds)
