@@ -39,10 +39,7 @@ PGWAITS = (
         "node/lifecycle.py",
         "    hurry(_HURRY_SECONDS)\n",
         "",
-        (
-            _WAITS + "test_a_frozen_postgres_is_said_to_be_away_and_holds_up_neither_health_nor_"
-            "sigterm",
-        ),
+        (_ANSWERS + "test_a_worker_that_waits_for_an_answer_ends_soon_after_sigterm",),
     ),
     Protection(
         "commits that no standby confirms are not ready",

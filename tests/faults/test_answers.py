@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 import pytest
 
+from node import lifecycle
 from node.errors import NoAnswer
+from node.lifecycle import Stop, supervise
+from node.metrics import Metrics
 from node.postgres import Connection, connect
 from node.watchdog import Limit, answered_within, hurry
 
 _SHORT = Limit(0.5, 0.5)
+_THAW_SECONDS = 20.0
 
 
 @contextmanager
 def frozen(connection: Connection) -> Iterator[None]:
-    """The backend of this connection stands still inside the block."""
+    """The backend of this connection stands still inside the block.
+
+    Not for ever: who waits on without a bound gets the answer, and the test fails instead of hangs.
+    """
     pid = connection.info.backend_pid
     os.kill(pid, signal.SIGSTOP)
+    thaw = threading.Timer(_THAW_SECONDS, os.kill, (pid, signal.SIGCONT))
+    thaw.start()
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        thaw.cancel()
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -97,3 +109,35 @@ def test_each_fetch_of_a_named_cursor_is_watched(dsn: str) -> None:
         assert next(cursor) == (3,)
         with frozen(connection), pytest.raises(NoAnswer):
             cursor.fetchmany(2)
+
+
+class Asking:
+    """A worker that waits for an answer which its own limit would grant for long."""
+
+    name = "asking"
+
+    def __init__(self, dsn: str) -> None:
+        self.connection = connect(dsn, "test", Limit(1_000.0, 1_000.0))
+        self.error: BaseException | None = None
+
+    def session(self, stop: Stop) -> None:
+        """Ask Postgres, whose backend is frozen, and then be told to stop."""
+        stop.set()
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("select 1")
+        except psycopg2.Error as error:
+            self.error = error
+            raise
+
+
+def test_a_worker_that_waits_for_an_answer_ends_soon_after_sigterm(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAULTS 24. Seen failing without `hurry` in `supervise`: the thread waits on."""
+    monkeypatch.setattr(lifecycle, "_HURRY_SECONDS", 0.5)
+    monkeypatch.setattr(lifecycle, "_STOP_LIMIT_SECONDS", 10.0)
+    worker = Asking(dsn)
+    with closing(worker.connection) as connection, frozen(connection):
+        supervise([worker], Metrics(), Stop())
+        assert isinstance(worker.error, NoAnswer)
