@@ -45,4 +45,6 @@ def event_type_of(command: str) -> str:
         return COMMANDS[command]
     except KeyError:
         known = ", ".join(COMMANDS)
-        raise Refusal("unknown_command", f"command {command!r} is unknown: use {known}") from None
+        raise Refusal(
+            "unknown_command", f"command {command[:40]!r} is unknown: use {known}"
+        ) from None

@@ -173,8 +173,7 @@ class Channel:
             return _REFUSED_MICROS
         if sent.timestamp == ours:
             return None
-        told = int(sent.timestamp)
-        return (began + clock()) // 2 - told * 1000
+        return (began + clock()) // 2 - int(sent.timestamp) * 1000
 
     def receive(self, seconds: float) -> Iterator[Received]:
         """What came within `seconds`, without waiting longer than for the first."""
