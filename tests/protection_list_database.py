@@ -28,9 +28,9 @@ DATABASE = (
         "positions come from Postgres, not from Kafka",
         "1, 7",
         "consumers/assignment.py",
-        "                self._consumer.seek(partition, self.positions[partition])\n",
+        "                self._consumer.seek(partition, offset)\n",
         "                kept = self._consumer.committed(partition)\n"
-        "                self._consumer.seek(partition, kept or self.positions[partition])\n",
+        "                self._consumer.seek(partition, kept or offset)\n",
         (_CONSUMER + "test_positions_come_from_postgres_whatever_kafka_has_committed",),
     ),
     Protection(
