@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
-from soak import clocks, foreign, records
+from soak import clocks, foreign, ledger, records
 from soak.world import READY_SECONDS, World
 from support.processes import Process
 from support.proxy import Conditions, Proxy
@@ -234,6 +234,8 @@ KINDS = (
     Kind("records written again", "19, 20", 4, records.repeat),
     Kind("transactions, committed and aborted", "28", 3, foreign.transaction),
     Kind("another codec", "29", 3, foreign.set_codec),
+    Kind("topic deleted, made again, recovered", "31", 1, foreign.lose_topic),
+    Kind("row of the ledger damaged", "26", 3, ledger.tamper),
     Kind("clock that jumps", "22, 34", 3, clocks.jump),
 )
 ROLLING = Kind("rolling restart, one round", "11", 0, rolling)

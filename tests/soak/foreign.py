@@ -1,12 +1,13 @@
 """Faults caused by other clients of the cluster and by its administrator.
 
 A transactional producer leaves markers and aborted records on the topics; an administrator sets
-another compression codec.
+another compression codec, or deletes a topic.
 """
 
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,14 +18,24 @@ from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 from soak import records
 from soak.world import World
+from support.cli import petitionlink
+from support.topics import delete_topic, make_topic
 from support.world import Raw
 
-from cases.topics import consumed_topics, produced_topics
+from cases.topics import (
+    consumed_topics,
+    control_downlink,
+    control_uplink,
+    downlink,
+    produced_topics,
+    uplink,
+)
 from node import kafka
 
 _CODECS = ("gzip", "snappy", "lz4", "zstd", "uncompressed", "producer")
 _ABORTED = 20
 _WAIT_SECONDS = 30.0
+_RECOVER_SECONDS = 120.0
 
 
 def transaction(world: World, chance: random.Random) -> None:
@@ -61,6 +72,22 @@ def set_codec(world: World, chance: random.Random) -> None:
             admin.alter_configs([resource])
     except kafka_errors.KafkaError as error:
         world.find(f"the soak could not set a codec: {type(error).__name__}: {error}")
+
+
+def lose_topic(world: World, chance: random.Random) -> None:
+    """Delete a topic between the centre and a province, make it again, and recover its reader."""
+    province = chance.choice(world.nodes[1:])
+    reader, topic = chance.choice([
+        *((world.centre, one(province)) for one in (uplink, control_uplink)),
+        *((province, one(province)) for one in (downlink, control_downlink)),
+    ])  # fmt: skip
+    delete_topic(world.stack, topic)
+    time.sleep(chance.uniform(1, 15))
+    make_topic(world.stack, topic)
+    if topic in (uplink(province), downlink(province)):
+        done = petitionlink("recover", "--node", reader, seconds=_RECOVER_SECONDS)
+        if done.code != 0:
+            world.find(f"recover of {reader} after {topic} was lost: {done.err[-300:]}")
 
 
 def _topics(world: World, node: str) -> list[str]:
