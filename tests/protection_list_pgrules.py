@@ -38,7 +38,7 @@ PGRULES = (
         "35",
         "node/queries/feed.py",
         "        query = _RUNNING if part.end_row is None else _ENDED\n",
-        "        query, part = _RUNNING, part._replace(end_row=None)\n",
+        "        query = _RUNNING\n",
         (_DUMP,),
     ),
     Protection(

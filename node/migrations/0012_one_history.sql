@@ -10,6 +10,7 @@ create table feed_epoch (
     generation         integer not null,          -- transaction ids can be compared within one
     first_xid          xid8 not null,             -- no event of an earlier epoch is at or above it
     first_feed_id      bigint not null,           -- the first of its generation
+    earlier_last_xid   xid8 not null,             -- no event of an earlier generation is above it
     database           oid not null,
     system_identifier  bigint not null,
     postmaster_started timestamptz not null,
@@ -28,6 +29,7 @@ begin
     here := (select oid from pg_database where datname = current_database());
     select * into last from feed_epoch order by number desc limit 1;
     if last.database = here and last.postmaster_started = pg_postmaster_start_time() then
+        perform set_config('petitionlink.run', pg_postmaster_start_time()::text, false);
         return;
     end if;
     -- One at a time; the next statement sees what the one before has committed.
@@ -39,18 +41,23 @@ begin
     select system_identifier into this_system from pg_control_system();
     -- A dump that was loaded, or a copied database: transaction ids are those of another place.
     same := coalesce(last.database = here and last.system_identifier = this_system, false);
-    insert into feed_epoch (number, generation, first_xid, first_feed_id, database,
+    insert into feed_epoch (number, generation, first_xid, first_feed_id, earlier_last_xid, database,
                             system_identifier, postmaster_started)
     values (coalesce(last.number, 0) + 1,
             coalesce(last.generation, 0) + case when same then 0 else 1 end,
             pg_snapshot_xmin(pg_current_snapshot()),
             case when same then last.first_feed_id
                  else (select coalesce(max(feed_id), 0) + 1 from case_event) end,
+            case when same then last.earlier_last_xid
+                 else coalesce((select applied_xid from case_event
+                                order by applied_xid desc, feed_id desc limit 1), '0') end,
             here, this_system, pg_postmaster_start_time());
+    perform set_config('petitionlink.run', pg_postmaster_start_time()::text, false);
 end
 $$;
 
--- No event is written before its epoch is noted, whoever writes it: once a statement, not a row.
+-- No event is written before its epoch is noted, whoever writes it: once a session, which cannot
+-- outlive its server. The setting is rolled back with the transaction that noted the epoch.
 create function note_feed_epoch_before_events() returns trigger
 language plpgsql as $$
 begin
@@ -59,12 +66,14 @@ begin
 end
 $$;
 create trigger feed_epoch_is_noted before insert on case_event
-    for each statement execute function note_feed_epoch_before_events();
+    for each statement
+    when (current_setting('petitionlink.run', true) is distinct from pg_postmaster_start_time()::text)
+    execute function note_feed_epoch_before_events();
 
 -- What was written before this migration is a generation of its own: all of it is committed.
-insert into feed_epoch (number, generation, first_xid, first_feed_id, database, system_identifier,
-                        postmaster_started)
-values (1, 1, '0', 0, 0, 0, '-infinity');
+insert into feed_epoch (number, generation, first_xid, first_feed_id, earlier_last_xid, database,
+                        system_identifier, postmaster_started)
+values (1, 1, '0', 1, '0', 0, 0, '-infinity');
 select note_feed_epoch();
 
 -- A process of another release must not write. Its connections say which migration it expects

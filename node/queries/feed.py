@@ -30,7 +30,9 @@ _FEED = (
 )
 _ORDER = " order by applied_xid, feed_id limit %(limit)s"
 # Transactions of an earlier generation have all ended, in a server that may be gone.
-_ENDED = _FEED + "feed_id < %(end_row)s" + _ORDER
+_ENDED = (
+    _FEED + "feed_id < %(end_row)s and applied_xid <= %(last_transaction)s::text::xid8" + _ORDER
+)
 _RUNNING = _FEED + "applied_xid < pg_snapshot_xmin(pg_current_snapshot())" + _ORDER
 _OF_CASE = (
     "select "

@@ -17,7 +17,7 @@ MOST_EPOCHS = 8
 EPOCH_ID_CHARACTERS = 10
 
 _EPOCHS = """
-    select id, generation, first_xid::text::numeric, first_feed_id,
+    select id, generation, first_xid::text::numeric, first_feed_id, earlier_last_xid::text::numeric,
         database = (select oid from pg_database where datname = current_database())
             and postmaster_started = pg_postmaster_start_time()
     from feed_epoch order by number desc
@@ -44,12 +44,16 @@ class FeedPlace(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """A run of Postgres: where its events begin, and whether it is the present one."""
+    """A run of Postgres: where its events begin, and whether it is the present one.
+
+    No event of an earlier generation has a transaction above `earlier_last`.
+    """
 
     id: str
     generation: int
     first_transaction: int
     first_row: int
+    earlier_last: int
     runs_now: bool
 
     @property
@@ -61,13 +65,15 @@ class Epoch(NamedTuple):
 class Part(NamedTuple):
     """Events of one generation: rows from `first_row` and before `end_row`, after a place.
 
-    The last part has no `end_row`: transactions of that generation still run.
+    None of them has a transaction above `last_transaction`. The last part has no end: transactions
+    of that generation still run.
     """
 
     generation: int
     after: tuple[int, int]
     first_row: int
     end_row: int | None
+    last_transaction: int | None
 
 
 class UnknownHistory(Exception):
@@ -124,15 +130,17 @@ class History:
         first: dict[int, Epoch] = {}
         for epoch in self._epochs:
             first[epoch.generation] = epoch  # the oldest of each comes last
-        parts, end = [], None
+        parts: list[Part] = []
+        end: tuple[int, int] | tuple[None, None] = (None, None)
         for generation, epoch in sorted(first.items(), reverse=True):
             if generation < place.generation:
                 break
             after = (epoch.first_transaction, 0)
             if generation == place.generation:
                 after = (place.transaction, place.row)
-            parts.append(Part(generation, after, epoch.first_row, end))
-            end = epoch.first_row
+            if epoch.first_row != end[0]:
+                parts.append(Part(generation, after, epoch.first_row, *end))
+            end = (epoch.first_row, epoch.earlier_last)
         return parts[::-1]
 
 
@@ -140,7 +148,10 @@ def read_history(cursor: Cursor) -> History:
     """The epochs as the transaction of `cursor` sees them."""
     cursor.execute(_EPOCHS)
     return History(
-        [Epoch(id_, generation, int(xid), row, now) for id_, generation, xid, row, now in cursor]
+        [
+            Epoch(id_, generation, int(first), row, int(last), now)
+            for id_, generation, first, row, last, now in cursor
+        ]
     )
 
 

@@ -43,13 +43,14 @@ class Server:
         if self.run is not None:
             return
         self.run = f"{next(self._names):010}"
-        first_number = self.epochs[0].first_row if self.epochs else 1
+        first_number, last = self.epochs[0][3:5] if self.epochs else (1, 0)
         if self.noted_database != self.database:
             self.noted_database = self.database
             self.generation += 1
             first_number = max((row.number for row in self.rows), default=0) + 1
+            last = max((row.transaction for row in self.rows), default=0)
         horizon = min(self.running, default=self.next_transaction)
-        epoch = Epoch(self.run, self.generation, horizon, first_number, True)
+        epoch = Epoch(self.run, self.generation, horizon, first_number, last, True)
         self.epochs = [epoch, *(one._replace(runs_now=False) for one in self.epochs)]
 
     def write(self, event: int, slot: int) -> None:
@@ -83,7 +84,7 @@ class Server:
                     continue
                 in_part = row.transaction < horizon
                 if part.end_row is not None:
-                    in_part = row.number < part.end_row
+                    in_part = row.number < part.end_row and row.transaction <= part.last_transaction
                 if in_part and len(found) < limit:
                     found.append(row)
                     place = place._replace(
@@ -186,6 +187,6 @@ def test_a_reader_is_not_sent_back_by_a_restart() -> None:
 
 
 def test_a_reader_of_a_database_that_is_gone_is_told() -> None:
-    history = History([Epoch("0123456789", 1, 0, 0, True)])
+    history = History([Epoch("0123456789", 1, 0, 0, 0, True)])
     with pytest.raises(UnknownHistory):
         history.resume(FeedPlace(1, 1, 1, ("9876543210",)))
