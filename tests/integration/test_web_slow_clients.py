@@ -145,7 +145,7 @@ def test_one_address_never_has_more_than_its_half_and_others_are_answered(
         with socket.create_connection(address, source_address=("127.0.0.9", 0)) as other:
             other.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert other.recv(100).startswith(b"HTTP/1.1 200")
-        assert sample(metrics, "web_connections") <= LIMITS.connections_of_one + 1
+        assert sample(metrics, "web_connections") <= LIMITS.connections // 2 + 1
         assert ended_for(metrics, "crowded_out") > 0
 
 
