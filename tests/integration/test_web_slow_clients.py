@@ -76,7 +76,7 @@ def ended_for(metrics: Metrics, reason: str) -> float:
 def test_a_client_that_stops_in_the_middle_is_ended(
     web: tuple[tuple[str, int], Metrics], sent: bytes, reason: str
 ) -> None:
-    """Seen failing: uvicorn has a time for neither headers nor bodies; 600 stayed open."""
+    """Fails without the sweep: uvicorn has a time for neither headers nor bodies."""
     address, metrics = web
     with socket.create_connection(address) as client:
         client.sendall(sent)
@@ -163,8 +163,8 @@ def few_descriptors(number: int) -> Iterator[None]:
 def test_slow_clients_by_the_hundred_do_not_stop_a_process_of_256_descriptors(
     stack: LocalStack, fresh_settings: Callable[..., Settings]
 ) -> None:
-    """The whole node runs, relay and consumer too. Seen failing without `Clients`: 320 slow
-    connections took all descriptors, and Postgres could not be reached any more."""
+    """The whole node runs, relay and consumer too. Fails if the number of connections does not
+    follow from the descriptors of the process."""
     own = {"http_port": free_port(), "metrics_port": free_port()}
     settings = fresh_settings("660000").model_copy(update=own)
     with few_descriptors(256):
@@ -209,7 +209,7 @@ def scrapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], Metri
 def test_silent_scrapes_keep_nobody_from_the_metrics(
     scrapes: Callable[[float], MetricsServer],
 ) -> None:
-    """Seen failing with the library's server: each stayed open, with a thread of its own."""
+    """Fails if the oldest does not make room for the next."""
     server = scrapes(3600.0)
     with ExitStack() as stack:
         thread = threading.Thread(target=server.serve_forever)
@@ -236,7 +236,7 @@ def test_a_scrape_that_stops_in_the_middle_has_a_bound(
 
 
 def test_metrics_are_answered_on_loopback_only(beijing: Settings) -> None:
-    """Seen failing: the library listens on 0.0.0.0 unless it is told otherwise."""
+    """The library listens on 0.0.0.0 unless it is told otherwise."""
     settings = beijing.model_copy(update={"metrics_port": free_port()})
     with metrics_served(settings, Metrics()):
         listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
