@@ -93,7 +93,7 @@ WEB = (
         "node/metrics_server.py",
         "if since < before]:",
         "if since < before - 1e9]:",
-        (_SLOW + "test_a_scrape_that_sends_byte_by_byte_has_a_bound",),
+        (_SLOW + "test_a_scrape_that_stops_in_the_middle_has_a_bound",),
     ),
     Protection(
         "metrics listen on loopback",
@@ -168,7 +168,7 @@ WEB = (
         "40",
         "node/web/pages/asking.py",
         "if not _CHECKS.acquire(blocking=False):",
-        "if not _CHECKS.acquire(timeout=2):",
+        "if not _CHECKS.acquire():",
         (
             _ENQUIRY + "test_when_too_many_codes_are_checked_at_once_the_page_says_so_and_"
             "others_are_answered",

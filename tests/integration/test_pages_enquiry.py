@@ -127,7 +127,7 @@ def test_wrong_case_and_wrong_code_answer_alike(beijing: Settings, client: Clien
 def test_wrong_codes_from_anywhere_never_lock_the_petitioner_out(
     beijing: Settings, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Seen failing with a limit of ten by case: the right code was answered 403 for an hour."""
+    """Fails with a limit of ten by case: the right code is refused too."""
     case_id = register(beijing)
     code = code_of(beijing, case_id)
     for host in range(2, 5):
@@ -338,8 +338,7 @@ def test_a_ticket_is_good_for_half_an_hour_from_its_last_use(
 def test_a_ticket_cannot_be_made_from_any_key_that_a_node_has(
     beijing: Settings, client: Client
 ) -> None:
-    """Seen failing with tickets signed by a key that came from `identity.key`: whoever has one
-    node's keys recorded an evaluation at another."""
+    """The form that tickets had when a key that came from `identity.key` signed them."""
     case_id = served_case(beijing)
     code_of(beijing, case_id)
     keys = load_keys(beijing.key_folder, beijing.node)
