@@ -29,6 +29,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
         self._changed = threading.Event()
         self.positions: dict[TopicPartition, int] = {}
+        # Those of `positions` that are read on; what the client says of any other counts nothing.
+        self.flowing: dict[TopicPartition, int] = {}
         # What is not read on, held or missing; all others are.
         self.stopped: dict[TopicPartition, Stopped] = {}
         # Stopped by what reading them gave: only another attempt tells whether they were mended.
@@ -90,6 +92,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             self.positions = self._known_positions(connection, held)
             paused = self.stopped.keys() - self._on_trial
             flowing = {one: at for one, at in self.positions.items() if one not in paused}
+            self.flowing = flowing
             for partition, offset in flowing.items():
                 self._consumer.seek(partition, offset)
             self._consumer.pause(*(held - flowing.keys()))

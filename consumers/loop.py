@@ -185,7 +185,8 @@ class _Turns:
         if self._assignment.changed:
             self._pipeline.drop()
             self._assignment.settle(self._applier.database.connection())
-            self._next = {**self._assignment.positions}
+            # Never of a stopped partition: the client stands after records that were not applied.
+            self._next = {**self._assignment.flowing}
             self._metrics.dependency_up.labels("postgres").set(1)
             self._reporter.settled()
             self._board.show(self._assignment.stopped.values())

@@ -85,10 +85,8 @@ EVENTS = (
         "a position that is gone stops the process (auto_offset_reset none)",
         "14",
         "node/kafka.py",
-        '"none",\n        allow_auto_create_topics=False,\n'
-        "        isolation_level=_READ_COMMITTED,\n",
-        '"earliest",\n        allow_auto_create_topics=False,\n'
-        "        isolation_level=_READ_COMMITTED,\n",
+        '"none",\n        allow_auto_create_topics=False,\n        max_poll_records',
+        '"earliest",\n        allow_auto_create_topics=False,\n        max_poll_records',
         (_CONSUMER + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",),
     ),
     Protection(

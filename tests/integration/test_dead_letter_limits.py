@@ -25,7 +25,7 @@ from support.world import (
 
 from cases.topics import dead_letter, downlink
 from consumers import batch as batches
-from consumers import loop
+from consumers import batch_applier
 from consumers.loop import Consumer
 from consumers.resolving import discard
 from consumers.standing import ends_of
@@ -174,14 +174,14 @@ def test_a_transaction_that_fails_and_is_tried_again_counts_its_poison_once(
     shandong: Settings, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if the count is raised before the commit: three tries of two are six."""
-    real, breaking = loop.apply_batch, iter([True, False, True])
+    real, breaking = batch_applier.apply_batch, iter([True, False, True])
 
     def breaks(*given: Any) -> Any:
         if next(breaking, False):
             raise psycopg2.OperationalError("server closed the connection unexpectedly")
         return real(*given)
 
-    monkeypatch.setattr(loop, "apply_batch", breaks)
+    monkeypatch.setattr(batch_applier, "apply_batch", breaks)
     metrics = Metrics()
     send(shandong, TOPIC, [BAD, BAD])
     with start(shandong, metrics) as ended:

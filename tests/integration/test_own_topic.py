@@ -138,7 +138,8 @@ def test_what_only_the_database_has_is_shown_by_status_and_metrics_until_kafka_h
         eventually(lambda: sample(centre.metrics, "own_events_only_here") == 1, "it is only here")
         eventually(lambda: sample(centre.metrics, "own_backfill_cases") == 1, "one case is left")
         assert sample(centre.metrics, "takes_commands") == 1
-        assert sample(centre.metrics, "own_events_only_here_oldest_seconds") > 0
+        oldest = "own_events_only_here_oldest_seconds"
+        eventually(lambda: sample(centre.metrics, oldest) > 0, "its age is shown")
         with at_work(centre, which=relays):
             eventually(lambda: sample(centre.metrics, "own_events_only_here") == 0, "Kafka has it")
     assert shown() == {"events": 0, "oldest_seconds": 0, "cases_to_look_at": 0}

@@ -101,8 +101,9 @@ def test_what_is_issued_is_an_event_with_its_answer_due_and_an_audit_line(centre
     assert "(D02,期限 2" in body["requirement"]
     assert [clock["clock"] for clock in body["clocks"]] == ["D13"]
     assert audited(centre)[-1] == ("supervision.issued", case_id)
-    topics = rows(centre, "select right(topic, 6) from outbox where event_id = %s", (event_id,))
-    assert topics == [("370000",)]
+    written = "select right(topic, 6) from outbox where event_id = %s order by 1"
+    topics = rows(centre, written, (event_id,))
+    assert topics == [("000000",), ("370000",)]  # its own topic, and the province
 
 
 def test_the_same_is_not_issued_again_while_it_is_open(centre: Settings) -> None:
