@@ -128,6 +128,8 @@ def new_nodes(stack: LocalStack) -> LocalStack:
     """The stack, its nodes as if new; see above."""
     empty_groups(stack)
     forget_everything(stack)
+    for node in stack.nodes:  # a test before may have restarted Postgres without a relay
+        confirm_database(load_settings(node))
     return stack
 
 
