@@ -129,7 +129,7 @@ def new_nodes(stack: LocalStack) -> LocalStack:
     empty_groups(stack)
     forget_everything(stack)
     for node in stack.nodes:  # a test before may have restarted Postgres without a relay
-        confirm_database(load_settings(node))
+        confirm_database(load_settings(node).dsn)
     return stack
 
 
