@@ -54,7 +54,7 @@ class BatchApplier:
         advances: Sequence[Advance],
         may_come_home: Callable[[str], bool],
     ) -> Batch:
-        """What these records are, packed for the ledger, and what they will make of their cases."""
+        """Decode the records, pack them for the ledger and compute the changes of their cases."""
         batch = decoded(records, advances, Here(self.node, self._clock()), may_come_home)
         return batch.with_foreseen(self._foresight.of(batch))
 
@@ -63,7 +63,7 @@ class BatchApplier:
         self._foresight.forget()
 
     def is_recovering(self) -> bool:
-        """Whether own events that others hold for us are taken now."""
+        """Return whether the node recovers, so that its own events are accepted from others."""
         connection = self.database.connection()
         with connection, connection.cursor() as cursor:
             return is_recovering(cursor)
