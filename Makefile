@@ -1,8 +1,13 @@
 # `make` shows the targets. Each one does all the set-up it needs; what is up to date is skipped.
 SHELL := /bin/bash
 VENV := .venv/bin
-# The tool that resolves requirements.lock; only `make lock` needs it.
+# Most tests wait, for a broker or for a process; four at a time keep two cores busy. The tests of a
+# file share a stack.
+PARALLEL := --numprocesses 4 --dist loadfile
+# The tool that resolves the lock files; only `make lock` needs it.
 UV := uv==0.13.9
+LOCK := --quiet --universal $(if $(filter 1,$(UPGRADE)),--upgrade) --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests demo test test-long check bench soak protections lock clean
@@ -20,7 +25,7 @@ demo: setup  ## four nodes on real Kafka and Postgres; KEEP=1 leaves them runnin
 	@$(VENV)/petitionlink demo $(if $(filter 1,$(KEEP)),--keep)
 
 test: setup-tests  ## all tests, on a stack of their own
-	@$(VENV)/python tests/run.py $(PYTEST)
+	@$(VENV)/pytest $(or $(PYTEST),$(PARALLEL) --ignore tests/long)
 
 test-long: setup-tests  ## what takes minutes: tests/long, then every protection taken out once
 	@$(VENV)/pytest tests/long
@@ -43,11 +48,12 @@ soak: setup-tests  ## faults at random under load; MINUTES=30, SEED=…; writes 
 protections: setup-tests  ## take out each protection in a copy and see its tests fail
 	@PYTHONPATH=tests $(VENV)/python -m protections check
 
-lock: setup  ## resolve requirements.lock anew from pyproject.toml
+lock: setup  ## resolve both lock files anew from pyproject.toml; UPGRADE=1 takes newer versions
 	@$(VENV)/python -m pip install -q --disable-pip-version-check $(UV)
-	@printf 'hatchling\neditables\n' | $(VENV)/uv pip compile pyproject.toml - --extra dev --quiet \
-		--universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
-		--custom-compile-command 'make lock' --output-file requirements.lock
+	@printf 'hatchling\neditables\n' | $(VENV)/uv pip compile pyproject.toml - $(LOCK) \
+		--output-file requirements.lock
+	@printf 'hatchling\neditables\n' | $(VENV)/uv pip compile pyproject.toml - $(LOCK) --extra dev \
+		--constraints requirements.lock --output-file requirements-dev.lock
 
 clean:  ## stop the stack; remove .local and .venv
 	@if [ -x $(VENV)/petitionlink ]; then $(VENV)/petitionlink stack down --purge; fi

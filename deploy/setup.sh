@@ -134,7 +134,7 @@ install_missing() {
 
 digest() { cat "$@" | sha256sum | cut -d' ' -f1; }
 # The checkout's place belongs to it: the project is installed as it stands here.
-venv_stamp() { echo "$(digest requirements.lock pyproject.toml) $PWD"; }
+venv_stamp() { echo "$(digest requirements-dev.lock pyproject.toml) $PWD"; }
 jars_stamp() { digest deploy/kafka/pom.xml; }
 is_stamped() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 venv_is_fresh() { is_stamped "$venv/.stamp" "$(venv_stamp)" && [ -x "$venv/bin/python" ]; }
@@ -149,7 +149,7 @@ make_venv() {
         "$python" -m venv --clear "$venv"
     fi
     say "installing the locked Python packages into $venv"
-    "${pip[@]}" --require-hashes -r requirements.lock
+    "${pip[@]}" --require-hashes -r requirements-dev.lock
     "${pip[@]}" --no-deps --no-build-isolation -e .
     venv_stamp >"$venv/.stamp"
 }

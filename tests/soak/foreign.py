@@ -63,7 +63,7 @@ def transaction(world: World, chance: random.Random) -> None:
 def set_codec(world: World, chance: random.Random) -> None:
     """Let the broker compress a topic again with another codec."""
     node = chance.choice(world.nodes)
-    topic = chance.choice([*produced_topics(node)])
+    topic = chance.choice([one for one in produced_topics(node) if _is_of_the_soak(world, one)])
     resource = ConfigResource(
         ConfigResourceType.TOPIC, topic, {"compression.type": chance.choice(_CODECS)}
     )
@@ -91,9 +91,14 @@ def lose_topic(world: World, chance: random.Random) -> None:
 
 
 def _topics(world: World, node: str) -> list[str]:
-    """Topics of events that `node` reads from nodes of the soak, or back from its own."""
-    consumed = [one for one in consumed_topics(node) if one.rpartition(".")[2] in world.nodes]
-    return [*consumed, *produced_topics(node)]
+    """Topics of events that `node` and other nodes of the soak write for each other."""
+    topics = [*consumed_topics(node), *produced_topics(node)]
+    return [topic for topic in topics if _is_of_the_soak(world, topic)]
+
+
+def _is_of_the_soak(world: World, topic: str) -> bool:
+    # The centre's topics for provinces that have no part in the soak do not exist.
+    return topic.rpartition(".")[2] in world.nodes
 
 
 def _producer(world: World, node: str) -> Any:
