@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 import urllib.request
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 # Imported registers are years old: their evaluation windows would expire in the middle of a count.
 _NO_EXPIRY = {"PETITIONLINK_EVALUATION_GRACE_HOURS": "876000"}
+_started: weakref.WeakSet[Process] = weakref.WeakSet()
 
 
 class Process:
@@ -54,6 +56,7 @@ class Process:
                 stderr=stream,
                 env=environment() | _NO_EXPIRY | own | dict(variables or {}),
             )
+        _started.add(self)
 
     @property
     def pid(self) -> int:
@@ -111,6 +114,11 @@ class Process:
     def thaw(self) -> None:
         """SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
+
+
+def is_running(command: str, node: str) -> bool:
+    """Return whether a process of this session runs the command for the node now."""
+    return any((one.command, one.node) == (command, node) for one in _started if one.is_alive)
 
 
 def metric(stack: LocalStack, node: str, name: str, **labels: str) -> float | None:
