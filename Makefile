@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 VENV := .venv/bin
 # Most tests wait, for a broker or for a process; four at a time keep two cores busy. The tests of a
-# file share a stack.
-PARALLEL := --numprocesses 4 --dist loadfile
+# file share a stack; without the reordering, the long files of e2e and faults come first.
+PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 # The tool that resolves the lock files; only `make lock` needs it.
 UV := uv==0.13.9
 LOCK := --quiet --universal $(if $(filter 1,$(UPGRADE)),--upgrade) --generate-hashes \
