@@ -67,7 +67,10 @@ CONTROL = (
         "node/reconciliation/messages.py",
         "Count = Annotated[int, Field(ge=0, le=_MOST_FIGURE)]",
         "Count = Annotated[int, Field(ge=0)]",
-        (_MESSAGES + "test_no_mutation_of_any_message_ends_a_conversation",),
+        (
+            _MESSAGES
+            + "test_each_message_out_of_bounds_is_dropped_and_counted_and_the_next_one_is_heard",
+        ),
     ),
     Protection(
         "what the database refuses of a control message drops that message",

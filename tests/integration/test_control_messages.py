@@ -28,12 +28,13 @@ BEIJING = "110000"
 _DAY = valid()["account"]["received"][0]
 _LONG = "x" * (messages.MAX_MESSAGE_BYTES + 1)
 
-# The ten of the issue, by what is wrong with them.
+# Messages out of bounds, by what is wrong with them.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a position beyond bigint": ("account", {"positions": {"0": 2**63}}),
     "a partition beyond integer": ("account", {"positions": {"4294967296": 1}}),
     "a day twice": ("account", {"received": [_DAY, _DAY]}),
-    "a count beyond bigint": ("account", {"received": [_DAY | {"applied": -(2**70)}]}),
+    "a count beyond bigint": ("account", {"received": [_DAY | {"applied": 2**70}]}),
+    "a count below zero": ("account", {"received": [_DAY | {"received": -1}]}),
     "NUL in the reason of a dead letter": (
         "account",
         {"dead_letters": [{"partition": 0, "offset": 1, "reason": "a\0b"}]},
