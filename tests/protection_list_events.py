@@ -82,12 +82,15 @@ EVENTS = (
         ("tests/integration/test_relay.py::test_a_second_relay_stands_by_and_takes_over",),
     ),
     Protection(
-        "a position that is gone stops the process (auto_offset_reset none)",
+        "a position that is gone is told, never moved (auto_offset_reset none)",
         "14",
         "node/kafka.py",
         '"none",\n        allow_auto_create_topics=False,\n        max_poll_records',
         '"earliest",\n        allow_auto_create_topics=False,\n        max_poll_records',
-        (_CONSUMER + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",),
+        (
+            _CONSUMER
+            + "test_a_client_whose_position_is_deleted_while_it_reads_is_told_and_never_moved",
+        ),
     ),
     Protection(
         "trailing bytes are poison",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
+from kafka.errors import OffsetOutOfRangeError
 from support.world import (
     count,
     end_offset,
@@ -320,6 +322,20 @@ def test_a_truncated_topic_stops_its_partition_and_names_the_offsets(
         assert f"partition 0 offsets {base + 3} to {base + 5}" in line
         assert ended == []
     assert position(shandong) == base + 3
+
+
+def test_a_client_whose_position_is_deleted_while_it_reads_is_told_and_never_moved(
+    shandong: Settings, base: int
+) -> None:
+    """Settling finds out what is gone before reading begins; this is what Kafka deletes later."""
+    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3)])
+    with closing(kafka.admin(shandong)) as admin:
+        admin.delete_records({TopicPartition(TOPIC, 0): base + 3})
+    with closing(kafka.consumer(shandong, fetch_wait_ms=100)) as client:
+        client.assign([TopicPartition(TOPIC, 0)])
+        client.seek(TopicPartition(TOPIC, 0), base)
+        with pytest.raises(OffsetOutOfRangeError):
+            eventually(lambda: client.poll(timeout_ms=200), "records, or an error")
 
 
 def test_the_centre_sends_a_new_participant_the_whole_history_byte_for_byte(
