@@ -2,8 +2,8 @@
 
 A position is never moved by the consumer itself. A partition that it cannot go on from (the topic
 was deleted or made again, its records are gone, reading is not allowed, nobody leads it, or it is
-mostly poison) is paused and kept in the table `stopped_partition`, from which `petitionlink status`
-and `/v1/status` read it. The consumer looks at it again at intervals and goes on by itself once it
+mostly poison) is paused and kept in the table `stopped_partition`, from which `petitionlink status`,
+`/v1/status`, `/readyz` and the page /monitor read it. The consumer looks at it again at intervals and goes on by itself once it
 was mended.
 """
 
@@ -76,7 +76,9 @@ _KEEP = """
     insert into stopped_partition (topic, partition, reason, detail)
     select * from unnest(%s::text[], %s::integer[], %s::text[], %s::text[])
     on conflict (topic, partition) do update set reason = excluded.reason,
-        detail = excluded.detail, since = now()
+        detail = excluded.detail,
+        since = case when stopped_partition.reason = excluded.reason
+                then stopped_partition.since else now() end
     where (stopped_partition.reason, stopped_partition.detail)
         is distinct from (excluded.reason, excluded.detail)
 """

@@ -272,6 +272,7 @@ FAULTS = (
             "integration/test_web_hosts.py",
             "integration/test_web_cursors_changed.py",
             "unit/test_web_reading.py",
+            "unit/test_register_bombs.py",
             "unit/test_cli_terminal.py",
             "unit/test_dsn.py",
         ),

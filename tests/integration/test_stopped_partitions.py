@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 from support.backups import lose_records
 from support.cli import as_environment, petitionlink
+from support.web import client_of
 from support.world import (
     count,
     do,
@@ -30,6 +31,7 @@ from node import kafka, localstack, topics
 from node.control import Channel
 from node.localstack import LocalStack
 from node.metrics import Metrics
+from node.postgres import connected
 from node.settings import Settings
 from producers.relay import Relay
 
@@ -81,6 +83,22 @@ def make(stack: LocalStack, topic: str) -> None:
         topics.apply(client, declared, [topics.Change(topic, topics.Action.CREATE)])
 
 
+def assert_shown_everywhere(centre: Settings, topic: str, reason: str, word: str) -> None:
+    """Each place where an operator looks names the topic, the reason and since when."""
+    status = petitionlink("status", "--format", "json", settings=as_environment(centre)).json()
+    with client_of(centre) as client:
+        asked = client.get("/v1/status").json()
+        ready = client.get("/readyz")
+        page = client.get("/monitor").text
+    assert ready.status_code == 200  # commands are taken and published all the same
+    for stopped in (status["stopped"], asked["stopped"], ready.json()["stopped"]):
+        assert {(one["topic"], one["reason"]) for one in stopped} == {(topic, reason)}
+        assert all(one["detail"] and one["seconds"] >= 0 for one in stopped)
+    row = page[page.index('id="stopped-scroll"') :]
+    for said in (topic, word, reason, " 秒</td>"):
+        assert said in row[: row.index("</tbody>")]
+
+
 def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_and_recovered(
     centre: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,8 +114,7 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
         arrive(centre, SHANDONG, "second")
         await_case(centre, SHANDONG, "second")
         eventually(lambda: stopped(metrics, BEIJING, "missing") == 6, "the metric says it")
-        status = petitionlink("status", "--format", "json", settings=as_environment(centre))
-        assert {one["reason"] for one in status.json()["stopped"]} == {"missing"}
+        assert_shown_everywhere(centre, uplink(BEIJING), "missing", "主题不存在")
 
         make(stack, uplink(BEIJING))
         stopped_with(centre, "recreated")
@@ -113,6 +130,24 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
     assert uplink(BEIJING) in told[0]
     assert "topics apply" in told[0]
     assert len(told) == len(set(told)) <= 3
+
+
+def test_a_partition_has_been_stopped_since_its_reason_began_whatever_its_detail_says(
+    centre: Settings,
+) -> None:
+    """Seen failing with a new time for each new detail, such as an end that goes on."""
+    since = "select since, reason, detail from stopped_partition"
+    place = kafka.TopicPartition(uplink(BEIJING), 0)
+    seen = []
+    for reason, detail in (("beyond_end", "ends at 1"), ("beyond_end", "ends at 2"),
+                           ("missing", "ends at 2")):  # fmt: skip
+        with connected(centre.dsn, "test") as connection, connection, connection.cursor() as cursor:
+            stopping.keep(cursor, [stopping.Stopped(place, reason, detail)], [])
+        seen += rows(centre, since)
+    assert [row[1:] for row in seen] == [
+        ("beyond_end", "ends at 1"), ("beyond_end", "ends at 2"), ("missing", "ends at 2")
+    ]  # fmt: skip
+    assert seen[0][0] == seen[1][0] < seen[2][0]
 
 
 def stopped(metrics: Metrics, province: str, reason: str) -> float:
