@@ -2,9 +2,9 @@
 
 A position is never moved by the consumer itself. A partition that it cannot go on from (the topic
 was deleted or made again, its records are gone, reading is not allowed, nobody leads it, or it is
-mostly poison) is paused and kept in the table `stopped_partition`, from which `petitionlink status`,
-`/v1/status`, `/readyz` and the page /monitor read it. The consumer looks at it again at intervals
-and goes on by itself once it was mended.
+mostly poison) is paused and kept in the table `stopped_partition`, from which `petitionlink
+status`, `/v1/status`, `/readyz` and the page /monitor read it. The consumer looks at it again at
+intervals and goes on by itself once it was mended.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ _RECOVER = (
     "`petitionlink reconcile` names them"
 )
 _CURES: Final[Mapping[str, str]] = {
-    MISSING: "if it is gone, make it again with `petitionlink topics apply` and run `petitionlink recover`",
+    MISSING: (
+        "if it is gone, make it again with `petitionlink topics apply` and run "
+        "`petitionlink recover`"
+    ),
     RECREATED: _RECOVER,
     RECORDS_GONE: _RECOVER,
     BEYOND_END: _RECOVER,
