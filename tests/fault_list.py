@@ -51,7 +51,7 @@ FAULTS = (
     Fault(
         6,
         "disk full, read-only, serialization, lock, privilege",
-        ("faults/test_database_refuses.py", "unit/test_node_errors.py"),
+        ("faults/test_database_refuses.py", "faults/test_held_locks.py", "unit/test_node_errors.py"),
     ),
     Fault(
         7,
