@@ -51,7 +51,11 @@ FAULTS = (
     Fault(
         6,
         "disk full, read-only, serialization, lock, privilege",
-        ("faults/test_database_refuses.py", "faults/test_held_locks.py", "unit/test_node_errors.py"),
+        (
+            "faults/test_database_refuses.py",
+            "faults/test_held_locks.py",
+            "unit/test_node_errors.py",
+        ),
     ),
     Fault(
         7,
@@ -229,7 +233,7 @@ FAULTS = (
     Fault(
         28,
         "transaction markers, aborted records, gaps",
-        ("integration/test_transaction_markers.py",),
+        ("integration/test_transaction_markers.py", "integration/test_compacted_topic.py"),
     ),
     Fault(
         29,

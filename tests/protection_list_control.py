@@ -58,6 +58,17 @@ CONTROL = (
         ),
     ),
     Protection(
+        "a partition is stopped since its reason began, whatever its detail says",
+        "31",
+        "consumers/stopping.py",
+        "then stopped_partition.since else now() end",
+        "then now() else now() end",
+        (
+            _STOPPED + "test_a_partition_has_been_stopped_since_its_reason_began_whatever_its_"
+            "detail_says",
+        ),
+    ),
+    Protection(
         "poison on one topic stops that topic only",
         "21, 31",
         "consumers/loop.py",

@@ -70,6 +70,25 @@ PROOF = (
         ),
     ),
     Protection(
+        "a letter that is discarded leaves the accounts",
+        "30",
+        "consumers/resolving.py",
+        "run(cursor, accounts.noted(closed(letter)))",
+        "run(cursor, ())",
+        (
+            _LETTERS + "test_a_letter_explains_its_event_until_it_is_discarded_and_hides_no_loss_"
+            "afterwards",
+        ),
+    ),
+    Protection(
+        "a proof that is ahead of the receiver's account sends nothing again",
+        "30",
+        "node/reconciliation/resending.py",
+        'and o."offset" >= coalesce(p.next_offset, 0))\n    order by',
+        'and o."offset" is null)\n    order by',
+        (_LETTERS + "test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter",),
+    ),
+    Protection(
         "own events come home from peers while recovering",
         "7",
         "node/reconciliation/resending.py",
