@@ -6,6 +6,7 @@ from protection import Protection
 
 _PROOF = "tests/integration/test_reconciliation.py::"
 _ACCOUNTS = "tests/integration/test_accounts.py::"
+_HEALING = "tests/integration/test_healing_letters.py::"
 _RECOVERY = "tests/integration/test_recovery.py::"
 _LIMITS = "tests/integration/test_dead_letter_limits.py::"
 _LETTERS = "tests/integration/test_dead_letters.py::"
@@ -76,7 +77,7 @@ PROOF = (
         "run(cursor, accounts.noted(closed(letter)))",
         "run(cursor, ())",
         (
-            _LETTERS + "test_a_letter_explains_its_event_until_it_is_discarded_and_hides_no_loss_"
+            _HEALING + "test_a_letter_explains_its_event_until_it_is_discarded_and_hides_no_loss_"
             "afterwards",
         ),
     ),
@@ -86,7 +87,7 @@ PROOF = (
         "node/reconciliation/resending.py",
         'and o."offset" >= coalesce(p.next_offset, 0))\n    order by',
         'and o."offset" is null)\n    order by',
-        (_LETTERS + "test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter",),
+        (_HEALING + "test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter",),
     ),
     Protection(
         "own events come home from peers while recovering",

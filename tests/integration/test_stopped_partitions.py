@@ -102,7 +102,7 @@ def assert_shown_everywhere(centre: Settings, topic: str, reason: str, word: str
 def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_and_recovered(
     centre: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """FAULTS 31. In the release before: "was deleted and made anew" ended the centre for all provinces."""
+    """FAULTS 31. Formerly: "was deleted and made anew" ended the centre for all provinces."""
     caplog.set_level(logging.WARNING, "consumers")
     metrics = Metrics()
     with running(Consumer(centre, metrics), metrics) as ended:
@@ -157,7 +157,7 @@ def stopped(metrics: Metrics, province: str, reason: str) -> float:
 def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_recovers(
     centre: Settings, stack: LocalStack
 ) -> None:
-    """FAULTS 14, 31. In the release before: "records that were not applied are gone" ended the process."""
+    """FAULTS 14, 31. Formerly: "records that were not applied are gone" ended the process."""
     metrics = Metrics()
     with running(Consumer(centre, metrics), metrics):
         begun(centre)
@@ -179,7 +179,7 @@ def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_rec
 def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_dealt_with(
     centre: Settings,
 ) -> None:
-    """FAULTS 21, 31. In the release before: one province's poison ended the centre for all."""
+    """FAULTS 21, 31. Formerly: one province's poison ended the centre for all."""
     small = centre.model_copy(update={"dead_letter_consecutive": 3})
     metrics = Metrics()
     with running(Consumer(small, metrics), metrics) as ended:
@@ -209,7 +209,7 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
     fresh_settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In the release before: a province that was started then ended, its relay and its desk with it."""
+    """Formerly: a province that was started then ended, its relay and its desk with it."""
     monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
     shandong = fresh_settings(SHANDONG)
     metrics = Metrics()
@@ -230,7 +230,7 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
 def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
     centre: Settings, stack: LocalStack
 ) -> None:
-    """FAULTS 31. In the release before: all others waited for half a minute; a province's node ended."""
+    """FAULTS 31. Formerly: all others waited for half a minute; a province's node ended."""
     metrics = Metrics()
     gone, fine = f"petition.downlink.{BEIJING}", f"petition.downlink.{SHANDONG}"
     published = "select count(*) from outbox where topic = %s and published_at is not null"
@@ -257,7 +257,7 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
 def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings], stack: LocalStack
 ) -> None:
-    """FAULTS 31. In the release before: each message to it waited 20 s and then began all again."""
+    """FAULTS 31. Formerly: each message to it waited 20 s and then began all again."""
     centre = fresh_settings("000000")
     answer = f"petition.control.downlink.{BEIJING}"
     with Channel(centre, "test") as channel:
@@ -276,7 +276,7 @@ def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
 def test_a_record_on_our_own_topic_that_postgres_refuses_ends_no_relay(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
 ) -> None:
-    """In the release before: NUL under our own name on our uplink ended the node, at each start."""
+    """Formerly: NUL under our own name on our uplink ended the node, at each start."""
     shandong = fresh_settings(SHANDONG)
     good = event(f"{SHANDONG}-{CASE}good", emitter=SHANDONG)
     body = {"title": "a?b", "channel": "web", "received_at": 0}

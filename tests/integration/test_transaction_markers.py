@@ -68,7 +68,7 @@ def await_at_the_end(desk: Desk, topic: str) -> None:
 
 
 def test_the_consumer_passes_markers_and_applies_no_aborted_record(desks: Desks) -> None:
-    """In the release before: lag stays at 1 and its seconds grow, and the aborted event counts."""
+    """Formerly: lag stays at 1 and its seconds grow, and the aborted event counts."""
     _, _, shandong = desks
     settings = shandong.settings
     every = partitions_of(settings, TOPIC)
@@ -91,7 +91,7 @@ def test_the_consumer_passes_markers_and_applies_no_aborted_record(desks: Desks)
 
 
 def test_markers_alone_that_retention_takes_away_are_no_lost_records(desks: Desks) -> None:
-    """In the release before: the position stands before the marker, and its record "is gone"."""
+    """Formerly: the position stands before the marker, and its record "is gone"."""
     _, _, shandong = desks
     settings = shandong.settings
     with running(Consumer(*shandong), shandong.metrics) as ended:
@@ -137,7 +137,7 @@ def test_an_open_transaction_shows_as_lag_and_its_records_are_applied_once_it_is
 
 
 def test_a_relay_whose_own_topics_end_with_markers_publishes(desks: Desks) -> None:
-    """In the release before: its look at its own topic waits for a record that never comes."""
+    """Formerly: its look at its own topic waits for a record that never comes."""
     _, beijing, _ = desks
     settings, topic = beijing.settings, uplink(BEIJING)
     commit(settings, topic, [NOTHING], partitions_of(settings, topic))
@@ -154,7 +154,7 @@ def test_a_relay_whose_own_topics_end_with_markers_publishes(desks: Desks) -> No
 def test_recovery_ends_though_markers_end_every_topic_and_takes_no_aborted_event_home(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """In the release before: `recover` hangs."""
+    """Formerly: `recover` hangs."""
     _, beijing, _ = desks
     settings, topic = beijing.settings, uplink(BEIJING)
     never_said = event("110000-20260401-7K3M9QXA")
