@@ -1,5 +1,6 @@
-"""A topic that Kafka has compacted 日志压缩: gaps are passed by the consumer, by the look of the relay
-at its own topic, and by lag. FAULTS 28, on the real broker and its real cleaner."""
+"""A topic that Kafka has compacted 日志压缩: its gaps are passed by consumer, relay and lag.
+
+FAULTS 28, on the real broker with its real cleaner."""
 
 from __future__ import annotations
 
