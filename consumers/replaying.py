@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import psycopg2
 
-from consumers.accounting import account
+from consumers.accounting import account, day_of_poison
 from consumers.applying import Applied, note, write
-from consumers.batch import Arrival, Batch, Here, decoded
+from consumers.batch import Arrival, Batch, Here, Poison, decoded
 from consumers.resolving import Letter, closed, hold, resolve
+from node import accounts
 from node.accounts import Entry
 from node.errors import PetitionLinkError, Transient, classified, is_data_error
 from node.postgres import Connection, Cursor
@@ -113,6 +114,8 @@ def _moved(node: str, letter: Letter, arrival: Arrival, applied: Applied) -> Cou
     """From the dead letters of its day into what it became; it was received once."""
     counts = account(node, Batch([arrival], [], []), applied.fresh)
     counts.update(closed(letter))
+    day = day_of_poison(Poison(letter, letter.reason, ""))
+    counts[Entry(letter.topic, day, accounts.RECEIVED)] -= 1
     return counts
 
 

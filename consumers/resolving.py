@@ -95,8 +95,7 @@ def resolve(
 def closed(letter: Letter) -> Counter[Entry]:
     """The entries that take an open letter out of the accounts: it explains no loss any more."""
     day = day_of_poison(Poison(letter, letter.reason, ""))
-    kinds = (accounts.RECEIVED, accounts.DEAD_LETTERED)
-    return Counter({Entry(letter.topic, day, kind): -1 for kind in kinds})
+    return Counter({Entry(letter.topic, day, accounts.DEAD_LETTERED): -1})
 
 
 def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
