@@ -107,8 +107,10 @@ class Consumer:
 
 
 class _Polled(NamedTuple):
-    """What one poll gave: the records, the ends of the partitions that move, and the batch made of
-    the records. Without records it only passes transaction markers, aborted records and gaps."""
+    """One poll: its records, the ends of the partitions whose position moves, and the batch.
+
+    A poll without records only passes transaction markers, aborted records and gaps.
+    """
 
     records: Mapping[TopicPartition, Sequence[Any]]
     ends: Mapping[TopicPartition, int | None]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kafka import KafkaConsumer
 from kafka.errors import TopicAuthorizationFailedError
 
-from consumers.stopping import MISSING, NO_LEADER, NOT_AUTHORIZED, Stopped
+from consumers.stopping import GONE, MISSING, NO_LEADER, NOT_AUTHORIZED, Stopped
 from node import kafka
 from node.kafka import TopicPartition
 
@@ -33,7 +33,7 @@ def ask(client: KafkaConsumer, held: Iterable[TopicPartition], existing: set[str
     asked: list[TopicPartition] = []
     for one in sorted(held):
         if one.topic not in existing:
-            stopped.append(Stopped(one, MISSING, "the topic does not exist any more"))
+            stopped.append(Stopped(one, MISSING, GONE))
         elif kafka.is_leaderless(client, one):
             stopped.append(Stopped(one, NO_LEADER, "no broker leads it"))
         else:

@@ -15,7 +15,7 @@ import psycopg2
 from consumers.accounting import account, day_of_poison
 from consumers.applying import Applied, note, write
 from consumers.batch import Arrival, Batch, Here, Poison, decoded
-from consumers.resolving import Letter, hold, resolve
+from consumers.resolving import Letter, closed, hold, resolve
 from node import accounts
 from node.accounts import Entry
 from node.errors import PetitionLinkError, Transient, classified, is_data_error
@@ -113,9 +113,9 @@ def _hint(letter: Letter) -> str:
 def _moved(node: str, letter: Letter, arrival: Arrival, applied: Applied) -> Counter[Entry]:
     """From the dead letters of its day into what it became; it was received once."""
     counts = account(node, Batch([arrival], [], []), applied.fresh)
+    counts.update(closed(letter))
     day = day_of_poison(Poison(letter, letter.reason, ""))
-    for kind in (accounts.RECEIVED, accounts.DEAD_LETTERED):
-        counts[Entry(letter.topic, day, kind)] -= 1
+    counts[Entry(letter.topic, day, accounts.RECEIVED)] -= 1
     return counts
 
 

@@ -5,10 +5,14 @@ Also says that a person looked: the counts that stop the loop begin anew for its
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final, NamedTuple
 
 from consumers import positions
-from node import audit
+from consumers.accounting import day_of_poison
+from consumers.batch import Poison
+from node import accounts, audit
+from node.accounts import Entry
 from node.errors import PetitionLinkError
 from node.postgres import Connection, Cursor
 from node.queries.dead_letters import (
@@ -20,6 +24,7 @@ from node.queries.dead_letters import (
     headers_of,
     unknown,
 )
+from node.statements import run
 from schemas.instants import CHINA
 
 _ACTIONS: Final = {
@@ -87,9 +92,19 @@ def resolve(
     audit.note(cursor, actor, _ACTIONS[status], detail, case_id)
 
 
+def closed(letter: Letter) -> Counter[Entry]:
+    """The entries that take an open letter out of the accounts: it explains no loss any more."""
+    day = day_of_poison(Poison(letter, letter.reason, ""))
+    return Counter({Entry(letter.topic, day, accounts.DEAD_LETTERED): -1})
+
+
 def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
-    """Give a letter up for good; its bytes stay where they are. Raises what `hold` raises."""
+    """Give a letter up for good; its bytes stay where they are. Raises what `hold` raises.
+
+    From then on its event is missing in the accounts, until its source has sent it again.
+    """
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
+        run(cursor, accounts.noted(closed(letter)))
         resolve(cursor, letter, DISCARDED, actor, why)
     return letter

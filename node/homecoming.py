@@ -8,27 +8,28 @@ they are, and published once more where others read it.
 
 The look ends by positions: what stands last in a partition may be no record but the marker of a
 transaction, or gone by compaction. While another producer's transaction is open, records after it
-cannot be read; they may be ours, so its end is waited for (Kafka bounds it to 15 minutes).
+cannot be read; they may be ours, so its end is waited for (Kafka bounds it to 15 minutes). A relay
+does not wait there: it leaves that topic out for the time being (`HeldUp`), and reads the others.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg2
 
 from cases.nodes import NATIONAL
 from cases.topics import own_topic
 from node import kafka, ledger, outbox
-from node.errors import Transient, is_data_error
+from node.errors import is_data_error
 from node.kafka import TopicPartition
 from node.postgres import Connection, Cursor, own_connected
 from node.settings import Settings
+from node.silence import HeldUp, Silence, Tail
 from node.taking_in import pack, take_in
 from schemas.errors import Undecodable
 from schemas.event import Event
@@ -39,9 +40,6 @@ log = logging.getLogger(__name__)
 # SIGTERM is heard after this.
 _POLL_MS = 500
 _ANSWER_MS = 10_000
-# Without progress: first said, then given up, and begun again by whoever asked.
-_SILENCE_SECONDS = 15.0
-_TRANSACTION_SECONDS = 960.0
 _STOOD = "select partition, next_offset from own_position where topic = %s"
 _STANDS = """
     insert into own_position (topic, partition, next_offset) values (%s, %s, %s)
@@ -60,27 +58,21 @@ _MARK = """
 """
 
 
-class Tail(NamedTuple):
-    """The records of a partition that the database does not know of: from `start` to `end`."""
-
-    partition: TopicPartition
-    start: int
-    end: int
-
-
 def bring_home(
     settings: Settings,
     topics: Sequence[str],
     stop: threading.Event | None = None,
     *,
     whole: bool = False,
+    waits: bool = True,
 ) -> int:
     """Write own events that stand on these topics of ours and not in the ledger; how many.
 
     With `whole` the topics are read from their beginning: the ledger has lost what it had. When
-    `stop` is set it ends early: then the caller must not take the topics for read. Raises what the
-    driver or client raises, and `Transient` when nothing comes any more; then what was not
-    committed is read again.
+    `stop` is set it ends early: then the caller must not take the topics for read. Without `waits`
+    a topic on which another producer's transaction stays open is left out, and `HeldUp` is raised
+    after all others were read. Raises what the driver or client raises, and `Transient` when
+    nothing comes any more; then what was not committed is read again.
     """
     stop = stop or threading.Event()
     with (
@@ -93,10 +85,16 @@ def bring_home(
                 [tail.partition for tail in tails], timeout_ms=_ANSWER_MS
             )
             tails = [tail._replace(start=first[tail.partition]) for tail in tails]
-        written = sum(_read(connection, client, settings.node, tail, stop) for tail in tails)
-    if written:
-        log.warning("%d own events that the database had lost came home from our topics", written)
-    return written
+        reader = _Reader(connection, client, settings.node, stop, waits)
+        for tail in tails:
+            reader.read(tail)
+    if reader.written:
+        log.warning(
+            "%d own events that the database had lost came home from our topics", reader.written
+        )
+    if reader.held_up:
+        raise HeldUp(reader.held_up)
+    return reader.written
 
 
 def _tails(connection: Connection, client: Any, topics: Iterable[str]) -> list[Tail]:
@@ -129,22 +127,43 @@ def _stood(cursor: Cursor, topic: str) -> dict[int, int]:
     return stood
 
 
-def _read(connection: Connection, client: Any, node: str, tail: Tail, stop: threading.Event) -> int:
-    written = 0
-    for records, position in _batches(client, tail, stop):
+class _Reader:
+    """Reads tails one after another; `held_up` says of each topic that was left out why."""
+
+    def __init__(
+        self, connection: Connection, client: Any, node: str, stop: threading.Event, waits: bool
+    ) -> None:
+        self._connection = connection
+        self._client = client
+        self._node = node
+        self._stop = stop
+        self._waits = waits
+        self.written = 0
+        self.held_up: dict[str, str] = {}
+
+    def read(self, tail: Tail) -> None:
+        """Read one tail, unless its topic is held up already."""
+        if tail.partition.topic in self.held_up:
+            return
+        try:
+            for records, position in _batches(self._client, tail, self._stop, self._waits):
+                self._take(records, tail.partition, position)
+        except HeldUp as error:
+            self.held_up |= error.reasons
+
+    def _take(self, records: Sequence[Any], partition: TopicPartition, position: int) -> None:
         found = [
             (event, record.offset)
             for record in records
-            if (event := _own(record, node)) is not None
+            if (event := _own(record, self._node)) is not None
         ]
         try:
-            written += _written(connection, node, tail.partition, found, position)
+            self.written += _written(self._connection, self._node, partition, found, position)
         except psycopg2.Error as error:
             if not is_data_error(error):
                 raise
-            good = _storable(connection, node, found)
-            written += _written(connection, node, tail.partition, good, position)
-    return written
+            good = _storable(self._connection, self._node, found)
+            self.written += _written(self._connection, self._node, partition, good, position)
 
 
 def _written(
@@ -182,52 +201,22 @@ def _storable(
     return good
 
 
-def _batches(client: Any, tail: Tail, stop: threading.Event) -> Iterator[tuple[list[Any], int]]:
+def _batches(
+    client: Any, tail: Tail, stop: threading.Event, waits: bool
+) -> Iterator[tuple[list[Any], int]]:
     """The records of each step, and the position after it; a step may be without records."""
     position = tail.start
     client.assign([tail.partition])
     client.seek(tail.partition, position)
-    silence = _Silence(client, tail)
+    silence = Silence(client, tail, waits)
     while position < tail.end and not stop.is_set():
         records = client.poll(timeout_ms=_POLL_MS).get(tail.partition, [])
         before, position = position, kafka.next_offsets(client)[tail.partition]
         if position > before:
-            silence = _Silence(client, tail)
+            silence = Silence(client, tail, waits)
             yield records, position
         else:
             silence.check(position)
-
-
-class _Silence:
-    """Bounds the wait for a partition that gives nothing."""
-
-    def __init__(self, client: Any, tail: Tail) -> None:
-        self._client = client
-        self._tail = tail
-        self._began = time.monotonic()
-        self._said = False
-
-    def check(self, position: int) -> None:
-        """Raise `Transient` once nothing more can be expected at `position`, or a Kafka error."""
-        seconds = time.monotonic() - self._began
-        if seconds < _SILENCE_SECONDS or (self._said and seconds < _TRANSACTION_SECONDS):
-            return
-        readable = self._client.end_offsets([self._tail.partition], timeout_ms=_ANSWER_MS)
-        what = _held_up(self._tail, position, readable[self._tail.partition])
-        if self._said or position < readable[self._tail.partition]:
-            raise Transient(what, "kafka")
-        log.warning("%s; waiting for its end", what)
-        self._said = True
-
-
-def _held_up(tail: Tail, position: int, readable: int) -> str:
-    place = f"{tail.partition.topic} partition {tail.partition.partition}"
-    if position < readable:
-        return f"{place} gives no records from offset {position} on, though it ends at {readable}"
-    return (
-        f"{place} cannot be read from offset {position} to {tail.end}: a producer's transaction is "
-        "open there (`kafka-transactions.sh find-hanging` names one that never ends)"
-    )
 
 
 def _own(record: Any, node: str) -> Event | None:

@@ -160,7 +160,8 @@ class Metrics:
         # 1: a destination's topic is missing or may not be written; the others are published.
         self.outbox_stopped_topics = self._gauge(
             "outbox_stopped_topics",
-            "1 for a topic that takes nothing while something waits for it, 0 for all others.",
+            "1 for a topic that takes nothing while something waits for it, or on which another "
+            "producer's open transaction hides what follows; 0 for all others.",
             "topic",
         )
 

@@ -35,14 +35,15 @@ def confirm(
     """Bring own events home and open the gate of commands; 0.0 if it is open.
 
     Otherwise the seconds after which to call again. Raises `Fatal` if the own topic is missing,
-    and what the driver or client raises.
+    `HeldUp` while another producer's transaction is open on one of the topics, and what the driver
+    or client raises.
     """
     with own_connected(settings, "own-topics") as connection:
         found = command_gate.look(connection)
         if found.standing is Standing.CONFIRMED:
             return 0.0
         topics = existing_own_topics(settings)
-        bring_home(settings, topics, stop)
+        bring_home(settings, topics, stop, waits=False)
         if stop is not None and stop.is_set():
             return _STOPPED_SECONDS  # the look may not have ended
         remaining = settle_seconds - found.seconds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from cases.topics import produced_topics
 from node import kafka
@@ -20,6 +20,8 @@ from node.settings import Settings
 _LOCK_CLASS = 0x0072656C  # any number of our own: separates our advisory locks from others
 # A topic that another relay holds is tried for again; it takes over within this time.
 _TRY_SECONDS = 1.0
+# A topic on which another producer's transaction is open is looked at again after this time.
+_HELD_UP_SECONDS = 15.0
 # A topic that did not exist is looked for again: a province that is connected later.
 _LOOK_SECONDS = 30.0
 _WAITING = """
@@ -53,6 +55,7 @@ class Claims:
         self._missing = produced_topics(settings.node)
         self._existing: list[str] = []
         self._try_due = self._look_due = 0.0
+        self._held_up: dict[str, float] = {}
         self.held: list[str] = []
 
     def renew_if_due(self) -> Iterator[list[str]]:
@@ -69,7 +72,25 @@ class Claims:
             gained = self._gained()
             if gained:
                 yield gained
-                self.held += gained
+                self._hold([topic for topic in gained if topic not in self._held_up])
+
+    def hold_up(self, reasons: Mapping[str, str]) -> None:
+        """These topics cannot be published yet, each for this reason: they are tried again later.
+
+        All others go on.
+        """
+        for topic, reason in reasons.items():
+            if topic not in self._told:
+                log.error("%s; nothing is published to %s until it ends", reason, topic)
+            self._told.add(topic)
+            self._held_up[topic] = time.monotonic() + _HELD_UP_SECONDS
+            self._gauge(topic, stopped=True)
+
+    def _hold(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            self.held.append(topic)
+            self._told.discard(topic)
+            self._gauge(topic, stopped=False)
 
     def _look(self) -> None:
         found = kafka.existing_topics(self._settings)
@@ -89,16 +110,19 @@ class Claims:
             return {topic for (topic,) in cursor}
 
     def _show(self, waiting: set[str]) -> None:
-        if self._metrics is not None:
-            for topic in produced_topics(self._settings.node):
-                self._metrics.outbox_stopped_topics.labels(topic).set(topic in waiting)
+        for topic in produced_topics(self._settings.node):
+            self._gauge(topic, stopped=topic in waiting or topic in self._held_up)
         for topic in sorted(waiting - self._told):
             log.error(
                 "topic %s is missing or takes nothing: its outbox waits, all others are published: "
                 "run `petitionlink topics apply`, or see its ACL in Kafka",
                 topic,
             )
-        self._told = waiting
+        self._told = waiting | self._held_up.keys()
+
+    def _gauge(self, topic: str, *, stopped: bool) -> None:
+        if self._metrics is not None:
+            self._metrics.outbox_stopped_topics.labels(topic).set(stopped)
 
     def _check_known(self) -> None:
         """`Fatal` if this node never published anything: a mistake that waiting would hide."""
@@ -108,9 +132,17 @@ class Claims:
                 raise Fatal(f"topic {self._missing[0]} is missing: run `petitionlink topics apply`")
 
     def _gained(self) -> list[str]:
-        wanted = [topic for topic in self._existing if topic not in self.held]
+        now = time.monotonic()
+        wanted = [
+            topic
+            for topic in self._existing
+            if topic not in self.held and now >= self._held_up.get(topic, now)
+        ]
         with self._connection.cursor() as cursor:
-            return [topic for topic in wanted if _locked(cursor, topic)]
+            gained = [topic for topic in wanted if _locked(cursor, topic)]
+        for topic in gained:
+            self._held_up.pop(topic, None)
+        return gained
 
 
 def _locked(cursor: Cursor, topic: str) -> bool:

@@ -16,11 +16,14 @@ from node.errors import Fatal
 from node.lifecycle import Stop
 from node.postgres import Connection
 from node.settings import Settings
+from node.silence import HeldUp
 
 log = logging.getLogger(__name__)
 
 # A missing own topic is looked for again, as other missing topics are.
 _LOOK_SECONDS = 30.0
+# So is one on which another producer's transaction is open.
+_HELD_UP_SECONDS = 15.0
 
 
 class OwnTopic:
@@ -53,5 +56,8 @@ class OwnTopic:
         except Fatal as error:  # others' topics are published all the same
             log.error("no commands are taken: %s", error)
             seconds = _LOOK_SECONDS
+        except HeldUp as error:  # commands could take the numbers of events that cannot be read
+            log.error("no commands are taken: %s", error)
+            seconds = _HELD_UP_SECONDS
         self._confirmed = seconds <= 0
         self._confirm_due = time.monotonic() + seconds

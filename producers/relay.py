@@ -1,8 +1,9 @@
 """The relay 中继: outbox → Kafka, acknowledged, then marked.
 
 0. Look behind what the database knows of a topic: after a backup was put back, own events stand
-   there that it lacks (`node.homecoming`). When all of them are read, commands are taken
-   (`node.command_gate`).
+   there that it lacks (`node.homecoming`). A topic that cannot be read to its end because another
+   producer's transaction is open there waits, and all others are published. When all of them are
+   read, commands are taken (`node.command_gate`).
 1. Take committed rows of the topics that this relay holds, as many as the rate allows: urgent ones
    first, then in the order of their ids.
 2. Send them with the idempotent producer, the urgent lane apart and first; the key keeps a case in
@@ -33,6 +34,7 @@ from node.outbox import NOTIFY_CHANNEL
 from node.own_topics import SETTLE_SECONDS, trusting_if_kafka_is_away
 from node.postgres import Connection, connect, own_database
 from node.settings import Settings
+from node.silence import HeldUp
 from node.step_size import StepSize
 from producers.claims import Claims
 from producers.own_topic import OwnTopic
@@ -89,10 +91,10 @@ class Relay:
         with Turns(connection, publisher, self._metrics) as turns:
             while not stop.wait(self._pace.wait_seconds()):
                 for topics in claims.renew_if_due():
-                    bring_home(self._settings, topics, stop)
+                    home = self._read_to_the_end(topics, claims, stop)
                     if stop.is_set():
                         return  # the look may not have ended, so nothing may be published
-                    recovery.gained(topics)
+                    recovery.gained(home)
                 recovery.step(stop)
                 began = time.monotonic()
                 sent = self._publish_in_time(turns, claims.held)
@@ -100,6 +102,15 @@ class Relay:
                     stop.wait(rest_seconds(sent, time.monotonic() - began))
                 else:
                     _wait_for_notification(connection)
+
+    def _read_to_the_end(self, topics: list[str], claims: Claims, stop: Stop) -> list[str]:
+        """Bring own events home from these topics; those that were read to their end."""
+        try:
+            bring_home(self._settings, topics, stop, waits=False)
+        except HeldUp as error:
+            claims.hold_up(error.reasons)
+            return [topic for topic in topics if topic not in error.reasons]
+        return topics
 
     def _publish_in_time(self, turns: Turns, topics: Sequence[str]) -> int:
         """As `_publish_some`; of what Postgres finds too much, the next session takes less."""

@@ -51,7 +51,11 @@ FAULTS = (
     Fault(
         6,
         "disk full, read-only, serialization, lock, privilege",
-        ("faults/test_database_refuses.py", "unit/test_node_errors.py"),
+        (
+            "faults/test_database_refuses.py",
+            "faults/test_held_locks.py",
+            "unit/test_node_errors.py",
+        ),
     ),
     Fault(
         7,
@@ -229,7 +233,7 @@ FAULTS = (
     Fault(
         28,
         "transaction markers, aborted records, gaps",
-        ("integration/test_transaction_markers.py",),
+        ("integration/test_transaction_markers.py", "integration/test_compacted_topic.py"),
     ),
     Fault(
         29,
@@ -247,6 +251,7 @@ FAULTS = (
         (
             _STOPPED + "test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_"
             "and_recovered",
+            "integration/test_denied_topic.py",
             _STOPPED + "test_a_destination_whose_topic_is_deleted_holds_up_no_other",
             _STOPPED + "test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other",
             _STOPPED + "test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_"
@@ -272,6 +277,7 @@ FAULTS = (
             "integration/test_web_hosts.py",
             "integration/test_web_cursors_changed.py",
             "unit/test_web_reading.py",
+            "unit/test_register_bombs.py",
             "unit/test_cli_terminal.py",
             "unit/test_dsn.py",
         ),

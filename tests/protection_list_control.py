@@ -5,6 +5,7 @@ from __future__ import annotations
 from protection import Protection
 
 _STOPPED = "tests/integration/test_stopped_partitions.py::"
+_DENIED = "tests/integration/test_denied_topic.py::"
 _MESSAGES = "tests/integration/test_control_messages.py::"
 _CLOCK = "tests/integration/test_clock_skew.py::"
 _IDENTITY = "tests/integration/test_consumer_identity.py::"
@@ -32,6 +33,39 @@ CONTROL = (
         (
             _STOPPED + "test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_"
             "recovers",
+        ),
+    ),
+    Protection(
+        "a topic that may not be read stops alone 无读取权限",
+        "31",
+        "consumers/loop.py",
+        "self._assignment.stop(not_authorized(self._client.assignment(), error))",
+        "raise",
+        (
+            _DENIED + "test_a_topic_that_may_not_be_read_stops_alone_is_named_and_flows_again_"
+            "once_it_may",
+        ),
+    ),
+    Protection(
+        "status and lags are told though one topic may not be read",
+        "31",
+        "consumers/standing.py",
+        "return _polled_without(client, [one.partition for one in refused])",
+        "raise",
+        (
+            _DENIED + "test_a_topic_that_may_not_be_read_stops_alone_is_named_and_flows_again_"
+            "once_it_may",
+        ),
+    ),
+    Protection(
+        "a partition is stopped since its reason began, whatever its detail says",
+        "31",
+        "consumers/stopping.py",
+        "then stopped_partition.since else now() end",
+        "then now() else now() end",
+        (
+            _STOPPED + "test_a_partition_has_been_stopped_since_its_reason_began_whatever_its_"
+            "detail_says",
         ),
     ),
     Protection(

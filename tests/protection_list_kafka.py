@@ -50,6 +50,14 @@ KAFKA = (
         (_MARKERS + "test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm",),
     ),
     Protection(
+        "an open transaction on one own topic holds up no other",
+        "28",
+        "producers/relay.py",
+        "bring_home(self._settings, topics, stop, waits=False)",
+        "bring_home(self._settings, topics, stop)",
+        (_MARKERS + "test_an_open_transaction_on_one_own_topic_holds_up_that_topic_alone",),
+    ),
+    Protection(
         "an open transaction shows as lag",
         "28",
         "consumers/reporting.py",

@@ -45,8 +45,8 @@ PGWAITS = (
         "commits that no standby confirms are not ready",
         "37",
         "node/web/api/status.py",
-        "    return [description(waiting)] if waiting else []\n",
-        "    return []\n",
+        "return _not_ready(description(waiting)) if waiting else ",
+        "return ",
         (
             _WAITS + "test_commits_without_their_standby_are_not_known_and_hold_up_neither_reads_"
             "nor_sigterm",

@@ -6,6 +6,7 @@ from protection import Protection
 
 _PROOF = "tests/integration/test_reconciliation.py::"
 _ACCOUNTS = "tests/integration/test_accounts.py::"
+_HEALING = "tests/integration/test_healing_letters.py::"
 _RECOVERY = "tests/integration/test_recovery.py::"
 _LIMITS = "tests/integration/test_dead_letter_limits.py::"
 _LETTERS = "tests/integration/test_dead_letters.py::"
@@ -62,12 +63,31 @@ PROOF = (
         "own events come home from own topics 回归",
         "7",
         "node/homecoming.py",
-        "sum(_read(connection, client, settings.node, tail, stop) for tail in tails)",
-        "0 * len(tails)",
+        "reader.read(tail)",
+        "pass",
         (
             _RECOVERY + "test_a_province_restored_from_last_nights_backup_has_all_its_own_"
             "events_again",
         ),
+    ),
+    Protection(
+        "a letter that is discarded leaves the accounts",
+        "30",
+        "consumers/resolving.py",
+        "run(cursor, accounts.noted(closed(letter)))",
+        "run(cursor, ())",
+        (
+            _HEALING + "test_a_letter_explains_its_event_until_it_is_discarded_and_hides_no_loss_"
+            "afterwards",
+        ),
+    ),
+    Protection(
+        "a proof that is ahead of the receiver's account sends nothing again",
+        "30",
+        "node/reconciliation/resending.py",
+        'and o."offset" >= coalesce(p.next_offset, 0))\n    order by',
+        'and o."offset" is null)\n    order by',
+        (_HEALING + "test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter",),
     ),
     Protection(
         "own events come home from peers while recovering",

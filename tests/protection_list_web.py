@@ -10,7 +10,25 @@ _HOSTS = "tests/integration/test_web_hosts.py::"
 _ENQUIRY = "tests/integration/test_pages_enquiry.py::"
 _TERMINAL = "tests/unit/test_cli_terminal.py::"
 
+_HEAVY = "tests/integration/test_web_heavy.py::"
+
 WEB = (
+    Protection(
+        "heavy queries leave connections to all others 重查询",
+        "40",
+        "node/web/api/figures.py",
+        "with services.heavy() as connection:\n        return indicators(",
+        "with services.connections() as connection:\n        return indicators(",
+        (_HEAVY + "test_however_many_ask_for_indicators_cases_and_commands_get_a_connection",),
+    ),
+    Protection(
+        "what exceeds a limit of Postgres is the request's fault",
+        "37",
+        "node/web/problems.py",
+        "if is_too_large(error):",
+        "if False:",
+        (_HEAVY + "test_what_exceeds_a_limit_of_postgres_is_422_and_changes_nothing",),
+    ),
     Protection(
         "a repeated name in JSON is found in linear time",
         "40",

@@ -106,8 +106,9 @@ def _what_follows(findings: Sequence[Finding]) -> Iterator[str]:
     if missing - sent:
         yield (
             f"{len(missing - sent)} missing events are sent by nobody: they are dead letters at "
-            "the receiver (`petitionlink deadletters list`), or the node that emitted them has "
-            "lost them (`petitionlink recover` there)"
+            "the receiver (`petitionlink deadletters list`), or its account has not reached their "
+            "source yet (look again in a minute), or the node that emitted them has lost them "
+            "(`petitionlink recover` there)"
         )
     if differing:
         yield (

@@ -3,7 +3,9 @@
 Only by their source: a province sends again what it emitted, the centre whatever it passes on; and
 to a node that is recovering, its own events too. What still waits in the outbox is not doubled, and
 what the receiver has as an open dead letter would only be one more: it is held back until a person
-replays the letter, or discards it, after which the event is sent again.
+replays the letter, or discards it, after which the event is sent again. A proof may be ahead of the
+account in which the receiver tells its letters: what stands at or after the position of its last
+account waits for the next one.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ _RESEND = """
                             on d.topic = o.topic and d.partition = o.partition
                             and d."offset" = o."offset"
                         where o.event_id = e.event_id and o.topic = %(topic)s)
+        and not exists (select from outbox o left join peer_position p
+                            on p.topic = o.topic and p.partition = o.partition
+                        where o.event_id = e.event_id and o.topic = %(topic)s
+                            and o."offset" >= coalesce(p.next_offset, 0))
     order by case_id, e.version, emitter, event_id
 """
 _WAITING = """
@@ -66,7 +72,8 @@ def is_source(node: str, event: Shared, peer: str, *, peer_recovers: bool) -> bo
 def resend(cursor: Cursor, node: str, peer: str, event_ids: Iterable[str]) -> set[str]:
     """Put events into the outbox for `peer` once more; those that wait there now.
 
-    The others are dead letters at the peer: a person must deal with these first.
+    The others are dead letters at the peer, with which a person must deal first, or the peer's last
+    account does not reach them yet.
     """
     wanted = [*event_ids]
     if not wanted:

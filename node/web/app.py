@@ -11,6 +11,7 @@ from node.web.access import staff
 from node.web.api import cases, commands, events, figures, status
 from node.web.connections import Connections
 from node.web.defects import Defects
+from node.web.heavy import Heavy
 from node.web.hosts import Hosts, allowed_hosts
 from node.web.limits import Limits
 from node.web.openapi import openapi_of
@@ -31,7 +32,7 @@ def create_app(settings: Settings, metrics: Metrics) -> FastAPI:
     # No pages about the API: they would come from foreign servers.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/openapi.json", telemetry=_SILENT)
     connections = Connections(settings)
-    app.state.services = Services(settings, open_office(settings), connections)
+    app.state.services = Services(settings, open_office(settings), connections, Heavy(connections))
     app.add_middleware(Defects)
     app.add_middleware(Hosts, allowed=allowed_hosts(settings))
     app.add_middleware(Limits)  # outermost: its headers stand on every answer

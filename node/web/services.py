@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from node.settings import Settings
 from node.web.connections import Connections
+from node.web.heavy import Heavy
 from node.web.kafka_standing import Standing
 from producers.office import Office
 
@@ -20,6 +21,7 @@ class Services:
     settings: Settings
     office: Office
     connections: Connections
+    heavy: Heavy
     standing: Standing = field(default_factory=Standing)
 
 

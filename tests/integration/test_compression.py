@@ -139,7 +139,7 @@ def test_a_batch_that_cannot_be_read_stops_its_partition_only_and_is_applied_onc
     harm: Harm,
     said: str,
 ) -> None:
-    """Seen failing as it was: one dead letter for the whole batch, and the position after it."""
+    """Formerly: one dead letter for the whole batch, and the position after it."""
     _, _, shandong = desks
     settings = shandong.settings
     monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.2)

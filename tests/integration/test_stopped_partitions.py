@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 from support.backups import lose_records
 from support.cli import as_environment, petitionlink
+from support.web import client_of
 from support.world import (
     count,
     do,
@@ -30,6 +31,7 @@ from node import kafka, localstack, topics
 from node.control import Channel
 from node.localstack import LocalStack
 from node.metrics import Metrics
+from node.postgres import connected
 from node.settings import Settings
 from producers.relay import Relay
 
@@ -81,10 +83,26 @@ def make(stack: LocalStack, topic: str) -> None:
         topics.apply(client, declared, [topics.Change(topic, topics.Action.CREATE)])
 
 
+def assert_shown_everywhere(centre: Settings, topic: str, reason: str, word: str) -> None:
+    """Each place where an operator looks names the topic, the reason and since when."""
+    status = petitionlink("status", "--format", "json", settings=as_environment(centre)).json()
+    with client_of(centre) as client:
+        asked = client.get("/v1/status").json()
+        ready = client.get("/readyz")
+        page = client.get("/monitor").text
+    assert ready.status_code == 200  # commands are taken and published all the same
+    for stopped in (status["stopped"], asked["stopped"], ready.json()["stopped"]):
+        assert {(one["topic"], one["reason"]) for one in stopped} == {(topic, reason)}
+        assert all(one["detail"] and one["seconds"] >= 0 for one in stopped)
+    row = page[page.index('id="stopped-scroll"') :]
+    for said in (topic, word, reason, " 秒</td>"):
+        assert said in row[: row.index("</tbody>")]
+
+
 def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_and_recovered(
     centre: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """FAULTS 31. Seen failing: "was deleted and made anew" ended the centre for all provinces."""
+    """FAULTS 31. Formerly: "was deleted and made anew" ended the centre for all provinces."""
     caplog.set_level(logging.WARNING, "consumers")
     metrics = Metrics()
     with running(Consumer(centre, metrics), metrics) as ended:
@@ -96,8 +114,7 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
         arrive(centre, SHANDONG, "second")
         await_case(centre, SHANDONG, "second")
         eventually(lambda: stopped(metrics, BEIJING, "missing") == 6, "the metric says it")
-        status = petitionlink("status", "--format", "json", settings=as_environment(centre))
-        assert {one["reason"] for one in status.json()["stopped"]} == {"missing"}
+        assert_shown_everywhere(centre, uplink(BEIJING), "missing", "主题不存在")
 
         make(stack, uplink(BEIJING))
         stopped_with(centre, "recreated")
@@ -115,6 +132,24 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
     assert len(told) == len(set(told)) <= 3
 
 
+def test_a_partition_has_been_stopped_since_its_reason_began_whatever_its_detail_says(
+    centre: Settings,
+) -> None:
+    """Seen failing with a new time for each new detail, such as an end that goes on."""
+    since = "select since, reason, detail from stopped_partition"
+    place = kafka.TopicPartition(uplink(BEIJING), 0)
+    seen = []
+    for reason, detail in (("beyond_end", "ends at 1"), ("beyond_end", "ends at 2"),
+                           ("missing", "ends at 2")):  # fmt: skip
+        with connected(centre.dsn, "test") as connection, connection, connection.cursor() as cursor:
+            stopping.keep(cursor, [stopping.Stopped(place, reason, detail)], [])
+        seen += rows(centre, since)
+    assert [row[1:] for row in seen] == [
+        ("beyond_end", "ends at 1"), ("beyond_end", "ends at 2"), ("missing", "ends at 2")
+    ]  # fmt: skip
+    assert seen[0][0] == seen[1][0] < seen[2][0]
+
+
 def stopped(metrics: Metrics, province: str, reason: str) -> float:
     return sample(metrics, "consumer_stopped_partitions", topic=uplink(province), reason=reason)
 
@@ -122,7 +157,7 @@ def stopped(metrics: Metrics, province: str, reason: str) -> float:
 def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_recovers(
     centre: Settings, stack: LocalStack
 ) -> None:
-    """FAULTS 14, 31. Seen failing: "records that were not applied are gone" ended the process."""
+    """FAULTS 14, 31. Formerly: "records that were not applied are gone" ended the process."""
     metrics = Metrics()
     with running(Consumer(centre, metrics), metrics):
         begun(centre)
@@ -144,7 +179,7 @@ def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_rec
 def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_dealt_with(
     centre: Settings,
 ) -> None:
-    """FAULTS 21, 31. Seen failing: one province's poison ended the centre for all."""
+    """FAULTS 21, 31. Formerly: one province's poison ended the centre for all."""
     small = centre.model_copy(update={"dead_letter_consecutive": 3})
     metrics = Metrics()
     with running(Consumer(small, metrics), metrics) as ended:
@@ -174,7 +209,7 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
     fresh_settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen failing: a province that was started then ended, its relay and its desk with it."""
+    """Formerly: a province that was started then ended, its relay and its desk with it."""
     monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
     shandong = fresh_settings(SHANDONG)
     metrics = Metrics()
@@ -195,7 +230,7 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
 def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
     centre: Settings, stack: LocalStack
 ) -> None:
-    """FAULTS 31. Seen failing: all others waited for half a minute; a province's node ended."""
+    """FAULTS 31. Formerly: all others waited for half a minute; a province's node ended."""
     metrics = Metrics()
     gone, fine = f"petition.downlink.{BEIJING}", f"petition.downlink.{SHANDONG}"
     published = "select count(*) from outbox where topic = %s and published_at is not null"
@@ -222,7 +257,7 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
 def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings], stack: LocalStack
 ) -> None:
-    """FAULTS 31. Seen failing: each message to it waited 20 s and then began all again."""
+    """FAULTS 31. Formerly: each message to it waited 20 s and then began all again."""
     centre = fresh_settings("000000")
     answer = f"petition.control.downlink.{BEIJING}"
     with Channel(centre, "test") as channel:
@@ -241,7 +276,7 @@ def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
 def test_a_record_on_our_own_topic_that_postgres_refuses_ends_no_relay(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
 ) -> None:
-    """Seen failing: NUL under our own name on our uplink ended the node, at each start."""
+    """Formerly: NUL under our own name on our uplink ended the node, at each start."""
     shandong = fresh_settings(SHANDONG)
     good = event(f"{SHANDONG}-{CASE}good", emitter=SHANDONG)
     body = {"title": "a?b", "channel": "web", "received_at": 0}

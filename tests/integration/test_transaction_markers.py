@@ -12,12 +12,24 @@ from support.backups import Backup, lose_records
 from support.cli import as_environment, petitionlink
 from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks, at_work, round_with
 from support.transactions import abort, await_marker, commit, send_in, transactional
-from support.world import count, do, end_offset, event, eventually, raw, rows, running, sample
+from support.world import (
+    count,
+    do,
+    end_offset,
+    event,
+    eventually,
+    raw,
+    register,
+    rows,
+    running,
+    sample,
+    send,
+)
 
 from cases.topics import control_between, downlink, uplink
 from consumers.loop import Consumer
 from consumers.standing import standing
-from node import homecoming, kafka
+from node import kafka, silence
 from node.clock import now_micros
 from node.errors import Transient
 from node.homecoming import bring_home
@@ -25,6 +37,7 @@ from node.kafka import TopicPartition
 from node.localstack import LocalStack
 from node.postgres import connected
 from node.settings import Settings
+from producers import claims
 from producers.relay import Relay
 
 TOPIC = downlink(SHANDONG)
@@ -55,7 +68,7 @@ def await_at_the_end(desk: Desk, topic: str) -> None:
 
 
 def test_the_consumer_passes_markers_and_applies_no_aborted_record(desks: Desks) -> None:
-    """Seen failing as it was: lag stays at 1 and its seconds grow, and the aborted event counts."""
+    """Formerly: lag stays at 1 and its seconds grow, and the aborted event counts."""
     _, _, shandong = desks
     settings = shandong.settings
     every = partitions_of(settings, TOPIC)
@@ -78,7 +91,7 @@ def test_the_consumer_passes_markers_and_applies_no_aborted_record(desks: Desks)
 
 
 def test_markers_alone_that_retention_takes_away_are_no_lost_records(desks: Desks) -> None:
-    """Seen failing as it was: the position stands before the marker, and its record "is gone"."""
+    """Formerly: the position stands before the marker, and its record "is gone"."""
     _, _, shandong = desks
     settings = shandong.settings
     with running(Consumer(*shandong), shandong.metrics) as ended:
@@ -124,7 +137,7 @@ def test_an_open_transaction_shows_as_lag_and_its_records_are_applied_once_it_is
 
 
 def test_a_relay_whose_own_topics_end_with_markers_publishes(desks: Desks) -> None:
-    """Seen failing as it was: its look at its own topic waits for a record that never comes."""
+    """Formerly: its look at its own topic waits for a record that never comes."""
     _, beijing, _ = desks
     settings, topic = beijing.settings, uplink(BEIJING)
     commit(settings, topic, [NOTHING], partitions_of(settings, topic))
@@ -141,7 +154,7 @@ def test_a_relay_whose_own_topics_end_with_markers_publishes(desks: Desks) -> No
 def test_recovery_ends_though_markers_end_every_topic_and_takes_no_aborted_event_home(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """Seen failing as it was: `recover` hangs."""
+    """Formerly: `recover` hangs."""
     _, beijing, _ = desks
     settings, topic = beijing.settings, uplink(BEIJING)
     never_said = event("110000-20260401-7K3M9QXA")
@@ -166,7 +179,7 @@ def test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm(
     settings, topic = beijing.settings, uplink(BEIJING)
     mine = event("110000-20260401-7K3M9QXA")
     stop = threading.Event()
-    monkeypatch.setattr(homecoming, "_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(silence, "_SILENCE_SECONDS", 0.1)
     with transactional(settings) as producer, transactional(settings) as mirror:
         producer.begin_transaction()
         send_in(producer, topic, [NOTHING])
@@ -174,7 +187,7 @@ def test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm(
         send_in(mirror, topic, [raw(mine)])
         mirror.commit_transaction()
         with monkeypatch.context() as patch:
-            patch.setattr(homecoming, "_TRANSACTION_SECONDS", 0.2)
+            patch.setattr(silence, "_TRANSACTION_SECONDS", 0.2)
             with pytest.raises(Transient, match="transaction is open there"):
                 bring_home(settings, [topic], stop)
         found: list[int] = []
@@ -186,6 +199,41 @@ def test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm(
         producer.abort_transaction()
         await_marker(settings, topic)
     assert bring_home(settings, [topic]) == 1
+
+
+def test_an_open_transaction_on_one_own_topic_holds_up_that_topic_alone(
+    desks: Desks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The relay publishes to all others; what stands after the transaction is read once it ends."""
+    centre, _, _ = desks
+    settings = centre.settings
+    monkeypatch.setattr(claims, "_HELD_UP_SECONDS", 0.5)
+    held, free = downlink(BEIJING), downlink(SHANDONG)
+    waiting = "select count(*) from outbox where topic = %s and published_at is null"
+    for to in (BEIJING, SHANDONG):
+        do(settings, "assign", case_id=register(settings), to=to)
+    mine = event("110000-20260401-7K3M9QXA", emitter=CENTRE)
+    with transactional(settings) as producer:
+        producer.begin_transaction()
+        send_in(producer, held, [NOTHING])
+        send(settings, held, [raw(mine)])
+        with running(Relay(*centre), centre.metrics) as ended:
+            eventually(lambda: rows(settings, waiting, (free,)) == [(0,)], "the others flow")
+            eventually(
+                lambda: sample(centre.metrics, "outbox_stopped_topics", topic=held) == 1, "told"
+            )
+            assert sample(centre.metrics, "outbox_stopped_topics", topic=free) == 0
+            eventually(
+                lambda: f"{held} partition 0 cannot be read from offset" in caplog.text,
+                "it is said",
+            )
+            assert rows(settings, waiting, (held,))[0][0] > 0
+            producer.abort_transaction()
+            eventually(lambda: rows(settings, waiting, (held,)) == [(0,)], "it flows")
+            known = "select count(*) from case_event where event_id = %s"
+            assert rows(settings, known, (mine.event_id,)) == [(1,)]
+            assert sample(centre.metrics, "outbox_stopped_topics", topic=held) == 0
+            assert ended == []
 
 
 def test_markers_on_the_control_topics_disturb_no_proof(desks: Desks) -> None:

@@ -46,7 +46,7 @@ def rule(answer: httpx.Response, status: int) -> str:
 
 def test_it_lives_and_is_ready(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.get("/readyz").json() == {"status": "ready", "stopped": []}
 
 
 def test_it_is_not_ready_before_its_database_is_migrated(

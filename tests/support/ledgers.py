@@ -32,7 +32,7 @@ _TABLES = (
     "case_route, outbox, consumer_offset, dead_letter, imported_row, case_digest, digest_bucket, "
     "digest_change, withheld_event, flow_day, flow_change, flow_report, receipt, peer_position, "
     "reported_dead_letter, own_position, reconciliation, lost_event, scrub_finding, scrub_request, "
-    "quarantined_event"
+    "quarantined_event, stopped_partition"
 )
 _EVENTS = "select event_id::text, md5(value) from case_event where case_id = any(%s)"
 _FOLDS = "select case_id, fold::text from petition_case where case_id = any(%s)"

@@ -36,15 +36,19 @@ def make_listeners(number: int) -> list[Listener]:
 
 
 @contextmanager
-def broker_with(folder: Path, listeners: Sequence[Listener]) -> Iterator[None]:
-    """The broker of the stack in `folder` has these too, whenever it is started inside."""
+def broker_with(
+    folder: Path, listeners: Sequence[Listener], properties: Sequence[str] = ()
+) -> Iterator[None]:
+    """The broker of the stack in `folder` has these listeners and properties (lines `name=value`)
+    too, whenever it is started inside."""
     write = broker._write_properties
 
     def write_more(home: Path, kafka: Kafka) -> None:
         write(home, kafka)
         if home == folder / "kafka":
             path = home / "server.properties"
-            path.write_text(with_listeners(path.read_text("utf-8"), listeners), "utf-8")
+            text = with_listeners(path.read_text("utf-8"), listeners)
+            path.write_text("\n".join([text, *properties, ""]), "utf-8")
 
     broker._write_properties = write_more
     try:

@@ -51,7 +51,7 @@ def get_indicators(
     query: Annotated[IndicatorQuery, Query()], services: ServicesOf
 ) -> dict[str, Any]:
     """Each with numerator and denominator; `value` is null (n/a) where there was none to count."""
-    with services.connections() as connection:
+    with services.heavy() as connection:
         return indicators(connection, query.from_, query.to, by_date=query.by_date)
 
 
@@ -65,5 +65,5 @@ def get_rising(query: Annotated[RisingQuery, Query()], services: ServicesOf) -> 
     """Volumes of the last days against as many days before, rising ones first."""
     last = query.to or today()
     period(last, last)  # refuses a day too far off to count back from
-    with services.connections() as connection:
+    with services.heavy() as connection:
         return rising(connection, last, query.days, query.by, limit=query.limit)

@@ -261,6 +261,7 @@ class Health(BaseModel):
 
 
 class Ready(BaseModel):
-    """The node can answer."""
+    """The node can answer; partitions that its consumer cannot read on do not change that."""
 
     status: Literal["ready"]
+    stopped: list[StoppedPartition]

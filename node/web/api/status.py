@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg2
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from node.commit_waits import description, unconfirmed_seconds
 from node.errors import OtherRelease
@@ -63,26 +64,31 @@ async def get_health() -> dict[str, str]:
     "/readyz", summary="The node can answer 就绪", response_model=Ready, responses=problems()
 )
 def get_ready(services: ServicesOf) -> Any:
-    """Postgres answers and confirms commits, and the database is of this node and release."""
-    reasons = _reasons(services)
-    if not reasons:
-        return {"status": "ready"}
-    return answer(UNAVAILABLE, "; ".join(reasons), "not_ready", reasons=reasons)
+    """Postgres answers and confirms commits, and the database is of this node and release.
 
-
-def _reasons(services: Services) -> list[str]:
+    A node with stopped partitions is ready: it takes commands and publishes them. It names them.
+    """
     try:
-        with (
-            services.connections() as connection,
-            answered_within(connection, _READY_SECONDS),
-            connection,
-            connection.cursor() as cursor,
-        ):
-            check_version(cursor, services.settings.node, schema_version())
-            waiting = unconfirmed_seconds(cursor)
+        waiting, stopped = _look(services)
     except OtherRelease as error:
-        return [str(error)]
+        return _not_ready(str(error))
     except (PetitionLinkError, psycopg2.Error) as error:
         log.warning("not ready: %s", error)
-        return ["the node's database does not answer or is not this node's: see the log"]
-    return [description(waiting)] if waiting else []
+        return _not_ready("the node's database does not answer or is not this node's: see the log")
+    return _not_ready(description(waiting)) if waiting else {"status": "ready", "stopped": stopped}
+
+
+def _not_ready(reason: str) -> Response:
+    return answer(UNAVAILABLE, reason, "not_ready", reasons=[reason])
+
+
+def _look(services: Services) -> tuple[float, list[dict[str, Any]]]:
+    """For how many seconds a commit has waited for a standby, and the stopped partitions."""
+    with (
+        services.connections() as connection,
+        answered_within(connection, _READY_SECONDS),
+    ):
+        with connection, connection.cursor() as cursor:
+            check_version(cursor, services.settings.node, schema_version())
+            waiting = unconfirmed_seconds(cursor)
+        return waiting, stopped_partitions(connection)

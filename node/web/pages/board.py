@@ -1,6 +1,7 @@
 """What stands on the monitor page 监控看板: each part computed apart, remembered for a while.
 
-live       flows, outbox, dead letters, cases to look at    every few seconds
+live       flows, outbox, dead letters, cases to look at,   every few seconds
+           stopped partitions
 lags       of both directions, asked of Kafka               every few seconds
 deadlines  overdue and soon due, by clock and by node
 figures    indicators of the year, what rises, the facts    every minute: they cost more
@@ -22,6 +23,7 @@ from node.queries.indicators import indicators
 from node.queries.overview import attention, overview
 from node.queries.periods import today
 from node.queries.rising import rising
+from node.queries.status import stopped_partitions
 from node.settings import Settings
 from node.web.pages.asking import Connections
 from node.web.pages.links import lags
@@ -67,9 +69,11 @@ class Board:
 
     def _live(self, connection: Connection) -> dict[str, Any]:
         found = flows(connection, self._node)
+        stopped = stopped_partitions(connection)
         with connection, connection.cursor() as cursor:
             return {
                 "flows": found,
+                "stopped": stopped,
                 "dead_letters": open_dead_letters(cursor),
                 **attention(cursor),
             }

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse
 
 from cases.nodes import NATIONAL, NODES
+from consumers import stopping
 from node.errors import Transient
 from node.queries.flows import MINUTES
 from node.queries.ratios import RATIOS
@@ -32,6 +33,16 @@ _CHANNELS: Final = {
     "app": "手机客户端",
     "wechat": "微信",
     "other": "其他",
+}
+_STOPPED: Final = {
+    stopping.MISSING: "主题不存在",
+    stopping.RECREATED: "主题被删除后重建",
+    stopping.RECORDS_GONE: "未入库的记录已被清除",
+    stopping.BEYOND_END: "位置超出末尾",
+    stopping.NOT_AUTHORIZED: "无读取权限",
+    stopping.NO_LEADER: "没有主副本",
+    stopping.UNREADABLE: "无法解读",
+    stopping.DEAD_LETTERS: "死信过多",
 }
 _UNHANDLED: Final = {
     "unknown": "登记未到",
@@ -107,6 +118,7 @@ _WORDS: Final[dict[str, Any]] = {
     "rising_by": RISING_BY,
     "rising_days": RISING_DAYS,
     "unhandled_words": _UNHANDLED,
+    "stopped_words": _STOPPED,
     "size": star.SIZE,
     "key_text": key_text,
     "percent": percent,
