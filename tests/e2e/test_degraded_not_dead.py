@@ -33,7 +33,7 @@ def says(node: str, stack: LocalStack, dependency: str, value: float) -> bool:
 def await_saying(stack: LocalStack, dependency: str, value: float, *nodes: str) -> None:
     for node in nodes:
         eventually(
-            lambda node=node: says(node, stack, dependency, value),
+            partial(says, node, stack, dependency, value),
             f"{node} says {dependency} {value:g}",
             _AFTER_KAFKA_SECONDS,
         )

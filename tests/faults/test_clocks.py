@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 
 import pytest
 from support.flows import assert_in_order, flowing, live
@@ -11,6 +12,7 @@ from support.world import count, eventually
 
 from node.clock import Clock, now_micros
 from node.localstack import LocalStack
+from node.metrics import Metrics
 from node.postgres import connect
 from node.settings import Settings
 from producers.office import open_office
@@ -54,7 +56,7 @@ def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negativ
 
         for made in (3, 6):
             live(connection, office)
-            eventually(lambda made=made: seen(made), "applied")
+            eventually(partial(seen, made), "applied")
             for clock in (source, receiver):
                 if isinstance(clock, Stepped):
                     clock.ahead = 0
@@ -67,11 +69,11 @@ def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negativ
     assert_sound(new_nodes)
 
 
-def all_samples(metrics: object, name: str) -> list[float]:
+def all_samples(metrics: Metrics, name: str) -> list[float]:
     """The values of all samples of a metric."""
     return [
         one.value
-        for family in metrics.registry.collect()  # type: ignore[attr-defined]
+        for family in metrics.registry.collect()
         for one in family.samples
         if one.name == f"petitionlink_{name}"
     ]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from random import Random
 
 import pytest
@@ -92,8 +93,8 @@ def test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lett
             with refusing(centre):
                 held, made = made, made + live_many(shandong, 1)
                 said = f"cannot serve now ({code})"
-                eventually(lambda said=said: said in caplog.text, f"{name}: {code} is met")
-                eventually(lambda name=name: is_away(flow.applied), f"{name}: it says so")
+                eventually(partial(is_said, caplog, said), f"{name}: {code} is met")
+                eventually(partial(is_away, flow.applied), f"{name}: it says so")
                 assert count(centre, "case_event") == held, name
             await_settled(new_nodes, seconds=10)
     assert count(centre, "case_event") == made
@@ -103,6 +104,10 @@ def test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lett
 def is_away(metrics: Metrics) -> bool:
     """Whether it says that Postgres is away."""
     return sample(metrics, "dependency_up", dependency="postgres") == 0
+
+
+def is_said(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    return text in caplog.text
 
 
 def test_a_lost_privilege_stops_the_process_and_nothing_is_dead_lettered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from support.ledgers import events, folds
 from support.world import event, eventually, raw, rows, running, sample, send
@@ -57,7 +58,7 @@ def test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases(
     first, second = Metrics(), Metrics()
     with running(Consumer(centre, first), first), running(Consumer(shandong, second), second):
         for metrics in (first, second):
-            eventually(lambda metrics=metrics: passed(metrics) == 2 * len(made), "all are passed")
+            eventually(partial(all_passed, metrics, 2 * len(made)), "all are passed")
             assert results(metrics, "duplicate") == len(made)
             assert results(metrics, "dead_letter") == 0
     assert events(CENTRE, CASES).keys() == {one.event_id for one in made}
@@ -79,6 +80,10 @@ def results(metrics: Metrics, result: str) -> float:
 def passed(metrics: Metrics) -> float:
     """How many records were taken."""
     return sum(results(metrics, one) for one in ("applied", "duplicate", "conflict", "dead_letter"))
+
+
+def all_passed(metrics: Metrics, number: int) -> bool:
+    return passed(metrics) == number
 
 
 def test_events_of_one_batch_stand_in_the_feed_in_the_order_in_which_they_came(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
+import psycopg2
 import pytest
 from support.flows import assert_in_order, flowing, live_many, loaded
 from support.ledgers import assert_sound, await_settled
@@ -112,7 +113,7 @@ def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_onl
                 cursor.execute(_HOLD_POSITIONS)
             made += live_many(shandong, 2)
             await_settled(new_nodes, seconds=10)
-            with pytest.raises(postgres.psycopg2.Error) as raised:
+            with pytest.raises(psycopg2.Error) as raised:
                 zombie.connection().cursor().execute("select 1")
             assert isinstance(classified(raised.value), Transient)
     assert count(centre, "case_event") == made

@@ -19,6 +19,7 @@ from support.letters import (
     states,
 )
 from support.world import (
+    Raw,
     count,
     event,
     eventually,
@@ -351,7 +352,7 @@ def test_the_age_of_the_oldest_open_letter_is_a_metric(shandong: Settings) -> No
     """Fails with the age of the youngest, or one that stays when none is open."""
     metrics = Metrics()
     reasons = ("malformed", "malformed", TRAILING_BYTES)
-    nothing = (None, b"\1", [])
+    nothing: Raw = (None, b"\1", [])
     ids = kept(shandong, *(misread(TOPIC, n, nothing, why) for n, why in enumerate(reasons)))
     rows(shandong, "update dead_letter set created_at = created_at - interval '1 h' where id = %s",
          (ids[0],))  # fmt: skip

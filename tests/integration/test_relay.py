@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -86,16 +87,16 @@ def test_rows_are_published_with_key_value_and_headers_and_marked_with_their_pla
 def test_a_commit_wakes_the_relay_without_waiting_for_the_poll(
     beijing: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    select, woken = relays.select.select, []
+    wait, woken = select.select, list[Any]()
 
     def noted(*waited: Any) -> Any:
-        found = select(*waited)
+        found = wait(*waited)
         if waited[3:] == (5.0,):
             woken.append(bool(found[0]))
         return found
 
     monkeypatch.setattr(relays, "_POLL_SECONDS", 5.0)
-    monkeypatch.setattr(relays.select, "select", noted)
+    monkeypatch.setattr(select, "select", noted)
     with start(beijing):
         for _ in range(5):  # one may come before the relay waits
             register(beijing)

@@ -9,14 +9,17 @@ import pytest
 from support.routines import ago, events_of, person, receive, registered
 from support.world import count, do, eventually, rows, running
 
+from cases.case import Case
 from cases.errors import Refusal
 from node.lifecycle import Stop
 from node.metrics import Metrics
-from node.postgres import connected
+from node.postgres import Connection, connected
 from node.settings import Settings
-from producers.office import open_office
+from producers.drafting import Command, draft
+from producers.office import Office, open_office
 from producers.routines import acting, identifying
 from producers.routines.identifying import Identifying, identify_some
+from producers.routines.worker import Resting
 from schemas.event import Event
 
 _UNFOUND = "select count(*) from petition_case where finding is null"
@@ -136,7 +139,7 @@ def test_the_worker_sees_new_cases_soon_and_a_second_process_does_nothing_until_
     first, second = Identifying(centre), Identifying(centre)
     rounds: list[str] = []
     for name, worker in (("first", first), ("second", second)):
-        _count_rounds(worker, name, rounds)
+        _count_rounds(worker, name, rounds, monkeypatch)
     with running(first, Metrics()) as ended:
         eventually(lambda: "first" in rounds, "the first process should work")
         with running(second, Metrics()):
@@ -151,14 +154,16 @@ def test_the_worker_sees_new_cases_soon_and_a_second_process_does_nothing_until_
     assert ended == []
 
 
-def _count_rounds(worker: Identifying, name: str, rounds: list[str]) -> None:
+def _count_rounds(
+    worker: Identifying, name: str, rounds: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     inner = worker.round
 
-    def counted(*arguments: object) -> float:
+    def counted(connection: Connection, office: Office, stop: Stop) -> float:
         rounds.append(name)
-        return inner(*arguments)  # type: ignore[arg-type]
+        return inner(connection, office, stop)
 
-    worker.round = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(worker, "round", counted)
 
 
 def _lose_the_connection(settings: Settings) -> None:
@@ -174,16 +179,15 @@ def test_a_case_that_refuses_stops_no_other_and_rests(
     centre: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = (registered(centre, title=title).case_id for title in ("坏", "好"))
-    draft = acting.draft
 
-    def refusing(office: object, case: object, command: object, key: object) -> Event:
-        if command.case_id == bad:  # type: ignore[attr-defined]
+    def refusing(office: Office, case: Case, command: Command, key: Callable[[], None]) -> Event:
+        if command.case_id == bad:
             raise Refusal("some_rule", "this one is refused")
-        return draft(office, case, command, key)  # type: ignore[arg-type]
+        return draft(office, case, command, key)
 
     monkeypatch.setattr(acting, "draft", refusing)
     worker, office = Identifying(centre), open_office(centre)
-    worker._resting = identifying.Resting()
+    worker._resting = Resting()
     with connected(centre.dsn, "test") as connection:
         assert worker.round(connection, office, Stop()) == 0.0
         for _ in range(3):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 
 import pytest
 from support.backups import lose_records
 from support.cli import as_environment, petitionlink
 from support.world import (
+    Raw,
     count,
     do,
     event,
@@ -149,7 +151,7 @@ def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_deal
     metrics = Metrics()
     with running(Consumer(small, metrics), metrics) as ended:
         begun(centre)
-        bad = (b"k", b"\x01poison", [])
+        bad: Raw = (b"k", b"\x01poison", [])
         send(centre, uplink(BEIJING), [bad, bad])
         eventually(lambda: count(centre, "dead_letter") == 2, "two letters")
         send(centre, uplink(BEIJING), [bad, bad])
@@ -199,11 +201,15 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
     metrics = Metrics()
     gone, fine = f"petition.downlink.{BEIJING}", f"petition.downlink.{SHANDONG}"
     published = "select count(*) from outbox where topic = %s and published_at is not null"
+
+    def is_published(topic: str) -> bool:
+        return bool(rows(centre, published, (topic,))[0][0])
+
     with running(Relay(centre, metrics), metrics) as ended:
         for to in (BEIJING, SHANDONG):
             do(centre, "assign", case_id=register(centre), to=to)
         for topic in (gone, fine):
-            eventually(lambda topic=topic: rows(centre, published, (topic,))[0][0] > 0, topic)
+            eventually(partial(is_published, topic), topic)
         before = rows(centre, published, (gone,))
         delete(stack, gone)
         for to in (BEIJING, SHANDONG, SHANDONG):

@@ -64,7 +64,7 @@ def test_pages_follow_each_other_without_gap_or_repeat_newest_first(
     # Of two more, the registration has not arrived: they come first.
     unknown = ["110000-20260401-7K3M9QXA", "110000-20260401-8K3M9QXB"]
     for case_id in unknown:
-        landed = {"type_": "petition.case.landed.v1", "body": {}}
+        landed: dict[str, Any] = {"type_": "petition.case.landed.v1", "body": {}}
         receive(beijing, event(case_id, 2, **landed))
     expected = [
         one

@@ -61,7 +61,8 @@ def test_pages_follow_each_other_and_the_end_stays_put(
     do(shandong, "progress", case_id=case_id, progress="在办")
     whole = ids(page(client))
     assert len(whole) == 3
-    found, after = [], None
+    found: list[Any] = []
+    after = None
     while len(found) < 3:
         one = page(client, after, limit=1)
         found += ids(one)

@@ -50,7 +50,7 @@ def petitionlink(
         [PROGRAM, *arguments],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
-        env=environment() | (settings or {}),
+        env={**environment(), **(settings or {})},
         timeout=seconds,
         check=False,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,7 +57,9 @@ def running(worker: Worker, metrics: Metrics) -> Iterator[list[BaseException]]:
         assert not thread.is_alive()
 
 
-def rows(settings: Settings, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def rows(
+    settings: Settings, query: str, values: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[tuple[Any, ...]]:
     """What a query gives in the node's database; changes are committed."""
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         cursor.execute(query, values)
