@@ -56,7 +56,7 @@ def test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other(
     with running(Consumer(shandong, metrics), metrics):
         send(shandong, TOPIC, written)
         send(shandong, TOPIC, [raw(event(OTHER))], partition=1)
-        eventually(lambda: known(shandong, OTHER) == 1, "the other case flows", 10)
+        eventually(lambda: known(shandong, OTHER) == 1, "the other case flows")
         eventually(lambda: known(shandong, LONG) == EVENTS - 1, "the long case")
         assert read.calls == 0
         assert folded.calls == EVENTS

@@ -96,7 +96,7 @@ def test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lett
                 eventually(partial(is_said, caplog, said), f"{name}: {code} is met")
                 eventually(partial(is_away, flow.applied), f"{name}: it says so")
                 assert count(centre, "case_event") == held, name
-            await_settled(new_nodes, seconds=10)
+            await_settled(new_nodes)
     assert count(centre, "case_event") == made
     assert_sound(new_nodes)
 
@@ -141,7 +141,7 @@ def test_a_lock_held_for_long_holds_up_its_batch_and_nothing_is_lost(
             time.sleep(_LOCK_SECONDS)
             assert count(centre, "case_event") == made
         held.join()
-        await_settled(new_nodes, seconds=10)
+        await_settled(new_nodes)
         assert sample(flow.applied, "consumer_rebalances_total") == 1
     assert count(centre, "case_event") == made + 6
     assert_sound(new_nodes)

@@ -10,7 +10,16 @@ from typing import Any
 import psycopg2
 import pytest
 from support.cli import as_environment, in_process, petitionlink, refused
-from support.world import count, ended_with, event, eventually, register, rows, running
+from support.world import (
+    WAIT_SECONDS,
+    count,
+    ended_with,
+    event,
+    eventually,
+    register,
+    rows,
+    running,
+)
 
 from node import ledger, postgres, schema
 from node.errors import Fatal, OtherRelease, classified
@@ -83,7 +92,7 @@ def test_migrate_goes_on_as_soon_as_the_last_process_has_ended(
 
         eventually(is_there, "migrate has come")
     relay.close()
-    migrating.join(30)
+    migrating.join(WAIT_SECONDS)
     assert done == [["9999_next.sql"]]
 
 
@@ -161,7 +170,7 @@ def test_a_migration_waits_for_a_transaction_that_has_written(
             eventually(is_waiting, "migrate waits for the writer")
         assert done == []
         writer.commit()
-        migrating.join(30)
+        migrating.join(WAIT_SECONDS)
     assert done == [["9999_next.sql"]]
 
 

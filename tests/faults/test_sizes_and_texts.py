@@ -8,7 +8,18 @@ from support.bombs import ARRAY_BOMB, TEXT_BOMB
 from support.flows import flowing
 from support.ledgers import assert_sound, await_settled
 from support.processes import Process, forget_peak, resident_bytes
-from support.world import count, do, event, eventually, raw, register, rows, running, send
+from support.world import (
+    WAIT_SECONDS,
+    count,
+    do,
+    event,
+    eventually,
+    raw,
+    register,
+    rows,
+    running,
+    send,
+)
 
 from cases.topics import downlink, uplink
 from consumers.loop import Consumer
@@ -158,6 +169,6 @@ def send_bomb(settings: Settings, codec: str, size: int = BOMB_BYTES) -> None:
     )
     try:
         sent = producer.send(downlink("370000"), bytes(size), b"k", partition=0)
-        sent.get(timeout=60)
+        sent.get(timeout=WAIT_SECONDS)
     finally:
         producer.close(timeout=1)

@@ -79,7 +79,7 @@ def test_an_idle_transaction_in_another_database_of_the_cluster_stalls_nothing(
         cursor.execute("create table idle_transaction (id integer)")
         with running(Observer(centre, watched), watched), flowing(centre, shandong):
             made = live_many(shandong, 2)
-            await_settled(new_nodes, seconds=10)
+            await_settled(new_nodes)
             eventually(lambda: sample(watched, OLDEST) > 1, "the idle transaction is shown")
             idle.rollback()
             eventually(lambda: sample(watched, OLDEST) < 1, "it is gone")

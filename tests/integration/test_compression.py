@@ -16,6 +16,7 @@ from support.damage import codecs_in, damaged, of_unknown_codec
 from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks, at_work, round_with
 from support.transactions import foreign_producer, send_in
 from support.world import (
+    WAIT_SECONDS,
     count,
     do,
     end_offset,
@@ -117,7 +118,9 @@ def test_a_batch_of_another_client_library_is_read(desks: Desks, codec: str) -> 
     assert kcat is not None, "kcat is missing: run `sudo apt-get install -y kcat`, or `make test`"
     lines = "".join(f"line {n} {'x' * 500}\n" for n in range(5))
     command = [kcat, "-P", "-b", shandong.settings.kafka_bootstrap_servers, "-t", TOPIC, "-p", "0"]
-    subprocess.run([*command, "-z", codec], input=lines, text=True, check=True, timeout=60)
+    subprocess.run(
+        [*command, "-z", codec], input=lines, text=True, check=True, timeout=WAIT_SECONDS
+    )
     with running(Consumer(*shandong), shandong.metrics) as ended:
         eventually(lambda: count(shandong.settings, "dead_letter") == 5, "each record by itself")
     assert ended == []

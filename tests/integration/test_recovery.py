@@ -48,7 +48,6 @@ def await_equal(*desks: Desk) -> None:
         eventually(
             partial(same_ledger, first, other),
             f"{other.node} holds what {first.node} holds",
-            60,
         )
     for desk in desks:
         assert rows(desk.settings, FOLDS) == rows(first.settings, FOLDS)

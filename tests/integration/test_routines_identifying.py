@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from support.routines import ago, events_of, person, receive, registered
-from support.world import count, do, eventually, rows, running
+from support.routines import ago, events_of, person, registered
+from support.world import count, do, eventually, receive, rows, running
 
 from cases.case import Case
 from cases.errors import Refusal
@@ -50,7 +50,7 @@ def test_of_two_provinces_that_register_one_matter_exactly_one_has_the_first(
     first = registered(beijing, 0.0001, petitioner=person(1))
     second = registered(shandong, 0.00005, petitioner=person(1), title="供暖 不足!")
     other = registered(shandong, petitioner=person(2))
-    receive(centre, [second, other, first])
+    receive(centre, second, other, first)
     assert identify_all(centre) == 3
     assert findings(centre) == {
         first.case_id: ("first", None, False),
@@ -69,9 +69,9 @@ def test_an_earlier_case_that_arrives_behind_the_finding_is_the_repeat(
     beijing, shandong = fresh_settings("110000"), fresh_settings("370000")
     early, late = (registered(node, days, petitioner=person(1)) for node, days in
                    ((beijing, 9), (shandong, 2)))  # fmt: skip
-    receive(centre, [late])
+    receive(centre, late)
     identify_all(centre)
-    receive(centre, [early])
+    receive(centre, early)
     identify_all(centre)
     assert findings(centre)[late.case_id] == ("first", None, False)
     assert findings(centre)[early.case_id] == ("repeat", late.case_id, False)
@@ -107,9 +107,9 @@ def test_a_case_of_which_only_a_later_event_arrived_waits(
     beijing = fresh_settings("110000")
     first = registered(beijing)
     landed = do(beijing, "accept", case_id=first.case_id).event
-    receive(centre, [landed])
+    receive(centre, landed)
     assert identify_all(centre) == 0
-    receive(centre, [first])
+    receive(centre, first)
     assert identify_all(centre) == 1
 
 
@@ -220,7 +220,7 @@ def test_an_import_is_identified_as_quickly_as_it_arrives(
     first = registered(shandong, petitioner=person(1))
     events = [_another(first, number) for number in range(1400)]
     for begin in range(0, len(events), 350):
-        receive(centre, events[begin : begin + 350])
+        receive(centre, *events[begin : begin + 350])
     began = time.monotonic()
     assert identify_all(centre) == 1400
     rate = 1400 / (time.monotonic() - began)

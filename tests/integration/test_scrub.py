@@ -70,10 +70,10 @@ def world(
         yield case_id
 
 
-def await_healed(desks: Desks, before: object, seconds: float = 120.0) -> None:
+def await_healed(desks: Desks, before: object) -> None:
     """Until the centre holds what it held, nothing is open anywhere, and all nodes are equal."""
     centre, beijing, shandong = desks
-    eventually(lambda: ledger(centre.settings) == before, "the ledger is whole again", seconds)
+    eventually(lambda: ledger(centre.settings) == before, "the ledger is whole again")
     for desk in desks:
         eventually(partial(nothing_open, desk), f"nothing open at {desk.node}")
         assert kinds(verify(desk.settings)) == []
@@ -171,7 +171,7 @@ def test_an_own_event_that_is_damaged_comes_home(desks: Desks) -> None:
         event_id, value = event_of(beijing, BEIJING)
         set_value(beijing.settings, event_id, letter_changed(value, "跨", "垮"))
         assert kinds(verify(beijing.settings)) == ["value_altered"]
-        eventually(lambda: ledger(beijing.settings) == before, "it came home", 60)
+        eventually(lambda: ledger(beijing.settings) == before, "it came home")
         await_healed(desks, before)
 
 

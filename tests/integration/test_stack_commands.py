@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.world import WAIT_SECONDS
+
 from node.localstack import LocalStack
 
 
@@ -15,7 +17,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "node.cli", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import psycopg2
 import pytest
 from kafka import KafkaProducer, TopicPartition
+from support.world import WAIT_SECONDS
 
 from node import kafka, localstack
 from node.localstack import LocalStack
@@ -47,7 +48,7 @@ def test_empty_topics_hold_nothing_of_other_tests(
     stack: LocalStack, request: pytest.FixtureRequest
 ) -> None:
     producer = KafkaProducer(bootstrap_servers=stack.bootstrap_servers)
-    producer.send(TOPIC, b"left by another test", partition=0).get(timeout=20)
+    producer.send(TOPIC, b"left by another test", partition=0).get(timeout=WAIT_SECONDS)
     producer.close()
     first, end = _bounds()
     assert first < end

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import psycopg2
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from support.world import WAIT_SECONDS, eventually
 
 from node import localstack
 from node.errors import PetitionLinkError
@@ -68,7 +68,7 @@ def loaded() -> LocalStack:
 
 def put_data(stack: LocalStack) -> None:
     producer = KafkaProducer(bootstrap_servers=stack.bootstrap_servers)
-    producer.send(TOPIC, b"kept", partition=0).get(timeout=20)
+    producer.send(TOPIC, b"kept", partition=0).get(timeout=WAIT_SECONDS)
     producer.close()
     run_sql(stack, "create table kept (word text); insert into kept values ('kept')")
 
@@ -95,10 +95,7 @@ def run_sql(stack: LocalStack, statement: str) -> Any:
 
 
 def wait_until_gone(*gone: int) -> None:
-    deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}/cmdline").exists() and read_command(pid) for pid in gone):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: not any(read_command(pid) for pid in gone), "the servers are gone")
 
 
 def read_command(pid: int) -> bytes:
@@ -156,7 +153,7 @@ def test_two_commands_at_once_bring_up_one_stack(folder: Path, with_data: LocalS
     take_down()
     command = [sys.executable, "-m", "node.cli", "stack", "up"]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    texts = [process.communicate(timeout=120)[1] for process in both]
+    texts = [process.communicate(timeout=WAIT_SECONDS)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], texts
     assert "".join(texts).count("starting the broker") == 1
     assert data_are_there(loaded()) == (1, 1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 
 import pytest
 from support.backups import lose_records
 from support.cli import as_environment, petitionlink
+from support.topics import delete_topic, make_topic
 from support.world import (
     Raw,
     count,
@@ -28,7 +28,6 @@ from support.world import (
 from cases.topics import uplink
 from consumers import stopping
 from consumers.loop import Consumer
-from node import kafka, localstack, topics
 from node.control import Channel
 from node.localstack import LocalStack
 from node.metrics import Metrics
@@ -69,20 +68,6 @@ def begun(centre: Settings) -> None:
         await_case(centre, province, "first")
 
 
-def delete(stack: LocalStack, topic: str) -> None:
-    cluster = localstack.cluster_settings(stack.bootstrap_servers)
-    with closing(kafka.admin(cluster)) as client:
-        client.delete_topics([topic])
-        eventually(lambda: topic not in client.list_topics(), f"{topic} is gone")
-
-
-def make(stack: LocalStack, topic: str) -> None:
-    cluster = localstack.cluster_settings(stack.bootstrap_servers)
-    declared = [one for one in topics.declared_topics(stack.nodes, local=True) if one.name == topic]
-    with closing(kafka.admin(cluster)) as client:
-        topics.apply(client, declared, [topics.Change(topic, topics.Action.CREATE)])
-
-
 def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_and_recovered(
     centre: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -93,7 +78,7 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
         begun(centre)
         assert sample(metrics, "consumer_stopped_partitions", topic=uplink(BEIJING),
                       reason="missing") == 0  # fmt: skip
-        delete(stack, uplink(BEIJING))
+        delete_topic(stack, uplink(BEIJING))
         assert "does not exist any more" in stopped_with(centre, "missing")
         arrive(centre, SHANDONG, "second")
         await_case(centre, SHANDONG, "second")
@@ -101,7 +86,7 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
         status = petitionlink("status", "--format", "json", settings=as_environment(centre))
         assert {one["reason"] for one in status.json()["stopped"]} == {"missing"}
 
-        make(stack, uplink(BEIJING))
+        make_topic(stack, uplink(BEIJING))
         stopped_with(centre, "recreated")
         arrive(centre, BEIJING, "third")
         arrive(centre, SHANDONG, "third")
@@ -183,10 +168,10 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
     topic = f"petition.downlink.{SHANDONG}"
     with running(Consumer(shandong, metrics), metrics):
         eventually(lambda: count(shandong, "consumer_offset") == 6, "positions are noted")
-    delete(stack, topic)
+    delete_topic(stack, topic)
     with running(Consumer(shandong, metrics), metrics) as ended:
         stopped_with(shandong, "missing")
-        make(stack, topic)
+        make_topic(stack, topic)
         stopped_with(shandong, "recreated")
         petitionlink("recover", settings=as_environment(shandong))
         send(shandong, topic, [raw(event(f"110000-{CASE}"))])
@@ -211,7 +196,7 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
         for topic in (gone, fine):
             eventually(partial(is_published, topic), topic)
         before = rows(centre, published, (gone,))
-        delete(stack, gone)
+        delete_topic(stack, gone)
         for to in (BEIJING, SHANDONG, SHANDONG):
             do(centre, "assign", case_id=register(centre), to=to)
         waiting = "select count(*) from outbox where topic = %s and published_at is null"
@@ -220,7 +205,7 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
         eventually(lambda: sample(metrics, "outbox_stopped_topics", topic=gone) == 1, "it is said")
         assert sample(metrics, "outbox_stopped_topics", topic=fine) == 0
         assert ended == []
-    make(stack, gone)
+    make_topic(stack, gone)
     with running(Relay(centre, metrics), metrics):
         eventually(lambda: rows(centre, waiting, (gone,)) == [(0,)], "what waited is published")
 
@@ -234,7 +219,7 @@ def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
     with Channel(centre, "test") as channel:
         assert {BEIJING, SHANDONG} <= {*channel.peers}
         channel.send(BEIJING, "clock", [b"{}"])
-        delete(stack, answer)
+        delete_topic(stack, answer)
         channel.send(BEIJING, "clock", [b"{}"])
         assert BEIJING not in channel.peers
         channel.send(SHANDONG, "clock", [b"{}"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
+from support.world import eventually
 
 from node import kafka, localstack
 from node.errors import PetitionLinkError
@@ -40,10 +40,7 @@ def actions(changes: Iterable[Change]) -> dict[str, Action]:
 
 def wait_for(condition: Callable[[], bool]) -> None:
     """Kafka acknowledges a change a moment before it shows it."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(condition, "Kafka shows it")
 
 
 def set_setting(client: KafkaAdminClient, name: str, value: str) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.world import WAIT_SECONDS
+
 from node.localstack import LocalStack
 
 
@@ -17,7 +19,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 

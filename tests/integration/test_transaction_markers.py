@@ -13,7 +13,19 @@ from support.backups import Backup, lose_records
 from support.cli import as_environment, petitionlink
 from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks, at_work, round_with
 from support.transactions import abort, await_marker, commit, send_in, transactional
-from support.world import Raw, count, do, end_offset, event, eventually, raw, rows, running, sample
+from support.world import (
+    WAIT_SECONDS,
+    Raw,
+    count,
+    do,
+    end_offset,
+    event,
+    eventually,
+    raw,
+    rows,
+    running,
+    sample,
+)
 
 from cases.topics import control_between, downlink, uplink
 from consumers.loop import Consumer
@@ -187,7 +199,7 @@ def test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm(
         looking = threading.Thread(target=lambda: found.append(bring_home(settings, [topic], stop)))
         looking.start()
         stop.set()
-        looking.join(30)
+        looking.join(WAIT_SECONDS)
         assert found == [0]
         producer.abort_transaction()
         await_marker(settings, topic)

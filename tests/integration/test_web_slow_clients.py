@@ -14,7 +14,7 @@ import httpx
 import pytest
 from support.processes import Process, metric_at
 from support.web import served
-from support.world import eventually, sample
+from support.world import WAIT_SECONDS, eventually, sample
 
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
@@ -26,7 +26,6 @@ from node.web.slow_clients import MAX_CHUNKS, ClientLimits
 LIMITS = ClientLimits(
     connections=8, header_seconds=0.5, patience_seconds=0.5, bytes_a_second=2000.0
 )
-WAIT_SECONDS = 20.0
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.world import WAIT_SECONDS
 
 from node.errors import PetitionLinkError
 from node.localstack import account, binaries, java, lock, ports, probe
@@ -98,9 +99,9 @@ def test_a_second_command_waits_for_the_first(tmp_path: Path) -> None:
     thread = threading.Thread(target=second)
     with lock.locked(tmp_path, said.append):
         thread.start()
-        assert waits.wait(5)
+        assert waits.wait(WAIT_SECONDS)
         order.append("first")
-    thread.join(5)
+    thread.join(WAIT_SECONDS)
     assert order == ["first", "second"]
     assert said == ["another stack command is at work: waiting for it"]
 
@@ -130,7 +131,7 @@ def test_a_server_that_is_not_kafka_does_not_count_as_one() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         assert not probe.answers("127.0.0.1", port)
-        thread.join(5)
+        thread.join(WAIT_SECONDS)
     assert not probe.any_answers(f"127.0.0.1:{port},nonsense")
 
 
