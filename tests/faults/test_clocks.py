@@ -40,19 +40,23 @@ def behind() -> int:
     ids=["stepped back to behind", "behind to stepped back"],
 )
 def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negative(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack, source: Clock, receiver: Clock
+    new_centre: Settings,
+    new_shandong: Settings,
+    new_nodes: LocalStack,
+    source: Clock,
+    receiver: Clock,
 ) -> None:
     """FAULTS 22. Seen failing without the clamps at 0 (consumers/lag.py, consumers/counting.py)."""
     lags: list[float] = []
-    office = open_office(shandong, source)
+    office = open_office(new_shandong, source)
     with (
-        flowing(centre, shandong, receiver) as flow,
-        closing(connect(shandong.dsn, "test")) as connection,
+        flowing(new_centre, new_shandong, receiver) as flow,
+        closing(connect(new_shandong.dsn, "test")) as connection,
     ):
 
         def seen(number: int) -> bool:
             lags.extend(all_samples(flow.applied, "consumer_lag_seconds"))
-            return count(centre, "case_event") == number
+            return count(new_centre, "case_event") == number
 
         for made in (3, 6):
             live(connection, office)
@@ -65,7 +69,7 @@ def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negativ
     assert min(lags) >= 0
     assert delivered
     assert min(delivered) >= 0
-    assert_in_order(centre, shandong)
+    assert_in_order(new_centre, new_shandong)
     assert_sound(new_nodes)
 
 

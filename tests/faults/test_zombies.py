@@ -43,35 +43,35 @@ def consuming(stack: LocalStack, settings: Settings) -> Iterator[Process]:
 
 
 def test_a_consumer_frozen_with_a_batch_in_hand_is_fenced_when_it_wakes(
-    new_nodes: LocalStack, centre: Settings, shandong: Settings, database_link: Proxy
+    new_nodes: LocalStack, new_centre: Settings, new_shandong: Settings, database_link: Proxy
 ) -> None:
     """FAULTS 3. The zombie's first statement is held on its way and reaches Postgres when another
     has applied the batch. Seen failing without the compare-and-set of positions
     (consumers/positions.py): nothing is fenced, and the records are applied once more."""
     relayed = Metrics()
     with (
-        consuming(new_nodes, through(centre, postgres=database_link)) as zombie,
-        running(Relay(shandong, relayed), relayed),
+        consuming(new_nodes, through(new_centre, postgres=database_link)) as zombie,
+        running(Relay(new_shandong, relayed), relayed),
     ):
         zombie.await_ready()
-        made = live_many(shandong, 1)
+        made = live_many(new_shandong, 1)
         await_settled(new_nodes)
         in_hand = holding_at(database_link, _ADVANCE)
-        made += live_many(shandong, 4)
+        made += live_many(new_shandong, 4)
         eventually(lambda: bool(in_hand), "a batch is in hand")
         zombie.freeze()
-        with consuming(new_nodes, centre) as heir:
-            eventually(lambda: count(centre, "case_event") == made, "taken over")
+        with consuming(new_nodes, new_centre) as heir:
+            eventually(lambda: count(new_centre, "case_event") == made, "taken over")
             database_link.conditions = Conditions()
             zombie.thaw()
             eventually(
                 lambda: (zombie.metric("consumer_fenced_transactions_total") or 0) > 0, "fenced"
             )
-            made += live_many(shandong, 2)
+            made += live_many(new_shandong, 2)
             await_settled(new_nodes)
             assert zombie.is_alive, zombie.text()
             assert heir.is_alive, heir.text()
-    assert count(centre, "case_event") == made
+    assert count(new_centre, "case_event") == made
     assert_sound(new_nodes)
 
 
@@ -91,49 +91,52 @@ def holding_at(link: Proxy, statement: bytes) -> list[bytes]:
 
 def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_only(
     new_nodes: LocalStack,
-    centre: Settings,
-    shandong: Settings,
+    new_centre: Settings,
+    new_shandong: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """FAULTS 3. The frozen one is played by a connection of the same kind that does not go on.
     Seen failing without the limit on idle transactions (node/postgres.py): for ever."""
     monkeypatch.setattr(postgres, "_FROZEN_SECONDS", 1)
-    with flowing(centre, shandong):
-        made = live_many(shandong, 1)
+    with flowing(new_centre, new_shandong):
+        made = live_many(new_shandong, 1)
         await_settled(new_nodes)
-        with closing(postgres.Database(centre, "consumer")) as zombie:
+        with closing(postgres.Database(new_centre, "consumer")) as zombie:
             with zombie.connection().cursor() as cursor:
                 cursor.execute(_HOLD_POSITIONS)
-            made += live_many(shandong, 2)
+            made += live_many(new_shandong, 2)
             await_settled(new_nodes)
             with pytest.raises(psycopg2.Error) as raised:
                 zombie.connection().cursor().execute("select 1")
             assert isinstance(classified(raised.value), Transient)
-    assert count(centre, "case_event") == made
+    assert count(new_centre, "case_event") == made
     assert_sound(new_nodes)
 
 
 def test_consumers_restarted_in_turn_under_load_stall_no_partition_for_long(
-    new_nodes: LocalStack, centre: Settings, shandong: Settings, monkeypatch: pytest.MonkeyPatch
+    new_nodes: LocalStack,
+    new_centre: Settings,
+    new_shandong: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """FAULTS 11, two of its twenty rounds; the others are run by `make soak`. Seen failing with
     a consumer that comes again under another instance name: it waits for its own session."""
     monkeypatch.setattr(kafka, "_SESSION_TIMEOUT_MS", _ENDLESS_SESSION_MS)
     relayed = Metrics()
     with (
-        running(Relay(shandong, relayed), relayed),
-        loaded(shandong) as load,
+        running(Relay(new_shandong, relayed), relayed),
+        loaded(new_shandong) as load,
         ExitStack() as group,
     ):
-        members = [group.enter_context(member(centre, number)) for number in range(_CONSUMERS)]
+        members = [group.enter_context(member(new_centre, number)) for number in range(_CONSUMERS)]
         for _ in range(_ROUNDS):
             for number in range(_CONSUMERS):
                 members[number].restart()
                 load.await_more(5)
         load.finish()
         await_settled(new_nodes)
-    assert count(centre, "case_event") == 3 * len(load.cases)
-    assert_in_order(centre, shandong)
+    assert count(new_centre, "case_event") == 3 * len(load.cases)
+    assert_in_order(new_centre, new_shandong)
     assert_sound(new_nodes)
 
 
