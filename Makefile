@@ -31,7 +31,7 @@ test-long: setup-tests  ## what takes minutes: tests/long, then every protection
 	@$(VENV)/pytest tests/long
 	@PYTHONPATH=tests $(VENV)/python -m protections check
 
-check: setup  ## lint, format, types, schemas, direction of imports, docs in step
+check: setup-tests  ## lint, format, types, schemas, direction of imports, docs in step
 	@$(VENV)/ruff check
 	@$(VENV)/ruff format --check
 	@$(VENV)/mypy --strict

@@ -33,6 +33,8 @@ ROOT = Path(__file__).parents[1]
 # A stack that starts on a busy machine, and a test that waits in vain.
 _LIMIT_SECONDS = 600
 _GOODBYE_SECONDS = 60
+# Without its protection a test waits for a state that does not come.
+_WAIT_SECONDS = "60"
 _ATTEMPTS = 2
 _JOBS = 3
 _FAILED = 1  # pytest's exit code: tests were run and some failed
@@ -179,7 +181,7 @@ def _run(tree: Path, tests: Sequence[str]) -> tuple[int | None, str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-x", "-q", *tests],
             cwd=tree,
-            env={**os.environ, "PYTHONPATH": str(tree)},
+            env={"TEST_WAIT_SECONDS": _WAIT_SECONDS, **os.environ, "PYTHONPATH": str(tree)},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

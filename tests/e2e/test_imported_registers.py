@@ -29,8 +29,6 @@ from producers.register.life import HANDLING
 from producers.register.records import REASON, ROW
 
 CENTRE, SHANDONG = "000000", "370000"
-# "Within seconds": what the centre may take for 1,400 rows on two busy cores.
-_ARRIVAL_SECONDS = 30.0
 _IMPORTED = "select count(*) from case_event where event_type = any(%s)"
 _IMPORTED_TYPES = [types.REGISTERED, *(step.event_type for step in HANDLING.values())]
 
@@ -115,7 +113,7 @@ def test_every_row_of_a_register_is_registered_a_duplicate_or_rejected_with_a_re
     assert str(LONGEST_TEXT) in too_long[REASON]
     assert "留言时间" in no_time[REASON]
     assert "already registered" in changed[REASON]
-    await_settled(network, _ARRIVAL_SECONDS)
+    await_settled(network)
     eventually_holds(assert_sound, network)
     assert event_count(CENTRE) == event_count(SHANDONG) == made.events
 
@@ -128,7 +126,7 @@ def test_a_second_import_of_the_same_register_adds_nothing(
     before = cases_of(SHANDONG)
     again = imported(made.path, tmp_path)
     assert again == made.totals | {"registered": 0, "duplicates": 300, "events": 0}
-    await_settled(network, _ARRIVAL_SECONDS)
+    await_settled(network)
     assert cases_of(SHANDONG) == cases_of(CENTRE) == before
     assert event_count(SHANDONG) == made.events
 
@@ -157,7 +155,7 @@ def test_the_citizens_messages_with_replies_arrive_at_the_centre_whole(
         found = rejects(tmp_path)
         assert len(found) == totals["rejected"]
         assert all(row[REASON] for row in found)
-    await_settled(network, _ARRIVAL_SECONDS)
+    await_settled(network)
     assert event_count(CENTRE) == event_count(SHANDONG) == totals["events"]
     eventually_holds(assert_equal, SHANDONG)
     again = imported(path, tmp_path)
@@ -165,7 +163,7 @@ def test_the_citizens_messages_with_replies_arrive_at_the_centre_whole(
     assert again == totals | {"registered": 0, "events": 0, "duplicates": known}
     as_gb18030 = imported(transcoded(path, tmp_path), tmp_path)
     assert as_gb18030 == again
-    await_settled(network, _ARRIVAL_SECONDS)
+    await_settled(network)
     assert event_count(CENTRE) == event_count(SHANDONG) == totals["events"]
     eventually(lambda: _emptied(network), "the nodes are empty")
     assert imported(transcoded(path, tmp_path), tmp_path) == totals

@@ -13,19 +13,19 @@ from node.settings import Settings, load_settings
 
 
 @pytest.fixture
-def centre(new_nodes: LocalStack) -> Settings:
+def new_centre(new_nodes: LocalStack) -> Settings:
     """The centre, as if new."""
     return load_settings("000000")
 
 
 @pytest.fixture
-def shandong(new_nodes: LocalStack) -> Settings:
+def new_shandong(new_nodes: LocalStack) -> Settings:
     """Shandong, as if new."""
     return load_settings("370000")
 
 
 @pytest.fixture
-def beijing(new_nodes: LocalStack) -> Settings:
+def new_beijing(new_nodes: LocalStack) -> Settings:
     """Beijing, as if new."""
     return load_settings("110000")
 

@@ -43,7 +43,7 @@ class Counted:
 
 
 def test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other(
-    shandong: Settings, new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch
+    new_shandong: Settings, new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FAULTS 23. Seen failing with `continues` always false (cases/fold.py): each batch reads and
     folds the whole case again. A late event alone does that, once; neither a batch whose cases were
@@ -53,24 +53,24 @@ def test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other(
     written = [raw(event(LONG)), *(raw(progress(LONG, n)) for n in range(1, EVENTS))]
     late = written.pop(EVENTS // 2)
     metrics = Metrics()
-    with running(Consumer(shandong, metrics), metrics):
-        send(shandong, TOPIC, written)
-        send(shandong, TOPIC, [raw(event(OTHER))], partition=1)
-        eventually(lambda: known(shandong, OTHER) == 1, "the other case flows", 10)
-        eventually(lambda: known(shandong, LONG) == EVENTS - 1, "the long case")
+    with running(Consumer(new_shandong, metrics), metrics):
+        send(new_shandong, TOPIC, written)
+        send(new_shandong, TOPIC, [raw(event(OTHER))], partition=1)
+        eventually(lambda: known(new_shandong, OTHER) == 1, "the other case flows")
+        eventually(lambda: known(new_shandong, LONG) == EVENTS - 1, "the long case")
         assert read.calls == 0
         assert folded.calls == EVENTS
-        send(shandong, TOPIC, [late])
-        eventually(lambda: known(shandong, LONG) == EVENTS, "the late event")
+        send(new_shandong, TOPIC, [late])
+        eventually(lambda: known(new_shandong, LONG) == EVENTS, "the late event")
         assert read.calls == 1
         assert folded.calls == 2 * EVENTS
-        send(shandong, TOPIC, [raw(progress(LONG, EVENTS))])
-        eventually(lambda: known(shandong, LONG) == EVENTS + 1, "one more")
+        send(new_shandong, TOPIC, [raw(progress(LONG, EVENTS))])
+        eventually(lambda: known(new_shandong, LONG) == EVENTS + 1, "one more")
     assert read.calls == 1
     assert folded.calls == 2 * EVENTS + 1
-    assert rows(shandong, "select incomplete, version from petition_case where case_id = %s",
+    assert rows(new_shandong, "select incomplete, version from petition_case where case_id = %s",
                 (LONG,)) == [(False, EVENTS + 1)]  # fmt: skip
-    assert count(shandong, "dead_letter") == 0
+    assert count(new_shandong, "dead_letter") == 0
 
 
 def known(settings: Settings, case_id: str) -> int:
@@ -80,16 +80,16 @@ def known(settings: Settings, case_id: str) -> int:
 
 
 def test_a_hundredfold_burst_is_taken_in_few_transactions(
-    shandong: Settings, new_nodes: LocalStack
+    new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 23. Seen failing with one transaction per record (`batch_records` 1)."""
     metrics = Metrics()
     burst = [raw(event(f"110000-20260401-7K3M{n:04d}")) for n in range(5_000)]
-    with running(Consumer(shandong, metrics), metrics):
-        send(shandong, TOPIC, [raw(event(OTHER))])
-        eventually(lambda: count(shandong, "case_event") == 1, "the trickle")
-        send(shandong, TOPIC, burst)
-        eventually(lambda: count(shandong, "case_event") == len(burst) + 1, "the burst")
+    with running(Consumer(new_shandong, metrics), metrics):
+        send(new_shandong, TOPIC, [raw(event(OTHER))])
+        eventually(lambda: count(new_shandong, "case_event") == 1, "the trickle")
+        send(new_shandong, TOPIC, burst)
+        eventually(lambda: count(new_shandong, "case_event") == len(burst) + 1, "the burst")
     batches = metrics.registry.get_sample_value("petitionlink_consumer_batch_records_count")
     assert batches is not None
     assert batches < len(burst) / 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 
 import pytest
 from support.flows import assert_in_order, flowing, live
@@ -11,6 +12,7 @@ from support.world import count, eventually
 
 from node.clock import Clock, now_micros
 from node.localstack import LocalStack
+from node.metrics import Metrics
 from node.postgres import connect
 from node.settings import Settings
 from producers.office import open_office
@@ -38,23 +40,27 @@ def behind() -> int:
     ids=["stepped back to behind", "behind to stepped back"],
 )
 def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negative(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack, source: Clock, receiver: Clock
+    new_centre: Settings,
+    new_shandong: Settings,
+    new_nodes: LocalStack,
+    source: Clock,
+    receiver: Clock,
 ) -> None:
     """FAULTS 22. Seen failing without the clamps at 0 (consumers/lag.py, consumers/counting.py)."""
     lags: list[float] = []
-    office = open_office(shandong, source)
+    office = open_office(new_shandong, source)
     with (
-        flowing(centre, shandong, receiver) as flow,
-        closing(connect(shandong.dsn, "test")) as connection,
+        flowing(new_centre, new_shandong, receiver) as flow,
+        closing(connect(new_shandong.dsn, "test")) as connection,
     ):
 
         def seen(number: int) -> bool:
             lags.extend(all_samples(flow.applied, "consumer_lag_seconds"))
-            return count(centre, "case_event") == number
+            return count(new_centre, "case_event") == number
 
         for made in (3, 6):
             live(connection, office)
-            eventually(lambda made=made: seen(made), "applied")
+            eventually(partial(seen, made), "applied")
             for clock in (source, receiver):
                 if isinstance(clock, Stepped):
                     clock.ahead = 0
@@ -63,15 +69,15 @@ def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negativ
     assert min(lags) >= 0
     assert delivered
     assert min(delivered) >= 0
-    assert_in_order(centre, shandong)
+    assert_in_order(new_centre, new_shandong)
     assert_sound(new_nodes)
 
 
-def all_samples(metrics: object, name: str) -> list[float]:
+def all_samples(metrics: Metrics, name: str) -> list[float]:
     """The values of all samples of a metric."""
     return [
         one.value
-        for family in metrics.registry.collect()  # type: ignore[attr-defined]
+        for family in metrics.registry.collect()
         for one in family.samples
         if one.name == f"petitionlink_{name}"
     ]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from random import Random
 
 import pytest
@@ -50,53 +51,56 @@ _CUT = """
 
 
 @contextmanager
-def raising(centre: Settings, code: str) -> Iterator[None]:
+def raising(new_centre: Settings, code: str) -> Iterator[None]:
     """The centre's ledger refuses every event with this SQLSTATE."""
-    rows(centre, _TRIGGER % code)
+    rows(new_centre, _TRIGGER % code)
     try:
         yield
     finally:
-        rows(centre, _NO_TRIGGER)
+        rows(new_centre, _NO_TRIGGER)
 
 
 @contextmanager
-def read_only(centre: Settings) -> Iterator[None]:
+def read_only(new_centre: Settings) -> Iterator[None]:
     """The centre's database takes no writes, as a standby before its promotion."""
-    rows(centre, _READ_ONLY)
-    rows(centre, _CUT)
+    rows(new_centre, _READ_ONLY)
+    rows(new_centre, _CUT)
     try:
         yield
     finally:
-        rows(centre, _WRITABLE)
-        rows(centre, _CUT)
+        rows(new_centre, _WRITABLE)
+        rows(new_centre, _CUT)
 
 
 REFUSALS: dict[tuple[str, str], Callable[[Settings], AbstractContextManager[None]]] = {
-    ("disk full", "53100"): lambda centre: raising(centre, "53100"),
-    ("serialization failure", "40001"): lambda centre: raising(centre, "40001"),
-    ("lock timeout", "55P03"): lambda centre: raising(centre, "55P03"),
+    ("disk full", "53100"): lambda new_centre: raising(new_centre, "53100"),
+    ("serialization failure", "40001"): lambda new_centre: raising(new_centre, "40001"),
+    ("lock timeout", "55P03"): lambda new_centre: raising(new_centre, "55P03"),
     ("read-only", "25006"): read_only,
 }
 
 
 def test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lettered(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack, caplog: pytest.LogCaptureFixture
+    new_centre: Settings,
+    new_shandong: Settings,
+    new_nodes: LocalStack,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """FAULTS 6. Seen failing with the SQLSTATE taken out of `_TRANSIENT_CLASSES` or
     `_TRANSIENT_CODES` (node/errors.py): the consumer ends. Each is waited for until it is said: the
     connection that `read_only` cuts is away for another reason."""
-    with flowing(centre, shandong) as flow:
-        made = live_many(shandong, 1)
+    with flowing(new_centre, new_shandong) as flow:
+        made = live_many(new_shandong, 1)
         await_settled(new_nodes)
         for (name, code), refusing in REFUSALS.items():
-            with refusing(centre):
-                held, made = made, made + live_many(shandong, 1)
+            with refusing(new_centre):
+                held, made = made, made + live_many(new_shandong, 1)
                 said = f"cannot serve now ({code})"
-                eventually(lambda said=said: said in caplog.text, f"{name}: {code} is met")
-                eventually(lambda name=name: is_away(flow.applied), f"{name}: it says so")
-                assert count(centre, "case_event") == held, name
-            await_settled(new_nodes, seconds=10)
-    assert count(centre, "case_event") == made
+                eventually(partial(is_said, caplog, said), f"{name}: {code} is met")
+                eventually(partial(is_away, flow.applied), f"{name}: it says so")
+                assert count(new_centre, "case_event") == held, name
+            await_settled(new_nodes)
+    assert count(new_centre, "case_event") == made
     assert_sound(new_nodes)
 
 
@@ -105,40 +109,44 @@ def is_away(metrics: Metrics) -> bool:
     return sample(metrics, "dependency_up", dependency="postgres") == 0
 
 
+def is_said(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    return text in caplog.text
+
+
 def test_a_lost_privilege_stops_the_process_and_nothing_is_dead_lettered(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 6. Seen failing with 42501 among the data errors (node/errors.py): the whole batch
     goes to the dead letters one by one."""
     metrics, relayed = Metrics(), Metrics()
-    made = live_many(shandong, 2)
-    with running(Relay(shandong, relayed), relayed):
-        with raising(centre, "42501"), running(Consumer(centre, metrics), metrics) as ended:
+    made = live_many(new_shandong, 2)
+    with running(Relay(new_shandong, relayed), relayed):
+        with raising(new_centre, "42501"), running(Consumer(new_centre, metrics), metrics) as ended:
             assert "42501" in ended_with(ended)
-        assert count(centre, "dead_letter") == count(centre, "case_event") == 0
-        with running(Consumer(centre, metrics), metrics):
+        assert count(new_centre, "dead_letter") == count(new_centre, "case_event") == 0
+        with running(Consumer(new_centre, metrics), metrics):
             await_settled(new_nodes)
-    assert count(centre, "case_event") == made
+    assert count(new_centre, "case_event") == made
     assert_sound(new_nodes)
 
 
 def test_a_lock_held_for_long_holds_up_its_batch_and_nothing_is_lost(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 6. Seen failing with a lock timeout of 1 s that counts as a data error."""
-    with flowing(centre, shandong) as flow:
-        made = live_many(shandong, 1)
+    with flowing(new_centre, new_shandong) as flow:
+        made = live_many(new_shandong, 1)
         await_settled(new_nodes)
-        with connected(centre.dsn, "test") as other, other, other.cursor() as cursor:
+        with connected(new_centre.dsn, "test") as other, other, other.cursor() as cursor:
             cursor.execute("lock table petition_case in exclusive mode")
-            held = threading.Thread(target=lambda: live_many(shandong, 2))
+            held = threading.Thread(target=lambda: live_many(new_shandong, 2))
             held.start()
             time.sleep(_LOCK_SECONDS)
-            assert count(centre, "case_event") == made
+            assert count(new_centre, "case_event") == made
         held.join()
-        await_settled(new_nodes, seconds=10)
+        await_settled(new_nodes)
         assert sample(flow.applied, "consumer_rebalances_total") == 1
-    assert count(centre, "case_event") == made + 6
+    assert count(new_centre, "case_event") == made + 6
     assert_sound(new_nodes)
 
 
@@ -156,24 +164,24 @@ _NO_SLOW = """
 
 
 def test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_ones(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 37. Seen failing with batches of one size (consumers/loop.py), of which none is ever
     applied, and with takes of one size (producers/relay.py), of which none is ever marked.
 
     Sixty events take 1.2 s of the 0.3 s that a statement has.
     """
-    made = live_many(shandong, 20)
-    for one in (centre, shandong):
+    made = live_many(new_shandong, 20)
+    for one in (new_centre, new_shandong):
         rows(one, _SLOW % one.node)
     try:
-        with flowing(centre, shandong):
+        with flowing(new_centre, new_shandong):
             await_settled(new_nodes)
     finally:
-        for one in (centre, shandong):
+        for one in (new_centre, new_shandong):
             rows(one, _NO_SLOW % one.node)
-    assert count(centre, "case_event") == made
-    assert count(centre, "dead_letter") == 0
+    assert count(new_centre, "case_event") == made
+    assert count(new_centre, "dead_letter") == 0
     assert_sound(new_nodes)
 
 
@@ -182,24 +190,26 @@ _INDEX = "create index too_small on case_event ((body ->> 'opinion'))"
 
 
 def test_a_record_too_large_for_an_index_is_dead_lettered_alone(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 37: SQLSTATE 54000. Seen failing with class 54 out of `_DATA_CLASSES`
     (node/errors.py): the process ends, and ends again when it is started."""
     draw = Random(54000)
     opinion = "".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(10_000))
-    made = live_many(shandong, 3)
-    case_id = register(shandong)
-    do(shandong, "accept", case_id=case_id)
-    do(shandong, "decide", case_id=case_id, outcome="explained", opinion=opinion)
-    rows(centre, _INDEX)
+    made = live_many(new_shandong, 3)
+    case_id = register(new_shandong)
+    do(new_shandong, "accept", case_id=case_id)
+    do(new_shandong, "decide", case_id=case_id, outcome="explained", opinion=opinion)
+    rows(new_centre, _INDEX)
     try:
-        with flowing(centre, shandong):
-            eventually(lambda: count(centre, "case_event") == made + 2, "all others are applied")
-            eventually(lambda: count(centre, "dead_letter") == 1, "it is kept")
+        with flowing(new_centre, new_shandong):
+            eventually(
+                lambda: count(new_centre, "case_event") == made + 2, "all others are applied"
+            )
+            eventually(lambda: count(new_centre, "dead_letter") == 1, "it is kept")
     finally:
-        rows(centre, "drop index too_small")
-    found = rows(centre, "select reason, detail from dead_letter")
+        rows(new_centre, "drop index too_small")
+    found = rows(new_centre, "select reason, detail from dead_letter")
     assert [(reason, "54000" in detail) for reason, detail in found] == [
         ("refused_by_database", True)
     ]

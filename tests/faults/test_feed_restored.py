@@ -20,7 +20,7 @@ from node.settings import Settings, load_settings
 
 
 @pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
+def fresh_province(fresh_settings: Callable[..., Settings]) -> Settings:
     """Shandong with a database of its own."""
     return fresh_settings("370000")
 
@@ -83,26 +83,26 @@ def test_files_put_back_give_numbers_again_and_the_reader_has_every_new_event(
     assert Reader().read(settings) == [*kept, *new]
 
 
-def test_a_database_copied_back_is_read_on(stack: LocalStack, shandong: Settings) -> None:
-    backed_up, reader = write_events(shandong, 3), Reader()
-    backup = Backup(stack, shandong)
-    write_events(shandong, 4)
-    reader.read(shandong)
+def test_a_database_copied_back_is_read_on(stack: LocalStack, fresh_province: Settings) -> None:
+    backed_up, reader = write_events(fresh_province, 3), Reader()
+    backup = Backup(stack, fresh_province)
+    write_events(fresh_province, 4)
+    reader.read(fresh_province)
     backup.put_back()
-    new = write_events(shandong, 5)
-    assert reader.read(shandong) == new
-    assert Reader().read(shandong) == [*backed_up, *new]
+    new = write_events(fresh_province, 5)
+    assert reader.read(fresh_province) == new
+    assert Reader().read(fresh_province) == [*backed_up, *new]
 
 
 def test_a_cursor_of_a_database_that_is_lost_is_answered_with_gone_and_the_way_on(
-    stack: LocalStack, shandong: Settings
+    stack: LocalStack, fresh_province: Settings
 ) -> None:
-    write_events(shandong, 2)
-    with client_of(shandong) as client:
+    write_events(fresh_province, 2)
+    with client_of(fresh_province) as client:
         after = client.get("/v1/events").json()["next"]
-    lose_database(stack, shandong)
-    new = write_events(shandong, 3)
-    with client_of(shandong) as client:
+    lose_database(stack, fresh_province)
+    new = write_events(fresh_province, 3)
+    with client_of(fresh_province) as client:
         answer = client.get("/v1/events", params={"after": after})
         assert answer.status_code == 410
         assert answer.json()["rule"] == "gone"
@@ -111,16 +111,16 @@ def test_a_cursor_of_a_database_that_is_lost_is_answered_with_gone_and_the_way_o
 
 
 def test_an_old_connection_that_writes_after_a_restore_notes_the_epoch_first(
-    shandong: Settings,
+    fresh_province: Settings,
 ) -> None:
     """The trigger does it, for whoever did not connect through our own checks."""
-    rows(shandong, "update feed_epoch set postmaster_started = now() - interval '1 day'")
-    before = rows(shandong, "select count(*) from feed_epoch")[0][0]
-    write_events(shandong, 2)
-    assert rows(shandong, "select count(*) from feed_epoch") == [(before + 1,)]
+    rows(fresh_province, "update feed_epoch set postmaster_started = now() - interval '1 day'")
+    before = rows(fresh_province, "select count(*) from feed_epoch")[0][0]
+    write_events(fresh_province, 2)
+    assert rows(fresh_province, "select count(*) from feed_epoch") == [(before + 1,)]
     newest = "select first_xid from feed_epoch order by number desc limit 1"
     after = f"select min(applied_xid) >= ({newest}) from case_event"
-    assert rows(shandong, after) == [(True,)]
+    assert rows(fresh_province, after) == [(True,)]
 
 
 def test_a_role_without_privileges_of_its_own_may_do_what_the_feed_needs(
@@ -139,10 +139,10 @@ def test_a_role_without_privileges_of_its_own_may_do_what_the_feed_needs(
 
 
 def test_a_place_with_nothing_in_common_is_told_from_an_empty_feed(
-    shandong: Settings, fresh_settings: Callable[..., Settings], stack: LocalStack
+    fresh_province: Settings, fresh_settings: Callable[..., Settings], stack: LocalStack
 ) -> None:
     reader = Reader()
-    reader.read(shandong)
-    lose_database(stack, shandong)
+    reader.read(fresh_province)
+    lose_database(stack, fresh_province)
     with pytest.raises(UnknownHistory):
-        reader.read(shandong)
+        reader.read(fresh_province)

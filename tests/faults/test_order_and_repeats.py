@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from support.ledgers import events, folds
 from support.world import event, eventually, raw, rows, running, sample, send
@@ -42,28 +43,33 @@ def twice(all_events: list[Event], chance: random.Random) -> list[Event]:
 
 
 def test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 20. Seen failing with `continues` always true (cases/fold.py): late events are passed
     over, and without `on conflict` (node/ledger.py): the consumer takes them for poison."""
     chance = random.Random(_SEED)
     # So small that a batch brings what belongs before the last one.
-    centre, shandong = (one.model_copy(update={"batch_records": 7}) for one in (centre, shandong))
+    new_centre, new_shandong = (
+        one.model_copy(update={"batch_records": 7}) for one in (new_centre, new_shandong)
+    )
     made = [one for case_id in CASES for one in life(case_id)]
     for node in (BEIJING, SHANDONG):
         own = twice([one for one in made if one.emitter == node], chance)
-        send(centre, uplink(node), [raw(one) for one in own])
-    send(shandong, downlink(SHANDONG), [raw(one) for one in twice(made, chance)])
+        send(new_centre, uplink(node), [raw(one) for one in own])
+    send(new_shandong, downlink(SHANDONG), [raw(one) for one in twice(made, chance)])
     first, second = Metrics(), Metrics()
-    with running(Consumer(centre, first), first), running(Consumer(shandong, second), second):
+    with (
+        running(Consumer(new_centre, first), first),
+        running(Consumer(new_shandong, second), second),
+    ):
         for metrics in (first, second):
-            eventually(lambda metrics=metrics: passed(metrics) == 2 * len(made), "all are passed")
+            eventually(partial(all_passed, metrics, 2 * len(made)), "all are passed")
             assert results(metrics, "duplicate") == len(made)
             assert results(metrics, "dead_letter") == 0
     assert events(CENTRE, CASES).keys() == {one.event_id for one in made}
     assert events(CENTRE, CASES) == events(SHANDONG, CASES)
     assert folds(CENTRE, CASES) == folds(SHANDONG, CASES)
-    assert rows(centre, "select distinct state, incomplete from petition_case") == [
+    assert rows(new_centre, "select distinct state, incomplete from petition_case") == [
         ("decided", False)
     ]
 
@@ -81,8 +87,12 @@ def passed(metrics: Metrics) -> float:
     return sum(results(metrics, one) for one in ("applied", "duplicate", "conflict", "dead_letter"))
 
 
+def all_passed(metrics: Metrics, number: int) -> bool:
+    return passed(metrics) == number
+
+
 def test_events_of_one_batch_stand_in_the_feed_in_the_order_in_which_they_came(
-    shandong: Settings, new_nodes: LocalStack
+    new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 10, found by it. Seen failing without the order of the insert (node/ledger.py): a
     small row goes into a page that had no room for the large one before it."""
@@ -94,14 +104,14 @@ def test_events_of_one_batch_stand_in_the_feed_in_the_order_in_which_they_came(
         for number, text in enumerate(texts)
     ]
     metrics = Metrics()
-    with running(Consumer(shandong, metrics), metrics):
+    with running(Consumer(new_shandong, metrics), metrics):
         # Into a table that is as new, Postgres copies without looking for room.
-        send(shandong, downlink(SHANDONG), [raw(event(CASES[0]))])
+        send(new_shandong, downlink(SHANDONG), [raw(event(CASES[0]))])
         eventually(lambda: passed(metrics) == 1, "the first one is passed")
-        send(shandong, downlink(SHANDONG), [raw(one) for one in made])
+        send(new_shandong, downlink(SHANDONG), [raw(one) for one in made])
         eventually(lambda: passed(metrics) == len(made) + 1, "all are passed")
     assert sample(metrics, "consumer_batch_records_count") < 10
-    order = rows(shandong, "select source_offset from case_event order by applied_xid, feed_id")
+    order = rows(new_shandong, "select source_offset from case_event order by applied_xid, feed_id")
     assert order == sorted(order)
 
 

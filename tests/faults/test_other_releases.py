@@ -10,7 +10,16 @@ from typing import Any
 import psycopg2
 import pytest
 from support.cli import as_environment, in_process, petitionlink, refused
-from support.world import count, ended_with, event, eventually, register, rows, running
+from support.world import (
+    WAIT_SECONDS,
+    count,
+    ended_with,
+    event,
+    eventually,
+    register,
+    rows,
+    running,
+)
 
 from node import ledger, postgres, schema
 from node.errors import Fatal, OtherRelease, classified
@@ -31,7 +40,7 @@ _NEXT = Migration(9999, "9999_next.sql", "create table of_next_release (n intege
 
 
 @pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
+def fresh_province(fresh_settings: Callable[..., Settings]) -> Settings:
     """Shandong with a database of its own, which is not of use afterwards."""
     return fresh_settings("370000")
 
@@ -56,25 +65,28 @@ def write(connection: Any, number: int = 1) -> None:
 
 
 def test_migrate_names_the_processes_that_still_run_and_changes_nothing(
-    shandong: Settings, next_release: Callable[..., list[str]]
+    fresh_province: Settings, next_release: Callable[..., list[str]]
 ) -> None:
-    with closing(connect(shandong.dsn, "relay")), closing(connect(shandong.dsn, "consumer")):
+    with (
+        closing(connect(fresh_province.dsn, "relay")),
+        closing(connect(fresh_province.dsn, "consumer")),
+    ):
         with pytest.raises(Fatal, match=r"petitionlink-consumer .*petitionlink-relay .*stop them"):
-            next_release(shandong)
-        assert rows(shandong, "select to_regclass('of_next_release')") == [(None,)]
-        assert migrate(shandong.dsn, "370000") == []  # nothing to do: nobody is asked
-    assert next_release(shandong) == ["9999_next.sql"]
+            next_release(fresh_province)
+        assert rows(fresh_province, "select to_regclass('of_next_release')") == [(None,)]
+        assert migrate(fresh_province.dsn, "370000") == []  # nothing to do: nobody is asked
+    assert next_release(fresh_province) == ["9999_next.sql"]
 
 
 def test_migrate_goes_on_as_soon_as_the_last_process_has_ended(
-    shandong: Settings, next_release: Callable[..., list[str]]
+    fresh_province: Settings, next_release: Callable[..., list[str]]
 ) -> None:
-    relay = connect(shandong.dsn, "relay")
+    relay = connect(fresh_province.dsn, "relay")
     looks = "select count(*) from pg_stat_activity where application_name = 'petitionlink-migrate'"
     done: list[list[str]] = []
-    migrating = threading.Thread(target=lambda: done.append(next_release(shandong, 30.0)))
+    migrating = threading.Thread(target=lambda: done.append(next_release(fresh_province, 30.0)))
     migrating.start()
-    with closing(psycopg2.connect(shandong.dsn)) as other, other.cursor() as cursor:
+    with closing(psycopg2.connect(fresh_province.dsn)) as other, other.cursor() as cursor:
         other.autocommit = True
 
         def is_there() -> bool:
@@ -83,25 +95,25 @@ def test_migrate_goes_on_as_soon_as_the_last_process_has_ended(
 
         eventually(is_there, "migrate has come")
     relay.close()
-    migrating.join(30)
+    migrating.join(WAIT_SECONDS)
     assert done == [["9999_next.sql"]]
 
 
 def test_a_connection_that_outlives_a_migration_writes_nothing_more(
-    shandong: Settings, next_release: Callable[..., list[str]]
+    fresh_province: Settings, next_release: Callable[..., list[str]]
 ) -> None:
     office, command = (
-        open_office(shandong),
+        open_office(fresh_province),
         {"command": "register", "title": "供暖", "channel": "web"},
     )
     with (
-        closing(connect(shandong.dsn, "hidden")) as mine,
-        closing(psycopg2.connect(shandong.dsn)) as by,
+        closing(connect(fresh_province.dsn, "hidden")) as mine,
+        closing(psycopg2.connect(fresh_province.dsn)) as by,
     ):
         # As if it had come after the look of `migrate`: it is known by its expected version alone.
         with mine, mine.cursor() as cursor:
             cursor.execute("set application_name = 'hidden'")
-        next_release(shandong)
+        next_release(fresh_province)
         with mine, mine.cursor() as cursor:
             cursor.execute("set application_name = 'petitionlink-hidden'")
         with pytest.raises(psycopg2.Error) as caught:
@@ -115,7 +127,7 @@ def test_a_connection_that_outlives_a_migration_writes_nothing_more(
             cursor.execute("select count(*) from case_event")
             assert cursor.fetchone() == (0,)
             cursor.execute("update node_state set recovering_since = recovering_since")
-    assert count_of(shandong, "case_event") == 0
+    assert count_of(fresh_province, "case_event") == 0
 
 
 def count_of(settings: Settings, table: str) -> int:
@@ -124,8 +136,10 @@ def count_of(settings: Settings, table: str) -> int:
         return int(cursor.fetchall()[0][0])
 
 
-def test_a_process_of_a_release_without_versions_is_refused_by_its_name(shandong: Settings) -> None:
-    older = psycopg2.connect(shandong.dsn, application_name="petitionlink-consumer")
+def test_a_process_of_a_release_without_versions_is_refused_by_its_name(
+    fresh_province: Settings,
+) -> None:
+    older = psycopg2.connect(fresh_province.dsn, application_name="petitionlink-consumer")
     with closing(older):
         with pytest.raises(psycopg2.Error) as caught:
             write(older)
@@ -134,24 +148,24 @@ def test_a_process_of_a_release_without_versions_is_refused_by_its_name(shandong
         with pytest.raises(psycopg2.Error) as caught, older.cursor() as cursor:
             cursor.execute("update consumer_offset set next_offset = 1")
         assert "migration before 12" in str(caught.value)
-    with closing(psycopg2.connect(shandong.dsn)) as person:
+    with closing(psycopg2.connect(fresh_province.dsn)) as person:
         write(person)
         person.commit()
-    assert count(shandong, "case_event") == 1
+    assert count(fresh_province, "case_event") == 1
 
 
 def test_a_migration_waits_for_a_transaction_that_has_written(
-    shandong: Settings, next_release: Callable[..., list[str]]
+    fresh_province: Settings, next_release: Callable[..., list[str]]
 ) -> None:
-    with closing(psycopg2.connect(shandong.dsn, application_name="psql")) as writer:
+    with closing(psycopg2.connect(fresh_province.dsn, application_name="psql")) as writer:
         write(writer)
         done: list[list[str]] = []
-        migrating = threading.Thread(target=lambda: done.append(next_release(shandong)))
+        migrating = threading.Thread(target=lambda: done.append(next_release(fresh_province)))
         migrating.start()
         waits = (
             "select count(*) from pg_locks where not granted and relation = 'case_event'::regclass"
         )
-        with closing(psycopg2.connect(shandong.dsn)) as other, other.cursor() as cursor:
+        with closing(psycopg2.connect(fresh_province.dsn)) as other, other.cursor() as cursor:
             other.autocommit = True
 
             def is_waiting() -> bool:
@@ -161,13 +175,13 @@ def test_a_migration_waits_for_a_transaction_that_has_written(
             eventually(is_waiting, "migrate waits for the writer")
         assert done == []
         writer.commit()
-        migrating.join(30)
+        migrating.join(WAIT_SECONDS)
     assert done == [["9999_next.sql"]]
 
 
-def test_every_table_that_processes_write_is_guarded(shandong: Settings) -> None:
+def test_every_table_that_processes_write_is_guarded(fresh_province: Settings) -> None:
     unguarded = rows(
-        shandong,
+        fresh_province,
         "select relname from pg_class c where relkind in ('r', 'p') and not relispartition "
         "and relnamespace = 'public'::regnamespace and not exists (select from pg_trigger "
         "where tgrelid = c.oid and tgname = 'only_this_release') order by 1",
@@ -188,27 +202,27 @@ def migrated_by_hand(settings: Settings) -> None:
 
 
 def test_a_relay_beside_a_new_database_ends_with_a_clear_word(
-    empty_topics: LocalStack, shandong: Settings
+    empty_topics: LocalStack, fresh_province: Settings
 ) -> None:
     metrics = Metrics()
-    register(shandong)
+    register(fresh_province)
     pending = "select count(*) from outbox where published_at is null"
-    with running(Relay(shandong, metrics), metrics) as ended:
-        eventually(lambda: rows(shandong, pending) == [(0,)], "the relay works")
-        migrated_by_hand(shandong)
-        office = open_office(shandong)
-        with closing(connect(shandong.dsn, "next", version=9999)) as new:
+    with running(Relay(fresh_province, metrics), metrics) as ended:
+        eventually(lambda: rows(fresh_province, pending) == [(0,)], "the relay works")
+        migrated_by_hand(fresh_province)
+        office = open_office(fresh_province)
+        with closing(connect(fresh_province.dsn, "next", version=9999)) as new:
             handle(
                 new, office, parse({"command": "register", "title": "停", "channel": "web"}, office)
             )
         assert "the database is at migration 9999" in ended_with(ended)
 
 
-def test_a_process_that_only_reads_hears_of_the_migration_too(shandong: Settings) -> None:
+def test_a_process_that_only_reads_hears_of_the_migration_too(fresh_province: Settings) -> None:
     metrics = Metrics()
-    with running(Observer(shandong, metrics), metrics) as ended:
-        eventually(lambda: not ended and is_observed(shandong), "the observer looks")
-        migrated_by_hand(shandong)
+    with running(Observer(fresh_province, metrics), metrics) as ended:
+        eventually(lambda: not ended and is_observed(fresh_province), "the observer looks")
+        migrated_by_hand(fresh_province)
         assert "made by a newer release" in ended_with(ended)
 
 
@@ -229,10 +243,10 @@ COMMANDS = (
 
 
 @pytest.fixture
-def unmigrated(shandong: Settings) -> Settings:
+def unmigrated(fresh_province: Settings) -> Settings:
     """A database of the release before."""
-    rows(shandong, "delete from schema_migration where number = %s", (schema_version(),))
-    return shandong
+    rows(fresh_province, "delete from schema_migration where number = %s", (schema_version(),))
+    return fresh_province
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
@@ -255,9 +269,12 @@ def test_a_node_of_a_new_release_on_an_unmigrated_database_ends_and_says_run_mig
     assert "Traceback" not in done.err
 
 
-def test_an_old_release_on_a_newer_database_says_so(shandong: Settings) -> None:
-    migrated_by_hand(shandong)
-    with pytest.raises(OtherRelease, match="made by a newer release"), own_connected(shandong, "x"):
+def test_an_old_release_on_a_newer_database_says_so(fresh_province: Settings) -> None:
+    migrated_by_hand(fresh_province)
+    with (
+        pytest.raises(OtherRelease, match="made by a newer release"),
+        own_connected(fresh_province, "x"),
+    ):
         """Refused before this."""
     with pytest.raises(Fatal, match="does not know"):
-        migrate(shandong.dsn, shandong.node)
+        migrate(fresh_province.dsn, fresh_province.node)

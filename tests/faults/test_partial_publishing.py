@@ -50,29 +50,32 @@ def declared(stack: LocalStack) -> object:
 
 
 def test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch
+    new_centre: Settings,
+    new_shandong: Settings,
+    new_nodes: LocalStack,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """FAULTS 13. Seen failing with a producer that is not idempotent (node/kafka.py): what stands
     behind the refused event is acknowledged and arrives before it. That such a row would not be
     marked either is held by tests/unit/test_producers_publishing.py."""
     send_one_by_one(monkeypatch)
-    given = {"case_id": live_until_accepted(shandong), "progress": "短"}
-    do(shandong, "progress", **given | {"progress": _LONG_TEXT})
+    given = {"case_id": live_until_accepted(new_shandong), "progress": "短"}
+    do(new_shandong, "progress", **given | {"progress": _LONG_TEXT})
     for _ in range(_BEHIND):
-        do(shandong, "progress", **given)
-    live_until_accepted(shandong)
-    limit(shandong, str(_SMALL_BYTES))
+        do(new_shandong, "progress", **given)
+    live_until_accepted(new_shandong)
+    limit(new_shandong, str(_SMALL_BYTES))
     try:
         metrics = Metrics()
-        with running(Relay(shandong, metrics), metrics) as ended:
+        with running(Relay(new_shandong, metrics), metrics) as ended:
             assert "MessageSizeTooLarge" in ended_with(ended)
     finally:
-        limit(shandong, str(declared(new_nodes)))
-    assert rows(shandong, _MARKED, ([given["case_id"]],)) == [(2,)]
-    with flowing(centre, shandong):
+        limit(new_shandong, str(declared(new_nodes)))
+    assert rows(new_shandong, _MARKED, ([given["case_id"]],)) == [(2,)]
+    with flowing(new_centre, new_shandong):
         await_settled(new_nodes)
-    assert rows(centre, _ORDER, (given["case_id"],)) == [([*range(1, _BEHIND + 4)],)]
-    assert count(centre, "case_event") == _BEHIND + 3 + 2
+    assert rows(new_centre, _ORDER, (given["case_id"],)) == [([*range(1, _BEHIND + 4)],)]
+    assert count(new_centre, "case_event") == _BEHIND + 3 + 2
     assert_sound(new_nodes)
 
 

@@ -34,40 +34,40 @@ def through_pooler(settings: Settings, mode: str, **more: str) -> Iterator[Setti
 
 
 @pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
+def fresh_province(fresh_settings: Callable[..., Settings]) -> Settings:
     """Shandong with a database of its own."""
     return fresh_settings("370000")
 
 
 def test_session_pooling_serves_and_is_asked_about_once(
-    empty_topics: LocalStack, shandong: Settings
+    empty_topics: LocalStack, fresh_province: Settings
 ) -> None:
-    with through_pooler(shandong, "session") as pooled:
+    with through_pooler(fresh_province, "session") as pooled:
         register(pooled)
         assert pooled.dsn in pooling._keeps_sessions
         metrics = Metrics()
         with running(Relay(pooled, metrics), metrics) as ended:
-            eventually(lambda: rows(shandong, _PENDING) == [(0,)], "the relay publishes")
+            eventually(lambda: rows(fresh_province, _PENDING) == [(0,)], "the relay publishes")
             register(pooled)
-            eventually(lambda: rows(shandong, _PENDING) == [(0,)], "and goes on")
+            eventually(lambda: rows(fresh_province, _PENDING) == [(0,)], "and goes on")
         assert not ended
-    assert count(shandong, "case_event") == 2
+    assert count(fresh_province, "case_event") == 2
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 @pytest.mark.parametrize("more", [{}, {"server_round_robin": "1"}, {"default_pool_size": "1"}])
 def test_other_modes_are_refused_at_once(
-    shandong: Settings, mode: str, more: dict[str, str]
+    fresh_province: Settings, mode: str, more: dict[str, str]
 ) -> None:
-    with through_pooler(shandong, mode, **more) as pooled:
+    with through_pooler(fresh_province, mode, **more) as pooled:
         for _ in range(3):
             with pytest.raises(Fatal, match=_CURE):
                 connect(pooled.dsn, "test")
 
 
-def test_a_busy_pooler_is_noticed_too(shandong: Settings) -> None:
+def test_a_busy_pooler_is_noticed_too(fresh_province: Settings) -> None:
     """Server connections that others left lie before the one that we used."""
-    with through_pooler(shandong, "transaction") as pooled:
+    with through_pooler(fresh_province, "transaction") as pooled:
         others = [psycopg2.connect(pooled.dsn) for _ in range(5)]
         for other in others:
             other.cursor().execute("select 1")
@@ -82,8 +82,8 @@ def test_a_busy_pooler_is_noticed_too(shandong: Settings) -> None:
 COMMANDS = (("migrate",), ("status",), ("command", "-"), ("recover",))
 
 
-def test_every_command_says_so_in_one_line_and_a_node_ends(shandong: Settings) -> None:
-    with through_pooler(shandong, "transaction") as pooled:
+def test_every_command_says_so_in_one_line_and_a_node_ends(fresh_province: Settings) -> None:
+    with through_pooler(fresh_province, "transaction") as pooled:
         for arguments in COMMANDS:
             done = in_process(*arguments, settings=as_environment(pooled))
             assert "PETITIONLINK_POSTGRES_DSN" in refused(done)
@@ -95,12 +95,12 @@ def test_every_command_says_so_in_one_line_and_a_node_ends(shandong: Settings) -
         assert "Traceback" not in done.err
 
 
-def test_a_session_that_was_changed_later_is_named_as_such(shandong: Settings) -> None:
+def test_a_session_that_was_changed_later_is_named_as_such(fresh_province: Settings) -> None:
     """A pooler whose mode was changed while we run: a statement that is not there any more."""
 
     def work() -> None:
         statement = Statement(Prepared("of_a_test", "select 1"))
-        with connected(shandong.dsn, "test") as connection, connection.cursor() as cursor:
+        with connected(fresh_province.dsn, "test") as connection, connection.cursor() as cursor:
             run(cursor, [statement])
             cursor.execute("deallocate all")
             run(cursor, [statement])
@@ -109,8 +109,8 @@ def test_a_session_that_was_changed_later_is_named_as_such(shandong: Settings) -
         work()
 
 
-def test_without_a_pooler_nothing_is_asked(shandong: Settings) -> None:
-    with closing(connect(shandong.dsn, "test")) as made, made.cursor() as cursor:
+def test_without_a_pooler_nothing_is_asked(fresh_province: Settings) -> None:
+    with closing(connect(fresh_province.dsn, "test")) as made, made.cursor() as cursor:
         cursor.execute("select pg_backend_pid()")
         assert cursor.fetchone() == (made.info.backend_pid,)
-    assert shandong.dsn not in pooling._keeps_sessions
+    assert fresh_province.dsn not in pooling._keeps_sessions

@@ -8,7 +8,18 @@ from support.bombs import ARRAY_BOMB, TEXT_BOMB
 from support.flows import flowing
 from support.ledgers import assert_sound, await_settled
 from support.processes import Process, forget_peak, resident_bytes
-from support.world import count, do, event, eventually, raw, register, rows, running, send
+from support.world import (
+    WAIT_SECONDS,
+    count,
+    do,
+    event,
+    eventually,
+    raw,
+    register,
+    rows,
+    running,
+    send,
+)
 
 from cases.topics import downlink, uplink
 from consumers.loop import Consumer
@@ -40,69 +51,69 @@ def correct(settings: Settings, case_id: str, room: int) -> int:
 
 
 def test_an_event_just_under_the_size_limit_goes_the_whole_way_and_one_over_it_is_refused(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 18. Seen failing without the size check in `encode` (schemas/codec.py): the event is
     made and dead-lettered where it arrives."""
-    with flowing(centre, shandong):
-        case_id = register(shandong)
-        base = correct(shandong, case_id, 1000) - 1000
+    with flowing(new_centre, new_shandong):
+        case_id = register(new_shandong)
+        base = correct(new_shandong, case_id, 1000) - 1000
         room = MAX_VALUE_BYTES - 1 - base
         assert 0 < room < 4000
-        assert correct(shandong, case_id, room) == MAX_VALUE_BYTES - 1
+        assert correct(new_shandong, case_id, room) == MAX_VALUE_BYTES - 1
         with pytest.raises(Invalid, match=f"and may have {MAX_VALUE_BYTES}"):
-            correct(shandong, case_id, room + 2)
+            correct(new_shandong, case_id, room + 2)
         await_settled(new_nodes)
-    assert count(shandong, "case_event") == count(centre, "case_event") == 3
+    assert count(new_shandong, "case_event") == count(new_centre, "case_event") == 3
     longest = "select max(length(value)) from case_event"
-    assert rows(centre, longest) == [(MAX_VALUE_BYTES - 1,)]
+    assert rows(new_centre, longest) == [(MAX_VALUE_BYTES - 1,)]
     assert_sound(new_nodes)
 
 
 def test_rare_characters_come_back_byte_for_byte_and_impossible_ones_are_refused_at_the_desk(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 17. Seen failing without both checks for NUL (schemas/fields.py, schemas/checking.py):
     the record gets as far as the database."""
-    with flowing(centre, shandong):
-        register(shandong, text=EXTENSION_B)
+    with flowing(new_centre, new_shandong):
+        register(new_shandong, text=EXTENSION_B)
         for bad in ("a\0b", "a\ud800b"):
             with pytest.raises(Invalid, match=r"NUL|surrogate"):
-                register(shandong, text=bad)
+                register(new_shandong, text=bad)
         person = {"name": "名" * 350_000, "id_type": "resident_id", "id_number": "1"}
         with pytest.raises(Invalid, match="at most"):
-            register(shandong, petitioner=person)
+            register(new_shandong, petitioner=person)
         await_settled(new_nodes)
     shown = "select body ->> 'text', fold -> 'registration' ->> 'text' from case_event "
     shown += "join petition_case using (case_id)"
-    assert {text for row in rows(centre, shown) for text in row if text} == {EXTENSION_B}
-    assert count(shandong, "case_event") == count(centre, "case_event") == 1
+    assert {text for row in rows(new_centre, shown) for text in row if text} == {EXTENSION_B}
+    assert count(new_shandong, "case_event") == count(new_centre, "case_event") == 1
     assert_sound(new_nodes)
 
 
 def test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 16. Seen failing without `EOFError` among the damages (schemas/codec.py): the process
     ends. That no item of an array is free of charge is held by tests/unit/test_schemas_bombs.py."""
-    own = shandong.model_copy(update={"metrics_port": free_port()})
+    own = new_shandong.model_copy(update={"metrics_port": free_port()})
     process = Process(new_nodes, "370000", "consume", own)
     try:
         process.await_ready()
         good = event("110000-20260401-7K3M9QXA")
-        send(shandong, downlink("370000"), [raw(good)])
-        eventually(lambda: count(shandong, "case_event") == 1, "the first event")
+        send(new_shandong, downlink("370000"), [raw(good)])
+        eventually(lambda: count(new_shandong, "case_event") == 1, "the first event")
         forget_peak(process.pid)
         before = resident_bytes(process.pid)
         key, _, headers = raw(good)
         bombs = [(key, bomb, headers) for bomb in (ARRAY_BOMB, TEXT_BOMB)]
         last = event("110000-20260401-7K3M9QXB")
-        send(shandong, downlink("370000"), [*bombs * 10, raw(last)])
-        eventually(lambda: count(shandong, "case_event") == 2, "the event behind the bombs")
+        send(new_shandong, downlink("370000"), [*bombs * 10, raw(last)])
+        eventually(lambda: count(new_shandong, "case_event") == 2, "the event behind the bombs")
         assert process.is_alive
         assert resident_bytes(process.pid, peak=True) - before < MAX_GROWTH_BYTES
-        assert rows(shandong, "select distinct reason from dead_letter") == [("malformed",)]
-        assert count(shandong, "dead_letter") == 20
+        assert rows(new_shandong, "select distinct reason from dead_letter") == [("malformed",)]
+        assert count(new_shandong, "dead_letter") == 20
         assert process.stop() == 0
     finally:
         process.kill()
@@ -110,21 +121,21 @@ def test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied(
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
 def test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_is_applied(
-    shandong: Settings, new_nodes: LocalStack, codec: str
+    new_shandong: Settings, new_nodes: LocalStack, codec: str
 ) -> None:
     """FAULTS 16. Seen failing without the bound of node/unpacking.py: it grows by 200 MB, cannot
     write the dead letter, and ends at every start."""
-    own = shandong.model_copy(update={"metrics_port": free_port()})
+    own = new_shandong.model_copy(update={"metrics_port": free_port()})
     process = Process(new_nodes, "370000", "consume", own)
     try:
         process.await_ready()
         forget_peak(process.pid)
         before = resident_bytes(process.pid)
-        send_bomb(shandong, codec)
-        send(shandong, downlink("370000"), [raw(event("110000-20260401-7K3M9QXA"))])
-        eventually(lambda: count(shandong, "case_event") == 1, "the event behind the bomb")
+        send_bomb(new_shandong, codec)
+        send(new_shandong, downlink("370000"), [raw(event("110000-20260401-7K3M9QXA"))])
+        eventually(lambda: count(new_shandong, "case_event") == 1, "the event behind the bomb")
         assert resident_bytes(process.pid, peak=True) - before < MAX_GROWTH_BYTES
-        kept = rows(shandong, "select reason, detail from dead_letter")
+        kept = rows(new_shandong, "select reason, detail from dead_letter")
         assert kept == [
             ("too_large", f"a compressed batch that unpacks to more than {MAX_BATCH_BYTES} bytes")
         ]
@@ -134,15 +145,15 @@ def test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_is
 
 
 def test_a_value_larger_than_the_dead_letter_topic_takes_is_kept_in_the_table(
-    shandong: Settings, new_nodes: LocalStack
+    new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 16. Seen failing without `_MOST_VALUE_BYTES`: the loop ends at every start."""
     metrics = Metrics()
-    with running(Consumer(shandong, metrics), metrics):
-        send_bomb(shandong, "lz4", 5_000_000)
-        send(shandong, downlink("370000"), [raw(event("110000-20260401-7K3M9QXA"))])
-        eventually(lambda: count(shandong, "case_event") == 1, "the event behind it")
-    assert rows(shandong, "select reason, length(value) from dead_letter") == [
+    with running(Consumer(new_shandong, metrics), metrics):
+        send_bomb(new_shandong, "lz4", 5_000_000)
+        send(new_shandong, downlink("370000"), [raw(event("110000-20260401-7K3M9QXA"))])
+        eventually(lambda: count(new_shandong, "case_event") == 1, "the event behind it")
+    assert rows(new_shandong, "select reason, length(value) from dead_letter") == [
         ("too_large", 5_000_000)
     ]
 
@@ -158,6 +169,6 @@ def send_bomb(settings: Settings, codec: str, size: int = BOMB_BYTES) -> None:
     )
     try:
         sent = producer.send(downlink("370000"), bytes(size), b"k", partition=0)
-        sent.get(timeout=60)
+        sent.get(timeout=WAIT_SECONDS)
     finally:
         producer.close(timeout=1)

@@ -31,23 +31,23 @@ _SEED = 20261125
 
 
 def test_eight_writers_with_random_commits_lose_nothing_on_the_whole_way(
-    centre: Settings, shandong: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 12. Seen failing with a relay that takes `id > last` instead of what is not marked
     (producers/pending.py): rows whose transaction commits behind a later one never leave."""
     chance = random.Random(_SEED)
     writers = [
-        threading.Thread(target=_write_slowly, args=(shandong, random.Random(chance.random())))
+        threading.Thread(target=_write_slowly, args=(new_shandong, random.Random(chance.random())))
         for _ in range(WRITERS)
     ]
-    with flowing(centre, shandong):
+    with flowing(new_centre, new_shandong):
         for writer in writers:
             writer.start()
         for writer in writers:
             writer.join()
         await_settled(new_nodes)
-    assert count(centre, "case_event") == WRITERS * CASES_PER_WRITER * len(LIFE)
-    assert_in_order(centre, shandong)
+    assert count(new_centre, "case_event") == WRITERS * CASES_PER_WRITER * len(LIFE)
+    assert_in_order(new_centre, new_shandong)
     assert_sound(new_nodes)
 
 
@@ -69,19 +69,19 @@ def _write_slowly(settings: Settings, chance: random.Random) -> None:
 
 
 def test_an_idle_transaction_in_another_database_of_the_cluster_stalls_nothing(
-    centre: Settings, shandong: Settings, beijing: Settings, new_nodes: LocalStack
+    new_centre: Settings, new_shandong: Settings, new_beijing: Settings, new_nodes: LocalStack
 ) -> None:
     """FAULTS 12. A relay that read below `pg_snapshot_xmin`, as the feed does, would be held up by
     any open write transaction of the cluster; the metric shows who is. Seen failing without the
     metric (node/observing.py)."""
     watched = Metrics()
-    with connected(beijing.dsn, "idle") as idle, idle.cursor() as cursor:
+    with connected(new_beijing.dsn, "idle") as idle, idle.cursor() as cursor:
         cursor.execute("create table idle_transaction (id integer)")
-        with running(Observer(centre, watched), watched), flowing(centre, shandong):
-            made = live_many(shandong, 2)
-            await_settled(new_nodes, seconds=10)
+        with running(Observer(new_centre, watched), watched), flowing(new_centre, new_shandong):
+            made = live_many(new_shandong, 2)
+            await_settled(new_nodes)
             eventually(lambda: sample(watched, OLDEST) > 1, "the idle transaction is shown")
             idle.rollback()
             eventually(lambda: sample(watched, OLDEST) < 1, "it is gone")
-    assert count(centre, "case_event") == made
+    assert count(new_centre, "case_event") == made
     assert_sound(new_nodes)

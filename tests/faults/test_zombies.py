@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
+import psycopg2
 import pytest
 from support.flows import assert_in_order, flowing, live_many, loaded
 from support.ledgers import assert_sound, await_settled
 from support.links import through
 from support.processes import Process
 from support.proxy import Conditions, Proxy, Verdict
-from support.world import count, eventually, rows, running, sample
+from support.world import count, eventually, running, sample
 
 from consumers.loop import Consumer
-from node import postgres
+from node import kafka, postgres
 from node.errors import Transient, classified
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
@@ -22,17 +23,12 @@ from node.metrics import Metrics
 from node.settings import Settings
 from producers.relay import Relay
 
-# The session's 10 s, the group's answer, and two busy cores.
-_TAKE_OVER_SECONDS = 40.0
-_STALL_SECONDS = 15.0
 _CONSUMERS = 3
 _ROUNDS = 2
 _ADVANCE = b"execute advance_positions"
 _HOLD_POSITIONS = "update consumer_offset set updated_at = now()"
-_SLOWEST = """
-    select coalesce(max(extract(epoch from exchanged_at - recorded_at)), 0)::float8
-    from case_event where exchanged_at is not null
-"""
+# A session that outlives the test: who waited for its end would wait in vain.
+_ENDLESS_SESSION_MS = 1_200_000
 
 
 @contextmanager
@@ -47,37 +43,35 @@ def consuming(stack: LocalStack, settings: Settings) -> Iterator[Process]:
 
 
 def test_a_consumer_frozen_with_a_batch_in_hand_is_fenced_when_it_wakes(
-    new_nodes: LocalStack, centre: Settings, shandong: Settings, database_link: Proxy
+    new_nodes: LocalStack, new_centre: Settings, new_shandong: Settings, database_link: Proxy
 ) -> None:
     """FAULTS 3. The zombie's first statement is held on its way and reaches Postgres when another
     has applied the batch. Seen failing without the compare-and-set of positions
     (consumers/positions.py): nothing is fenced, and the records are applied once more."""
     relayed = Metrics()
     with (
-        consuming(new_nodes, through(centre, postgres=database_link)) as zombie,
-        running(Relay(shandong, relayed), relayed),
+        consuming(new_nodes, through(new_centre, postgres=database_link)) as zombie,
+        running(Relay(new_shandong, relayed), relayed),
     ):
         zombie.await_ready()
-        made = live_many(shandong, 1)
+        made = live_many(new_shandong, 1)
         await_settled(new_nodes)
         in_hand = holding_at(database_link, _ADVANCE)
-        made += live_many(shandong, 4)
+        made += live_many(new_shandong, 4)
         eventually(lambda: bool(in_hand), "a batch is in hand")
         zombie.freeze()
-        with consuming(new_nodes, centre) as heir:
-            eventually(
-                lambda: count(centre, "case_event") == made, "taken over", _TAKE_OVER_SECONDS
-            )
+        with consuming(new_nodes, new_centre) as heir:
+            eventually(lambda: count(new_centre, "case_event") == made, "taken over")
             database_link.conditions = Conditions()
             zombie.thaw()
             eventually(
                 lambda: (zombie.metric("consumer_fenced_transactions_total") or 0) > 0, "fenced"
             )
-            made += live_many(shandong, 2)
+            made += live_many(new_shandong, 2)
             await_settled(new_nodes)
             assert zombie.is_alive, zombie.text()
             assert heir.is_alive, heir.text()
-    assert count(centre, "case_event") == made
+    assert count(new_centre, "case_event") == made
     assert_sound(new_nodes)
 
 
@@ -97,50 +91,52 @@ def holding_at(link: Proxy, statement: bytes) -> list[bytes]:
 
 def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_only(
     new_nodes: LocalStack,
-    centre: Settings,
-    shandong: Settings,
+    new_centre: Settings,
+    new_shandong: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """FAULTS 3. The frozen one is played by a connection of the same kind that does not go on.
     Seen failing without the limit on idle transactions (node/postgres.py): for ever."""
     monkeypatch.setattr(postgres, "_FROZEN_SECONDS", 1)
-    with flowing(centre, shandong):
-        made = live_many(shandong, 1)
+    with flowing(new_centre, new_shandong):
+        made = live_many(new_shandong, 1)
         await_settled(new_nodes)
-        with closing(postgres.Database(centre, "consumer")) as zombie:
+        with closing(postgres.Database(new_centre, "consumer")) as zombie:
             with zombie.connection().cursor() as cursor:
                 cursor.execute(_HOLD_POSITIONS)
-            made += live_many(shandong, 2)
-            await_settled(new_nodes, seconds=10)
-            with pytest.raises(postgres.psycopg2.Error) as raised:
+            made += live_many(new_shandong, 2)
+            await_settled(new_nodes)
+            with pytest.raises(psycopg2.Error) as raised:
                 zombie.connection().cursor().execute("select 1")
             assert isinstance(classified(raised.value), Transient)
-    assert count(centre, "case_event") == made
+    assert count(new_centre, "case_event") == made
     assert_sound(new_nodes)
 
 
 def test_consumers_restarted_in_turn_under_load_stall_no_partition_for_long(
-    new_nodes: LocalStack, centre: Settings, shandong: Settings
+    new_nodes: LocalStack,
+    new_centre: Settings,
+    new_shandong: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """FAULTS 11, two of its twenty rounds; the others are run by `make soak`. Seen failing with
     a consumer that comes again under another instance name: it waits for its own session."""
+    monkeypatch.setattr(kafka, "_SESSION_TIMEOUT_MS", _ENDLESS_SESSION_MS)
     relayed = Metrics()
     with (
-        running(Relay(shandong, relayed), relayed),
-        loaded(shandong) as load,
+        running(Relay(new_shandong, relayed), relayed),
+        loaded(new_shandong) as load,
         ExitStack() as group,
     ):
-        members = [group.enter_context(member(centre, number)) for number in range(_CONSUMERS)]
+        members = [group.enter_context(member(new_centre, number)) for number in range(_CONSUMERS)]
         for _ in range(_ROUNDS):
             for number in range(_CONSUMERS):
                 members[number].restart()
                 load.await_more(5)
         load.finish()
         await_settled(new_nodes)
-    ((slowest,),) = rows(centre, _SLOWEST)
-    assert slowest < _STALL_SECONDS
-    assert count(centre, "case_event") == 3 * len(load.cases)
-    assert_in_order(centre, shandong)
+    assert count(new_centre, "case_event") == 3 * len(load.cases)
+    assert_in_order(new_centre, new_shandong)
     assert_sound(new_nodes)
 
 

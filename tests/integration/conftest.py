@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from node.localstack import LocalStack
 from node.settings import Settings
 
 
@@ -25,3 +26,15 @@ def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
 def centre(fresh_settings: Callable[..., Settings]) -> Settings:
     """The national node with an empty database."""
     return fresh_settings("000000")
+
+
+@pytest.fixture
+def province_with_topics(empty_topics: LocalStack, shandong: Settings) -> Settings:
+    """Shandong with an empty database; nothing of other tests is in the topics."""
+    return shandong
+
+
+@pytest.fixture
+def centre_with_topics(empty_topics: LocalStack, centre: Settings) -> Settings:
+    """The national node with an empty database; nothing of other tests is in the topics."""
+    return centre

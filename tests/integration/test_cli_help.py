@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +14,7 @@ from support.cli import petitionlink
 
 from node.cli.app import MODULES, app_for
 
-# A person waits for it; one second on an idle machine, and this much on a very busy one.
+# Processor time: a person waits for it. It takes half a second; others on the machine do not count.
 _QUICK_SECONDS = 10.0
 
 
@@ -54,11 +54,17 @@ def test_a_command_loads_nothing_of_the_others() -> None:
     assert "openpyxl" not in done.stdout
 
 
+def _processor_seconds() -> float:
+    """Processor time of all children that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 @pytest.mark.parametrize("path", ALL, ids=lambda path: " ".join(path) or "petitionlink")
 def test_help_is_printed_on_stdout_with_exit_code_0(path: tuple[str, ...]) -> None:
-    began = time.monotonic()
+    before = _processor_seconds()
     done = petitionlink(*path, "--help")
     assert (done.code, done.err) == (0, "")
     assert "Usage: petitionlink" in done.out
     assert " ".join(path) in done.out
-    assert time.monotonic() - began < _QUICK_SECONDS
+    assert _processor_seconds() - before < _QUICK_SECONDS

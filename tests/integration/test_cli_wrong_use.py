@@ -31,7 +31,7 @@ Environment = dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def shandong(stack: LocalStack) -> Environment:
+def good_environment(stack: LocalStack) -> Environment:
     """Good settings of a node; tests spoil one of them."""
     return as_environment(load_settings(SHANDONG))
 
@@ -82,50 +82,56 @@ def test_wrong_usage_names_the_command_whose_help_explains_it() -> None:
 # --- registers -------------------------------------------------------------------------------
 
 
-def imported(shandong: Environment, *arguments: str) -> str:
-    done = petitionlink("import", *arguments, "--format", "json", settings=shandong)
+def imported(good_environment: Environment, *arguments: str) -> str:
+    done = petitionlink("import", *arguments, "--format", "json", settings=good_environment)
     return refused(silent(done))
 
 
-def test_a_register_that_is_not_there_is_named(shandong: Environment, here: Path) -> None:
-    line = imported(shandong, "missing.csv", "--mapping", "messages")
+def test_a_register_that_is_not_there_is_named(good_environment: Environment, here: Path) -> None:
+    line = imported(good_environment, "missing.csv", "--mapping", "messages")
     assert "missing.csv" in line
     assert "check the path" in line
 
 
-def test_a_folder_is_no_register(shandong: Environment, here: Path) -> None:
-    assert "is a folder" in imported(shandong, str(here), "--mapping", "messages")
+def test_a_folder_is_no_register(good_environment: Environment, here: Path) -> None:
+    assert "is a folder" in imported(good_environment, str(here), "--mapping", "messages")
 
 
 def test_a_register_with_a_misspelt_column_is_refused_with_the_column(
-    shandong: Environment, here: Path
+    good_environment: Environment, here: Path
 ) -> None:
     text = Path("register.csv").read_text(encoding="utf-8-sig")
     Path("misspelt.csv").write_text(text.replace("留言时间", "留言时问", 1), encoding="utf-8")
-    line = imported(shandong, "misspelt.csv", "--mapping", "messages")
+    line = imported(good_environment, "misspelt.csv", "--mapping", "messages")
     assert "留言时间" in line or "留言时问" in line
 
 
-def test_a_register_under_another_mapping_is_refused(shandong: Environment, here: Path) -> None:
-    assert "register.csv" in imported(shandong, "register.csv", "--mapping", "register")
+def test_a_register_under_another_mapping_is_refused(
+    good_environment: Environment, here: Path
+) -> None:
+    assert "register.csv" in imported(good_environment, "register.csv", "--mapping", "register")
 
 
 def test_an_unknown_mapping_is_refused_with_those_that_are_known(
-    shandong: Environment, here: Path
+    good_environment: Environment, here: Path
 ) -> None:
-    line = imported(shandong, "register.csv", "--mapping", "bogus")
+    line = imported(good_environment, "register.csv", "--mapping", "bogus")
     assert "'bogus'" in line
     assert "messages or register" in line
 
 
-def test_a_reject_file_that_cannot_be_written_is_named(shandong: Environment, here: Path) -> None:
-    line = imported(shandong, "register.csv", "--mapping", "messages", "--rejects", "no/such/file")
+def test_a_reject_file_that_cannot_be_written_is_named(
+    good_environment: Environment, here: Path
+) -> None:
+    line = imported(
+        good_environment, "register.csv", "--mapping", "messages", "--rejects", "no/such/file"
+    )
     assert "no/such/file" in line
 
 
-def test_an_empty_file_is_no_register(shandong: Environment, here: Path) -> None:
+def test_an_empty_file_is_no_register(good_environment: Environment, here: Path) -> None:
     Path("empty.csv").touch()
-    assert "empty.csv" in imported(shandong, "empty.csv", "--mapping", "messages")
+    assert "empty.csv" in imported(good_environment, "empty.csv", "--mapping", "messages")
 
 
 # --- nodes and settings ----------------------------------------------------------------------
@@ -172,17 +178,17 @@ def test_without_any_settings_the_missing_ones_are_named(
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named_and_no_secret_is_shown(
-    shandong: Environment, name: str, value: str
+    good_environment: Environment, name: str, value: str
 ) -> None:
-    line = refused(silent(petitionlink("status", settings=shandong | {name: value})))
+    line = refused(silent(petitionlink("status", settings=good_environment | {name: value})))
     assert name in line
-    assert shandong["PETITIONLINK_POSTGRES_DSN"] not in line
+    assert good_environment["PETITIONLINK_POSTGRES_DSN"] not in line
 
 
 def test_keys_that_are_not_there_are_named(
-    shandong: Environment, here: Path, tmp_path: Path
+    good_environment: Environment, here: Path, tmp_path: Path
 ) -> None:
-    without = shandong | {"PETITIONLINK_KEY_FOLDER": str(tmp_path / "nowhere")}
+    without = good_environment | {"PETITIONLINK_KEY_FOLDER": str(tmp_path / "nowhere")}
     line = refused(silent(petitionlink("command", "-", settings=without)))
     assert f"{SHANDONG}.key" in line
 
@@ -192,18 +198,18 @@ def test_keys_that_are_not_there_are_named(
 
 @pytest.mark.parametrize("command", [*_DATABASE_COMMANDS, ("migrate",)])
 def test_a_postgres_that_is_away_is_one_line(
-    stack: LocalStack, shandong: Environment, here: Path, command: tuple[str, ...]
+    stack: LocalStack, good_environment: Environment, here: Path, command: tuple[str, ...]
 ) -> None:
-    away = _with_dsn(shandong, make_dsn(stack.dsn(SHANDONG), port=free_port()))
+    away = _with_dsn(good_environment, make_dsn(stack.dsn(SHANDONG), port=free_port()))
     line = refused(silent(petitionlink(*command, settings=away)))
     assert "Postgres is away" in line
 
 
 @pytest.mark.parametrize("command", [("status",), ("migrate",), ("run",)])
 def test_a_wrong_password_is_one_line_that_does_not_show_it(
-    stack: LocalStack, shandong: Environment, command: tuple[str, ...]
+    stack: LocalStack, good_environment: Environment, command: tuple[str, ...]
 ) -> None:
-    wrong = _with_dsn(shandong, make_dsn(stack.dsn(SHANDONG), password="guessed"))
+    wrong = _with_dsn(good_environment, make_dsn(stack.dsn(SHANDONG), password="guessed"))
     line = last_line(petitionlink(*command, settings=with_free_port(wrong)))
     assert "PETITIONLINK_POSTGRES_DSN" in line
     assert "guessed" not in line
@@ -211,26 +217,26 @@ def test_a_wrong_password_is_one_line_that_does_not_show_it(
 
 @pytest.mark.parametrize("command", [*_DATABASE_COMMANDS, ("migrate",), ("run",)])
 def test_the_database_of_another_node_is_refused(
-    stack: LocalStack, shandong: Environment, here: Path, command: tuple[str, ...]
+    stack: LocalStack, good_environment: Environment, here: Path, command: tuple[str, ...]
 ) -> None:
-    others = _with_dsn(shandong, stack.dsn(BEIJING))
+    others = _with_dsn(good_environment, stack.dsn(BEIJING))
     line = last_line(petitionlink(*command, settings=with_free_port(others)))
     assert f"belongs to node {BEIJING}, not to {SHANDONG}" in line
 
 
 @pytest.mark.parametrize("command", [*_DATABASE_COMMANDS, ("run",)])
 def test_a_database_without_our_tables_is_refused_with_the_cure(
-    stack: LocalStack, shandong: Environment, here: Path, command: tuple[str, ...]
+    stack: LocalStack, good_environment: Environment, here: Path, command: tuple[str, ...]
 ) -> None:
-    empty = _with_dsn(shandong, stack.postgres_dsn)  # the server's own, never migrated
+    empty = _with_dsn(good_environment, stack.postgres_dsn)  # the server's own, never migrated
     line = last_line(petitionlink(*command, settings=with_free_port(empty)))
     assert "petitionlink migrate" in line
 
 
 def test_a_database_that_does_not_exist_is_one_line(
-    stack: LocalStack, shandong: Environment
+    stack: LocalStack, good_environment: Environment
 ) -> None:
-    missing = _with_dsn(shandong, make_dsn(stack.dsn(SHANDONG), dbname="nothing"))
+    missing = _with_dsn(good_environment, make_dsn(stack.dsn(SHANDONG), dbname="nothing"))
     line = refused(silent(petitionlink("status", settings=missing)))
     assert "nothing" in line
     assert "PETITIONLINK_POSTGRES_DSN" in line
@@ -258,9 +264,9 @@ def last_line(done: Done) -> str:
 
 
 def test_status_without_a_broker_is_one_line_and_still_shows_what_postgres_knows(
-    shandong: Environment,
+    good_environment: Environment,
 ) -> None:
-    away = _without_broker(shandong)
+    away = _without_broker(good_environment)
     done = petitionlink("status", "--format", "json", settings=away)
     assert "Kafka" in refused(done)
     shown = json.loads(done.out)
@@ -268,16 +274,18 @@ def test_status_without_a_broker_is_one_line_and_still_shows_what_postgres_knows
     assert shown["partitions"] is None
 
 
-def test_topics_without_a_broker_is_one_line(shandong: Environment) -> None:
-    line = refused(silent(petitionlink("topics", "plan", settings=_without_broker(shandong))))
+def test_topics_without_a_broker_is_one_line(good_environment: Environment) -> None:
+    line = refused(
+        silent(petitionlink("topics", "plan", settings=_without_broker(good_environment)))
+    )
     assert "Kafka" in line
 
 
 def test_topics_that_were_never_made_stop_a_node_with_the_cure(
-    shandong: Environment, fresh_dsn: Callable[[str], str], tmp_path: Path
+    good_environment: Environment, fresh_dsn: Callable[[str], str], tmp_path: Path
 ) -> None:
     make_local_keys(tmp_path / "keys", [NOT_IN_THE_STACK])
-    new = _with_dsn(shandong, fresh_dsn(NOT_IN_THE_STACK))
+    new = _with_dsn(good_environment, fresh_dsn(NOT_IN_THE_STACK))
     own = {"PETITIONLINK_NODE": NOT_IN_THE_STACK, "PETITIONLINK_KEY_FOLDER": f"{tmp_path}/keys"}
     settings = with_free_port(new | own)
     for command in ("consume", "relay", "run"):
@@ -288,9 +296,9 @@ def test_topics_that_were_never_made_stop_a_node_with_the_cure(
 
 @pytest.mark.parametrize("command", ["run", "relay", "consume"])
 def test_a_metrics_port_that_is_taken_is_named(
-    shandong: Environment, taken_port: int, command: str
+    good_environment: Environment, taken_port: int, command: str
 ) -> None:
-    taken = shandong | {"PETITIONLINK_METRICS_PORT": str(taken_port)}
+    taken = good_environment | {"PETITIONLINK_METRICS_PORT": str(taken_port)}
     line = refused(silent(petitionlink(command, settings=taken)))
     assert str(taken_port) in line
     assert "PETITIONLINK_METRICS_PORT" in line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from consumers.loop import Consumer
 from node import clock_skew, control
 from node.clock import Clock, now_micros
 from node.clock_skew import ClockCheck, ClockWrong
-from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.observing import Observer
 from node.postgres import connected
@@ -41,25 +39,16 @@ def ahead_by(micros: int) -> Clock:
     return lambda: now_micros() + micros
 
 
-@pytest.fixture
-def shandong(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with empty topics and an empty database."""
-    return fresh_settings(SHANDONG)
-
-
-@pytest.fixture
-def centre(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
-    """The centre with empty topics and an empty database."""
-    return fresh_settings("000000")
-
-
 @pytest.mark.parametrize("skew", [2 * _HOUR, -3 * _HOUR, 12 * _YEAR])
 def test_a_clock_that_is_wrong_is_measured_against_the_brokers_and_said_as_what_it_is(
-    shandong: Settings, caplog: pytest.LogCaptureFixture, skew: int
+    province_with_topics: Settings, caplog: pytest.LogCaptureFixture, skew: int
 ) -> None:
     """FAULTS 34. Formerly: "is the broker up?" every 3 s."""
     metrics, clock = Metrics(), ahead_by(skew)
-    reconciler, observer = Reconciler(shandong, metrics, clock), Observer(shandong, metrics, clock)
+    reconciler, observer = (
+        Reconciler(province_with_topics, metrics, clock),
+        Observer(province_with_topics, metrics, clock),
+    )
     with running(reconciler, metrics) as ended, running(observer, metrics):
         eventually(
             lambda: abs(sample(metrics, "clock_skew_seconds") - skew / 1e6) < 2, "it is measured"
@@ -70,21 +59,21 @@ def test_a_clock_that_is_wrong_is_measured_against_the_brokers_and_said_as_what_
 
 
 def test_a_command_is_refused_while_the_clock_is_wrong_and_taken_once_it_is_set(
-    shandong: Settings,
+    province_with_topics: Settings,
 ) -> None:
     """FAULTS 34. Formerly: commands were taken and dated 2038."""
-    measured(shandong)
+    measured(province_with_topics)
     clock = Steppable(12 * _YEAR)
-    office = open_office(shandong, clock)
-    with connected(shandong.dsn, "test") as connection:
+    office = open_office(province_with_topics, clock)
+    with connected(province_with_topics.dsn, "test") as connection:
         given = parse({"command": "register", "title": "…", "channel": "web"}, office)
         with pytest.raises(ClockWrong, match=r"12\.. days|days ahead of the broker's: set it"):
             handle(connection, office, given)
-        assert count(shandong, "case_event") == 0
+        assert count(province_with_topics, "case_event") == 0
         clock.ahead = 0
         handle(connection, office, parse({"command": "register", "title": "…", "channel": "web"},
                                          office))  # fmt: skip
-    assert count(shandong, "case_event") == 1
+    assert count(province_with_topics, "case_event") == 1
 
 
 class Steppable:
@@ -103,55 +92,62 @@ def measured(settings: Settings, database_ahead: int = 0) -> None:
 
 
 def test_the_machine_of_node_and_database_is_wrong_then_cli_and_web_refuse_in_one_line(
-    shandong: Settings,
+    province_with_topics: Settings,
 ) -> None:
-    measured(shandong, 2 * _HOUR)
+    measured(province_with_topics, 2 * _HOUR)
     found = petitionlink(
-        "command", "-", settings=as_environment(shandong),
+        "command", "-", settings=as_environment(province_with_topics),
         stdin='{"command":"register","title":"…","channel":"web"}',
     )  # fmt: skip
     assert (found.code, found.out) == (1, "")
     (line,) = found.err.splitlines()
     assert "2.0 h ahead of the broker's: set it (NTP)" in line
-    with client_of(shandong) as client:
+    with client_of(province_with_topics) as client:
         answer = client.post("/v1/commands", json={"command": "register", "title": "…",
                                                    "channel": "web"})  # fmt: skip
         assert answer.status_code == 503
         assert answer.json()["rule"] == "clock_wrong"
-    assert count(shandong, "case_event") == 0
+    assert count(province_with_topics, "case_event") == 0
 
 
 def test_routines_wait_while_the_clock_is_wrong_or_in_doubt_and_act_again_after(
-    shandong: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    province_with_topics: Settings,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """FAULTS 34. Formerly: false evaluation.expired events went out."""
     monkeypatch.setattr("producers.routines.worker._CLOCK_SECONDS", 0.05)
-    served(shandong, 10.0)  # the window is open for twenty days yet
+    served(province_with_topics, 10.0)  # the window is open for twenty days yet
     clock = Steppable(2 * _YEAR)
-    measured(shandong)
+    measured(province_with_topics)
     metrics = Metrics()
-    with running(Timekeeping(shandong, clock), metrics):
+    with running(Timekeeping(province_with_topics, clock), metrics):
         eventually(lambda: "routines wait until then" in caplog.text, "it says why it waits")
-        assert rows(shandong, "select count(*) from case_evaluation") == [(0,)]
+        assert rows(province_with_topics, "select count(*) from case_evaluation") == [(0,)]
         # Postgres's clock has jumped with ours: nobody can tell until the broker answers.
-        rows(shandong, "update node_state set clock_measured_at = now() - interval '2 hours'")
+        rows(
+            province_with_topics,
+            "update node_state set clock_measured_at = now() - interval '2 hours'",
+        )
         clock.ahead = 0
         eventually(lambda: "until Kafka answers" in caplog.text, "it is in doubt")
-        measured(shandong)
+        measured(province_with_topics)
         eventually(lambda: "the clock is right again" in caplog.text, "it goes on")
-    assert rows(shandong, "select count(*) from case_evaluation") == [(0,)]
+    assert rows(province_with_topics, "select count(*) from case_evaluation") == [(0,)]
 
 
-def test_a_node_that_never_measured_acts_as_if_its_clock_were_right(shandong: Settings) -> None:
-    check = ClockCheck(shandong, ahead_by(12 * _YEAR))
-    with connected(shandong.dsn, "test") as connection, connection.cursor() as cursor:
+def test_a_node_that_never_measured_acts_as_if_its_clock_were_right(
+    province_with_topics: Settings,
+) -> None:
+    check = ClockCheck(province_with_topics, ahead_by(12 * _YEAR))
+    with connected(province_with_topics.dsn, "test") as connection, connection.cursor() as cursor:
         assert check.reading(cursor).ahead is None
         assert check.why_not_act(cursor) == ""
         check.check_command(cursor)
 
 
 def test_dates_of_2028_and_2038_and_1900_are_marked_on_receipt_and_the_events_applied(
-    centre: Settings, caplog: pytest.LogCaptureFixture
+    centre_with_topics: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """FAULTS 34. Formerly: taken everywhere without a word."""
     case_id = f"{BEIJING}-20260401-7K3M9QXA"
@@ -163,52 +159,61 @@ def test_dates_of_2028_and_2038_and_1900_are_marked_on_receipt_and_the_events_ap
     ]
     metrics = Metrics()
     # Its own clock is ten years behind, which it knows: it judges by the broker's all the same.
-    measured(centre, 0)
-    with running(Consumer(centre, metrics, ahead_by(-10 * _YEAR)), metrics):
-        send(centre, uplink(BEIJING), [raw(one) for one in [*several, several[1]]])
-        eventually(lambda: count(centre, "petition_case") == 4, "all four are applied")
+    measured(centre_with_topics, 0)
+    with running(Consumer(centre_with_topics, metrics, ahead_by(-10 * _YEAR)), metrics):
+        send(centre_with_topics, uplink(BEIJING), [raw(one) for one in [*several, several[1]]])
+        eventually(lambda: count(centre_with_topics, "petition_case") == 4, "all four are applied")
         eventually(
             lambda: sample(metrics, "events_implausible_time_total", source=BEIJING) == 3,
             "three are counted",
         )
-    marked = rows(centre, "select event_id::text, detail from implausible_time order by 1")
+    marked = rows(
+        centre_with_topics, "select event_id::text, detail from implausible_time order by 1"
+    )
     assert {one for one, _ in marked} == {one.event_id for one in several[1:]}
-    shown = petitionlink("case", "show", f"{case_id}2", settings=as_environment(centre))
+    shown = petitionlink("case", "show", f"{case_id}2", settings=as_environment(centre_with_topics))
     assert "dates in doubt" in shown.out
     trace = petitionlink(
-        "case", "trace", f"{case_id}3", "--format", "json", settings=as_environment(centre)
+        "case",
+        "trace",
+        f"{case_id}3",
+        "--format",
+        "json",
+        settings=as_environment(centre_with_topics),
     ).json()
     assert "before 1949" in trace["hops"][0]["time_in_doubt"]
-    assert count(centre, "dead_letter") == 0
+    assert count(centre_with_topics, "dead_letter") == 0
 
 
 def test_a_relay_whose_clock_is_hours_ahead_says_so_keeps_the_outbox_and_drains_it_after(
-    shandong: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    province_with_topics: Settings,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """FAULTS 34. Formerly: "Kafka is away: is the broker up?"."""
     metrics = Metrics()
     metrics.about(SHANDONG)
-    register(shandong)
+    register(province_with_topics)
     real = KafkaProducer.send
 
     def two_hours_ahead(*given: Any) -> Any:
         return real(*given, timestamp_ms=(now_micros() + 2 * _HOUR) // 1000)
 
     monkeypatch.setattr(KafkaProducer, "send", two_hours_ahead)
-    with running(Relay(shandong, metrics), metrics) as ended:
+    with running(Relay(province_with_topics, metrics), metrics) as ended:
         eventually(lambda: "is more than an hour ahead of the broker's" in caplog.text, "it says")
         assert "is the broker up" not in caplog.text
         monkeypatch.setattr(KafkaProducer, "send", real)
         waiting = "select count(*) from outbox where published_at is null"
-        eventually(lambda: rows(shandong, waiting) == [(0,)], "it is published")
+        eventually(lambda: rows(province_with_topics, waiting) == [(0,)], "it is published")
         assert ended == []
 
 
 def test_a_topic_without_the_brokers_time_leaves_the_skew_unknown(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch
+    province_with_topics: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cluster on which `topics apply` has not been run yet."""
-    with control.Channel(shandong, "test") as channel:
+    with control.Channel(province_with_topics, "test") as channel:
         monkeypatch.setattr(control, "control_between", lambda *_: uplink(SHANDONG))
         assert channel.clock_ahead("000000", now_micros) is None
         assert channel.clock_ahead("000000", ahead_by(2 * _HOUR)) == 3_601_000_000

@@ -12,7 +12,6 @@ from support.links import through
 from support.offices import CENTRE, SETTLE_SECONDS, SHANDONG, Desks, at_work
 from support.proxy import Proxy
 from support.registers import make_register
-from support.routines import receive
 from support.topics import delete_topic, make_topic
 from support.web import client_of, post
 from support.world import (
@@ -21,6 +20,7 @@ from support.world import (
     event,
     eventually,
     raw,
+    receive,
     register,
     rows,
     running,
@@ -108,7 +108,7 @@ def test_a_routine_that_finds_the_gate_closed_waits_and_emits_nothing(
 ) -> None:
     """Seen failing with the gate in `handle` alone: the centre's routine emits its events."""
     centre, *_ = desks
-    receive(centre.settings, [event("110000-20260401-7K3M9QXA")])
+    receive(centre.settings, event("110000-20260401-7K3M9QXA"))
     close_gate(centre.settings)
     routine = Identifying(centre.settings)
     with running(routine, centre.metrics) as ended:

@@ -7,14 +7,16 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from functools import partial
 
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 from support.backups import Backup
 from support.damage import codecs_in, damaged, of_unknown_codec
-from support.offices import BEIJING, CENTRE, SHANDONG, Desks, at_work, round_with
+from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks, at_work, round_with
 from support.transactions import foreign_producer, send_in
 from support.world import (
+    WAIT_SECONDS,
     count,
     do,
     end_offset,
@@ -68,7 +70,7 @@ def test_a_topic_set_to_any_codec_is_read_by_consumers_recovery_and_the_proof(
             for codec in CODECS:
                 set_compression(centre.settings, ways, codec)
                 await_written(stack, beijing.settings, codec)
-                eventually(lambda c=codec: round_with(shandong, CENTRE).equal, f"over {codec}")
+                eventually(partial(agrees, shandong), f"over {codec}")
             made = count(beijing.settings, "case_event")
             eventually(lambda: count(centre.settings, "case_event") == made, "all are applied")
     finally:
@@ -76,6 +78,11 @@ def test_a_topic_set_to_any_codec_is_read_by_consumers_recovery_and_the_proof(
     assert count(centre.settings, "dead_letter") == 0
     backup.put_back()
     assert bring_home(beijing.settings, [uplink(BEIJING)]) == made
+
+
+def agrees(desk: Desk) -> bool:
+    """Whether a round with the centre finds nothing that differs."""
+    return round_with(desk, CENTRE).equal
 
 
 def await_written(stack: LocalStack, settings: Settings, codec: str) -> None:
@@ -111,7 +118,9 @@ def test_a_batch_of_another_client_library_is_read(desks: Desks, codec: str) -> 
     assert kcat is not None, "kcat is missing: run `sudo apt-get install -y kcat`, or `make test`"
     lines = "".join(f"line {n} {'x' * 500}\n" for n in range(5))
     command = [kcat, "-P", "-b", shandong.settings.kafka_bootstrap_servers, "-t", TOPIC, "-p", "0"]
-    subprocess.run([*command, "-z", codec], input=lines, text=True, check=True, timeout=60)
+    subprocess.run(
+        [*command, "-z", codec], input=lines, text=True, check=True, timeout=WAIT_SECONDS
+    )
     with running(Consumer(*shandong), shandong.metrics) as ended:
         eventually(lambda: count(shandong.settings, "dead_letter") == 5, "each record by itself")
     assert ended == []

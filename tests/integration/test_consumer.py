@@ -47,15 +47,9 @@ POSITION = "select next_offset from consumer_offset where topic = %s and partiti
 
 
 @pytest.fixture
-def shandong(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
-    """Shandong with empty topics and an empty database."""
-    return fresh_settings(SHANDONG)
-
-
-@pytest.fixture
-def base(shandong: Settings) -> int:
+def base(province_with_topics: Settings) -> int:
     """The offset of the first record that the test writes to partition 0."""
-    return end_offset(shandong, TOPIC)
+    return end_offset(province_with_topics, TOPIC)
 
 
 def start(settings: Settings, metrics: Metrics) -> Any:
@@ -72,17 +66,17 @@ def position(settings: Settings) -> int:
 
 
 def test_a_new_group_reads_from_the_beginning_and_notes_the_offset_with_the_rows(
-    shandong: Settings, base: int
+    province_with_topics: Settings, base: int
 ) -> None:
-    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(5)])
-    with start(shandong, Metrics()):
-        applied(shandong, 5)
-    assert position(shandong) == base + 5
-    assert count(shandong, "petition_case") == 5
+    send(province_with_topics, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(5)])
+    with start(province_with_topics, Metrics()):
+        applied(province_with_topics, 5)
+    assert position(province_with_topics) == base + 5
+    assert count(province_with_topics, "petition_case") == 5
 
 
 def test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_is_applied(
-    shandong: Settings,
+    province_with_topics: Settings,
 ) -> None:
     good = event(CASE)
     key, value, headers = raw(good)
@@ -98,15 +92,17 @@ def test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_i
         ("invalid_text", raw(with_nul())),
         ("too_large", (key, b"\x00" * 1_048_000, [])),
     ]
-    send(shandong, TOPIC, [*(one for _, one in poison), (key, value, headers)])
+    send(province_with_topics, TOPIC, [*(one for _, one in poison), (key, value, headers)])
     metrics = Metrics()
-    with start(shandong, metrics):
-        applied(shandong, 1)
-    kept = rows(shandong, 'select reason, record_key, value from dead_letter order by "offset"')
+    with start(province_with_topics, metrics):
+        applied(province_with_topics, 1)
+    kept = rows(
+        province_with_topics, 'select reason, record_key, value from dead_letter order by "offset"'
+    )
     assert [(r, bytes(k), bytes(v)) for r, k, v in kept] == [
         (reason, key_, value_) for reason, (key_, value_, _) in poison
     ]
-    on_topic = read_topic(shandong, dead_letter(SHANDONG), len(poison))
+    on_topic = read_topic(province_with_topics, dead_letter(SHANDONG), len(poison))
     told = {dict(r.headers)["petitionlink-reason"].decode(): r.value for r in on_topic}
     assert told == {reason: value_ for reason, (_, value_, _) in poison}
     assert sample(metrics, "consumer_records_total", topic=TOPIC, result="dead_letter") == 9
@@ -114,15 +110,15 @@ def test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_i
 
 
 def test_a_header_whose_name_is_no_text_is_poison_and_the_next_record_is_applied(
-    shandong: Settings,
+    province_with_topics: Settings,
 ) -> None:
     """FAULTS 15. Seen failing without `_read_record`: `poll()` raises for ever."""
     key, value, headers = raw(event(CASE))
-    send_with_header(shandong, key, value, b"\xff\xfe")
-    send(shandong, TOPIC, [(key, value, headers)])
-    with start(shandong, Metrics()):
-        applied(shandong, 1)
-    assert rows(shandong, "select reason from dead_letter") == [("wrong_headers",)]
+    send_with_header(province_with_topics, key, value, b"\xff\xfe")
+    send(province_with_topics, TOPIC, [(key, value, headers)])
+    with start(province_with_topics, Metrics()):
+        applied(province_with_topics, 1)
+    assert rows(province_with_topics, "select reason from dead_letter") == [("wrong_headers",)]
 
 
 def send_with_header(
@@ -144,71 +140,72 @@ def with_nul() -> Any:
 
 
 def test_what_only_postgres_refuses_is_found_by_halving(
-    shandong: Settings, base: int, monkeypatch: pytest.MonkeyPatch
+    province_with_topics: Settings, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
     good = [raw(event(f"{CASE}{n}")) for n in range(6)]
-    send(shandong, TOPIC, [*good[:3], raw(with_nul()), *good[3:]])
-    with start(shandong, Metrics()):
-        applied(shandong, 6)
-    assert rows(shandong, 'select reason, "offset" from dead_letter') == [
+    send(province_with_topics, TOPIC, [*good[:3], raw(with_nul()), *good[3:]])
+    with start(province_with_topics, Metrics()):
+        applied(province_with_topics, 6)
+    assert rows(province_with_topics, 'select reason, "offset" from dead_letter') == [
         ("refused_by_database", base + 3)
     ]
-    assert position(shandong) == base + 7
+    assert position(province_with_topics) == base + 7
 
 
 def test_a_record_that_comes_twice_is_in_the_ledger_once_and_counted(
-    shandong: Settings, base: int
+    province_with_topics: Settings, base: int
 ) -> None:
     again = raw(event(CASE))
-    send(shandong, TOPIC, [again, again])
+    send(province_with_topics, TOPIC, [again, again])
     metrics = Metrics()
-    with start(shandong, metrics):
-        eventually(lambda: position(shandong) == base + 2, "both records are passed")
-    assert count(shandong, "case_event") == 1
+    with start(province_with_topics, metrics):
+        eventually(lambda: position(province_with_topics) == base + 2, "both records are passed")
+    assert count(province_with_topics, "case_event") == 1
     assert sample(metrics, "consumer_records_total", topic=TOPIC, result="duplicate") == 1
 
 
-def test_a_late_event_is_put_in_its_place(shandong: Settings) -> None:
+def test_a_late_event_is_put_in_its_place(province_with_topics: Settings) -> None:
     registered = event(CASE)
     assigned = event(CASE, 2, "000000", type_=types.ASSIGNED, emitter_sequence=1,
                      body={"to": SHANDONG})  # fmt: skip
     landed = event(CASE, 3, SHANDONG, type_=types.LANDED, emitter_sequence=1, body={})
-    with start(shandong, Metrics()):
-        send(shandong, TOPIC, [raw(registered), raw(landed)])
-        applied(shandong, 2)
-        assert state(shandong) == [("registered", 1, False)]
-        send(shandong, TOPIC, [raw(assigned)])
-        applied(shandong, 3)
-    assert state(shandong) == [("landed", 0, False)]
+    with start(province_with_topics, Metrics()):
+        send(province_with_topics, TOPIC, [raw(registered), raw(landed)])
+        applied(province_with_topics, 2)
+        assert state(province_with_topics) == [("registered", 1, False)]
+        send(province_with_topics, TOPIC, [raw(assigned)])
+        applied(province_with_topics, 3)
+    assert state(province_with_topics) == [("landed", 0, False)]
 
 
 def state(settings: Settings) -> list[tuple[Any, ...]]:
     return rows(settings, "select state, conflicts, incomplete from petition_case")
 
 
-def test_a_case_with_a_missing_event_says_which(shandong: Settings) -> None:
-    send(shandong, TOPIC, [raw(event(CASE, 3))])
-    with start(shandong, Metrics()):
-        applied(shandong, 1)
-    assert rows(shandong, "select incomplete, fold -> 'gaps' from petition_case") == [
+def test_a_case_with_a_missing_event_says_which(province_with_topics: Settings) -> None:
+    send(province_with_topics, TOPIC, [raw(event(CASE, 3))])
+    with start(province_with_topics, Metrics()):
+        applied(province_with_topics, 1)
+    assert rows(province_with_topics, "select incomplete, fold -> 'gaps' from petition_case") == [
         (True, [["110000", 1, 2]])
     ]
 
 
-def test_a_type_from_a_newer_release_is_kept_whole(shandong: Settings) -> None:
+def test_a_type_from_a_newer_release_is_kept_whole(province_with_topics: Settings) -> None:
     one = event(CASE)
     headers = [(n, b"petition.case.dreamt_of.v1" if n == "ce_type" else v) for n, v in raw(one)[2]]
     value = b"\x00\x00\x00\x7f\x01" + one.value[5:] + b"more"
-    send(shandong, TOPIC, [raw(event(f"{CASE}0")), (one.key, value, headers)])
-    with start(shandong, Metrics()):
-        applied(shandong, 2)
+    send(province_with_topics, TOPIC, [raw(event(f"{CASE}0")), (one.key, value, headers)])
+    with start(province_with_topics, Metrics()):
+        applied(province_with_topics, 2)
     kept = rows(
-        shandong, "select value, extra_headers from case_event where event_type like '%%dreamt%%'"
+        province_with_topics,
+        "select value, extra_headers from case_event where event_type like '%%dreamt%%'",
     )
     assert bytes(kept[0][0]) == value
     assert [name for name, _ in kept[0][1]] == [name for name, _ in headers]
-    assert count(shandong, "dead_letter") == 0
+    assert count(province_with_topics, "dead_letter") == 0
 
 
 def test_an_event_on_a_strange_uplink_is_refused(
@@ -222,10 +219,10 @@ def test_an_event_on_a_strange_uplink_is_refused(
     assert count(centre, "case_event") == 0
 
 
-def test_a_zombie_rolls_back(shandong: Settings) -> None:
+def test_a_zombie_rolls_back(province_with_topics: Settings) -> None:
     advance = [Advance(TOPIC, 0, 0, 1)]
     one = event(CASE)
-    with connected(shandong.dsn, "test") as connection:
+    with connected(province_with_topics.dsn, "test") as connection:
         with connection, connection.cursor() as cursor:
             positions.begin(cursor, {(TOPIC, 0): 0})
         apply_batch(connection, SHANDONG, Batch([], [], advance))
@@ -234,94 +231,94 @@ def test_a_zombie_rolls_back(shandong: Settings) -> None:
         late = Batch([batches.Arrival(record, one, packed)], [], advance)
         with pytest.raises(Fenced):
             apply_batch(connection, SHANDONG, late)
-    assert count(shandong, "case_event") == 0
-    assert position(shandong) == 1
+    assert count(province_with_topics, "case_event") == 0
+    assert position(province_with_topics) == 1
 
 
 def test_a_consumer_whose_offsets_were_moved_goes_on_from_where_they_are(
-    shandong: Settings, base: int
+    province_with_topics: Settings, base: int
 ) -> None:
     metrics = Metrics()
-    with start(shandong, metrics):
-        send(shandong, TOPIC, [raw(event(f"{CASE}0"))])
-        applied(shandong, 1)
-        with connected(shandong.dsn, "test") as other, other, other.cursor() as cursor:
+    with start(province_with_topics, metrics):
+        send(province_with_topics, TOPIC, [raw(event(f"{CASE}0"))])
+        applied(province_with_topics, 1)
+        with connected(province_with_topics.dsn, "test") as other, other, other.cursor() as cursor:
             cursor.execute(MOVE, (base + 2,))  # holds the row until the records are there
-            send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in (1, 2)])
-        applied(shandong, 2)
+            send(province_with_topics, TOPIC, [raw(event(f"{CASE}{n}")) for n in (1, 2)])
+        applied(province_with_topics, 2)
     assert sample(metrics, "consumer_fenced_transactions_total") == 1
-    assert rows(shandong, "select case_id from petition_case order by 1") == [
+    assert rows(province_with_topics, "select case_id from petition_case order by 1") == [
         (f"{CASE}0",),
         (f"{CASE}2",),
     ]
 
 
-def test_terminated_backends_cost_a_pause_and_no_event(shandong: Settings) -> None:
+def test_terminated_backends_cost_a_pause_and_no_event(province_with_topics: Settings) -> None:
     metrics = Metrics()
-    with start(shandong, metrics) as ended:
+    with start(province_with_topics, metrics) as ended:
         for number in range(6):
-            send(shandong, TOPIC, [raw(event(f"{CASE}{number}"))])
+            send(province_with_topics, TOPIC, [raw(event(f"{CASE}{number}"))])
             rows(
-                shandong,
+                province_with_topics,
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where application_name = 'petitionlink-consumer' "
                 "and datname = current_database()",
             )
-        applied(shandong, 6)
+        applied(province_with_topics, 6)
         assert ended == []
-    assert count(shandong, "dead_letter") == 0
+    assert count(province_with_topics, "dead_letter") == 0
     assert sample(metrics, "dependency_up", dependency="postgres") == 1
 
 
 def test_positions_come_from_postgres_whatever_kafka_has_committed(
-    shandong: Settings, base: int
+    province_with_topics: Settings, base: int
 ) -> None:
-    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(4)])
-    with start(shandong, Metrics()):
-        applied(shandong, 4)
-    rows(shandong, MOVE, (base + 1,))
-    rows(shandong, "delete from case_event where case_id <> %s", (f"{CASE}0",))
-    rows(shandong, "delete from petition_case where case_id <> %s", (f"{CASE}0",))
-    with start(shandong, Metrics()):
-        applied(shandong, 4)
+    send(province_with_topics, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(4)])
+    with start(province_with_topics, Metrics()):
+        applied(province_with_topics, 4)
+    rows(province_with_topics, MOVE, (base + 1,))
+    rows(province_with_topics, "delete from case_event where case_id <> %s", (f"{CASE}0",))
+    rows(province_with_topics, "delete from petition_case where case_id <> %s", (f"{CASE}0",))
+    with start(province_with_topics, Metrics()):
+        applied(province_with_topics, 4)
 
 
 def test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays(
-    shandong: Settings, base: int
+    province_with_topics: Settings, base: int
 ) -> None:
-    client = kafka.admin(shandong)
+    client = kafka.admin(province_with_topics)
     client.delete_topics([dead_letter(SHANDONG)])
     client.close()
-    send(shandong, TOPIC, [(b"k", b"\x01poison", [])])
-    with start(shandong, Metrics()) as ended:
+    send(province_with_topics, TOPIC, [(b"k", b"\x01poison", [])])
+    with start(province_with_topics, Metrics()) as ended:
         assert dead_letter(SHANDONG) in ended_with(ended)
-    assert position(shandong) == base
-    assert count(shandong, "dead_letter") == 0
+    assert position(province_with_topics) == base
+    assert count(province_with_topics, "dead_letter") == 0
 
 
-def test_a_missing_topic_is_an_error_at_the_start(shandong: Settings) -> None:
-    client = kafka.admin(shandong)
+def test_a_missing_topic_is_an_error_at_the_start(province_with_topics: Settings) -> None:
+    client = kafka.admin(province_with_topics)
     client.delete_topics([TOPIC])
     client.close()
-    with start(shandong, Metrics()) as ended:
+    with start(province_with_topics, Metrics()) as ended:
         assert f"{TOPIC} is missing: run `petitionlink topics apply`" in ended_with(ended)
 
 
 def test_a_truncated_topic_stops_its_partition_and_names_the_offsets(
-    shandong: Settings, base: int
+    province_with_topics: Settings, base: int
 ) -> None:
-    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3)])
-    with start(shandong, Metrics()):
-        applied(shandong, 3)
-    send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3, 8)])
-    client = kafka.admin(shandong)
+    send(province_with_topics, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3)])
+    with start(province_with_topics, Metrics()):
+        applied(province_with_topics, 3)
+    send(province_with_topics, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3, 8)])
+    client = kafka.admin(province_with_topics)
     client.delete_records({TopicPartition(TOPIC, 0): base + 6})
     client.close()
-    with start(shandong, Metrics()) as ended:
-        line = stopped_with(shandong, "records_gone")
+    with start(province_with_topics, Metrics()) as ended:
+        line = stopped_with(province_with_topics, "records_gone")
         assert f"partition 0 offsets {base + 3} to {base + 5}" in line
         assert ended == []
-    assert position(shandong) == base + 3
+    assert position(province_with_topics) == base + 3
 
 
 def test_a_client_whose_position_is_deleted_while_it_reads_is_told_and_never_moved(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kafka import KafkaConsumer
 from support.world import eventually
 
 from consumers.assignment import Assignment
@@ -35,6 +36,6 @@ def test_a_join_that_ended_between_two_polls_still_gives_partitions(
         client.close(autocommit=False, timeout_ms=1000)
 
 
-def _polled(client: kafka.KafkaConsumer) -> bool:
+def _polled(client: KafkaConsumer) -> bool:
     client.poll(timeout_ms=100)
     return True

@@ -18,7 +18,7 @@ from node import control
 from node.control import Received
 from node.metrics import Metrics
 from node.postgres import connected
-from node.reconciliation import intake, messages
+from node.reconciliation import messages
 from node.reconciliation.conversation import Conversation
 from node.reconciliation.intake import RESULTS, Intake
 from node.reconciliation.worker import Reconciler
@@ -115,7 +115,7 @@ def test_what_the_database_refuses_of_a_message_drops_it_and_no_more(
     def unbounded(kind: str, payload: bytes) -> Any:
         return messages.KINDS[kind].model_construct(**_built(kind, json.loads(payload)))
 
-    monkeypatch.setattr(intake.messages, "read", unbounded)
+    monkeypatch.setattr(messages, "read", unbounded)
     names = ["a position beyond bigint", "a partition beyond integer", "a day twice",
              "NUL in the reason of a dead letter", "a count beyond bigint"]  # fmt: skip
     metrics, channel = Metrics(), MemoryChannel()

@@ -26,6 +26,7 @@ from support.world import (
 from cases.topics import dead_letter, downlink
 from consumers import batch as batches
 from consumers import batch_applier
+from consumers.applying import apply_batch
 from consumers.loop import Consumer
 from consumers.resolving import discard
 from consumers.standing import ends_of
@@ -43,16 +44,18 @@ HELD = "select next_offset, consecutive_dead_letters from consumer_offset where 
 
 
 @pytest.fixture
-def shandong(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
+def province_with_small_limits(
+    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
+) -> Settings:
     """Shandong with empty topics, an empty database and small limits."""
     small = {"dead_letter_consecutive": 5, "dead_letter_window": 200}
     return fresh_settings(SHANDONG).model_copy(update=small)
 
 
 @pytest.fixture
-def base(shandong: Settings) -> int:
+def base(province_with_small_limits: Settings) -> int:
     """The offset of the first record that the test writes to partition 0."""
-    return end_offset(shandong, TOPIC)
+    return end_offset(province_with_small_limits, TOPIC)
 
 
 def start(settings: Settings, metrics: Metrics | None = None) -> Any:
@@ -85,83 +88,97 @@ def on_the_topic(settings: Settings) -> int:
 
 
 def test_nothing_but_poison_stops_the_loop_before_anything_of_it_is_dead_lettered(
-    shandong: Settings, base: int
+    province_with_small_limits: Settings, base: int
 ) -> None:
     """Fails without `Guard.check` in the sink: eight letters, and the position moves on."""
-    published = on_the_topic(shandong)
-    send(shandong, TOPIC, [*mixed(".."), *[BAD] * 8])
-    line = stopped(shandong)
+    published = on_the_topic(province_with_small_limits)
+    send(province_with_small_limits, TOPIC, [*mixed(".."), *[BAD] * 8])
+    line = stopped(province_with_small_limits)
     assert "\n" not in line
     assert line.startswith(f"{TOPIC} partition 0 offset {base + 7}: wrong_magic: ")
     assert "the 6th dead letter in a row, PETITIONLINK_DEAD_LETTER_CONSECUTIVE is 5" in line
     assert "petitionlink deadletters list" in line
-    assert rows(shandong, HELD) == [(base, 0)]
-    assert (count(shandong, "dead_letter"), count(shandong, "case_event")) == (0, 0)
-    assert on_the_topic(shandong) == published
+    assert rows(province_with_small_limits, HELD) == [(base, 0)]
+    assert (
+        count(province_with_small_limits, "dead_letter"),
+        count(province_with_small_limits, "case_event"),
+    ) == (0, 0)
+    assert on_the_topic(province_with_small_limits) == published
 
 
 def test_a_supervisor_that_starts_it_again_and_again_does_not_drain_the_topic(
-    shandong: Settings, base: int
+    province_with_small_limits: Settings, base: int
 ) -> None:
     """Fails if the count begins at 0 with each process (History(0, …) in `Guard`)."""
     for number in (1, 2):
-        with start(shandong) as ended:
-            send(shandong, TOPIC, [BAD, BAD])
-            letters(shandong, 2 * number)
+        with start(province_with_small_limits) as ended:
+            send(province_with_small_limits, TOPIC, [BAD, BAD])
+            letters(province_with_small_limits, 2 * number)
             assert ended == []
-    send(shandong, TOPIC, [BAD, BAD])
+    send(province_with_small_limits, TOPIC, [BAD, BAD])
     for _ in range(2):
-        assert f"offset {base + 5}: " in stopped(shandong)
-    assert count(shandong, "dead_letter") == 4
-    assert rows(shandong, HELD) == [(base + 4, 4)]
+        assert f"offset {base + 5}: " in stopped(province_with_small_limits)
+    assert count(province_with_small_limits, "dead_letter") == 4
+    assert rows(province_with_small_limits, HELD) == [(base + 4, 4)]
 
 
 def test_dealing_with_a_letter_begins_the_count_anew_even_while_the_consumer_runs(
-    shandong: Settings, base: int
+    province_with_small_limits: Settings, base: int
 ) -> None:
     """Fails without `positions.acknowledge`: the consumer ends at the sixth."""
-    with start(shandong) as ended:
-        send(shandong, TOPIC, [BAD] * 5)
-        letters(shandong, 5)
-        with connected(shandong.dsn, "test") as connection:
-            discard(connection, states(shandong)[0][0], "desk-1", "the sender is mended")
-        assert rows(shandong, HELD) == [(base + 5, 0)]
-        send(shandong, TOPIC, [BAD] * 3)
-        letters(shandong, 8)
+    with start(province_with_small_limits) as ended:
+        send(province_with_small_limits, TOPIC, [BAD] * 5)
+        letters(province_with_small_limits, 5)
+        with connected(province_with_small_limits.dsn, "test") as connection:
+            discard(
+                connection,
+                states(province_with_small_limits)[0][0],
+                "desk-1",
+                "the sender is mended",
+            )
+        assert rows(province_with_small_limits, HELD) == [(base + 5, 0)]
+        send(province_with_small_limits, TOPIC, [BAD] * 3)
+        letters(province_with_small_limits, 8)
         assert ended == []
-        send(shandong, TOPIC, mixed("."))
-        eventually(lambda: rows(shandong, HELD) == [(base + 9, 0)], "a good record resets it")
+        send(province_with_small_limits, TOPIC, mixed("."))
+        eventually(
+            lambda: rows(province_with_small_limits, HELD) == [(base + 9, 0)],
+            "a good record resets it",
+        )
 
 
 def test_too_great_a_share_stops_it_although_good_records_come_between(
-    shandong: Settings, base: int
+    province_with_small_limits: Settings, base: int
 ) -> None:
     """Fails without `Run._share`: never five in a row, so all 134 are dead-lettered."""
-    few = shandong.model_copy(update={"dead_letter_ratio": 0.6})
-    send(shandong, TOPIC, mixed("xx." * 67))
+    few = province_with_small_limits.model_copy(update={"dead_letter_ratio": 0.6})
+    send(province_with_small_limits, TOPIC, mixed("xx." * 67))
     line = stopped(few)
     assert f"offset {base + 199}: " in line
     assert "134 of the last 200 records would be dead letters" in line
     assert "PETITIONLINK_DEAD_LETTER_RATIO is 0.6" in line
-    assert count(shandong, "dead_letter") == 0
-    with start(shandong.model_copy(update={"dead_letter_ratio": 0.7})):
-        letters(shandong, 134)
-    send(shandong, TOPIC, mixed("xx"))
+    assert count(province_with_small_limits, "dead_letter") == 0
+    with start(province_with_small_limits.model_copy(update={"dead_letter_ratio": 0.7})):
+        letters(province_with_small_limits, 134)
+    send(province_with_small_limits, TOPIC, mixed("xx"))
     # What the process before kept counts, as far as the window reaches.
     assert f"offset {base + 201}: " in stopped(few)
 
 
 def test_what_only_postgres_refuses_counts_too_and_no_more_of_it_is_drained_by_starting_again(
-    shandong: Settings, base: int, monkeypatch: pytest.MonkeyPatch
+    province_with_small_limits: Settings, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails with the check made once for the whole poll: halving would condemn all eight."""
     monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
     refused = [with_nul(n) for n in range(8)]
-    send(shandong, TOPIC, [*mixed("..."), *refused, raw(event(f"{CASE}-last"))])
+    send(province_with_small_limits, TOPIC, [*mixed("..."), *refused, raw(event(f"{CASE}-last"))])
     for _ in range(2):
-        assert f"offset {base + 8}: refused_by_database: " in stopped(shandong)
-        assert rows(shandong, HELD) == [(base + 8, 5)]
-        assert (count(shandong, "case_event"), count(shandong, "dead_letter")) == (3, 5)
+        assert f"offset {base + 8}: refused_by_database: " in stopped(province_with_small_limits)
+        assert rows(province_with_small_limits, HELD) == [(base + 8, 5)]
+        assert (
+            count(province_with_small_limits, "case_event"),
+            count(province_with_small_limits, "dead_letter"),
+        ) == (3, 5)
 
 
 def with_nul(number: int) -> Raw:
@@ -171,23 +188,23 @@ def with_nul(number: int) -> Raw:
 
 
 def test_a_transaction_that_fails_and_is_tried_again_counts_its_poison_once(
-    shandong: Settings, base: int, monkeypatch: pytest.MonkeyPatch
+    province_with_small_limits: Settings, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if the count is raised before the commit: three tries of two are six."""
-    real, breaking = batch_applier.apply_batch, iter([True, False, True])
+    breaking = iter([True, False, True])
 
     def breaks(*given: Any) -> Any:
         if next(breaking, False):
             raise psycopg2.OperationalError("server closed the connection unexpectedly")
-        return real(*given)
+        return apply_batch(*given)
 
     monkeypatch.setattr(batch_applier, "apply_batch", breaks)
     metrics = Metrics()
-    send(shandong, TOPIC, [BAD, BAD])
-    with start(shandong, metrics) as ended:
-        letters(shandong, 2)
-        send(shandong, TOPIC, [BAD, BAD, BAD])
-        letters(shandong, 5)
+    send(province_with_small_limits, TOPIC, [BAD, BAD])
+    with start(province_with_small_limits, metrics) as ended:
+        letters(province_with_small_limits, 2)
+        send(province_with_small_limits, TOPIC, [BAD, BAD, BAD])
+        letters(province_with_small_limits, 5)
         assert ended == []
-    assert rows(shandong, HELD) == [(base + 5, 5)]
+    assert rows(province_with_small_limits, HELD) == [(base + 5, 5)]
     assert sample(metrics, "consumer_records_total", topic=TOPIC, result="dead_letter") == 5

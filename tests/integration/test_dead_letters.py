@@ -19,6 +19,7 @@ from support.letters import (
     states,
 )
 from support.world import (
+    Raw,
     count,
     event,
     eventually,
@@ -56,7 +57,7 @@ SECRET = "张示例 110101199001011234"
 
 
 @pytest.fixture
-def shandong(fresh_settings: Callable[..., Settings]) -> Settings:
+def province_with_desk(fresh_settings: Callable[..., Settings]) -> Settings:
     """Shandong with an empty database."""
     return fresh_settings(SHANDONG).model_copy(update={"actor": "desk-1"})
 
@@ -77,29 +78,33 @@ def given(settings: Settings) -> dict[str, str]:
 
 
 def test_what_a_release_could_not_read_is_applied_from_its_original_bytes_after_the_fix(
-    empty_topics: LocalStack, shandong: Settings, monkeypatch: pytest.MonkeyPatch
+    empty_topics: LocalStack, province_with_desk: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if the value is rebuilt, or the headers are not those that came."""
     events = [event(f"{CASE}{n}") for n in range(3)]
-    with defective_release(monkeypatch), running(Consumer(shandong, m := Metrics()), m):
-        send(shandong, TOPIC, [raw(one) for one in events])
-        eventually(lambda: count(shandong, "dead_letter") == 3, "three dead letters")
+    with defective_release(monkeypatch), running(Consumer(province_with_desk, m := Metrics()), m):
+        send(province_with_desk, TOPIC, [raw(one) for one in events])
+        eventually(lambda: count(province_with_desk, "dead_letter") == 3, "three dead letters")
     done = petitionlink(
         *("deadletters", "replay", "--all", "--reason", "malformed", "--format", "json"),
-        settings=given(shandong),
+        settings=given(province_with_desk),
     ).json()
     assert (done["replayed"], done["refused"]) == (3, 0)
     assert [one["result"] for one in done["results"]] == ["applied"] * 3
     assert [one["case_id"] for one in done["results"]] == [one.case_id for one in events]
-    held = rows(shandong, "select event_id::text, value, extra_headers from case_event order by 1")
+    held = rows(
+        province_with_desk, "select event_id::text, value, extra_headers from case_event order by 1"
+    )
     assert [(i, bytes(v), h) for i, v, h in held] == [(e.event_id, e.value, None) for e in events]
-    assert rows(shandong, "select count(*) from petition_case where state = 'registered'") == [(3,)]
-    assert [(s, a, r) for _, s, _, a, r in states(shandong)] == [
+    assert rows(
+        province_with_desk, "select count(*) from petition_case where state = 'registered'"
+    ) == [(3,)]
+    assert [(s, a, r) for _, s, _, a, r in states(province_with_desk)] == [
         ("replayed", "desk-1", "applied")
     ] * 3
-    assert [(actor, case) for actor, case, _ in audited(shandong, "deadletter.replayed")] == [
-        ("desk-1", one.case_id) for one in events
-    ]
+    assert [
+        (actor, case) for actor, case, _ in audited(province_with_desk, "deadletter.replayed")
+    ] == [("desk-1", one.case_id) for one in events]
 
 
 def test_a_replay_at_the_centre_owes_the_others_what_the_consumer_would_have_owed(
@@ -117,17 +122,17 @@ def test_a_replay_at_the_centre_owes_the_others_what_the_consumer_would_have_owe
     ]
 
 
-def test_what_is_still_poison_stays_open_and_stops_no_other(shandong: Settings) -> None:
+def test_what_is_still_poison_stays_open_and_stops_no_other(province_with_desk: Settings) -> None:
     """Fails if the first refusal ends the command."""
     key, value, headers = raw(event(CASE))
     assert value is not None
     ids = kept(
-        shandong,
+        province_with_desk,
         poison(TOPIC, 0, (key, value + b"\0", headers)),
         misread(TOPIC, 1, (key, value, headers)),
         poison(TOPIC, 2, (b"another", value, headers)),
     )
-    done = command(shandong, "replay", *map(str, ids))
+    done = command(province_with_desk, "replay", *map(str, ids))
     line = refused(done)
     assert line.startswith(f"dead letter {ids[0]} is still poison: {TRAILING_BYTES}: ")
     assert line.endswith("it stays open; 1 more were refused")
@@ -137,8 +142,8 @@ def test_what_is_still_poison_stays_open_and_stops_no_other(shandong: Settings) 
         (True, "applied"),
         (False, WRONG_HEADERS),
     ]
-    assert [status for _, status, *_ in states(shandong)] == ["open", "replayed", "open"]
-    assert len(audited(shandong, "deadletter.replayed")) == 1
+    assert [status for _, status, *_ in states(province_with_desk)] == ["open", "replayed", "open"]
+    assert len(audited(province_with_desk, "deadletter.replayed")) == 1
 
 
 def results(done: Done) -> Any:
@@ -146,51 +151,51 @@ def results(done: Done) -> Any:
 
 
 def test_an_event_that_is_there_already_is_a_duplicate_and_the_letter_is_done_with(
-    shandong: Settings,
+    province_with_desk: Settings,
 ) -> None:
     one = raw(event(CASE))
-    ids = kept(shandong, misread(TOPIC, 0, one), misread(TOPIC, 1, one))
-    assert [replayed(shandong, id_) for id_ in ids] == ["applied", "duplicate"]
-    assert count(shandong, "case_event") == 1
-    assert [status for _, status, *_ in states(shandong)] == ["replayed", "replayed"]
+    ids = kept(province_with_desk, misread(TOPIC, 0, one), misread(TOPIC, 1, one))
+    assert [replayed(province_with_desk, id_) for id_ in ids] == ["applied", "duplicate"]
+    assert count(province_with_desk, "case_event") == 1
+    assert [status for _, status, *_ in states(province_with_desk)] == ["replayed", "replayed"]
 
 
 def test_a_value_that_only_postgres_refuses_stays_open(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch
+    province_with_desk: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails without the look at the SQLSTATE: an error of the database instead of a sentence."""
     one = event(CASE, body={"title": "a?b", "channel": "web", "received_at": 0})
     bad = raw(one._replace(value=one.value.replace(b"a?b", b"a\0b")))
-    (id_,) = kept(shandong, misread(TOPIC, 0, bad))
+    (id_,) = kept(province_with_desk, misread(TOPIC, 0, bad))
     monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
     with pytest.raises(StillPoison, match="refused_by_database: Postgres refuses its value"):
-        replayed(shandong, id_)
-    assert count(shandong, "case_event") == 0
-    assert states(shandong)[0][1] == "open"
+        replayed(province_with_desk, id_)
+    assert count(province_with_desk, "case_event") == 0
+    assert states(province_with_desk)[0][1] == "open"
 
 
-def test_two_who_replay_one_letter_at_once_do_it_once(shandong: Settings) -> None:
+def test_two_who_replay_one_letter_at_once_do_it_once(province_with_desk: Settings) -> None:
     """Fails without `for update`: both find it open, and both say that they did it."""
-    (id_,) = kept(shandong, misread(TOPIC, 0, raw(event(CASE))))
+    (id_,) = kept(province_with_desk, misread(TOPIC, 0, raw(event(CASE))))
     told: list[str] = []
 
     def one() -> None:
         try:
-            told.append(replayed(shandong, id_))
+            told.append(replayed(province_with_desk, id_))
         except PetitionLinkError as error:
             told.append(str(error))
 
-    with connected(shandong.dsn, "test") as other, other, other.cursor() as cursor:
+    with connected(province_with_desk.dsn, "test") as other, other, other.cursor() as cursor:
         cursor.execute("select 1 from dead_letter where id = %s for update", (id_,))
         threads = [threading.Thread(target=one) for _ in range(2)]
         for thread in threads:
             thread.start()
-        eventually(lambda: waiting(shandong) == 2, "both wait for the letter")
+        eventually(lambda: waiting(province_with_desk) == 2, "both wait for the letter")
     for thread in threads:
         thread.join()
     assert sorted(told)[0] == "applied"
     assert sorted(told)[1].startswith(f"dead letter {id_} was replayed already, by desk-1 at ")
-    assert len(audited(shandong, "deadletter.replayed")) == 1
+    assert len(audited(province_with_desk, "deadletter.replayed")) == 1
 
 
 def waiting(settings: Settings) -> int:
@@ -203,35 +208,43 @@ def waiting(settings: Settings) -> int:
 
 
 def test_a_replay_waits_for_a_consumer_in_the_order_in_which_that_takes_its_locks(
-    shandong: Settings,
+    province_with_desk: Settings,
 ) -> None:
     """Fails if the partition is acknowledged behind the writing: the replay holds the case."""
-    rows(shandong, "insert into consumer_offset values (%s, 0, 7)", (TOPIC,))
-    first, second = kept(shandong, *(misread(TOPIC, n, raw(event(CASE, n + 1))) for n in (0, 1)))
-    assert replayed(shandong, first) == "applied"
+    rows(province_with_desk, "insert into consumer_offset values (%s, 0, 7)", (TOPIC,))
+    first, second = kept(
+        province_with_desk, *(misread(TOPIC, n, raw(event(CASE, n + 1))) for n in (0, 1))
+    )
+    assert replayed(province_with_desk, first) == "applied"
     told: list[str] = []
-    with connected(shandong.dsn, "test") as consumer, consumer, consumer.cursor() as cursor:
+    with (
+        connected(province_with_desk.dsn, "test") as consumer,
+        consumer,
+        consumer.cursor() as cursor,
+    ):
         cursor.execute("update consumer_offset set next_offset = 8 where topic = %s", (TOPIC,))
-        thread = threading.Thread(target=lambda: told.append(replayed(shandong, second)))
+        thread = threading.Thread(target=lambda: told.append(replayed(province_with_desk, second)))
         thread.start()
-        eventually(lambda: waiting(shandong) == 1, "the replay waits")
+        eventually(lambda: waiting(province_with_desk) == 1, "the replay waits")
         cursor.execute("select 1 from petition_case where case_id = %s for update nowait", (CASE,))
     thread.join()
     assert told == ["conflict"]  # it is registered a second time
-    assert rows(shandong, "select next_offset, judged_from from consumer_offset") == [(8, 8)]
+    assert rows(province_with_desk, "select next_offset, judged_from from consumer_offset") == [
+        (8, 8)
+    ]
 
 
 def test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead(
-    empty_topics: LocalStack, shandong: Settings, monkeypatch: pytest.MonkeyPatch
+    empty_topics: LocalStack, province_with_desk: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails without `_moved`: committed 2, applied 0, dead-lettered 2 for ever."""
-    with defective_release(monkeypatch), running(Consumer(shandong, m := Metrics()), m):
-        send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(2)])
-        eventually(lambda: count(shandong, "dead_letter") == 2, "two dead letters")
-    assert account(shandong) == {"received": 2, "applied": 0, "dead_lettered": 2}
-    for id_, *_ in states(shandong):
-        replayed(shandong, id_)
-    assert account(shandong) == {"received": 2, "applied": 2, "dead_lettered": 0}
+    with defective_release(monkeypatch), running(Consumer(province_with_desk, m := Metrics()), m):
+        send(province_with_desk, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(2)])
+        eventually(lambda: count(province_with_desk, "dead_letter") == 2, "two dead letters")
+    assert account(province_with_desk) == {"received": 2, "applied": 0, "dead_lettered": 2}
+    for id_, *_ in states(province_with_desk):
+        replayed(province_with_desk, id_)
+    assert account(province_with_desk) == {"received": 2, "applied": 2, "dead_lettered": 0}
 
 
 def account(settings: Settings) -> dict[str, int]:
@@ -241,7 +254,7 @@ def account(settings: Settings) -> dict[str, int]:
 
 
 def test_a_payload_is_shown_only_when_asked_for_and_each_look_is_on_record(
-    shandong: Settings,
+    province_with_desk: Settings,
 ) -> None:
     """Fails if `show` prints the value, an unknown header, or does not audit."""
     bad = (
@@ -250,62 +263,68 @@ def test_a_payload_is_shown_only_when_asked_for_and_each_look_is_on_record(
         [("ce_id", b"2026"), ("ce_time", b"2026-01-01T00:00:00Z"),
          ("x-name", SECRET.encode()), ("[/red]\x1b[2J", b"")],
     )  # fmt: skip
-    (id_,) = kept(shandong, poison(TOPIC, 0, bad))
-    listed = command(shandong, "list")
+    (id_,) = kept(province_with_desk, poison(TOPIC, 0, bad))
+    listed = command(province_with_desk, "list")
     (letter,) = listed.json()["letters"]
     assert {name: letter[name] for name in ("id", "topic", "partition", "offset", "reason")} == {
         "id": id_, "topic": TOPIC, "partition": 0, "offset": 0, "reason": "wrong_magic",
     }  # fmt: skip
     assert (letter["size"], letter["status"]) == (len(bad[1]), "open")
-    plain = command(shandong, "show", str(id_))
+    plain = command(province_with_desk, "show", str(id_))
     headers = {one["name"]: one.get("value") for one in plain.json()["headers"]}
     assert headers == {"ce_id": None, "ce_time": "2026-01-01T00:00:00Z", "x-name": None,
                        "[/red]·[2J": None}  # fmt: skip
-    as_table = command(shandong, "show", str(id_), output="table")
+    as_table = command(province_with_desk, "show", str(id_), output="table")
     for done in (listed, plain, as_table):
         assert done.code == 0, done
         assert "张示例" not in done.out + done.err
         assert "\x1b" not in done.out
-    assert audited(shandong, "deadletter.payload_seen") == []
-    payload = command(shandong, "show", str(id_), "--payload").json()["payload"]
+    assert audited(province_with_desk, "deadletter.payload_seen") == []
+    payload = command(province_with_desk, "show", str(id_), "--payload").json()["payload"]
     assert b64decode(payload["key"]) == bad[0]
     assert b64decode(payload["value"]) == bad[1]
     assert [(name, b64decode(value)) for name, value in payload["headers"]] == bad[2]
     place = {"id": id_, "topic": TOPIC, "partition": 0, "offset": 0}
-    assert audited(shandong, "deadletter.payload_seen") == [("desk-1", None, place)]
+    assert audited(province_with_desk, "deadletter.payload_seen") == [("desk-1", None, place)]
 
 
-def test_a_discarded_letter_keeps_its_bytes_and_the_reason(shandong: Settings) -> None:
+def test_a_discarded_letter_keeps_its_bytes_and_the_reason(province_with_desk: Settings) -> None:
     """Fails if it is deleted, or not audited."""
-    first, second = kept(shandong, *(misread(TOPIC, n, (None, b"\1", [])) for n in range(2)))
-    done = command(shandong, "discard", str(first), "--reason", "test data of  the sender").json()
+    first, second = kept(
+        province_with_desk, *(misread(TOPIC, n, (None, b"\1", [])) for n in range(2))
+    )
+    done = command(
+        province_with_desk, "discard", str(first), "--reason", "test data of  the sender"
+    ).json()
     assert (done["discarded"], done["refused"]) == (1, 0)
     why = "test data of the sender"
-    assert states(shandong) == [
+    assert states(province_with_desk) == [
         (first, "discarded", "malformed", "desk-1", why),
         (second, "open", "malformed", None, None),
     ]
-    assert rows(shandong, "select value = '\\x01' from dead_letter where id = %s", (first,)) == [
-        (True,)
-    ]
-    ((actor, _, detail),) = audited(shandong, "deadletter.discarded")
+    assert rows(
+        province_with_desk, "select value = '\\x01' from dead_letter where id = %s", (first,)
+    ) == [(True,)]
+    ((actor, _, detail),) = audited(province_with_desk, "deadletter.discarded")
     assert (actor, detail["id"], detail["resolution"]) == ("desk-1", first, why)
     with (
-        connected(shandong.dsn, "test") as connection,
+        connected(province_with_desk.dsn, "test") as connection,
         pytest.raises(PetitionLinkError, match="was discarded already, by desk-1"),
     ):
         discard(connection, first, "desk-2", "again")
 
 
-def test_a_long_list_is_read_page_by_page(shandong: Settings) -> None:
+def test_a_long_list_is_read_page_by_page(province_with_desk: Settings) -> None:
     """Fails with `>=` for `>`, or an order that is not by id."""
-    ids = kept(shandong, *(misread(TOPIC, n, (None, b"\1", [])) for n in range(5)),
+    ids = kept(province_with_desk, *(misread(TOPIC, n, (None, b"\1", [])) for n in range(5)),
                misread(TOPIC, 9, (None, b"\1", []), TRAILING_BYTES))  # fmt: skip
-    with connected(shandong.dsn, "test") as connection:
+    with connected(province_with_desk.dsn, "test") as connection:
         discard(connection, ids[1], "desk-1", "nobody needs it")
-    page = command(shandong, "list", "--limit", "2", "--reason", "malformed").json()
+    page = command(province_with_desk, "list", "--limit", "2", "--reason", "malformed").json()
     assert [one["id"] for one in page["letters"]] == [ids[0], ids[2]]
-    rest = command(shandong, "list", "--after", str(page["next_after"]), "--status", "all").json()
+    rest = command(
+        province_with_desk, "list", "--after", str(page["next_after"]), "--status", "all"
+    ).json()
     assert [one["id"] for one in rest["letters"]] == ids[3:]
     assert rest["next_after"] is None
 
@@ -322,7 +341,7 @@ class _Strange(NamedTuple):
     timestamp: int
 
 
-def test_whatever_a_record_is_it_can_be_kept_and_looked_at(shandong: Settings) -> None:
+def test_whatever_a_record_is_it_can_be_kept_and_looked_at(province_with_desk: Settings) -> None:
     """Fails with headers as jsonb (NUL), without the null of a header, or the range of a time:
     then such a record stops the consumer for good."""
     strange: list[Any] = [
@@ -330,12 +349,12 @@ def test_whatever_a_record_is_it_can_be_kept_and_looked_at(shandong: Settings) -
         for offset, timestamp in enumerate([-(2**63), 2**63 - 1])
     ]
     letters = [Poison(one, "empty", "the record has no value") for one in strange]
-    with closing(DeadLetterTopic(shandong)) as topic:
+    with closing(DeadLetterTopic(province_with_desk)) as topic:
         topic.publish(letters)
-    for id_ in kept(shandong, *letters):
+    for id_ in kept(province_with_desk, *letters):
         with pytest.raises(StillPoison, match="empty"):
-            replayed(shandong, id_)
-        with connected(shandong.dsn, "test") as connection, connection.cursor() as cursor:
+            replayed(province_with_desk, id_)
+        with connected(province_with_desk.dsn, "test") as connection, connection.cursor() as cursor:
             shown = [*payload_as_text(dead_letters.payload(cursor, id_))]
         assert shown == ["key 键: none", "header a·b: none", "value 值: none"]
 
@@ -347,18 +366,20 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick_looks")
-def test_the_age_of_the_oldest_open_letter_is_a_metric(shandong: Settings) -> None:
+def test_the_age_of_the_oldest_open_letter_is_a_metric(province_with_desk: Settings) -> None:
     """Fails with the age of the youngest, or one that stays when none is open."""
     metrics = Metrics()
     reasons = ("malformed", "malformed", TRAILING_BYTES)
-    nothing = (None, b"\1", [])
-    ids = kept(shandong, *(misread(TOPIC, n, nothing, why) for n, why in enumerate(reasons)))
-    rows(shandong, "update dead_letter set created_at = created_at - interval '1 h' where id = %s",
-         (ids[0],))  # fmt: skip
-    with running(Observer(shandong, metrics), metrics):
+    nothing: Raw = (None, b"\1", [])
+    ids = kept(
+        province_with_desk, *(misread(TOPIC, n, nothing, why) for n, why in enumerate(reasons))
+    )
+    older = "update dead_letter set created_at = created_at - interval '1 h' where id = %s"
+    rows(province_with_desk, older, (ids[0],))
+    with running(Observer(province_with_desk, metrics), metrics):
         eventually(lambda: sample(metrics, "dead_letter_oldest_open_seconds") >= 3600, "an hour")
         assert sample(metrics, "dead_letters_open", reason="malformed") == 2
-        with connected(shandong.dsn, "test") as connection:
+        with connected(province_with_desk.dsn, "test") as connection:
             for id_ in ids:
                 discard(connection, id_, "desk-1", "nobody needs it")
         eventually(lambda: sample(metrics, "dead_letter_oldest_open_seconds") == 0, "none is left")
@@ -366,12 +387,12 @@ def test_the_age_of_the_oldest_open_letter_is_a_metric(shandong: Settings) -> No
 
 @pytest.mark.usefixtures("quick_looks")
 def test_an_idle_transaction_is_visible_as_a_metric(
-    shandong: Settings, fresh_settings: Callable[..., Settings]
+    province_with_desk: Settings, fresh_settings: Callable[..., Settings]
 ) -> None:
     """FAULTS 12: in whatever database of the cluster. Fails with only the active ones counted."""
     metrics = Metrics()
     name = "postgres_oldest_transaction_seconds"
-    with running(Observer(shandong, metrics), metrics):
+    with running(Observer(province_with_desk, metrics), metrics):
         with connected(fresh_settings("110000").dsn, "test") as idle:
             with idle.cursor() as cursor:
                 cursor.execute("select pg_current_xact_id()")

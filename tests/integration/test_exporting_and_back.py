@@ -51,7 +51,7 @@ def test_what_one_office_wrote_comes_back_at_another(
 
 
 def _texts(longest: int) -> strategies.SearchStrategy[str]:
-    signs = strategies.characters(exclude_categories=("Cs",), exclude_characters="\0")
+    signs = strategies.characters(exclude_categories=["Cs"], exclude_characters="\0")
     drawn = strategies.text(signs, max_size=longest)
     return strategies.sampled_from(SENTENCES) | drawn
 

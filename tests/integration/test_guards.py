@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from support.world import do, event, rows
+from support.world import do, event, receive, rows
 
 from cases import event_types as types
 from cases.errors import Refusal
-from node import ledger
-from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack, take_in
 from schemas.event import Event
 
 CASE = "110000-20260401-7K3M9QXA"
 BEIJING, SHANDONG, CORPS = "110000", "370000", "660000"
 BODY = {"title": "检举", "channel": "letter", "received_at": 1_767_225_600_000_000}
-
-
-def receive(settings: Settings, *events: Event) -> None:
-    """Apply events as the consumer would, without Kafka."""
-    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        source = ledger.Source("petition.test", 0, 0, 0)
-        entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
 
 
 def owed(settings: Settings) -> list[tuple[str, int]]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.world import count, do, event, register, rows
+from support.world import count, do, event, receive, register, rows
 
 from cases.errors import Refusal
 from cases.topics import uplink
-from node import ledger
 from node.keys import load_keys
 from node.ledger import bytes_of
-from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack, take_in
 from schemas.errors import Invalid, PetitionLinkError
-from schemas.event import Event
 from schemas.sealing import unseal
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
@@ -87,19 +83,11 @@ def test_many_writers_of_one_case_number_their_events_without_gap_or_repeat(
     assert sorted(participants) == sorted(["110000", *nodes])
 
 
-def receive(settings: Settings, events: list[Event]) -> None:
-    """Apply events as the consumer would, without Kafka."""
-    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        source = ledger.Source("petition.test", 0, 0, 0)
-        entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
-
-
 def test_only_the_nodes_that_need_it_can_read_the_petitioner(
     beijing: Settings, centre: Settings
 ) -> None:
     registered = do(beijing, "register", title="欠薪", channel="web", petitioner=PERSON).event
-    receive(centre, [registered])
+    receive(centre, registered)
     assigned = do(centre, "assign", case_id=registered.case_id, to="370000").event
     sealed, extra = registered.body["petitioner"], assigned.body["petitioner_keys"]
 
@@ -129,7 +117,7 @@ def test_the_centre_owes_a_new_handler_the_history_and_the_old_ones_the_news(
     centre: Settings,
 ) -> None:
     case_id = "110000-20260401-7K3M9QXA"
-    receive(centre, [event(case_id)])
+    receive(centre, event(case_id))
     do(centre, "assign", case_id=case_id, to="370000")
     do(centre, "assign", case_id=case_id, to="660000")
     owed = rows(

@@ -72,7 +72,7 @@ def test_an_event_is_held_back_by_its_open_letter_and_sent_again_once_that_is_di
         assert f"dead letter {letter} at {CENTRE} ({TOPIC} partition" in line
         assert f"holds event {event_id}: replay or discard it there" in line
         assert "sent again by their source" in discard(centre, letter)
-        eventually(lambda: count(centre.settings, "case_event") == 1, "it is sent again", 60)
+        eventually(lambda: count(centre.settings, "case_event") == 1, "it is sent again")
         assert rows(beijing.settings, RESENT) == [(event_id,)]
         eventually(lambda: round_with(beijing, CENTRE).equal, "both hold the same")
 
@@ -213,5 +213,5 @@ def test_a_letter_that_stood_for_a_batch_of_events_is_healed_whole(desks: Desks)
         told = "select letter from reported_dead_letter"
         eventually(lambda: rows(beijing.settings, told) == [(letter,)], "the sender hears of it")
         discard(centre, letter)
-        eventually(lambda: count(centre.settings, "case_event") == 3, "all are sent again", 90)
+        eventually(lambda: count(centre.settings, "case_event") == 3, "all are sent again")
         eventually(lambda: round_with(beijing, CENTRE).equal, "both hold the same")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 
 import pytest
 from support.backups import Backup
@@ -65,6 +66,10 @@ def own_events(desk: Desk) -> list[str]:
     return [one for (one,) in rows(desk.settings, AT_ALL, (desk.node,))]
 
 
+def has_own_events(desk: Desk, expected: list[str]) -> bool:
+    return own_events(desk) == expected
+
+
 def test_a_centre_and_a_province_restored_from_backup_have_their_undispatched_cases_again(
     desks: Desks, stack: LocalStack
 ) -> None:
@@ -91,7 +96,7 @@ def test_a_centre_and_a_province_restored_from_backup_have_their_undispatched_ca
     assert count(centre.settings, "petition_case") == 2
     with at_work(centre, shandong):
         for desk in (centre, shandong):
-            eventually(lambda desk=desk: own_events(desk) == emitted[desk], "all are home")
+            eventually(partial(has_own_events, desk, emitted[desk]), "all are home")
             await_open(desk.settings)
             do(desk.settings, "progress", case_id=before[desk], progress="正在办理")
             for case_id in new[desk][1:]:

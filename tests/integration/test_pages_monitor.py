@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,7 +11,18 @@ import pytest
 from httpx import Client, Response
 from kafka.errors import KafkaConnectionError
 from support.web import client_of
-from support.world import WAIT_SECONDS, count, do, event, raw, register, rows, running, send
+from support.world import (
+    WAIT_SECONDS,
+    count,
+    do,
+    event,
+    eventually,
+    raw,
+    register,
+    rows,
+    running,
+    send,
+)
 
 from cases.nodes import PROVINCES
 from cases.topics import downlink, uplink
@@ -34,16 +44,18 @@ def _readings_end_before_the_stack() -> Iterator[None]:
             thread.join(WAIT_SECONDS)
 
 
-def looked(client: Client, check: Callable[[str], bool] = bool, seconds: float = 20) -> str:
+def looked(client: Client, check: Callable[[str], bool] = bool) -> str:
     """The page, asked for until it shows what `check` wants."""
-    deadline = time.monotonic() + seconds
-    while True:
+    pages: list[str] = []
+
+    def shown() -> bool:
         answer = client.get("/monitor")
         assert answer.status_code == 200, answer.text
-        if check(answer.text):
-            return answer.text
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.2)
+        pages.append(answer.text)
+        return check(answer.text)
+
+    eventually(shown, "the page shows it")
+    return pages[-1]
 
 
 def complete(text: str) -> bool:
@@ -174,11 +186,18 @@ def test_while_kafka_is_away_the_page_comes_and_says_so(
 def test_a_page_does_not_wait_for_what_takes_long(
     centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "standing", lambda *_: time.sleep(3) or [])
+    answered = threading.Event()
+
+    def takes_until_it_is_answered(*_: object) -> list[object]:
+        answered.wait()
+        return []
+
+    monkeypatch.setattr(links, "standing", takes_until_it_is_answered)
     with client_of(centre) as client:
-        started = time.monotonic()
-        answer: Response = client.get("/monitor")
-        assert time.monotonic() - started < 1.5
+        try:
+            answer: Response = client.get("/monitor")
+        finally:
+            answered.set()
     assert answer.status_code == 200
     assert "未知" in answer.text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from support.backups import Backup, lose_database, lose_records
 from support.cli import as_environment, petitionlink
 from support.gate import await_open
@@ -35,14 +37,17 @@ TROUBLES = """
 """
 
 
+def same_ledger(one: Desk, other: Desk) -> bool:
+    return rows(one.settings, LEDGER) == rows(other.settings, LEDGER)
+
+
 def await_equal(*desks: Desk) -> None:
     """Until all hold the same ledger, then: nothing doubled, missing, in conflict or dead."""
     first, *others = desks
     for other in others:
         eventually(
-            lambda other=other: rows(first.settings, LEDGER) == rows(other.settings, LEDGER),
+            partial(same_ledger, first, other),
             f"{other.node} holds what {first.node} holds",
-            60,
         )
     for desk in desks:
         assert rows(desk.settings, FOLDS) == rows(first.settings, FOLDS)

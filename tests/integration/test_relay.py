@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -47,7 +48,9 @@ TOPIC = uplink(BEIJING)
 
 
 @pytest.fixture
-def beijing(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
+def beijing_with_topics(
+    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
+) -> Settings:
     """Beijing with an empty topic and an empty database."""
     return fresh_settings(BEIJING)
 
@@ -67,62 +70,62 @@ def ids_on_topic(settings: Settings, expected: int) -> list[str]:
 
 
 def test_rows_are_published_with_key_value_and_headers_and_marked_with_their_place(
-    beijing: Settings,
+    beijing_with_topics: Settings,
 ) -> None:
-    done = do(beijing, "register", title="供暖不足", channel="web")
+    done = do(beijing_with_topics, "register", title="供暖不足", channel="web")
     metrics = Metrics()
-    with start(beijing, metrics):
-        drained(beijing)
-    (found,) = read_topic(beijing, TOPIC, 1)
+    with start(beijing_with_topics, metrics):
+        drained(beijing_with_topics)
+    (found,) = read_topic(beijing_with_topics, TOPIC, 1)
     assert found.key == done.event.key
     assert found.value == done.event.value
     assert dict(found.headers)["ce_type"] == b"petition.case.registered.v1"
-    assert rows(beijing, 'select topic, partition, "offset" from outbox') == [
+    assert rows(beijing_with_topics, 'select topic, partition, "offset" from outbox') == [
         (TOPIC, found.partition, found.offset)
     ]
     assert sample(metrics, "outbox_published_total", topic=TOPIC, result="acknowledged") == 1
 
 
 def test_a_commit_wakes_the_relay_without_waiting_for_the_poll(
-    beijing: Settings, monkeypatch: pytest.MonkeyPatch
+    beijing_with_topics: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    select, woken = relays.select.select, []
+    wait, woken = select.select, list[Any]()
 
     def noted(*waited: Any) -> Any:
-        found = select(*waited)
+        found = wait(*waited)
         if waited[3:] == (5.0,):
             woken.append(bool(found[0]))
         return found
 
     monkeypatch.setattr(relays, "_POLL_SECONDS", 5.0)
-    monkeypatch.setattr(relays.select, "select", noted)
-    with start(beijing):
+    monkeypatch.setattr(select, "select", noted)
+    with start(beijing_with_topics):
         for _ in range(5):  # one may come before the relay waits
-            register(beijing)
-            drained(beijing)
+            register(beijing_with_topics)
+            drained(beijing_with_topics)
     assert any(woken)
 
 
 def test_a_lower_id_that_commits_later_is_neither_lost_nor_overtaken_within_its_case(
-    beijing: Settings,
+    beijing_with_topics: Settings,
 ) -> None:
     chance = random.Random(20261123)
     made: list[list[str]] = []
-    with start(beijing):
+    with start(beijing_with_topics):
         writers = [
-            threading.Thread(target=_write_slowly, args=(beijing, chance.random, made))
+            threading.Thread(target=_write_slowly, args=(beijing_with_topics, chance.random, made))
             for _ in range(8)
         ]
         for writer in writers:
             writer.start()
         for writer in writers:
             writer.join()
-        drained(beijing)
-    published = ids_on_topic(beijing, 8 * 3 * 3)
+        drained(beijing_with_topics)
+    published = ids_on_topic(beijing_with_topics, 8 * 3 * 3)
     assert sorted(published) == sorted(event_id for events in made for event_id in events)
     for events in made:
         assert [one for one in published if one in events] == events
-    order = rows(beijing, "select id from outbox order by published_at, id")
+    order = rows(beijing_with_topics, "select id from outbox order by published_at, id")
     assert len(order) == 8 * 3 * 3
 
 
@@ -155,59 +158,62 @@ _FIELDS: dict[str, dict[str, str]] = {
 }
 
 
-def test_an_idle_transaction_of_somebody_else_stalls_nothing(beijing: Settings) -> None:
-    with connected(beijing.dsn, "idle") as idle, idle.cursor() as cursor:
+def test_an_idle_transaction_of_somebody_else_stalls_nothing(beijing_with_topics: Settings) -> None:
+    with connected(beijing_with_topics.dsn, "idle") as idle, idle.cursor() as cursor:
         cursor.execute("create table idle_transaction (id integer)")
-        register(beijing)
-        with start(beijing):
-            drained(beijing)
+        register(beijing_with_topics)
+        with start(beijing_with_topics):
+            drained(beijing_with_topics)
 
 
 def test_what_was_acknowledged_but_not_marked_is_sent_again_and_marked(
-    beijing: Settings,
+    beijing_with_topics: Settings,
 ) -> None:
-    register(beijing)
-    with connected(beijing.dsn, "test") as connection, closing(Publisher(beijing)) as publisher:
+    register(beijing_with_topics)
+    with (
+        connected(beijing_with_topics.dsn, "test") as connection,
+        closing(Publisher(beijing_with_topics)) as publisher,
+    ):
         published, failure = publisher.publish(take(connection, [TOPIC], 10))
         assert (len(published), failure) == (1, None)
-    with start(beijing):  # killed between 3 and 4, and started again
-        drained(beijing)
-    twice = ids_on_topic(beijing, 2)
+    with start(beijing_with_topics):  # killed between 3 and 4, and started again
+        drained(beijing_with_topics)
+    twice = ids_on_topic(beijing_with_topics, 2)
     assert len(twice) == 2
     assert len(set(twice)) == 1
 
 
-def test_a_second_relay_stands_by_and_takes_over(beijing: Settings) -> None:
+def test_a_second_relay_stands_by_and_takes_over(beijing_with_topics: Settings) -> None:
     first, second = Metrics(), Metrics()
-    with start(beijing, first):
-        register(beijing)
-        drained(beijing)
-        with start(beijing, second):
+    with start(beijing_with_topics, first):
+        register(beijing_with_topics)
+        drained(beijing_with_topics)
+        with start(beijing_with_topics, second):
             time.sleep(1.5)
-            register(beijing)
-            drained(beijing)
+            register(beijing_with_topics)
+            drained(beijing_with_topics)
             assert sample(second, "outbox_published_total", topic=TOPIC, result="acknowledged") == 0
-    with start(beijing, second):
-        register(beijing)
-        drained(beijing)
+    with start(beijing_with_topics, second):
+        register(beijing_with_topics)
+        drained(beijing_with_topics)
     assert sample(first, "outbox_published_total", topic=TOPIC, result="acknowledged") == 2
     assert sample(second, "outbox_published_total", topic=TOPIC, result="acknowledged") == 1
 
 
-def test_terminated_backends_cost_a_pause_and_no_row(beijing: Settings) -> None:
-    before = sum(end_offset(beijing, TOPIC, number) for number in range(6))
-    with start(beijing) as ended:
+def test_terminated_backends_cost_a_pause_and_no_row(beijing_with_topics: Settings) -> None:
+    before = sum(end_offset(beijing_with_topics, TOPIC, number) for number in range(6))
+    with start(beijing_with_topics) as ended:
         for _ in range(5):
-            register(beijing)
+            register(beijing_with_topics)
             rows(
-                beijing,
+                beijing_with_topics,
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where application_name = 'petitionlink-relay' and datname = current_database()",
             )
-        drained(beijing)
+        drained(beijing_with_topics)
         assert ended == []
-    assert sum(end_offset(beijing, TOPIC, number) for number in range(6)) >= before + 5
-    assert count(beijing, "outbox") == 5
+    assert sum(end_offset(beijing_with_topics, TOPIC, number) for number in range(6)) >= before + 5
+    assert count(beijing_with_topics, "outbox") == 5
 
 
 def test_pauses_grow_and_are_short_again_after_a_success() -> None:
@@ -219,17 +225,17 @@ def test_pauses_grow_and_are_short_again_after_a_success() -> None:
     assert backoff.next_seconds() == pauses[0]
 
 
-def test_a_missing_topic_is_an_error_at_the_start(beijing: Settings) -> None:
-    client = kafka.admin(beijing)
+def test_a_missing_topic_is_an_error_at_the_start(beijing_with_topics: Settings) -> None:
+    client = kafka.admin(beijing_with_topics)
     client.delete_topics([TOPIC])
     client.close()
-    with start(beijing) as ended:
+    with start(beijing_with_topics) as ended:
         eventually(lambda: bool(ended), "the relay should end")
     assert f"{TOPIC} is missing: run `petitionlink topics apply`" in str(ended[0])
 
 
 def test_what_is_taken_ahead_is_sent_once_and_in_order(
-    beijing: Settings, monkeypatch: pytest.MonkeyPatch
+    beijing_with_topics: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing without `id <> all(…)` in the take: what is on its way is sent twice."""
     monkeypatch.setattr(turns, "_MANY", 4)
@@ -237,10 +243,10 @@ def test_what_is_taken_ahead_is_sent_once_and_in_order(
     monkeypatch.setattr(relays, "_LEAST_ROWS_PER_TOPIC", 8)
     made: list[list[str]] = []
     for _ in range(4):
-        _write_slowly(beijing, lambda: 0.0, made)
-    with start(beijing):
-        drained(beijing)
-    published = ids_on_topic(beijing, 4 * 3 * 3)
+        _write_slowly(beijing_with_topics, lambda: 0.0, made)
+    with start(beijing_with_topics):
+        drained(beijing_with_topics)
+    published = ids_on_topic(beijing_with_topics, 4 * 3 * 3)
     assert len(published) == len(set(published))
     for events in made:
         assert [one for one in published if one in events] == events

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from support.cli import petitionlink
-from support.routines import ago, all_events, receive, registered
-from support.world import do, ended_with, eventually, rows, running
+from support.routines import ago, all_events, registered
+from support.world import do, ended_with, eventually, receive, rows, running
 
 from cases.errors import Refusal
 from node.clock import now_micros
@@ -141,9 +141,9 @@ def test_an_answered_or_lifted_one_is_left_to_people(
     by_case = {one.proposal.case_id: one.event_id for one in issue_it(centre, policy)}
     do(centre, "lift_supervision", case_id=lifted, supervision_id=by_case[lifted])
     shandong = fresh_settings("370000")
-    receive(shandong, all_events(centre))
+    receive(shandong, *all_events(centre))
     given = {"supervision_id": by_case[answered], "answer": "正在办理(虚构)"}
-    receive(centre, [do(shandong, "reply_supervision", case_id=answered, **given).event])
+    receive(centre, do(shandong, "reply_supervision", case_id=answered, **given).event)
     assert try_it(centre, policy, days_later=300).proposals == []
 
 

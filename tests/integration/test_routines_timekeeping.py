@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from support.routines import ago, all_events, events_of, receive, registered, served
-from support.world import count, do, rows
+from support.routines import ago, all_events, events_of, registered, served
+from support.world import count, do, receive, rows
 
 from cases.calendar import WorkingDays, due
 from node.clock import now_micros
@@ -88,12 +88,12 @@ def test_an_evaluation_made_in_time_that_arrives_behind_the_expiry_still_counts(
         ("serve", {}),
     ):
         do(beijing, name, case_id=case_id, occurred_at=ago(LAPSED), **more)
-    receive(shandong, all_events(beijing))
+    receive(shandong, *all_events(beijing))
     in_time = {"object": "office", "satisfaction": "satisfied", "occurred_at": ago(LAPSED - 1)}
     late_mail = do(shandong, "evaluate", case_id=case_id, **in_time).event
     turn(beijing)
     assert evaluations(beijing, case_id) == {"office": "expired", "unit": "expired"}
-    receive(beijing, [late_mail])
+    receive(beijing, late_mail)
     assert evaluations(beijing, case_id) == {"office": "satisfied", "unit": "expired"}
     turn(beijing)
     assert rows(beijing, "select conflicts from petition_case") == [(0,)]
@@ -104,7 +104,7 @@ def test_the_owner_of_the_window_lets_it_expire_and_nobody_else(
 ) -> None:
     case_id = served(shandong, LAPSED)
     centre = fresh_settings("000000")
-    receive(centre, all_events(shandong))
+    receive(centre, *all_events(shandong))
     turn(centre)
     assert evaluations(centre, case_id) == {}
 
@@ -190,7 +190,7 @@ def test_a_clock_of_another_node_is_left_to_it(
     shandong: Settings, provisional: str, fresh_settings: Callable[..., Settings]
 ) -> None:
     centre = fresh_settings("000000")
-    receive(centre, all_events(shandong))
+    receive(centre, *all_events(shandong))
     turn(centre, NEW)
     assert events_of(centre, "petition.case.corrected.v1") == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import orjson
@@ -42,6 +43,7 @@ from node.postgres import connected
 from node.queries.snapshot import snapshot
 from node.rebuilding import rebuild
 from node.scrub import ledger_pass, worker
+from node.scrub.verifier import examine
 from node.scrub.worker import Scrub, Scrubber
 from node.settings import Settings
 
@@ -68,14 +70,12 @@ def world(
         yield case_id
 
 
-def await_healed(desks: Desks, before: object, seconds: float = 120.0) -> None:
+def await_healed(desks: Desks, before: object) -> None:
     """Until the centre holds what it held, nothing is open anywhere, and all nodes are equal."""
     centre, beijing, shandong = desks
-    eventually(lambda: ledger(centre.settings) == before, "the ledger is whole again", seconds)
+    eventually(lambda: ledger(centre.settings) == before, "the ledger is whole again")
     for desk in desks:
-        eventually(
-            lambda desk=desk: open_kinds(desk.settings) == [], f"nothing open at {desk.node}"
-        )
+        eventually(partial(nothing_open, desk), f"nothing open at {desk.node}")
         assert kinds(verify(desk.settings)) == []
     for peer in (BEIJING, SHANDONG):
         assert round_with(centre, peer).equal
@@ -86,6 +86,14 @@ def await_healed(desks: Desks, before: object, seconds: float = 120.0) -> None:
         with connected(desk.settings.dsn, "test") as one, snapshot(one) as cursor:
             assert [flow for flow in audit(cursor, desk.node) if flow.unaccounted] == []
         assert rows(desk.settings, "select count(*) from dead_letter") == [(0,)]
+
+
+def nothing_open(desk: Desk) -> bool:
+    return open_kinds(desk.settings) == []
+
+
+def names_a_difference(desk: Desk) -> bool:
+    return "peer_differs" in open_kinds(desk.settings)
 
 
 def steps(settings: Settings, number: int, rate: int = 100) -> list[float]:
@@ -163,7 +171,7 @@ def test_an_own_event_that_is_damaged_comes_home(desks: Desks) -> None:
         event_id, value = event_of(beijing, BEIJING)
         set_value(beijing.settings, event_id, letter_changed(value, "跨", "垮"))
         assert kinds(verify(beijing.settings)) == ["value_altered"]
-        eventually(lambda: ledger(beijing.settings) == before, "it came home", 60)
+        eventually(lambda: ledger(beijing.settings) == before, "it came home")
         await_healed(desks, before)
 
 
@@ -235,7 +243,7 @@ def test_one_id_with_different_bytes_at_two_nodes_is_named_at_both_and_never_cho
         outcome = round_with(beijing, CENTRE)
         assert [(one.case_id, one.differing) for one in outcome.findings] == [(case_id, [event_id])]
         for desk in (centre, beijing):
-            eventually(lambda desk=desk: "peer_differs" in open_kinds(desk.settings), "named")
+            eventually(partial(names_a_difference, desk), "named")
         assert not round_with(beijing, CENTRE).equal
         assert event_of(centre, BEIJING)[1] == forged
         assert event_of(beijing, BEIJING)[1] == value
@@ -307,9 +315,8 @@ def test_a_row_that_postgres_cannot_read_is_named_and_the_others_are_looked_at(
 ) -> None:
     """Only the error is made: a page that is really damaged cannot be made by SQL."""
     cases = sorted(register(shandong) for _ in range(4))
-    examine = ledger_pass.examine
 
-    def unreadable(cursor: Any, node: str, live: str, case_ids: Any) -> Any:
+    def unreadable(cursor: Any, node: str, live: str, case_ids: list[str]) -> Any:
         if cases[2] in case_ids:
             cursor.execute("do $$ begin raise 'bad page' using errcode = 'XX001'; end $$")
         return examine(cursor, node, live, case_ids)

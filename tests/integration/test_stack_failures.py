@@ -11,7 +11,7 @@ from node.errors import PetitionLinkError
 from node.localstack import broker, postgres
 
 
-def test_a_broker_that_ends_while_starting_shows_its_last_lines(stack_folder):
+def test_a_broker_that_ends_while_starting_shows_its_last_lines(stack_folder: Path) -> None:
     data = stack_folder / "kafka" / "data"
     data.mkdir(parents=True)
     (data / "meta.properties").write_text("version=77\n")
@@ -21,7 +21,7 @@ def test_a_broker_that_ends_while_starting_shows_its_last_lines(stack_folder):
         broker.await_ready(stack_folder, chosen)
 
 
-def test_a_postgres_that_does_not_start_shows_its_last_lines(stack_folder):
+def test_a_postgres_that_does_not_start_shows_its_last_lines(stack_folder: Path) -> None:
     chosen = postgres.chosen(None, stack_folder, set())
     postgres.start(chosen)
     home = Path(chosen.folder)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import psycopg2
+import pytest
 from kafka import KafkaProducer, TopicPartition
+from support.world import WAIT_SECONDS
 
 from node import kafka, localstack
-from node.settings import load_settings
+from node.localstack import LocalStack
+from node.settings import Settings, load_settings
 
 TOPIC = "petition.uplink.370000"
 
 
-def test_the_stack_is_found_by_load(stack):
+def test_the_stack_is_found_by_load(stack: LocalStack) -> None:
     assert localstack.load() == stack
 
 
-def test_fresh_databases_are_migrated_and_apart(fresh_dsn):
+def test_fresh_databases_are_migrated_and_apart(fresh_dsn: Callable[..., str]) -> None:
     with psycopg2.connect(fresh_dsn("370000")) as first, first.cursor() as cursor:
         cursor.execute(
             "insert into consumer_offset (topic, partition, next_offset) values ('t', 0, 1)"
@@ -30,16 +35,20 @@ def test_fresh_databases_are_migrated_and_apart(fresh_dsn):
     second.close()
 
 
-def test_fresh_settings_name_the_fresh_database(fresh_settings, stack):
+def test_fresh_settings_name_the_fresh_database(
+    fresh_settings: Callable[..., Settings], stack: LocalStack
+) -> None:
     settings = fresh_settings("110000")
     assert settings.node == "110000"
     assert settings.dsn != stack.dsn("110000")
     assert settings.kafka_bootstrap_servers == stack.bootstrap_servers
 
 
-def test_empty_topics_hold_nothing_of_other_tests(stack, request):
+def test_empty_topics_hold_nothing_of_other_tests(
+    stack: LocalStack, request: pytest.FixtureRequest
+) -> None:
     producer = KafkaProducer(bootstrap_servers=stack.bootstrap_servers)
-    producer.send(TOPIC, b"left by another test", partition=0).get(timeout=20)
+    producer.send(TOPIC, b"left by another test", partition=0).get(timeout=WAIT_SECONDS)
     producer.close()
     first, end = _bounds()
     assert first < end
@@ -47,7 +56,7 @@ def test_empty_topics_hold_nothing_of_other_tests(stack, request):
     assert _bounds() == (end, end)
 
 
-def _bounds():
+def _bounds() -> tuple[int, int]:
     """The first offset and the next one of a partition."""
     client = kafka.plain_consumer(load_settings("370000"), "tests")
     partition = TopicPartition(TOPIC, 0)

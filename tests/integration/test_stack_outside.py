@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import psycopg2
 import pytest
 
 from node import kafka, localstack, topics
 from node.errors import PetitionLinkError
-from node.localstack import broker, postgres
+from node.localstack import LocalStack, broker, postgres, probe
 
 
 @pytest.fixture
-def outside(stack, stack_folder, monkeypatch):
+def outside(
+    stack: LocalStack, stack_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """The session's servers as outside ones for a further stack; what it makes there is removed."""
     monkeypatch.setenv("PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS", stack.bootstrap_servers)
     monkeypatch.setenv("PETITIONLINK_POSTGRES_DSN", stack.postgres_dsn)
@@ -27,8 +32,8 @@ def outside(stack, stack_folder, monkeypatch):
     client.close()
 
 
-def test_outside_servers_are_used_and_left_alone(outside, stack):
-    said = []
+def test_outside_servers_are_used_and_left_alone(outside: Path, stack: LocalStack) -> None:
+    said: list[str] = []
     used = localstack.up(["120000"], said.append)
     assert used.bootstrap_servers == stack.bootstrap_servers
     assert "dbname=petitionlink_120000" in used.dsn("120000")
@@ -42,22 +47,28 @@ def test_outside_servers_are_used_and_left_alone(outside, stack):
     assert localstack.load() is None
     assert any("broker" in line and "left alone" in line for line in said)
     assert broker.find(stack.folder) is not None
-    assert broker.answers("127.0.0.1", int(stack.bootstrap_servers.rpartition(":")[2]))
+    assert probe.answers("127.0.0.1", int(stack.bootstrap_servers.rpartition(":")[2]))
 
 
-def test_an_outside_broker_that_is_away_is_named(outside, monkeypatch):
+def test_an_outside_broker_that_is_away_is_named(
+    outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     with pytest.raises(PetitionLinkError, match=r"127\.0\.0\.1:1 does not answer"):
         localstack.up(["120000"], print)
 
 
-def test_an_outside_postgres_that_is_away_is_named(outside, monkeypatch):
+def test_an_outside_postgres_that_is_away_is_named(
+    outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PETITIONLINK_POSTGRES_DSN", "postgresql://somebody@127.0.0.1:1/postgres")
     with pytest.raises(PetitionLinkError, match="Postgres is away"):
         localstack.up(["120000"], print)
 
 
-def test_a_stack_keeps_the_servers_it_began_with(stack, monkeypatch):
+def test_a_stack_keeps_the_servers_it_began_with(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     with pytest.raises(PetitionLinkError, match=r"--purge"):
         localstack.up(None, print)

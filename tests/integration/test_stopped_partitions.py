@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import closing
+from functools import partial
 
 import pytest
 from support.backups import lose_records
 from support.cli import as_environment, petitionlink
+from support.topics import delete_topic, make_topic
 from support.web import client_of
 from support.world import (
+    WAIT_SECONDS,
+    Raw,
     count,
     do,
     event,
@@ -27,12 +30,13 @@ from support.world import (
 from cases.topics import uplink
 from consumers import stopping
 from consumers.loop import Consumer
-from node import kafka, localstack, topics
+from node import kafka
 from node.control import Channel
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.postgres import connected
 from node.settings import Settings
+from producers import publishing
 from producers.relay import Relay
 
 BEIJING, SHANDONG = "110000", "370000"
@@ -41,7 +45,7 @@ _STOPPED = "select count(*) from stopped_partition"
 
 
 @pytest.fixture
-def centre(
+def centre_with_topics(
     empty_topics: LocalStack,
     fresh_settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
@@ -51,36 +55,28 @@ def centre(
     return fresh_settings("000000")
 
 
-def arrive(centre: Settings, province: str, name: str) -> None:
+def arrive(centre_with_topics: Settings, province: str, name: str) -> None:
     """A case of this province is registered; its record is on the uplink."""
-    send(centre, uplink(province), [raw(event(f"{province}-{CASE}{name}", emitter=province))])
+    send(
+        centre_with_topics,
+        uplink(province),
+        [raw(event(f"{province}-{CASE}{name}", emitter=province))],
+    )
 
 
-def await_case(centre: Settings, province: str, name: str) -> None:
+def await_case(centre_with_topics: Settings, province: str, name: str) -> None:
     query = "select count(*) from petition_case where case_id = %s"
     case_id = f"{province}-{CASE}{name}"
-    eventually(lambda: rows(centre, query, (case_id,)) == [(1,)], f"{case_id} is applied")
+    eventually(
+        lambda: rows(centre_with_topics, query, (case_id,)) == [(1,)], f"{case_id} is applied"
+    )
 
 
-def begun(centre: Settings) -> None:
+def begun(centre_with_topics: Settings) -> None:
     """Both provinces have been read."""
     for province in (BEIJING, SHANDONG):
-        arrive(centre, province, "first")
-        await_case(centre, province, "first")
-
-
-def delete(stack: LocalStack, topic: str) -> None:
-    cluster = localstack.cluster_settings(stack.bootstrap_servers)
-    with closing(kafka.admin(cluster)) as client:
-        client.delete_topics([topic])
-        eventually(lambda: topic not in client.list_topics(), f"{topic} is gone")
-
-
-def make(stack: LocalStack, topic: str) -> None:
-    cluster = localstack.cluster_settings(stack.bootstrap_servers)
-    declared = [one for one in topics.declared_topics(stack.nodes, local=True) if one.name == topic]
-    with closing(kafka.admin(cluster)) as client:
-        topics.apply(client, declared, [topics.Change(topic, topics.Action.CREATE)])
+        arrive(centre_with_topics, province, "first")
+        await_case(centre_with_topics, province, "first")
 
 
 def assert_shown_everywhere(centre: Settings, topic: str, reason: str, word: str) -> None:
@@ -100,30 +96,32 @@ def assert_shown_everywhere(centre: Settings, topic: str, reason: str, word: str
 
 
 def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_and_recovered(
-    centre: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
+    centre_with_topics: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     """FAULTS 31. Formerly: "was deleted and made anew" ended the centre for all provinces."""
     caplog.set_level(logging.WARNING, "consumers")
     metrics = Metrics()
-    with running(Consumer(centre, metrics), metrics) as ended:
-        begun(centre)
+    with running(Consumer(centre_with_topics, metrics), metrics) as ended:
+        begun(centre_with_topics)
         assert sample(metrics, "consumer_stopped_partitions", topic=uplink(BEIJING),
                       reason="missing") == 0  # fmt: skip
-        delete(stack, uplink(BEIJING))
-        assert "does not exist any more" in stopped_with(centre, "missing")
-        arrive(centre, SHANDONG, "second")
-        await_case(centre, SHANDONG, "second")
+        delete_topic(stack, uplink(BEIJING))
+        assert "does not exist any more" in stopped_with(centre_with_topics, "missing")
+        arrive(centre_with_topics, SHANDONG, "second")
+        await_case(centre_with_topics, SHANDONG, "second")
         eventually(lambda: stopped(metrics, BEIJING, "missing") == 6, "the metric says it")
-        assert_shown_everywhere(centre, uplink(BEIJING), "missing", "主题不存在")
+        assert_shown_everywhere(centre_with_topics, uplink(BEIJING), "missing", "主题不存在")
 
-        make(stack, uplink(BEIJING))
-        stopped_with(centre, "recreated")
-        arrive(centre, BEIJING, "third")
-        arrive(centre, SHANDONG, "third")
-        await_case(centre, SHANDONG, "third")
-        petitionlink("recover", settings=as_environment(centre))
-        await_case(centre, BEIJING, "third")
-        eventually(lambda: rows(centre, _STOPPED) == [(0,)], "nothing is stopped any more")
+        make_topic(stack, uplink(BEIJING))
+        stopped_with(centre_with_topics, "recreated")
+        arrive(centre_with_topics, BEIJING, "third")
+        arrive(centre_with_topics, SHANDONG, "third")
+        await_case(centre_with_topics, SHANDONG, "third")
+        petitionlink("recover", settings=as_environment(centre_with_topics))
+        await_case(centre_with_topics, BEIJING, "third")
+        eventually(
+            lambda: rows(centre_with_topics, _STOPPED) == [(0,)], "nothing is stopped any more"
+        )
         eventually(lambda: stopped(metrics, BEIJING, "recreated") == 0, "the metric says it")
         assert ended == []
     told = [one.message for one in caplog.records if one.levelno == logging.ERROR]
@@ -155,51 +153,55 @@ def stopped(metrics: Metrics, province: str, reason: str) -> float:
 
 
 def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_recovers(
-    centre: Settings, stack: LocalStack
+    centre_with_topics: Settings, stack: LocalStack
 ) -> None:
     """FAULTS 14, 31. Formerly: "records that were not applied are gone" ended the process."""
     metrics = Metrics()
-    with running(Consumer(centre, metrics), metrics):
-        begun(centre)
+    with running(Consumer(centre_with_topics, metrics), metrics):
+        begun(centre_with_topics)
     held = "select partition, next_offset from consumer_offset where topic = %s order by 1"
-    before = rows(centre, held, (uplink(BEIJING),))
-    arrive(centre, BEIJING, "lost")
-    lose_records(centre, uplink(BEIJING))
-    with running(Consumer(centre, metrics), metrics) as ended:
-        assert "are gone from Kafka: partition 0" in stopped_with(centre, "records_gone")
-        arrive(centre, SHANDONG, "second")
-        await_case(centre, SHANDONG, "second")
-        assert rows(centre, held, (uplink(BEIJING),)) == before
-        petitionlink("recover", settings=as_environment(centre))
-        arrive(centre, BEIJING, "second")
-        await_case(centre, BEIJING, "second")
+    before = rows(centre_with_topics, held, (uplink(BEIJING),))
+    arrive(centre_with_topics, BEIJING, "lost")
+    lose_records(centre_with_topics, uplink(BEIJING))
+    with running(Consumer(centre_with_topics, metrics), metrics) as ended:
+        assert "are gone from Kafka: partition 0" in stopped_with(
+            centre_with_topics, "records_gone"
+        )
+        arrive(centre_with_topics, SHANDONG, "second")
+        await_case(centre_with_topics, SHANDONG, "second")
+        assert rows(centre_with_topics, held, (uplink(BEIJING),)) == before
+        petitionlink("recover", settings=as_environment(centre_with_topics))
+        arrive(centre_with_topics, BEIJING, "second")
+        await_case(centre_with_topics, BEIJING, "second")
         assert ended == []
 
 
 def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_dealt_with(
-    centre: Settings,
+    centre_with_topics: Settings,
 ) -> None:
     """FAULTS 21, 31. Formerly: one province's poison ended the centre for all."""
-    small = centre.model_copy(update={"dead_letter_consecutive": 3})
+    small = centre_with_topics.model_copy(update={"dead_letter_consecutive": 3})
     metrics = Metrics()
     with running(Consumer(small, metrics), metrics) as ended:
-        begun(centre)
-        bad = (b"k", b"\x01poison", [])
-        send(centre, uplink(BEIJING), [bad, bad])
-        eventually(lambda: count(centre, "dead_letter") == 2, "two letters")
-        send(centre, uplink(BEIJING), [bad, bad])
-        arrive(centre, BEIJING, "second")
-        assert "wrong_magic" in stopped_with(centre, "dead_letters")
-        arrive(centre, SHANDONG, "second")
-        await_case(centre, SHANDONG, "second")
+        begun(centre_with_topics)
+        bad: Raw = (b"k", b"\x01poison", [])
+        send(centre_with_topics, uplink(BEIJING), [bad, bad])
+        eventually(lambda: count(centre_with_topics, "dead_letter") == 2, "two letters")
+        send(centre_with_topics, uplink(BEIJING), [bad, bad])
+        arrive(centre_with_topics, BEIJING, "second")
+        assert "wrong_magic" in stopped_with(centre_with_topics, "dead_letters")
+        arrive(centre_with_topics, SHANDONG, "second")
+        await_case(centre_with_topics, SHANDONG, "second")
         assert stopped(metrics, BEIJING, "dead_letters") == 1
-        for (letter,) in rows(centre, "select id from dead_letter"):
+        for (letter,) in rows(centre_with_topics, "select id from dead_letter"):
             petitionlink(
                 *("deadletters", "discard", str(letter), "--reason", "a test"),
-                settings=as_environment(centre),
+                settings=as_environment(centre_with_topics),
             )
-        await_case(centre, BEIJING, "second")
-        eventually(lambda: rows(centre, _STOPPED) == [(0,)], "nothing is stopped any more")
+        await_case(centre_with_topics, BEIJING, "second")
+        eventually(
+            lambda: rows(centre_with_topics, _STOPPED) == [(0,)], "nothing is stopped any more"
+        )
         assert ended == []
 
 
@@ -216,10 +218,10 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
     topic = f"petition.downlink.{SHANDONG}"
     with running(Consumer(shandong, metrics), metrics):
         eventually(lambda: count(shandong, "consumer_offset") == 6, "positions are noted")
-    delete(stack, topic)
+    delete_topic(stack, topic)
     with running(Consumer(shandong, metrics), metrics) as ended:
         stopped_with(shandong, "missing")
-        make(stack, topic)
+        make_topic(stack, topic)
         stopped_with(shandong, "recreated")
         petitionlink("recover", settings=as_environment(shandong))
         send(shandong, topic, [raw(event(f"110000-{CASE}"))])
@@ -228,47 +230,58 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
 
 
 def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
-    centre: Settings, stack: LocalStack
+    centre_with_topics: Settings, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FAULTS 31. Formerly: all others waited for half a minute; a province's node ended."""
+    """FAULTS 31. Formerly: all others waited as long as a producer waits for a topic; a
+    province's node ended."""
+    monkeypatch.setattr(kafka, "DELIVERY_TIMEOUT_SECONDS", 10 * WAIT_SECONDS)
+    monkeypatch.setattr(publishing, "_FLUSH_SECONDS", 10 * WAIT_SECONDS)
     metrics = Metrics()
     gone, fine = f"petition.downlink.{BEIJING}", f"petition.downlink.{SHANDONG}"
     published = "select count(*) from outbox where topic = %s and published_at is not null"
-    with running(Relay(centre, metrics), metrics) as ended:
+
+    def is_published(topic: str) -> bool:
+        return bool(rows(centre_with_topics, published, (topic,))[0][0])
+
+    with running(Relay(centre_with_topics, metrics), metrics) as ended:
         for to in (BEIJING, SHANDONG):
-            do(centre, "assign", case_id=register(centre), to=to)
+            do(centre_with_topics, "assign", case_id=register(centre_with_topics), to=to)
         for topic in (gone, fine):
-            eventually(lambda topic=topic: rows(centre, published, (topic,))[0][0] > 0, topic)
-        before = rows(centre, published, (gone,))
-        delete(stack, gone)
+            eventually(partial(is_published, topic), topic)
+        before = rows(centre_with_topics, published, (gone,))
+        delete_topic(stack, gone)
         for to in (BEIJING, SHANDONG, SHANDONG):
-            do(centre, "assign", case_id=register(centre), to=to)
+            do(centre_with_topics, "assign", case_id=register(centre_with_topics), to=to)
         waiting = "select count(*) from outbox where topic = %s and published_at is null"
-        eventually(lambda: rows(centre, waiting, (fine,)) == [(0,)], "the others are published", 20)
-        assert rows(centre, published, (gone,)) == before
+        eventually(
+            lambda: rows(centre_with_topics, waiting, (fine,)) == [(0,)], "the others are published"
+        )
+        assert rows(centre_with_topics, published, (gone,)) == before
         eventually(lambda: sample(metrics, "outbox_stopped_topics", topic=gone) == 1, "it is said")
         assert sample(metrics, "outbox_stopped_topics", topic=fine) == 0
         assert ended == []
-    make(stack, gone)
-    with running(Relay(centre, metrics), metrics):
-        eventually(lambda: rows(centre, waiting, (gone,)) == [(0,)], "what waited is published")
+    make_topic(stack, gone)
+    with running(Relay(centre_with_topics, metrics), metrics):
+        eventually(
+            lambda: rows(centre_with_topics, waiting, (gone,)) == [(0,)], "what waited is published"
+        )
 
 
 def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings], stack: LocalStack
 ) -> None:
     """FAULTS 31. Formerly: each message to it waited 20 s and then began all again."""
-    centre = fresh_settings("000000")
+    centre_with_topics = fresh_settings("000000")
     answer = f"petition.control.downlink.{BEIJING}"
-    with Channel(centre, "test") as channel:
+    with Channel(centre_with_topics, "test") as channel:
         assert {BEIJING, SHANDONG} <= {*channel.peers}
         channel.send(BEIJING, "clock", [b"{}"])
-        delete(stack, answer)
+        delete_topic(stack, answer)
         channel.send(BEIJING, "clock", [b"{}"])
         assert BEIJING not in channel.peers
         channel.send(SHANDONG, "clock", [b"{}"])
         assert channel.lacks_topics
-    with Channel(centre, "test") as channel:
+    with Channel(centre_with_topics, "test") as channel:
         assert BEIJING not in channel.peers
         assert SHANDONG in channel.peers
 

@@ -38,7 +38,9 @@ class Read(NamedTuple):
         """The type of a field."""
         parsed = avro.schema.parse(self.schema)
         assert isinstance(parsed, avro.schema.RecordSchema)
-        return parsed.fields_dict[field].type
+        found = parsed.fields_dict[field].type
+        assert isinstance(found, avro.schema.Schema)
+        return found
 
 
 @pytest.fixture(scope="module")

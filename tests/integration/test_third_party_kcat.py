@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.published import EVENTS, NODE, TOPIC, publish_a_case
+from support.world import WAIT_SECONDS
 
 from node.localstack import LocalStack
 
@@ -41,7 +42,11 @@ def seen(stack: LocalStack, kcat: str) -> tuple[str, list[dict[str, Any]]]:
     command = [kcat, "-C", "-b", stack.bootstrap_servers, "-t", TOPIC, "-o", "beginning", "-e"]
     format_ = r'{"key":"%k","headers":"%h","bytes":%S,"partition":%p,"offset":%o}\n'
     done = subprocess.run(
-        [*command, "-q", "-f", format_], capture_output=True, text=True, timeout=60, check=True
+        [*command, "-q", "-f", format_],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+        check=True,
     )
     records = [json.loads(line) for line in done.stdout.splitlines() if case_id in line]
     return case_id, [record for record in records if record["key"] == case_id]

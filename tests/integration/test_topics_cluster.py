@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
+from support.world import eventually
 
 from node import kafka, localstack
 from node.errors import PetitionLinkError
-from node.topic_file import declared_topics
-from node.topics import Action, apply, plan
+from node.localstack import LocalStack
+from node.topic_file import Topic, declared_topics
+from node.topics import Action, Change, apply, plan
 
 UPLINK = "petition.uplink.120000"
 STRANGER = "petition.uplink.999999"
 
 
 @pytest.fixture
-def client(stack):
+def client(stack: LocalStack) -> Iterator[KafkaAdminClient]:
     client = kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))
     yield client
     ours = {topic.name for topic in declared_topics(["120000"], local=True)} | {STRANGER}
@@ -27,23 +30,20 @@ def client(stack):
 
 
 @pytest.fixture
-def declared():
+def declared() -> list[Topic]:
     return declared_topics(["120000"], local=True)
 
 
-def actions(changes):
+def actions(changes: Iterable[Change]) -> dict[str, Action]:
     return {change.topic: change.action for change in changes}
 
 
-def wait_for(condition):
+def wait_for(condition: Callable[[], bool]) -> None:
     """Kafka acknowledges a change a moment before it shows it."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(condition, "Kafka shows it")
 
 
-def set_setting(client, name, value):
+def set_setting(client: KafkaAdminClient, name: str, value: str) -> None:
     resource = ConfigResource(ConfigResourceType.TOPIC, UPLINK)
     changed = ConfigResource(ConfigResourceType.TOPIC, UPLINK, {name: value})
     client.alter_configs([changed])
@@ -54,12 +54,14 @@ def set_setting(client, name, value):
     )
 
 
-def make(client, name, partitions):
+def make(client: KafkaAdminClient, name: str, partitions: int) -> None:
     client.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
     client.wait_for_topics([name])
 
 
-def test_missing_topics_are_planned_and_made_as_declared(client, declared):
+def test_missing_topics_are_planned_and_made_as_declared(
+    client: KafkaAdminClient, declared: list[Topic]
+) -> None:
     before = plan(client, declared)
     assert set(actions(before).values()) == {Action.CREATE}
     assert UPLINK not in client.list_topics()  # a plan changes nothing
@@ -70,7 +72,9 @@ def test_missing_topics_are_planned_and_made_as_declared(client, declared):
     assert len(found["partitions"]) == 6
 
 
-def test_a_differing_setting_is_named_and_put_right(client, declared):
+def test_a_differing_setting_is_named_and_put_right(
+    client: KafkaAdminClient, declared: list[Topic]
+) -> None:
     apply(client, declared, plan(client, declared))
     set_setting(client, "retention.ms", "1000")
     differing = {each.topic: each for each in plan(client, declared)}[UPLINK]
@@ -80,7 +84,9 @@ def test_a_differing_setting_is_named_and_put_right(client, declared):
     assert actions(plan(client, declared))[UPLINK] is Action.UNCHANGED
 
 
-def test_a_setting_that_is_not_declared_is_left_alone(client, declared):
+def test_a_setting_that_is_not_declared_is_left_alone(
+    client: KafkaAdminClient, declared: list[Topic]
+) -> None:
     apply(client, declared, plan(client, declared))
     set_setting(client, "segment.bytes", "2097152")
     assert actions(plan(client, declared))[UPLINK] is Action.UNCHANGED
@@ -90,8 +96,8 @@ def test_a_setting_that_is_not_declared_is_left_alone(client, declared):
     ("partitions", "reason"), [(3, "would break the order"), (9, "cannot take partitions away")]
 )
 def test_another_number_of_partitions_is_refused_with_its_reason(
-    client, declared, partitions, reason
-):
+    client: KafkaAdminClient, declared: list[Topic], partitions: int, reason: str
+) -> None:
     make(client, UPLINK, partitions)
     changes = plan(client, declared)
     with pytest.raises(PetitionLinkError, match=f"{UPLINK}: partitions is {partitions}.*{reason}"):
@@ -103,14 +109,16 @@ def test_another_number_of_partitions_is_refused_with_its_reason(
     assert len(client.describe_topics([UPLINK])[0]["partitions"]) == partitions
 
 
-def test_more_replicas_than_brokers_are_refused_before_anything_is_made(client):
+def test_more_replicas_than_brokers_are_refused_before_anything_is_made(
+    client: KafkaAdminClient,
+) -> None:
     declared = declared_topics(["120000"], local=False)
     with pytest.raises(PetitionLinkError, match=r"factor 3 is declared.*1 broker.*--local"):
         apply(client, declared, plan(client, declared))
     assert UPLINK not in client.list_topics()
 
 
-def test_another_replication_factor_is_refused_with_its_reason(client):
+def test_another_replication_factor_is_refused_with_its_reason(client: KafkaAdminClient) -> None:
     local = declared_topics(["120000"], local=True)
     apply(client, local, plan(client, local))
     whole = declared_topics(["120000"], local=False)
@@ -118,7 +126,9 @@ def test_another_replication_factor_is_refused_with_its_reason(client):
         apply(client, whole, plan(client, whole))
 
 
-def test_a_topic_under_our_prefix_that_no_node_has_is_shown_and_kept(client, declared):
+def test_a_topic_under_our_prefix_that_no_node_has_is_shown_and_kept(
+    client: KafkaAdminClient, declared: list[Topic]
+) -> None:
     make(client, STRANGER, 1)
     changes = plan(client, declared)
     assert actions(changes)[STRANGER] is Action.UNDECLARED
@@ -126,13 +136,17 @@ def test_a_topic_under_our_prefix_that_no_node_has_is_shown_and_kept(client, dec
     assert STRANGER in client.list_topics()
 
 
-def test_topics_of_nodes_outside_the_plan_are_not_called_undeclared(stack, client, declared):
+def test_topics_of_nodes_outside_the_plan_are_not_called_undeclared(
+    stack: LocalStack, client: KafkaAdminClient, declared: list[Topic]
+) -> None:
     apply(client, declared, plan(client, declared))
     changes = plan(client, declared_topics(stack.nodes, local=True))
     assert UPLINK not in actions(changes)
 
 
-def test_a_setting_that_kafka_does_not_know_is_one_clear_line(client, declared):
+def test_a_setting_that_kafka_does_not_know_is_one_clear_line(
+    client: KafkaAdminClient, declared: list[Topic]
+) -> None:
     wrong = [topic._replace(settings={"retention.millis": "1"}) for topic in declared]
     with pytest.raises(PetitionLinkError, match=r"(?s)retention\.millis"):
         apply(client, wrong, plan(client, wrong))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from functools import partial
 
 import pytest
 from support.backups import Backup, lose_records
@@ -13,6 +14,8 @@ from support.cli import as_environment, petitionlink
 from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks, at_work, round_with
 from support.transactions import abort, await_marker, commit, send_in, transactional
 from support.world import (
+    WAIT_SECONDS,
+    Raw,
     count,
     do,
     end_offset,
@@ -35,6 +38,7 @@ from node.errors import Transient
 from node.homecoming import bring_home
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
+from node.metrics import Metrics
 from node.postgres import connected
 from node.settings import Settings
 from producers import claims
@@ -43,7 +47,7 @@ from producers.relay import Relay
 TOPIC = downlink(SHANDONG)
 POSITIONS = "select partition, next_offset from consumer_offset where topic = %s"
 CASES = ("110000-20260401-7K3M9QXA", "110000-20260401-7K3M9QXB", "110000-20260401-7K3M9QXC")
-NOTHING = (b"k", b"nobody reads this", [])
+NOTHING: Raw = (b"k", b"nobody reads this", [])
 
 
 def partitions_of(settings: Settings, topic: str) -> list[int]:
@@ -57,6 +61,10 @@ def high_watermarks(settings: Settings, topic: str) -> dict[int, int]:
         return {one.partition: end for one, end in client.end_offsets(places).items()}
 
 
+def is_zero(metrics: Metrics, figure: str, labels: dict[str, str]) -> bool:
+    return sample(metrics, figure, **labels) == 0
+
+
 def await_at_the_end(desk: Desk, topic: str) -> None:
     """Until the positions in Postgres are the ends of all partitions, and no lag is shown."""
     ends = high_watermarks(desk.settings, topic)
@@ -64,7 +72,7 @@ def await_at_the_end(desk: Desk, topic: str) -> None:
     for number in ends:
         place = {"topic": topic, "partition": str(number)}
         for figure in ("consumer_lag_records", "consumer_lag_seconds"):
-            eventually(lambda f=figure, p=place: sample(desk.metrics, f, **p) == 0, figure)
+            eventually(partial(is_zero, desk.metrics, figure, place), figure)
 
 
 def test_the_consumer_passes_markers_and_applies_no_aborted_record(desks: Desks) -> None:
@@ -194,7 +202,7 @@ def test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm(
         looking = threading.Thread(target=lambda: found.append(bring_home(settings, [topic], stop)))
         looking.start()
         stop.set()
-        looking.join(30)
+        looking.join(WAIT_SECONDS)
         assert found == [0]
         producer.abort_transaction()
         await_marker(settings, topic)

@@ -8,13 +8,9 @@ from typing import Any
 import httpx
 import pytest
 from support.web import client_of, new_case, post
-from support.world import do, event, rows
+from support.world import do, event, receive, rows
 
-from node import ledger
-from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack, take_in
-from schemas.event import Event
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
 
@@ -45,14 +41,6 @@ def walked(client: httpx.Client, path: str, **query: Any) -> list[Any]:
         query["after"] = page["next"]
 
 
-def receive(settings: Settings, *events: Event) -> None:
-    """Apply events as the consumer would, without Kafka."""
-    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        source = ledger.Source("petition.test", 0, 0, 0)
-        entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
-
-
 def test_pages_follow_each_other_without_gap_or_repeat_newest_first(
     client: httpx.Client, beijing: Settings
 ) -> None:
@@ -64,7 +52,7 @@ def test_pages_follow_each_other_without_gap_or_repeat_newest_first(
     # Of two more, the registration has not arrived: they come first.
     unknown = ["110000-20260401-7K3M9QXA", "110000-20260401-8K3M9QXB"]
     for case_id in unknown:
-        landed = {"type_": "petition.case.landed.v1", "body": {}}
+        landed: dict[str, Any] = {"type_": "petition.case.landed.v1", "body": {}}
         receive(beijing, event(case_id, 2, **landed))
     expected = [
         one

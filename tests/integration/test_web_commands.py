@@ -14,6 +14,7 @@ from support.world import count, rows
 from node.queries import query_codes
 from node.settings import Settings
 from node.web import doing
+from producers.handling import handle
 
 NEW = {"command": "register", "title": "供暖不足", "channel": "web"}
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
@@ -174,18 +175,16 @@ def test_a_refusal_under_a_key_stays_one_even_if_it_would_be_legal_later(
 def test_after_a_crash_in_the_middle_of_a_list_only_the_rest_is_done(
     client: httpx.Client, beijing: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = doing.handle
-
     def dies_at_third(*given: Any) -> Any:
         if count(beijing, "petition_case") == 2:
             raise RuntimeError("power cut")
-        return real(*given)
+        return handle(*given)
 
     commands = [NEW | {"title": f"第{number}件"} for number in range(4)]
     monkeypatch.setattr(doing, "handle", dies_at_third)
     problem(post(client, commands, key="k-1"), 500)
     done_before = {one for (one,) in rows(beijing, "select case_id from petition_case")}
-    monkeypatch.setattr(doing, "handle", real)
+    monkeypatch.setattr(doing, "handle", handle)
     results = post(client, commands, key="k-1").json()["results"]
     assert {one["case_id"] for one in results[:2]} == done_before
     assert count(beijing, "petition_case") == 4

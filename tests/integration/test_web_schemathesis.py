@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from support.web import served
@@ -43,6 +45,7 @@ def test_every_answer_is_as_the_document_says(
 ) -> None:
     met = []
     for found in api.include(path_regex=_PATHS).get_all_operations():
+        assert isinstance(found, Ok), found
         operation = found.ok()
         # Where nothing is asked for, nothing can be asked wrongly.
         if mode is GenerationMode.POSITIVE or operation.body or [*operation.query]:
@@ -64,7 +67,7 @@ def test_a_real_case_is_as_the_document_says(api: schemathesis.BaseSchema) -> No
     assert answer.json()["total"]["volumes"]["registration"]["cases"] == 3
 
 
-def _ask(operation: APIOperation, mode: GenerationMode) -> None:
+def _ask(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
         max_examples=_EXAMPLES,
@@ -74,7 +77,7 @@ def _ask(operation: APIOperation, mode: GenerationMode) -> None:
         phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],
     )
-    def answers(case: Case) -> None:
+    def answers(case: Case[Any]) -> None:
         if mode is GenerationMode.POSITIVE and _KEY in case.headers:
             case.headers[_KEY] += f" {next(_numbers)}"  # or it would belong to another request
         free = _BEYOND_SCHEMAS.isdisjoint(case.query or ())

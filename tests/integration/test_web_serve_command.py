@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import httpx
-from support.processes import READY_SECONDS, Process
+from support.processes import Process
 from support.world import eventually
 
 from node.localstack import LocalStack
@@ -13,7 +13,7 @@ def test_serve_answers_until_sigterm_ends_it(stack: LocalStack) -> None:
     process = Process(stack, "660000", "serve")
     base = f"http://127.0.0.1:{stack.http_port('660000')}"
     try:
-        eventually(lambda: _lives(process, base), "the web service answers", READY_SECONDS)
+        eventually(lambda: _lives(process, base), "the web service answers")
         assert httpx.get(f"{base}/v1/status").json()["node"] == "660000"
         assert process.metric("dependency_up", dependency="postgres") == 1
         code = process.stop()

@@ -146,7 +146,7 @@ def _unresolved(document: Any) -> set[str]:
     """References to components that do not exist."""
     text = json.dumps(document)
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
-    return named - document["components"]["schemas"].keys()
+    return named - set(document["components"]["schemas"])
 
 
 def test_a_port_in_use_is_named_with_the_cure(settings: Settings) -> None:

@@ -15,14 +15,12 @@ from support.ledgers import assert_sound, await_settled, query
 from support.processes import Process, metric, one, running_nodes
 from support.servers import postgres_frozen, standby_gone
 from support.web import post
-from support.world import eventually
+from support.world import WAIT_SECONDS, eventually
 
 from node.localstack import LocalStack
 
 CENTRE, SHANDONG = "000000", "370000"
 NEW = {"command": "register", "title": "供暖不足", "channel": "web"}
-# The longest statement, the next connection and a look of the observer, on a busy machine.
-_BOUND_SECONDS = 60.0
 _WAITING = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
 
 
@@ -32,7 +30,7 @@ def node_of(stack: LocalStack) -> Iterator[tuple[Process, httpx.Client]]:
     base = f"http://127.0.0.1:{stack.http_port(SHANDONG)}"
     with (
         one(lambda: Process(stack, SHANDONG)) as process,
-        httpx.Client(base_url=base, timeout=_BOUND_SECONDS) as client,
+        httpx.Client(base_url=base, timeout=WAIT_SECONDS) as client,
     ):
         eventually(lambda: answers(client, "/readyz", 200), "it is ready")
         assert post(client, NEW).status_code == 201
@@ -73,11 +71,11 @@ class Asked(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        with httpx.Client(base_url=self._base, timeout=_BOUND_SECONDS) as client:
+        with httpx.Client(base_url=self._base, timeout=WAIT_SECONDS) as client:
             self.answer = post(client, NEW, self._key)
 
     def answered(self) -> httpx.Response:
-        self.join(_BOUND_SECONDS)
+        self.join(WAIT_SECONDS)
         assert self.answer is not None, "no answer"
         return self.answer
 
@@ -89,12 +87,12 @@ def test_a_frozen_postgres_is_said_to_be_away_and_holds_up_neither_health_nor_si
     with node_of(new_nodes) as (process, client):
         with postgres_frozen(new_nodes):
             asked = Asked(client.base_url, "frozen-1")
-            eventually(lambda: answers(client, "/readyz", 503), "not ready", _BOUND_SECONDS)
-            assert client.get("/healthz", timeout=2).status_code == 200
+            eventually(lambda: answers(client, "/readyz", 503), "not ready")
+            assert client.get("/healthz", timeout=WAIT_SECONDS).status_code == 200
             assert asked.answered().status_code == 503
-            eventually(lambda: up(new_nodes) == 0, "Postgres is away", _BOUND_SECONDS)
-            eventually(lambda: pending_is_unknown(new_nodes), "not known", _BOUND_SECONDS)
-        eventually(lambda: up(new_nodes) == 1, "Postgres is back", _BOUND_SECONDS)
+            eventually(lambda: up(new_nodes) == 0, "Postgres is away")
+            eventually(lambda: pending_is_unknown(new_nodes), "not known")
+        eventually(lambda: up(new_nodes) == 1, "Postgres is back")
         eventually(lambda: answers(client, "/readyz", 200), "it is ready again")
         assert post(client, NEW, "frozen-1").status_code == 201
         with postgres_frozen(new_nodes):
@@ -114,16 +112,16 @@ def test_commits_without_their_standby_are_not_known_and_hold_up_neither_reads_n
             lost = asked.answered()
             assert lost.status_code == 503
             assert "not known" in lost.json()["detail"]
-            eventually(lambda: answers(client, "/readyz", 503), "not ready", _BOUND_SECONDS)
+            eventually(lambda: answers(client, "/readyz", 503), "not ready")
             assert "synchronous_standby_names" in client.get("/readyz").json()["detail"]
-            eventually(lambda: up(new_nodes) == 0, "commits are not confirmed", _BOUND_SECONDS)
+            eventually(lambda: up(new_nodes) == 0, "commits are not confirmed")
             waiting = query(SHANDONG, _WAITING)[0][0]
             for _ in range(5):  # refused at once, and no further backend is left waiting
                 refused = post(client, NEW)
                 assert refused.status_code == 503
                 assert "nothing was changed" in refused.json()["detail"]
             assert query(SHANDONG, _WAITING)[0][0] <= waiting
-        eventually(lambda: up(new_nodes) == 1, "commits are confirmed", _BOUND_SECONDS)
+        eventually(lambda: up(new_nodes) == 1, "commits are confirmed")
         eventually(lambda: post(client, NEW, "standby-1").status_code == 201, "the kept answer")
         with standby_gone(new_nodes):
             asked = Asked(client.base_url, "standby-2")

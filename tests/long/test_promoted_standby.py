@@ -16,7 +16,7 @@ from support.ledgers import BAD_SEQUENCES
 from support.offices import CENTRE, SHANDONG, Desk, at_work, await_confirmed, round_with
 from support.processes import Process
 from support.web import post
-from support.world import eventually, read_topic, rows
+from support.world import WAIT_SECONDS, eventually, read_topic, rows
 
 from cases.topics import uplink
 from node import kafka
@@ -32,8 +32,6 @@ EVENTS = "select event_id::text, md5(value) from case_event order by 1"
 FOLDS = "select case_id, fold::text from petition_case order by 1"
 ROWS = "select count(*) from outbox"
 PUBLISHED = "select count(*) from outbox where published_at is not null"
-# A failover, what a producer may still deliver, and two cores that others use too.
-OPEN_AGAIN_SECONDS = 180.0
 WRITERS = 4
 
 
@@ -50,7 +48,7 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """Register a case, accept it, and report its progress until the end."""
-        with httpx.Client(base_url=self.base, timeout=30) as client:
+        with httpx.Client(base_url=self.base, timeout=WAIT_SECONDS) as client:
             first = {"command": "register", "title": "供暖不足", "channel": "web"}
             case_id = (self._answered(client, first) or {}).get("case_id")
             self._answered(client, {"command": "accept", "case_id": case_id})
@@ -91,7 +89,7 @@ def writers(base: str) -> Iterator[list[Writer]]:
         for one in made:
             one.ended.set()
         for one in made:
-            one.join(60)
+            one.join(WAIT_SECONDS)
 
 
 def node_on(primary: Cluster, standby: Cluster) -> Settings:
@@ -136,7 +134,7 @@ def test_a_standby_promoted_a_few_commits_short_takes_no_sequence_number_twice(
             process.await_ready()
             base = f"http://127.0.0.1:{shandong.settings.http_port}"
             with at_work(centre), writers(base) as clients:
-                eventually(lambda: all(one.done > 5 for one in clients), "commands are taken", 60)
+                eventually(lambda: all(one.done > 5 for one in clients), "commands are taken")
                 fail_over(primary, standby)
                 assert on(standby, EVENTS) != []
                 before = [one.done for one in clients]
@@ -145,7 +143,6 @@ def test_a_standby_promoted_a_few_commits_short_takes_no_sequence_number_twice(
                         one.done > was + 5 for one, was in zip(clients, before, strict=True)
                     ),
                     "commands are taken again",
-                    OPEN_AGAIN_SECONDS,
                 )
             assert [one.wrong for one in clients] == [[]] * WRITERS
             assert rows(shandong.settings, BAD_SEQUENCES) == []
@@ -153,7 +150,6 @@ def test_a_standby_promoted_a_few_commits_short_takes_no_sequence_number_twice(
                 eventually(
                     lambda: rows(shandong.settings, EVENTS) == rows(centre.settings, EVENTS),
                     "both hold the same",
-                    60,
                 )
                 await_confirmed(shandong)
                 assert round_with(centre, SHANDONG).equal
@@ -172,7 +168,7 @@ def fail_over(primary: Cluster, standby: Cluster) -> None:
     """The primary dies with published events that the standby never got; that takes its place."""
     cut_off(primary, standby)
     ((had,),) = on(primary, ROWS)  # the standby has no more than these
-    eventually(lambda: on(primary, PUBLISHED)[0][0] >= had + 20, "more is published", 60)
+    eventually(lambda: on(primary, PUBLISHED)[0][0] >= had + 20, "more is published")
     primary.kill()
     ((kept,),) = on(standby, ROWS)
     assert kept <= had, "nothing was lost: this test shows nothing"

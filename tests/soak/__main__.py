@@ -113,7 +113,8 @@ def _soak(plan: dict[str, Any], journal: Journal, begin: int) -> None:
 
 def _rounds(plan: dict[str, Any], phase: int) -> int:
     """The phase's share of the rolling rounds: twenty in half an hour or more."""
-    rounds, phases = round(_ROLLING_ROUNDS * min(1, plan["minutes"] / _MINUTES)), plan["phases"]
+    rounds = round(_ROLLING_ROUNDS * min(1.0, float(plan["minutes"]) / _MINUTES))
+    phases = int(plan["phases"])
     return rounds * phase // phases - rounds * (phase - 1) // phases
 
 

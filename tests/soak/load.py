@@ -46,15 +46,27 @@ _NEXT: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class Desk(threading.Thread):
+class Work(threading.Thread):
+    """What goes on beside the faults until it is finished."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._end = threading.Event()
+
+    def finish(self) -> None:
+        """End after what is in hand."""
+        self._end.set()
+        self.join()
+
+
+class Desk(Work):
     """One office at work: registers, assigns, handles; counts what became of its commands."""
 
     def __init__(self, world: World, settings: Settings, seed: str) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._world = world
         self._settings = settings
         self._chance = random.Random(seed)
-        self._end = threading.Event()
         self.counts: Counter[str] = Counter()
 
     def run(self) -> None:
@@ -65,11 +77,6 @@ class Desk(threading.Thread):
                     self._work(connection, office)
             except (Transient, psycopg2.Error):
                 self.counts["database away"] += 1
-
-    def finish(self) -> None:
-        """End behind the command in hand."""
-        self._end.set()
-        self.join()
 
     def _work(self, connection: Connection, office: Office) -> None:
         while not self._end.wait(_PAUSE_SECONDS * self._chance.random()):
@@ -117,16 +124,15 @@ class Desk(threading.Thread):
         return {"command": name, "case_id": case_id, **fields}
 
 
-class Importer(threading.Thread):
+class Importer(Work):
     """Imports a small register at a node now and then, again until it went through."""
 
     def __init__(self, world: World, folder: Path, seed: str) -> None:
-        super().__init__(daemon=True)
+        super().__init__()
         self._world = world
         self._folder = folder
         self._chance = random.Random(seed)
         self._seed = seed
-        self._end = threading.Event()
         self.rows = 0
 
     def run(self) -> None:
@@ -144,21 +150,17 @@ class Importer(threading.Thread):
             """The database is away: later."""
         self.rows += rows
 
-    def finish(self) -> None:
-        """End behind the register in hand."""
-        self._end.set()
-        self.join()
-
 
 @contextmanager
 def loaded(world: World, folder: Path, seed: str) -> Iterator[tuple[list[Desk], Importer]]:
     """A desk at every node and an importer inside the block; all ended behind it."""
     desks = [Desk(world, settings, f"{seed}-{node}") for node, settings in world.direct.items()]
     importer = Importer(world, folder, seed)
-    for thread in (*desks, importer):
-        thread.start()
+    works: list[Work] = [*desks, importer]
+    for work in works:
+        work.start()
     try:
         yield desks, importer
     finally:
-        for thread in (*desks, importer):
-            thread.finish()
+        for work in works:
+            work.finish()

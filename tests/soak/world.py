@@ -101,6 +101,11 @@ class World:
         for node in self.nodes:
             self.clocks.set(node, 0)
 
+    def kill_all(self) -> None:
+        """Every process of the world."""
+        for process in self.processes.values():
+            process.kill()
+
     def find(self, what: str) -> None:
         """Note what should not be."""
         with self._lock:
@@ -114,7 +119,7 @@ def running_world(
     """The nodes run inside the block; killed behind it. With `consumers`, three at the centre."""
     world = World(stack, kafka_links, postgres_link)
     with ExitStack() as exits:
-        exits.callback(lambda: [process.kill() for process in world.processes.values()])
+        exits.callback(world.kill_all)
         for node in world.nodes:
             world.add(node)
         for number in range(1, _MORE_CONSUMERS + 1) if consumers else ():

@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
+from support.world import WAIT_SECONDS
 
 from node.localstack import postgres, process
 from node.localstack.account import run_as_owner
 from node.localstack.binaries import binary_folder
 from node.localstack.ports import free_port
 from node.localstack.state import Postgres
-
-_LIMIT_SECONDS = 60.0
 
 
 class Cluster(NamedTuple):
@@ -48,7 +47,7 @@ class Cluster(NamedTuple):
         """End it at once, as a lost machine would."""
         pid = postgres.find(Path(self.server.folder))
         assert pid is not None
-        assert process.end(pid, "postgres", str(self.data), signal.SIGQUIT, _LIMIT_SECONDS)
+        assert process.end(pid, "postgres", str(self.data), signal.SIGQUIT, WAIT_SECONDS)
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         """One statement outside a transaction."""

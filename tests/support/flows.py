@@ -87,10 +87,10 @@ class Load(threading.Thread):
         except BaseException as error:
             self.failure = error
 
-    def await_more(self, cases: int, seconds: float = 30.0) -> None:
+    def await_more(self, cases: int) -> None:
         """Until so many further cases have lived."""
         wanted = len(self.cases) + cases
-        eventually(lambda: len(self.cases) >= wanted or self.failure is not None, "load", seconds)
+        eventually(lambda: len(self.cases) >= wanted or self.failure is not None, "load")
 
     def finish(self) -> None:
         """End behind the case in hand; raises what it failed with."""

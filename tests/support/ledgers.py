@@ -123,7 +123,7 @@ def records(node: str, topic: str) -> list[Any]:
     return found
 
 
-def await_settled(stack: LocalStack, seconds: float = 60.0) -> None:
+def await_settled(stack: LocalStack, seconds: float = WAIT_SECONDS) -> None:
     """Until every outbox is empty, every node has applied its topics to their end, and the centre,
     if it runs, has found first and repeat."""
     with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:

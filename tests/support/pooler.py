@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from psycopg2.extensions import make_dsn, parse_dsn
-from support.world import eventually
+from support.world import WAIT_SECONDS, eventually
 
 from node.localstack.account import lent_account, own
 from node.localstack.ports import HOST, free_port
@@ -45,7 +45,7 @@ def pooler(dsn: str, mode: str, **settings: str) -> Iterator[str]:
             yield make_dsn(dsn, port=port)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(WAIT_SECONDS)
 
 
 def _written(path: Path, text: str) -> Path:

@@ -13,14 +13,13 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 from support.cli import PROGRAM, as_environment, environment
-from support.world import eventually
+from support.world import WAIT_SECONDS, eventually
 
 from node.localstack import LocalStack
 from node.localstack.logs import last_lines
 from node.settings import Settings
 
-READY_SECONDS = 60.0
-# What FAULTS 24 promises for SIGTERM.
+# What operators are promised for SIGTERM (FAULTS 24): a bound that is tested, not a wait.
 STOP_SECONDS = 30.0
 # Imported registers are years old: their evaluation windows would expire in the middle of a count.
 _NO_EXPIRY = {"PETITIONLINK_EVALUATION_GRACE_HOURS": "876000"}
@@ -66,7 +65,7 @@ class Process:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def await_ready(self, seconds: float = READY_SECONDS) -> None:
+    def await_ready(self, seconds: float = WAIT_SECONDS) -> None:
         """Until it answers with its metrics and, if it consumes, holds partitions."""
         try:
             eventually(self._is_ready, f"{self.command} of {self.node} is ready", seconds)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from support.world import do, rows
 
-from node import ledger
 from node.postgres import connected
 from node.scrub import rows as stored
 from node.settings import Settings
-from node.taking_in import pack, take_in
 from schemas.event import Event
 
 DAY = timedelta(days=1)
@@ -26,14 +23,6 @@ def ago(days: float) -> str:
 def person(number: int) -> dict[str, str]:
     """A made-up petitioner."""
     return {"name": "张示例", "id_type": "resident_id", "id_number": f"00000019000101{number:04d}"}
-
-
-def receive(settings: Settings, events: Sequence[Event]) -> None:
-    """Apply events as the consumer would, without Kafka."""
-    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        source = ledger.Source("petition.test", 0, 0, 0)
-        entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
 
 
 def registered(settings: Settings, days_ago: float = 1, **given: Any) -> Event:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +18,6 @@ from node.localstack.account import run_as_owner
 from node.localstack.binaries import binary_folder
 from node.localstack.state import Postgres, read_state
 
-_SECONDS = 120.0
 _STREAMING = "select count(*) from pg_stat_replication where state = 'streaming'"
 
 
@@ -53,7 +51,7 @@ def _copy_and_catch_up(stack: LocalStack, programs: Path, standby: Path) -> None
     options = f"-c listen_addresses= -c unix_socket_directories={standby}"
     log = standby.parent / "standby.log"
     _run(programs / "pg_ctl", "-D", standby, "-w", "-s", "-l", log, "-o", options, "start")
-    eventually(lambda: _streams(stack), "the standby streams", _SECONDS)
+    eventually(lambda: _streams(stack), "the standby streams")
     _run(programs / "pg_ctl", "-D", standby, "-w", "-s", "-m", "fast", "stop")
 
 
@@ -69,10 +67,7 @@ def _end_at_once(home: Path) -> None:
     pid = postgres.find(home)
     assert pid is not None
     os.kill(pid, signal.SIGQUIT)
-    deadline = time.monotonic() + _SECONDS
-    while postgres.find(home) is not None:
-        assert time.monotonic() < deadline, "Postgres does not end"
-        time.sleep(0.02)
+    eventually(lambda: postgres.find(home) is None, "Postgres ends")
 
 
 def _run(*command: str | Path) -> None:

@@ -55,23 +55,28 @@ def commit(
     settings: Settings, topic: str, records: Sequence[Raw], partitions: Sequence[int] = (0,)
 ) -> None:
     """A committed transaction: the records, and a marker at the end of each partition."""
-    with transactional(settings) as producer:
-        producer.begin_transaction()
-        for partition in partitions:
-            send_in(producer, topic, records, partition)
+    with _transaction(settings, topic, records, partitions) as producer:
         producer.commit_transaction()
-    await_marker(settings, topic)
 
 
 def abort(
     settings: Settings, topic: str, records: Sequence[Raw], partitions: Sequence[int] = (0,)
 ) -> None:
     """An aborted transaction: records that were never said, and a marker after them."""
+    with _transaction(settings, topic, records, partitions) as producer:
+        producer.abort_transaction()
+
+
+@contextmanager
+def _transaction(
+    settings: Settings, topic: str, records: Sequence[Raw], partitions: Sequence[int]
+) -> Iterator[KafkaProducer]:
+    """A transaction that wrote the records to each partition; the block must end it."""
     with transactional(settings) as producer:
         producer.begin_transaction()
         for partition in partitions:
             send_in(producer, topic, records, partition)
-        producer.abort_transaction()
+        yield producer
     await_marker(settings, topic)
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import uuid_utils
 
-from node import kafka
+from node import kafka, ledger
 from node.errors import PetitionLinkError
 from node.kafka import TopicPartition
 from node.lifecycle import Stop, Worker, keep_open
 from node.metrics import Metrics
 from node.postgres import connected
 from node.settings import Settings
+from node.taking_in import pack, take_in
 from producers.commands import parse
 from producers.handling import Done, handle
 from producers.office import open_office
@@ -25,7 +27,10 @@ from schemas.event import Event
 from schemas.forms import fill
 from schemas.headers import make_event, wire_headers
 
-WAIT_SECONDS = 30.0
+# How long a test waits for any state. An idle machine needs seconds; one that runs other suites
+# beside it needs many more, and a longer bound costs nothing where the state comes. `protections`
+# shortens it: there most waits are in vain.
+WAIT_SECONDS = float(os.environ.get("TEST_WAIT_SECONDS", "180"))
 
 
 def eventually(check: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -> None:
@@ -57,7 +62,9 @@ def running(worker: Worker, metrics: Metrics) -> Iterator[list[BaseException]]:
         assert not thread.is_alive()
 
 
-def rows(settings: Settings, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def rows(
+    settings: Settings, query: str, values: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[tuple[Any, ...]]:
     """What a query gives in the node's database; changes are committed."""
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         cursor.execute(query, values)
@@ -98,6 +105,14 @@ def event(case_id: str, version: int = 1, emitter: str = "110000", **changed: An
     } | changed
     given["body"] = fill(catalogue().by_type[given["type_"]], given["body"])
     return make_event(given.pop("type_"), **given)
+
+
+def receive(settings: Settings, *events: Event) -> None:
+    """Apply events as the consumer would, without Kafka."""
+    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        source = ledger.Source("petition.test", 0, 0, 0)
+        entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
+        take_in(cursor, settings.node, pack(entries))
 
 
 Raw = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]

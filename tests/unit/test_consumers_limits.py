@@ -119,7 +119,8 @@ def test_it_stops_at_the_same_record_however_the_records_are_cut_into_batches(
     """The loop, with the table and the column that it keeps, against the whole in one go."""
     limits = Limits(consecutive=data.draw(st.integers(1, 20)), ratio=0.4, window=220)
     whole = offset_of(judged(limits, batch(signs), NEW))
-    position, held, dead = 0, 0, []
+    position, held = 0, 0
+    dead: list[Any] = []
     stopped: int | None = None
     while position < len(signs) and stopped is None:
         size = data.draw(st.integers(1, len(signs) - position))

@@ -84,6 +84,7 @@ class Server:
                     continue
                 in_part = row.transaction < horizon
                 if part.end_row is not None:
+                    assert part.last_transaction is not None
                     in_part = row.number < part.end_row and row.transaction <= part.last_transaction
                 if in_part and len(found) < limit:
                     found.append(row)

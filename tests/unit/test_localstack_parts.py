@@ -9,13 +9,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.world import WAIT_SECONDS
 
 from node.errors import PetitionLinkError
 from node.localstack import account, binaries, java, lock, ports, probe
 from node.localstack.logs import last_lines
 
 
-def test_a_port_on_which_somebody_listens_is_not_free():
+def test_a_port_on_which_somebody_listens_is_not_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert not ports.is_free(port)
@@ -25,22 +26,23 @@ def test_a_port_on_which_somebody_listens_is_not_free():
 
 
 @pytest.fixture
-def turns(tmp_path, monkeypatch):
+def turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of this test's own for whose turn it is."""
     monkeypatch.setattr(ports, "turn_file", lambda: tmp_path / "turns")
     return tmp_path / "turns"
 
 
-def test_a_promised_port_is_not_given_again(turns, monkeypatch):
+def test_a_promised_port_is_not_given_again(turns: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     turns.write_text("31997")
     monkeypatch.setattr(ports, "is_free", lambda port: port != 31_998)
     assert ports.free_port() == 31_999
     assert ports.free_port({20_000}) == 20_001  # past the last comes the first
 
 
-def test_ports_that_nobody_listens_on_yet_come_to_no_second_stack(turns):
+def test_ports_that_nobody_listens_on_yet_come_to_no_second_stack(turns: Path) -> None:
     """Seen failing when each began to look at a random place."""
-    given, many = [], range(300)
+    given: list[int] = []
+    many = range(300)
     stacks = [
         threading.Thread(target=lambda: given.extend(ports.free_port() for _ in many))
         for _ in range(3)
@@ -53,14 +55,14 @@ def test_ports_that_nobody_listens_on_yet_come_to_no_second_stack(turns):
 
 
 @pytest.mark.parametrize("noted", ["", "no port", "80", "99999999"])
-def test_a_file_of_turns_that_says_nothing_is_begun_anew(turns, noted):
+def test_a_file_of_turns_that_says_nothing_is_begun_anew(turns: Path, noted: str) -> None:
     turns.write_text(noted)
     given = ports.free_port()
     assert 20_000 <= given < 32_000
     assert turns.read_text() == str(given)
 
 
-def test_a_link_is_not_followed(turns, tmp_path):
+def test_a_link_is_not_followed(turns: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("kept")
     turns.symlink_to(precious)
@@ -68,36 +70,45 @@ def test_a_link_is_not_followed(turns, tmp_path):
     assert precious.read_text() == "kept"
 
 
-def test_where_there_can_be_no_file_of_turns_a_port_is_given_all_the_same(tmp_path, monkeypatch):
+def test_where_there_can_be_no_file_of_turns_a_port_is_given_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ports, "turn_file", lambda: tmp_path / "away" / "turns")
     assert ports.is_free(ports.free_port())
 
 
-def test_no_free_port_is_one_clear_line(monkeypatch):
+def test_no_free_port_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "is_free", lambda port: False)
     with pytest.raises(PetitionLinkError, match=r"no free port between 20000 and 32000"):
         ports.free_port()
 
 
-def test_a_second_command_waits_for_the_first(tmp_path):
-    said, order = [], []
+def test_a_second_command_waits_for_the_first(tmp_path: Path) -> None:
+    said: list[str] = []
+    order: list[str] = []
     waits = threading.Event()
 
-    def second():
-        with lock.locked(tmp_path, lambda line: (said.append(line), waits.set())):
+    def say(line: str) -> None:
+        said.append(line)
+        waits.set()
+
+    def second() -> None:
+        with lock.locked(tmp_path, say):
             order.append("second")
 
     thread = threading.Thread(target=second)
     with lock.locked(tmp_path, said.append):
         thread.start()
-        assert waits.wait(5)
+        assert waits.wait(WAIT_SECONDS)
         order.append("first")
-    thread.join(5)
+    thread.join(WAIT_SECONDS)
     assert order == ["first", "second"]
     assert said == ["another stack command is at work: waiting for it"]
 
 
-def test_a_command_that_never_ends_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+def test_a_command_that_never_ends_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lock, "_WAIT_LIMIT_SECONDS", 0.1)
     with (
         lock.locked(tmp_path, print),
@@ -107,11 +118,11 @@ def test_a_command_that_never_ends_is_not_waited_for_for_ever(tmp_path, monkeypa
         pass
 
 
-def test_a_server_that_is_not_kafka_does_not_count_as_one():
+def test_a_server_that_is_not_kafka_does_not_count_as_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-        def answer():
+        def answer() -> None:
             link, _ = server.accept()
             with link:
                 link.recv(100)
@@ -120,18 +131,18 @@ def test_a_server_that_is_not_kafka_does_not_count_as_one():
         thread = threading.Thread(target=answer)
         thread.start()
         assert not probe.answers("127.0.0.1", port)
-        thread.join(5)
+        thread.join(WAIT_SECONDS)
     assert not probe.any_answers(f"127.0.0.1:{port},nonsense")
 
 
-def test_the_last_lines_of_what_there_is(tmp_path):
+def test_the_last_lines_of_what_there_is(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"one\ntwo\n\xff three\n")
     shown = last_lines([log, tmp_path / "missing"], count=2)
     assert shown == f"last lines of {log}:\n  two\n  \ufffd three"
 
 
-def fake_programs(folder, version):
+def fake_programs(folder: Path, version: int) -> Path:
     folder.mkdir(parents=True)
     for name in ("initdb", "pg_ctl", "postgres"):
         (folder / name).write_text(f"#!/bin/sh\necho 'postgres (PostgreSQL) {version}.1'\n")
@@ -139,7 +150,9 @@ def fake_programs(folder, version):
     return folder
 
 
-def test_programs_of_the_version_of_the_data_are_chosen(tmp_path, monkeypatch):
+def test_programs_of_the_version_of_the_data_are_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake_programs(tmp_path / "9" / "bin", 9)
     newer, older = (fake_programs(tmp_path / f"{n}" / "bin", n) for n in (17, 16))
     monkeypatch.setattr(binaries, "_DEBIAN", tmp_path)
@@ -153,7 +166,7 @@ def test_programs_of_the_version_of_the_data_are_chosen(tmp_path, monkeypatch):
     assert binaries.binary_folder() == older
 
 
-def test_missing_programs_name_the_cure(tmp_path, monkeypatch):
+def test_missing_programs_name_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "_DEBIAN", tmp_path)
     monkeypatch.setattr(binaries, "_WHEEL", "no_such_wheel")
     monkeypatch.setenv("PATH", "/nowhere")
@@ -167,7 +180,7 @@ def test_missing_programs_name_the_cure(tmp_path, monkeypatch):
         java.jar_folder(tmp_path)
 
 
-def test_an_old_java_is_refused(tmp_path, monkeypatch):
+def test_an_old_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bin" / "java"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n")
@@ -177,7 +190,7 @@ def test_an_old_java_is_refused(tmp_path, monkeypatch):
         java.java_program()
 
 
-def test_the_servers_folder_is_private_and_its_users_own(tmp_path):
+def test_the_servers_folder_is_private_and_its_users_own(tmp_path: Path) -> None:
     # Under pytest's folder, which only its owner may enter: root's server must live elsewhere.
     home = account.server_folder(tmp_path)
     try:
@@ -191,7 +204,9 @@ def test_the_servers_folder_is_private_and_its_users_own(tmp_path):
         home.rmdir()
 
 
-def test_a_servers_folder_that_another_laid_out_is_refused(tmp_path, monkeypatch):
+def test_a_servers_folder_that_another_laid_out_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(account, "_ELSEWHERE", tmp_path)
     for place in account.possible_folders(tmp_path):
         place.symlink_to(Path("/tmp"))

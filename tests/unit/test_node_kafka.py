@@ -9,6 +9,7 @@ import weakref
 
 import pytest
 from kafka.errors import KafkaError
+from pydantic import SecretStr
 
 from node import kafka
 from node.memory import give_back
@@ -30,7 +31,9 @@ def test_a_cluster_that_is_away_costs_no_thread_and_no_socket_at_each_attempt(
     client: a thread and four files each time."""
     monkeypatch.setattr(kafka, "_LOOK_TIMEOUT_MS", 100)
     nobody = Settings(
-        node="370000", postgres_dsn="postgresql://x", kafka_bootstrap_servers="127.0.0.1:1"
+        node="370000",
+        postgres_dsn=SecretStr("postgresql://x"),
+        kafka_bootstrap_servers="127.0.0.1:1",
     )
     seen = []
     for _ in range(ATTEMPTS):
@@ -44,7 +47,9 @@ def test_a_poll_waits_although_a_heartbeat_is_overdue() -> None:
     """Found by the soak (d); seen failing without `_wait_calmly`: on a link that swallows what is
     sent a poll turns without a pause, 60,000 callbacks and 350 MB in one outage."""
     nobody = Settings(
-        node="370000", postgres_dsn="postgresql://x", kafka_bootstrap_servers="127.0.0.1:1"
+        node="370000",
+        postgres_dsn=SecretStr("postgresql://x"),
+        kafka_bootstrap_servers="127.0.0.1:1",
     )
     client = kafka.consumer(nobody, fetch_wait_ms=100)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from producers.routines.due import MICROS_PER_DAY, Issued, Overdue, propose
@@ -20,7 +22,7 @@ DUE, NOW = 100 * MICROS_PER_DAY, 150 * MICROS_PER_DAY
 DUTY = Overdue("case", "D06", "event", "370000", DUE)
 
 
-def issued(days_ago: int, kind: str = "urged", **changed: object) -> Issued:
+def issued(days_ago: int, kind: str = "urged", **changed: Any) -> Issued:
     one = Issued(kind, [1], "000000", "370000", NOW - days_ago * MICROS_PER_DAY)
     return one._replace(**changed)
 

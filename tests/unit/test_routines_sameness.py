@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from producers.routines.sameness import Known, identify, plain_title
 
 
-def known(case_id: str, at: int = 0, digest: str | None = "p", **more: object) -> Known:
-    return Known(case_id, at, digest, **{"title": f"事项{case_id}", **more})  # type: ignore[arg-type]
+def known(case_id: str, at: int = 0, digest: str | None = "p", **more: Any) -> Known:
+    return Known(case_id, at, digest, **{"title": f"事项{case_id}", **more})
 
 
 def found(*cases: Known) -> dict[str, tuple[str, str | None]]:
@@ -35,7 +36,7 @@ LEVELS = ("住房", "物业", "供暖")
     ],
 )
 def test_the_same_matter_of_the_same_person_is_a_repeat(
-    earlier: dict[str, object], later: dict[str, object]
+    earlier: dict[str, Any], later: dict[str, Any]
 ) -> None:
     findings = found(known("a", 1, **earlier), known("b", 2, **later))
     assert findings == {"a": ("first", None), "b": ("repeat", "a")}
@@ -59,7 +60,7 @@ def test_the_same_matter_of_the_same_person_is_a_repeat(
     ],
 )
 def test_another_matter_or_another_person_is_a_first(
-    earlier: dict[str, object], later: dict[str, object]
+    earlier: dict[str, Any], later: dict[str, Any]
 ) -> None:
     findings = found(known("a", 1, **earlier), known("b", 2, **later))
     assert findings == {"a": ("first", None), "b": ("first", None)}

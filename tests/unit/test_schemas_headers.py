@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from support.events import ENVELOPE, REGISTERED, registered
@@ -154,7 +155,7 @@ def test_a_record_without_a_value_is_refused(value: bytes | None) -> None:
     ],
 )
 def test_an_envelope_that_cannot_be_stored_is_refused(
-    envelope: dict[str, object], reason: str, monkeypatch: pytest.MonkeyPatch
+    envelope: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("schemas.codec.check_record", lambda schema, record: None)
     event = registered(**envelope)

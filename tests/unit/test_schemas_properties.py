@@ -20,7 +20,7 @@ from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
 # CJK extension B and others beyond the BMP take four bytes and two halves in UTF-16.
 RARE = st.characters(min_codepoint=0x20000, max_codepoint=0x2A6DF)
-LETTERS = st.one_of(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), RARE)
+LETTERS = st.one_of(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), RARE)
 INSTANTS = st.integers(MIN_INSTANT_MICROS, MAX_INSTANT_MICROS)
 CLOCK = st.fixed_dictionaries(
     {

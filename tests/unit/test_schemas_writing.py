@@ -18,7 +18,7 @@ from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 from schemas.writing import NotGood, record_writer
 
 # One of each kind, and each at its borders: what some field must not be.
-_VALUES = (
+_VALUES: tuple[Any, ...] = (
     *(None, True, 0, 1, -1, 63, 64, 1 << 31, 1 << 53, 1 << 62, 1 << 80, 0.5, "", "x", "a\0b"),
     *("字" * 70_000, b"", b"x", [], ["x"], [1], {}, MIN_INSTANT_MICROS, MAX_INSTANT_MICROS),
     *(MAX_INSTANT_MICROS + 1, "\ud800", "0195533C-0000-7000-8000-000000000000"),

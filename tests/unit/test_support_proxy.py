@@ -45,7 +45,7 @@ def link(heard: bytearray) -> Iterator[Proxy]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            with Proxy(server.server_address) as proxy:
+            with Proxy((HOST, server.socket.getsockname()[1])) as proxy:
                 yield proxy
         finally:
             server.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -60,7 +61,7 @@ def test_epochs_that_cannot_be_are_a_problem() -> None:
 
 @given(st.integers(0, 2**53 - 1), st.uuids())
 def test_a_place_among_events_is_read_as_it_was_written(version: int, event_id: object) -> None:
-    row = {"version": version, "emitter": "110000", "event_id": str(event_id)}
+    row: dict[str, Any] = {"version": version, "emitter": "110000", "event_id": str(event_id)}
     assert cursors.event_place(cursors.event_cursor(row)) == EventPlace(**row)
 
 
