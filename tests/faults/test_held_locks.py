@@ -55,7 +55,7 @@ def waits(settings: Settings, role: str) -> bool:
 
 
 def test_a_row_that_somebody_holds_hangs_neither_readiness_nor_sigterm(
-    new_nodes: LocalStack, shandong: Settings
+    new_nodes: LocalStack, new_shandong: Settings
 ) -> None:
     """Consumer and a command wait for the row; the node says that it is ready, takes other
     commands, and ends within its 30 s when it is told to (`Process.stop`)."""
@@ -68,13 +68,13 @@ def test_a_row_that_somebody_holds_hangs_neither_readiness_nor_sigterm(
         eventually(lambda: client.get("/readyz").status_code == 200, "it is ready")
         case_id = new_case(client)
         accept = {"command": "accept", "case_id": case_id}
-        with row_held(shandong, case_id):
+        with row_held(new_shandong, case_id):
             come = event(case_id, 2, CENTRE, type_="petition.case.assigned.v1",
                          body={"to": SHANDONG})  # fmt: skip
-            send(shandong, downlink(SHANDONG), [raw(come)])
-            eventually(lambda: waits(shandong, "consumer"), "the consumer waits for the row")
+            send(new_shandong, downlink(SHANDONG), [raw(come)])
+            eventually(lambda: waits(new_shandong, "consumer"), "the consumer waits for the row")
             answer = beside.submit(httpx.post, f"{base}/v1/commands", json=accept, timeout=60)
-            eventually(lambda: waits(shandong, "web"), "a command waits for the row")
+            eventually(lambda: waits(new_shandong, "web"), "a command waits for the row")
             ready = client.get("/readyz")
             assert (ready.status_code, ready.json()["stopped"]) == (200, [])
             new_case(client)
@@ -86,5 +86,5 @@ def test_a_row_that_somebody_holds_hangs_neither_readiness_nor_sigterm(
                 """The process ended first; the command was rolled back with its connection."""
     with running_nodes(new_nodes, CENTRE, SHANDONG):
         query = "select count(*) from case_event where event_id = %s"
-        eventually(lambda: rows(shandong, query, (come.event_id,)) == [(1,)], "it is applied")
+        eventually(lambda: rows(new_shandong, query, (come.event_id,)) == [(1,)], "it is applied")
         await_settled(new_nodes)

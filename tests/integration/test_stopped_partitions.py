@@ -131,7 +131,7 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
 
 
 def test_a_partition_has_been_stopped_since_its_reason_began_whatever_its_detail_says(
-    centre: Settings,
+    centre_with_topics: Settings,
 ) -> None:
     """Seen failing with a new time for each new detail, such as an end that goes on."""
     since = "select since, reason, detail from stopped_partition"
@@ -139,9 +139,13 @@ def test_a_partition_has_been_stopped_since_its_reason_began_whatever_its_detail
     seen = []
     for reason, detail in (("beyond_end", "ends at 1"), ("beyond_end", "ends at 2"),
                            ("missing", "ends at 2")):  # fmt: skip
-        with connected(centre.dsn, "test") as connection, connection, connection.cursor() as cursor:
+        with (
+            connected(centre_with_topics.dsn, "test") as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
             stopping.keep(cursor, [stopping.Stopped(place, reason, detail)], [])
-        seen += rows(centre, since)
+        seen += rows(centre_with_topics, since)
     assert [row[1:] for row in seen] == [
         ("beyond_end", "ends at 1"), ("beyond_end", "ends at 2"), ("missing", "ends at 2")
     ]  # fmt: skip
