@@ -1,4 +1,4 @@
-"""Every metric 指标 of a node, as one commented list (CONTRACT §6).
+"""Every metric 指标 of a node, as one commented list (docs/contract.md §6).
 
 Base units, prefix `petitionlink_`; never a case id, person, offset or error text in a label.
 docs/metrics.md is made from this list: `python -m node.metrics > docs/metrics.md`.

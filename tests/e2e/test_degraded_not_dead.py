@@ -16,7 +16,7 @@ from support.world import eventually
 from node.localstack import LocalStack
 
 CENTRE, BEIJING, SHANDONG = "000000", "110000", "370000"
-# What FAULTS promises: at most 10 s after Postgres' return, 60 s after a cut link's.
+# What docs/faults.md promises: at most 10 s after Postgres' return, 60 s after a cut link's.
 _AFTER_POSTGRES_SECONDS = 10.0
 _AFTER_KAFKA_SECONDS = 60.0
 _CUTS = 15

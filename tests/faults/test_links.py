@@ -1,4 +1,5 @@
-"""FAULTS 9 and 10: the link to the centre's broker, and to Postgres, broken in every way."""
+"""docs/faults.md 9 and 10: the link to the centre's broker, and to Postgres, broken in every
+way."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from node.observing import Observer
 from node.settings import Settings
 
 SHANDONG, TOPIC = "370000", "petition.uplink.370000"
-# What FAULTS 10 promises.
+# What docs/faults.md 10 promises.
 _RECOVERY_SECONDS = 60.0
 # The real 20 s are waited for by `make soak`.
 _PATIENCE_MS = 4_000
@@ -73,8 +74,8 @@ def test_a_broken_link_to_kafka_under_load_costs_time_and_nothing_else(
     name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """FAULTS 10. Seen failing with a relay that marks what it has sent without waiting for the
-    acknowledgement (producers/publishing.py)."""
+    """docs/faults.md 10. Seen failing with a relay that marks what it has sent without waiting for
+    the acknowledgement (producers/publishing.py)."""
     monkeypatch.setattr(kafka, "_REQUEST_TIMEOUT_MS", _PATIENCE_MS)
     both = through(centre, kafka=kafka_link), through(shandong, kafka=kafka_link)
     with flowing(*both), loaded(shandong) as load:
@@ -90,7 +91,7 @@ def test_a_broken_link_to_kafka_under_load_costs_time_and_nothing_else(
 def test_a_broken_link_to_postgres_under_load_costs_time_and_nothing_else(
     centre: Settings, shandong: Settings, new_nodes: LocalStack, database_link: Proxy
 ) -> None:
-    """FAULTS 10. Seen failing with a lost connection that counts as a defect: the bare
+    """docs/faults.md 10. Seen failing with a lost connection that counts as a defect: the bare
     DatabaseError of a reset without SQLSTATE (node/errors.py) ended the relay."""
     both = through(centre, postgres=database_link), through(shandong, postgres=database_link)
     with flowing(*both), loaded(shandong) as load:
@@ -108,7 +109,8 @@ def test_a_broken_link_to_postgres_under_load_costs_time_and_nothing_else(
 def test_a_link_that_is_down_for_long_fills_the_outbox_and_drains_it_in_order(
     centre: Settings, shandong: Settings, new_nodes: LocalStack, kafka_link: Proxy
 ) -> None:
-    """FAULTS 9. Seen failing with an age that is that of the newest row (node/observing.py)."""
+    """docs/faults.md 9. Seen failing with an age that is that of the newest row
+    (node/observing.py)."""
     watched = Metrics()
     away = through(shandong, kafka=kafka_link)
     with running(Observer(shandong, watched), watched), flowing(centre, away):

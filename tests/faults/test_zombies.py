@@ -1,4 +1,4 @@
-"""FAULTS 3 and 11: consumers of one node that take over from each other."""
+"""docs/faults.md 3 and 11: consumers of one node that take over from each other."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def consuming(stack: LocalStack, settings: Settings) -> Iterator[Process]:
 def test_a_consumer_frozen_with_a_batch_in_hand_is_fenced_when_it_wakes(
     new_nodes: LocalStack, centre: Settings, shandong: Settings, database_link: Proxy
 ) -> None:
-    """FAULTS 3. The zombie's first statement is held on its way and reaches Postgres when another
-    has applied the batch. Seen failing without the compare-and-set of positions
+    """docs/faults.md 3. The zombie's first statement is held on its way and reaches Postgres when
+    another has applied the batch. Seen failing without the compare-and-set of positions
     (consumers/positions.py): nothing is fenced, and the records are applied once more."""
     relayed = Metrics()
     with (
@@ -101,8 +101,8 @@ def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_onl
     shandong: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """FAULTS 3. The frozen one is played by a connection of the same kind that does not go on.
-    Seen failing without the limit on idle transactions (node/postgres.py): for ever."""
+    """docs/faults.md 3. The frozen one is played by a connection of the same kind that does not go
+    on. Seen failing without the limit on idle transactions (node/postgres.py): for ever."""
     monkeypatch.setattr(postgres, "_FROZEN_SECONDS", 1)
     with flowing(centre, shandong):
         made = live_many(shandong, 1)
@@ -122,8 +122,8 @@ def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_onl
 def test_consumers_restarted_in_turn_under_load_stall_no_partition_for_long(
     new_nodes: LocalStack, centre: Settings, shandong: Settings
 ) -> None:
-    """FAULTS 11, two of its twenty rounds; the others are run by `make soak`. Seen failing with
-    a consumer that comes again under another instance name: it waits for its own session."""
+    """docs/faults.md 11, two of its twenty rounds; the others are run by `make soak`. Seen failing
+    with a consumer that comes again under another instance name: it waits for its own session."""
     relayed = Metrics()
     with (
         running(Relay(shandong, relayed), relayed),

@@ -57,7 +57,7 @@ def centre(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) ->
 def test_a_clock_that_is_wrong_is_measured_against_the_brokers_and_said_as_what_it_is(
     shandong: Settings, caplog: pytest.LogCaptureFixture, skew: int
 ) -> None:
-    """FAULTS 34. Seen failing: "is the broker up?" every 3 s."""
+    """docs/faults.md 34. Seen failing: "is the broker up?" every 3 s."""
     metrics, clock = Metrics(), ahead_by(skew)
     reconciler, observer = Reconciler(shandong, metrics, clock), Observer(shandong, metrics, clock)
     with running(reconciler, metrics) as ended, running(observer, metrics):
@@ -72,7 +72,7 @@ def test_a_clock_that_is_wrong_is_measured_against_the_brokers_and_said_as_what_
 def test_a_command_is_refused_while_the_clock_is_wrong_and_taken_once_it_is_set(
     shandong: Settings,
 ) -> None:
-    """FAULTS 34. Seen failing: commands were taken and dated 2038."""
+    """docs/faults.md 34. Seen failing: commands were taken and dated 2038."""
     measured(shandong)
     clock = Steppable(12 * _YEAR)
     office = open_office(shandong, clock)
@@ -124,7 +124,7 @@ def test_the_machine_of_node_and_database_is_wrong_then_cli_and_web_refuse_in_on
 def test_routines_wait_while_the_clock_is_wrong_or_in_doubt_and_act_again_after(
     shandong: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FAULTS 34. Seen failing: false evaluation.expired events went out."""
+    """docs/faults.md 34. Seen failing: false evaluation.expired events went out."""
     monkeypatch.setattr("producers.routines.worker._CLOCK_SECONDS", 0.05)
     served(shandong, 10.0)  # the window is open for twenty days yet
     clock = Steppable(2 * _YEAR)
@@ -153,7 +153,7 @@ def test_a_node_that_never_measured_acts_as_if_its_clock_were_right(shandong: Se
 def test_dates_of_2028_and_2038_and_1900_are_marked_on_receipt_and_the_events_applied(
     centre: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """FAULTS 34. Seen failing: taken everywhere without a word."""
+    """docs/faults.md 34. Seen failing: taken everywhere without a word."""
     case_id = f"{BEIJING}-20260401-7K3M9QXA"
     now = now_micros()
     dated = [now, now + 2 * _YEAR, now + 12 * _YEAR, now - 126 * _YEAR]
@@ -185,7 +185,7 @@ def test_dates_of_2028_and_2038_and_1900_are_marked_on_receipt_and_the_events_ap
 def test_a_relay_whose_clock_is_hours_ahead_says_so_keeps_the_outbox_and_drains_it_after(
     shandong: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FAULTS 34. Seen failing: "Kafka is away: is the broker up?"."""
+    """docs/faults.md 34. Seen failing: "Kafka is away: is the broker up?"."""
     metrics = Metrics()
     metrics.about(SHANDONG)
     register(shandong)

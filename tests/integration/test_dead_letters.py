@@ -368,7 +368,8 @@ def test_the_age_of_the_oldest_open_letter_is_a_metric(shandong: Settings) -> No
 def test_an_idle_transaction_is_visible_as_a_metric(
     shandong: Settings, fresh_settings: Callable[..., Settings]
 ) -> None:
-    """FAULTS 12: in whatever database of the cluster. Fails with only the active ones counted."""
+    """docs/faults.md 12: in whatever database of the cluster. Fails with only the active ones
+    counted."""
     metrics = Metrics()
     name = "postgres_oldest_transaction_seconds"
     with running(Observer(shandong, metrics), metrics):

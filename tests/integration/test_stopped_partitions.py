@@ -84,7 +84,8 @@ def make(stack: LocalStack, topic: str) -> None:
 def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_and_recovered(
     centre: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """FAULTS 31. Seen failing: "was deleted and made anew" ended the centre for all provinces."""
+    """docs/faults.md 31. Seen failing: "was deleted and made anew" ended the centre for all
+    provinces."""
     caplog.set_level(logging.WARNING, "consumers")
     metrics = Metrics()
     with running(Consumer(centre, metrics), metrics) as ended:
@@ -122,7 +123,8 @@ def stopped(metrics: Metrics, province: str, reason: str) -> float:
 def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_recovers(
     centre: Settings, stack: LocalStack
 ) -> None:
-    """FAULTS 14, 31. Seen failing: "records that were not applied are gone" ended the process."""
+    """docs/faults.md 14, 31. Seen failing: "records that were not applied are gone" ended the
+    process."""
     metrics = Metrics()
     with running(Consumer(centre, metrics), metrics):
         begun(centre)
@@ -144,7 +146,7 @@ def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_rec
 def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_dealt_with(
     centre: Settings,
 ) -> None:
-    """FAULTS 21, 31. Seen failing: one province's poison ended the centre for all."""
+    """docs/faults.md 21, 31. Seen failing: one province's poison ended the centre for all."""
     small = centre.model_copy(update={"dead_letter_consecutive": 3})
     metrics = Metrics()
     with running(Consumer(small, metrics), metrics) as ended:
@@ -195,7 +197,8 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
 def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
     centre: Settings, stack: LocalStack
 ) -> None:
-    """FAULTS 31. Seen failing: all others waited for half a minute; a province's node ended."""
+    """docs/faults.md 31. Seen failing: all others waited for half a minute; a province's node
+    ended."""
     metrics = Metrics()
     gone, fine = f"petition.downlink.{BEIJING}", f"petition.downlink.{SHANDONG}"
     published = "select count(*) from outbox where topic = %s and published_at is not null"
@@ -222,7 +225,7 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
 def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings], stack: LocalStack
 ) -> None:
-    """FAULTS 31. Seen failing: each message to it waited 20 s and then began all again."""
+    """docs/faults.md 31. Seen failing: each message to it waited 20 s and then began all again."""
     centre = fresh_settings("000000")
     answer = f"petition.control.downlink.{BEIJING}"
     with Channel(centre, "test") as channel:

@@ -19,7 +19,7 @@ from node.localstack.logs import last_lines
 from node.settings import Settings
 
 READY_SECONDS = 60.0
-# What FAULTS 24 promises for SIGTERM.
+# What docs/faults.md 24 promises for SIGTERM.
 STOP_SECONDS = 30.0
 # Imported registers are years old: their evaluation windows would expire in the middle of a count.
 _NO_EXPIRY = {"PETITIONLINK_EVALUATION_GRACE_HOURS": "876000"}
