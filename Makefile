@@ -39,7 +39,8 @@ check: setup  ## lint, format, types, schemas, direction of imports, docs in ste
 	@$(VENV)/mypy --strict
 	@$(VENV)/python -m schemas.compatibility
 	@$(VENV)/pytest tests/unit/test_architecture.py tests/unit/test_metrics.py tests/unit/test_settings.py \
-		tests/unit/test_commands_document.py tests/unit/test_regulations.py tests/unit/test_protections.py
+		tests/unit/test_commands_document.py tests/unit/test_regulations.py tests/unit/test_protections.py \
+		tests/unit/test_documents.py
 	@$(BUILD_DOCS)
 
 docs: setup  ## the documents as a site in .local/site; a broken link or a page without a place fails

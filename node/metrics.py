@@ -107,7 +107,7 @@ class Metrics:
             "consumer_applied_offset", "The next offset to apply.", "topic", "partition"
         )
         self.consumer_rebalances = self._counter(
-            "consumer_rebalances", "Times that partitions were assigned anew."
+            "consumer_rebalances", "Times that partitions were assigned again."
         )
         # A zombie's write that was rolled back.
         self.consumer_fenced_transactions = self._counter(
@@ -167,7 +167,7 @@ class Metrics:
     def _about_the_own_topic(self) -> None:
         self.takes_commands = self._gauge(
             "takes_commands",
-            "1 while commands are taken, 0 while the database may be behind the node's own topics.",
+            "1 while commands are taken, 0 while the database may lack events of its own topics.",
         )
         self.own_events_only_here = self._gauge(
             "own_events_only_here",
