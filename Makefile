@@ -4,12 +4,12 @@ VENV := .venv/bin
 # Most tests wait, for a broker or for a process; four at a time keep two cores busy. The tests of a
 # file share a stack.
 PARALLEL := --numprocesses 4 --dist loadfile
-# The variable turns off a notice of the theme. Not --quiet: that also silences what --strict looks for.
-BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict
 # The tool that resolves the lock files; only `make lock` needs it.
 UV := uv==0.13.9
 LOCK := --quiet --universal $(if $(filter 1,$(UPGRADE)),--upgrade) --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+# The variable turns off a notice of the theme. Not --quiet: that also silences what --strict looks for.
+BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests demo test test-long check docs bench soak protections lock clean
