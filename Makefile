@@ -8,9 +8,11 @@ PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 UV := uv==0.13.9
 LOCK := --quiet --universal $(if $(filter 1,$(UPGRADE)),--upgrade) --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+# The variable turns off a notice of the theme. Not --quiet: that also silences what --strict looks for.
+BUILD_DOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --strict
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test test-long check bench soak protections lock clean
+.PHONY: help setup setup-tests demo test test-long check docs bench soak protections lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -31,13 +33,18 @@ test-long: setup-tests  ## what takes minutes: tests/long, then every protection
 	@$(VENV)/pytest tests/long
 	@PYTHONPATH=tests $(VENV)/python -m protections check
 
-check: setup-tests  ## lint, format, types, schemas, direction of imports, docs in step
+check: setup-tests  ## lint, format, types, schemas, direction of imports, docs in step and their links
 	@$(VENV)/ruff check
 	@$(VENV)/ruff format --check
 	@$(VENV)/mypy --strict
 	@$(VENV)/python -m schemas.compatibility
 	@$(VENV)/pytest tests/unit/test_architecture.py tests/unit/test_metrics.py tests/unit/test_settings.py \
-		tests/unit/test_commands_document.py tests/unit/test_regulations.py tests/unit/test_protections.py
+		tests/unit/test_commands_document.py tests/unit/test_regulations.py tests/unit/test_protections.py \
+		tests/unit/test_documents.py
+	@$(BUILD_DOCS)
+
+docs: setup  ## the documents as a site in .local/site; a broken link or a page without a place fails
+	@$(BUILD_DOCS)
 
 bench: setup  ## measure; writes benchmarks/RESULTS.md; FULL=1 takes five times the events
 	@FULL=$(FULL) $(VENV)/python -m benchmarks
@@ -48,7 +55,7 @@ soak: setup-tests  ## faults at random under load; MINUTES=30, SEED=…; writes 
 protections: setup-tests  ## take out each protection in a copy and see its tests fail
 	@PYTHONPATH=tests $(VENV)/python -m protections check
 
-lock: setup  ## resolve both lock files anew from pyproject.toml; UPGRADE=1 takes newer versions
+lock: setup  ## resolve both lock files again from pyproject.toml; UPGRADE=1 takes newer versions
 	@$(VENV)/python -m pip install -q --disable-pip-version-check $(UV)
 	@printf 'hatchling\neditables\n' | $(VENV)/uv pip compile pyproject.toml - $(LOCK) \
 		--output-file requirements.lock

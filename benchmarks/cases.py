@@ -55,7 +55,7 @@ def _answers(stack: LocalStack, cases: int) -> list[Answer]:
 
 
 def _timed(question: Question) -> Sequence[float]:
-    """Milliseconds of each run behind a first one, which fills the caches."""
+    """Milliseconds of each run after a first one, which fills the caches."""
     _ = _milliseconds(question.ask)
     times = _QUICK_TIMES if question.limit_ms < _QUICK_MS else _TIMES
     return [_milliseconds(question.ask) for _ in range(times)]

@@ -118,7 +118,7 @@ def _receive(stack: LocalStack, events: Sequence[Event]) -> None:
 
 
 def _publish(connection: Connection, node: str) -> None:
-    """Mark what is pending, as the relay does behind the acknowledgements."""
+    """Mark what is pending, as the relay does after the acknowledgements."""
     while pending := take(connection, produced_topics(node), 4000):
         with connection:
             mark(connection, [Published(row.id, 0, row.id) for row in pending])

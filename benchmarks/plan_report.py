@@ -23,8 +23,8 @@ _HEAD = """\
 
 Made by `python -m benchmarks.cases` ({when}): {cases:,} invented cases of one year in the centre's
 database, with their clocks, evaluations and events (`benchmarks/million.sql`). Medians of seven
-runs behind a first one, of the product's own functions, from the call to the last row; the case by
-id over 200 cases. Pages have 50 lines; a deep page begins behind nine tenths of all cases.
+runs after a first one, of the product's own functions, from the call to the last row; the case by
+id over 200 cases. Pages have 50 lines; a deep page begins after nine tenths of all cases.
 
 {machine} · load {load:.1f} at the end
 

@@ -1,4 +1,4 @@
-"""The accusation guard 检举控告材料不得转给被检举控告者 (DOMAIN §4).
+"""The accusation guard 检举控告材料不得转给被检举控告者 (docs/domain.md §4).
 
 The accused are nodes or units, by code or name, never persons. A target is barred if it is the
 accused, or stands under it: every node stands under the national centre, a unit under the node

@@ -1,7 +1,7 @@
 """A case 信访件 as the fold of its events shows it.
 
-The same set of events gives the same `Case` on every node (CONTRACT §3). The value is stored
-as JSON beside the ledger, so that the next event continues from it.
+The same set of events gives the same `Case` on every node (docs/contract.md §3). The value is
+stored as JSON beside the ledger, so that the next event continues from it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Which cases are evaluated at all 可评价: first ones, not those before a court or of another
-statutory channel 法定途径 (DOMAIN §4)."""
+statutory channel 法定途径 (docs/domain.md §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fold 折叠: a set of events of one case → the case (CONTRACT §3).
+"""The fold 折叠: a set of events of one case → the case (docs/contract.md §3).
 
 Pure and total. Events are taken in the order (version, emitter, event_id), each once. One that
 is not legal where it stands is marked as a conflict and changes nothing else; a hole in an

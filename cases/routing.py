@@ -1,4 +1,4 @@
-"""Who gets an event 事件去向: the star of CONTRACT §1 as one pure decision.
+"""Who gets an event 事件去向: the star of docs/contract.md §1 as one pure decision.
 
 The router is the second guard of accusations and secrets: what a producer let pass by mistake
 goes no further than the centre.

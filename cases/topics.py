@@ -1,4 +1,4 @@
-"""Names of the topics 主题 of the star (CONTRACT §1): one place that spells them."""
+"""Names of the topics 主题 of the star (docs/contract.md §1): one place that spells them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every metric 指标 of a node, as one commented list (CONTRACT §6).
+"""Every metric 指标 of a node, as one commented list (docs/contract.md §6).
 
 Base units, prefix `petitionlink_`; never a case id, person, offset or error text in a label.
 docs/metrics.md is made from this list: `python -m node.metrics > docs/metrics.md`.
@@ -107,7 +107,7 @@ class Metrics:
             "consumer_applied_offset", "The next offset to apply.", "topic", "partition"
         )
         self.consumer_rebalances = self._counter(
-            "consumer_rebalances", "Times that partitions were assigned anew."
+            "consumer_rebalances", "Times that partitions were assigned again."
         )
         # A zombie's write that was rolled back.
         self.consumer_fenced_transactions = self._counter(
@@ -168,7 +168,7 @@ class Metrics:
     def _about_the_own_topic(self) -> None:
         self.takes_commands = self._gauge(
             "takes_commands",
-            "1 while commands are taken, 0 while the database may be behind the node's own topics.",
+            "1 while commands are taken, 0 while the database may lack events of its own topics.",
         )
         self.own_events_only_here = self._gauge(
             "own_events_only_here",

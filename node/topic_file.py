@@ -1,4 +1,4 @@
-"""The declared topics: `deploy/topics.toml`, names by rule from the list of nodes (CONTRACT §1).
+"""The declared topics of docs/contract.md §1: `deploy/topics.toml`, names by rule from the nodes.
 
 A checkout has the file in its `deploy` folder. An installed wheel has none, since a cluster is
 declared where it is run: there PETITIONLINK_TOPICS_FILE names it.

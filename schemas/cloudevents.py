@@ -66,7 +66,7 @@ def _second_text(seconds: int) -> str:
 
 
 def standard_headers(event: Event, fingerprint: str) -> list[tuple[str, bytes]]:
-    """The headers of CONTRACT section 2, in their fixed order."""
+    """The headers of docs/contract.md §2, in their fixed order."""
     return [
         ("ce_specversion", SPECIFICATION_VERSION),
         ("ce_id", event.event_id.encode()),

@@ -66,7 +66,7 @@ def unpack(packed: bytes) -> list[Header]:
         content, place = packed_part(packed, place)
         if name is None:
             raise ValueError("a header without a name")
-        # Kafka's type has no None here; who reads headers must expect it (FAULTS 17).
+        # Kafka's type has no None here; who reads headers must expect it (docs/faults.md 17).
         found.append((name.decode("utf-8", "backslashreplace"), content))  # type: ignore[arg-type]
     if place != len(packed):
         raise ValueError("bytes behind the last header")

@@ -22,7 +22,7 @@ FAULTS = (
     Fault(1, "consumer killed at any moment", ("e2e/test_killed_processes.py",)),
     Fault(
         2,
-        "relay killed behind the acknowledgement",
+        "relay killed after the acknowledgement",
         (
             "e2e/test_killed_processes.py",
             "integration/test_relay.py::"
@@ -111,7 +111,7 @@ FAULTS = (
     ),
     Fault(
         14,
-        "topic truncated, or deleted and made anew",
+        "topic truncated, or deleted and made again",
         (
             _CONSUMER + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",
             _RECOVERY
@@ -247,7 +247,7 @@ FAULTS = (
     ),
     Fault(
         31,
-        "one topic deleted or made anew; control topics too",
+        "one topic deleted or made again; control topics too",
         (
             _STOPPED + "test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_"
             "and_recovered",

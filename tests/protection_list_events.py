@@ -63,7 +63,7 @@ EVENTS = (
         ),
     ),
     Protection(
-        "the producer is idempotent: behind a failed record nothing is sent",
+        "the producer is idempotent: after a failed record nothing is sent",
         "10, 13",
         "node/kafka.py",
         "        enable_idempotence=True,\n",
@@ -233,7 +233,7 @@ EVENTS = (
         ("tests/unit/test_fold.py::test_any_permutation_and_repetition_folds_to_the_same_case",),
     ),
     Protection(
-        "a late event has its case folded anew",
+        "a late event has its case folded again",
         "20",
         "cases/fold.py",
         "    return case.position is None or min(map(position, events)) > case.position\n",
@@ -287,7 +287,7 @@ EVENTS = (
         (_CLOCKS + "[stepped back to behind]",),
     ),
     Protection(
-        "only what a late event disturbs is folded anew",
+        "only what a late event disturbs is folded again",
         "23",
         "node/projection.py",
         "        if continues(before, events):\n",

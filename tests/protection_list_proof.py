@@ -52,7 +52,7 @@ PROOF = (
         ),
     ),
     Protection(
-        "behind the receiver's position nothing is in flight",
+        "below the receiver's position nothing is in flight",
         "14",
         "node/auditing.py",
         'and o."offset" >= p.position and not o.resent',
@@ -120,7 +120,7 @@ PROOF = (
         (_RECOVERY + "test_a_foreign_event_on_an_uplink_stays_refused_while_nobody_recovers",),
     ),
     Protection(
-        "a topic that was made anew is another topic",
+        "a topic that was made again is another topic",
         "14",
         "consumers/positions.py",
         "where held.topic_id <> seen.id order by 1",

@@ -40,9 +40,10 @@ _JOBS = 3
 _FAILED = 1  # pytest's exit code: tests were run and some failed
 _HEAD = """# Protections
 
-What holds the promises against faults, and the tests that fail without it. `make protections`
-takes each out in a copy of the tree and runs its tests there; this page is
-`PYTHONPATH=tests python -m protections`. Rows are those of the second table.
+Each protection is a text in the product that keeps a promise under a fault, and the tests that
+fail without it. `make protections` takes each out in a copy of the tree and runs its tests there;
+this page is the output of `PYTHONPATH=tests python -m protections`. Rows are those of
+[faults.md](faults.md).
 
 | protection | rows | stands in | taken out by | tests that fail then |
 |---|---|---|---|---|
@@ -50,7 +51,8 @@ takes each out in a copy of the tree and runs its tests there; this page is
 _FAULTS = """
 ## Faults
 
-Each is a test on real Kafka and Postgres; `make soak` draws them at random for as long as asked.
+The tests of each row of [faults.md](faults.md), on real Kafka and Postgres; `make soak` draws
+faults at random for as long as asked.
 
 | row | fault | tests |
 |---|---|---|

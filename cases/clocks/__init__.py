@@ -1,4 +1,4 @@
-"""Clocks 时限 D01–D16: which event starts, meets and ends which (DOMAIN §3).
+"""Clocks 时限 D01–D16: which event starts, meets and ends which (docs/domain.md §3).
 
 `starting` is asked once, by the node that makes the event; what it computed travels in the event
 and nobody computes it again. `run_clocks` belongs to the fold: it only reads what events say.

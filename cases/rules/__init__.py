@@ -1,8 +1,8 @@
 """The rules 规则: which event is legal in which state, by whom, and its effect on the case.
 
 One table serves both sides: a command is refused by it before an event exists, and the fold
-marks an event as a conflict by it (CONTRACT §3). Each module holds the rows of one part of a
-case's life, in the order of that life. Source: DOMAIN §4.
+marks an event as a conflict by it (docs/contract.md §3). Each module holds the rows of one part of
+a case's life, in the order of that life. Source: docs/domain.md §4.
 """
 
 from __future__ import annotations

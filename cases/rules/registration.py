@@ -32,7 +32,7 @@ _KEPT = (
 
 
 def _not_secret(case: Case, fact: Fact) -> Violation | None:
-    """Classified matters never travel here (DOMAIN §8)."""
+    """Classified matters never travel here (docs/domain.md §8)."""
     if not fact.body.get("confidential"):
         return None
     return _secret()

@@ -1,4 +1,4 @@
-"""The petitioner's view of a case 信访人视图: what DOMAIN §4 grants, and nothing else.
+"""The petitioner's view of a case 信访人视图: what docs/domain.md §4 grants, and nothing else.
 
 Registration; each tier's forwarding; the transfer to the competent body; acceptance,
 non-acceptance and extension notices; decision, review and recheck opinions; each with its date.

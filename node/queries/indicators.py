@@ -1,4 +1,4 @@
-"""Indicators 指标 by node and in total, over a period of days in China (DOMAIN §6).
+"""Indicators 指标 by node and in total, over a period of days in China (docs/domain.md §6).
 
 Each is {numerator, denominator, value}; `value` is null where nothing was to be counted: "n/a",
 neither 0 nor 100 %. docs/indicators.md says what each counts, for whom, and on which date.

@@ -1,9 +1,9 @@
 """The same matter 同一事项 of the same person 同一人: when a case is a repeat 重复.
 
 Same person is the same keyed digest of the identity number. That a repeat is the same person and
-the same matter is given (DOMAIN §4); *what makes two matters the same* is published nowhere:
-`SAME_MATTER` is an assumption 假设 of ours, here in one place to be read, argued about and changed.
-Pure: no I/O.
+the same matter is given (docs/domain.md §4); *what makes two matters the same* is published
+nowhere: `SAME_MATTER` is an assumption 假设 of ours, here in one place to be read, argued about and
+changed. Pure: no I/O.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _act(connection: Connection, office: Office, case_ids: list[str], plan: Plan
 
 
 def _expire(office: Office, before: int, case: Case) -> list[Command]:
-    """It expired at its deadline, whenever we noticed: indicators count it there (DOMAIN §6)."""
+    """It expired at its deadline, whenever we noticed: docs/domain.md §6 counts it there."""
     window = case.running(_WINDOW)
     if window is None or window.owner != office.node or window.due_at > before:
         return []

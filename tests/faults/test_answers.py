@@ -1,4 +1,4 @@
-"""FAULTS 37: a Postgres that holds its connections and answers nothing."""
+"""docs/faults.md 37: a Postgres that holds its connections and answers nothing."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Asking:
 def test_a_worker_that_waits_for_an_answer_ends_soon_after_sigterm(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FAULTS 24. Seen failing without `hurry` in `supervise`: the thread waits on."""
+    """docs/faults.md 24. Seen failing without `hurry` in `supervise`: the thread waits on."""
     monkeypatch.setattr(lifecycle, "_HURRY_SECONDS", 0.5)
     monkeypatch.setattr(lifecycle, "_STOP_LIMIT_SECONDS", 10.0)
     worker = Asking(dsn)

@@ -1,4 +1,4 @@
-"""FAULTS 23: a very long case, and a hundredfold burst; work is counted, not timed."""
+"""docs/faults.md 23: a very long case, and a hundredfold burst; work is counted, not timed."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ class Counted:
 def test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other(
     new_shandong: Settings, new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FAULTS 23. Seen failing with `continues` always false (cases/fold.py): each batch reads and
-    folds the whole case again. A late event alone does that, once; neither a batch whose cases were
-    foreseen nor the few events that are folded in the transaction itself (node/projection.py)."""
+    """docs/faults.md 23. Seen failing with `continues` always false (cases/fold.py): each batch
+    reads and folds the whole case again. A late event alone does that, once; neither a batch whose
+    cases were foreseen nor the few events that are folded in the transaction itself
+    (node/projection.py)."""
     folded = Counted(monkeypatch, fold, "_take")
     read = Counted(monkeypatch, ledger, "read")
     written = [raw(event(LONG)), *(raw(progress(LONG, n)) for n in range(1, EVENTS))]
@@ -82,7 +83,7 @@ def known(settings: Settings, case_id: str) -> int:
 def test_a_hundredfold_burst_is_taken_in_few_transactions(
     new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 23. Seen failing with one transaction per record (`batch_records` 1)."""
+    """docs/faults.md 23. Seen failing with one transaction per record (`batch_records` 1)."""
     metrics = Metrics()
     burst = [raw(event(f"110000-20260401-7K3M{n:04d}")) for n in range(5_000)]
     with running(Consumer(new_shandong, metrics), metrics):

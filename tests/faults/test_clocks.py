@@ -1,4 +1,4 @@
-"""FAULTS 22: a node whose clock is wrong by ten minutes, or is set back while it runs."""
+"""docs/faults.md 22: a node whose clock is wrong by ten minutes, or is set back while it runs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negativ
     source: Clock,
     receiver: Clock,
 ) -> None:
-    """FAULTS 22. Seen failing without the clamps at 0 (consumers/lag.py, consumers/counting.py)."""
+    """docs/faults.md 22. Seen failing without the clamps at 0 (consumers/lag.py,
+    consumers/counting.py)."""
     lags: list[float] = []
     office = open_office(new_shandong, source)
     with (

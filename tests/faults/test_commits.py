@@ -1,4 +1,4 @@
-"""FAULTS 4: a connection that is lost in the middle of a batch and exactly at its COMMIT.
+"""docs/faults.md 4: a connection that is lost in the middle of a batch and exactly at its COMMIT.
 
 The cut is made by a proxy that sees the statement pass: once before Postgres gets it, once after
 Postgres has done it and before anybody hears.
@@ -31,8 +31,8 @@ BOTH_SIDES = pytest.mark.parametrize("verdict", [Verdict.CUT_BEFORE, Verdict.CUT
 def test_a_consumer_cut_off_in_a_batch_asks_what_became_of_it_and_applies_each_event_once(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack, database_link: Proxy
 ) -> None:
-    """FAULTS 4. Without taking the positions from Postgres again in `_hold` (consumers/loop.py)
-    the batch that went through is applied once more and stands as fenced."""
+    """docs/faults.md 4. Without taking the positions from Postgres again in `_hold`
+    (consumers/loop.py) the batch that went through is applied once more and stands as fenced."""
     with flowing(through(new_centre, postgres=database_link), new_shandong) as flow:
         made = live_many(new_shandong, 1)
         await_settled(new_nodes)
@@ -65,7 +65,8 @@ def told(metrics: Metrics, result: str) -> float:
 def test_a_relay_cut_off_at_its_mark_sends_again_or_not_and_marks_once(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack, database_link: Proxy
 ) -> None:
-    """FAULTS 4. Seen failing with `mark` before `publish`: what was cut off is never sent."""
+    """docs/faults.md 4. Seen failing with `mark` before `publish`: what was cut off is never
+    sent."""
     with flowing(new_centre, through(new_shandong, postgres=database_link)) as flow:
         made = live_many(new_shandong, 1)
         await_settled(new_nodes)
@@ -83,8 +84,8 @@ def test_a_relay_cut_off_at_its_mark_sends_again_or_not_and_marks_once(
 def test_a_command_cut_off_at_its_commit_is_answered_by_what_became_of_it(
     new_shandong: Settings, database_link: Proxy, verdict: Verdict
 ) -> None:
-    """FAULTS 4. Without asking Postgres for the outcome (node/web/doing.py) a command that was
-    done is answered with "nothing was changed"."""
+    """docs/faults.md 4. Without asking Postgres for the outcome (node/web/doing.py) a command that
+    was done is answered with "nothing was changed"."""
     cut = Cut(COMMIT)
     database_link.watch = cut
     with client_of(through(new_shandong, postgres=database_link)) as client:
@@ -107,7 +108,8 @@ def test_a_command_cut_off_at_its_commit_is_answered_by_what_became_of_it(
 def test_a_command_whose_outcome_nobody_can_tell_says_so_and_its_key_tells_later(
     new_shandong: Settings, database_link: Proxy
 ) -> None:
-    """FAULTS 4. Seen failing with the answer of every other failure, "nothing was changed"."""
+    """docs/faults.md 4. Seen failing with the answer of every other failure, "nothing was
+    changed"."""
     cut = Cut(COMMIT, behind=ADD, then=database_link.down)
     database_link.watch = cut
     with client_of(through(new_shandong, postgres=database_link)) as client:
@@ -125,7 +127,8 @@ def test_a_command_whose_outcome_nobody_can_tell_says_so_and_its_key_tells_later
 def test_a_desk_cut_off_at_its_commit_is_told_that_the_outcome_is_not_known(
     new_shandong: Settings, database_link: Proxy
 ) -> None:
-    """FAULTS 4. `petitionlink command` has no key to send again under: it names the event."""
+    """docs/faults.md 4. `petitionlink command` has no key to send again under: it names the
+    event."""
     cut = Cut(COMMIT)
     database_link.watch = cut
     office = open_office(new_shandong)

@@ -1,4 +1,5 @@
-"""FAULTS 6: what Postgres refuses for its own reasons is waited for or stops us, never poison."""
+"""docs/faults.md 6: what Postgres refuses for its own reasons is waited for or stops us, never
+poison."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ from node.postgres import connected
 from node.settings import Settings
 from producers.relay import Relay
 
-# FAULTS 6 holds the lock for 60 s; the soak does that, here it is long enough to be noticed.
+# docs/faults.md 6 holds the lock for 60 s; the soak does that, here it is long enough to be
+# noticed.
 _LOCK_SECONDS = 2.0
 _TRIGGER = """
     create function refuse() returns trigger language plpgsql as $$
@@ -86,7 +88,7 @@ def test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lett
     new_nodes: LocalStack,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """FAULTS 6. Seen failing with the SQLSTATE taken out of `_TRANSIENT_CLASSES` or
+    """docs/faults.md 6. Seen failing with the SQLSTATE taken out of `_TRANSIENT_CLASSES` or
     `_TRANSIENT_CODES` (node/errors.py): the consumer ends. Each is waited for until it is said: the
     connection that `read_only` cuts is away for another reason."""
     with flowing(new_centre, new_shandong) as flow:
@@ -116,8 +118,8 @@ def is_said(caplog: pytest.LogCaptureFixture, text: str) -> bool:
 def test_a_lost_privilege_stops_the_process_and_nothing_is_dead_lettered(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 6. Seen failing with 42501 among the data errors (node/errors.py): the whole batch
-    goes to the dead letters one by one."""
+    """docs/faults.md 6. Seen failing with 42501 among the data errors (node/errors.py): the whole
+    batch goes to the dead letters one by one."""
     metrics, relayed = Metrics(), Metrics()
     made = live_many(new_shandong, 2)
     with running(Relay(new_shandong, relayed), relayed):
@@ -133,7 +135,7 @@ def test_a_lost_privilege_stops_the_process_and_nothing_is_dead_lettered(
 def test_a_lock_held_for_long_holds_up_its_batch_and_nothing_is_lost(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 6. Seen failing with a lock timeout of 1 s that counts as a data error."""
+    """docs/faults.md 6. Seen failing with a lock timeout of 1 s that counts as a data error."""
     with flowing(new_centre, new_shandong) as flow:
         made = live_many(new_shandong, 1)
         await_settled(new_nodes)
@@ -166,8 +168,8 @@ _NO_SLOW = """
 def test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_ones(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 37. Seen failing with batches of one size (consumers/loop.py), of which none is ever
-    applied, and with takes of one size (producers/relay.py), of which none is ever marked.
+    """docs/faults.md 37. Seen failing with batches of one size (consumers/loop.py), of which none
+    is ever applied, and with takes of one size (producers/relay.py), of which none is ever marked.
 
     Sixty events take 1.2 s of the 0.3 s that a statement has.
     """
@@ -192,7 +194,7 @@ _INDEX = "create index too_small on case_event ((body ->> 'opinion'))"
 def test_a_record_too_large_for_an_index_is_dead_lettered_alone(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 37: SQLSTATE 54000. Seen failing with class 54 out of `_DATA_CLASSES`
+    """docs/faults.md 37: SQLSTATE 54000. Seen failing with class 54 out of `_DATA_CLASSES`
     (node/errors.py): the process ends, and ends again when it is started."""
     draw = Random(54000)
     opinion = "".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(10_000))

@@ -1,4 +1,4 @@
-"""FAULTS 6: somebody's session holds the row of a case, as a forgotten psql does."""
+"""docs/faults.md 6: somebody's session holds the row of a case, as a forgotten psql does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""FAULTS 9 and 10: the link to the centre's broker, and to Postgres, broken in every way."""
+"""docs/faults.md 9 and 10: the link to the centre's broker, and to Postgres, broken in every
+way."""
 
 from __future__ import annotations
 
@@ -71,8 +72,8 @@ def test_a_broken_link_to_kafka_under_load_costs_time_and_nothing_else(
     name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """FAULTS 10. Seen failing with a relay that marks what it has sent without waiting for the
-    acknowledgement (producers/publishing.py)."""
+    """docs/faults.md 10. Seen failing with a relay that marks what it has sent without waiting for
+    the acknowledgement (producers/publishing.py)."""
     monkeypatch.setattr(kafka, "_REQUEST_TIMEOUT_MS", _PATIENCE_MS)
     both = through(new_centre, kafka=kafka_link), through(new_shandong, kafka=kafka_link)
     with flowing(*both), loaded(new_shandong) as load:
@@ -88,7 +89,7 @@ def test_a_broken_link_to_kafka_under_load_costs_time_and_nothing_else(
 def test_a_broken_link_to_postgres_under_load_costs_time_and_nothing_else(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack, database_link: Proxy
 ) -> None:
-    """FAULTS 10. Seen failing with a lost connection that counts as a defect: the bare
+    """docs/faults.md 10. Seen failing with a lost connection that counts as a defect: the bare
     DatabaseError of a reset without SQLSTATE (node/errors.py) ended the relay."""
     both = (
         through(new_centre, postgres=database_link),
@@ -109,7 +110,8 @@ def test_a_broken_link_to_postgres_under_load_costs_time_and_nothing_else(
 def test_a_link_that_is_down_for_long_fills_the_outbox_and_drains_it_in_order(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack, kafka_link: Proxy
 ) -> None:
-    """FAULTS 9. Seen failing with an age that is that of the newest row (node/observing.py)."""
+    """docs/faults.md 9. Seen failing with an age that is that of the newest row
+    (node/observing.py)."""
     watched = Metrics()
     away = through(new_shandong, kafka=kafka_link)
     with running(Observer(new_shandong, watched), watched), flowing(new_centre, away):

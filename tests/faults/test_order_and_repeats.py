@@ -1,4 +1,5 @@
-"""FAULTS 20 on real parts: every event twice, in any order, to the centre and to a province."""
+"""docs/faults.md 20 on real parts: every event twice, in any order, to the centre and to a
+province."""
 
 from __future__ import annotations
 
@@ -45,8 +46,8 @@ def twice(all_events: list[Event], chance: random.Random) -> list[Event]:
 def test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 20. Seen failing with `continues` always true (cases/fold.py): late events are passed
-    over, and without `on conflict` (node/ledger.py): the consumer takes them for poison."""
+    """docs/faults.md 20. Seen failing with `continues` always true (cases/fold.py): late events are
+    passed over, and without `on conflict` (node/ledger.py): the consumer takes them for poison."""
     chance = random.Random(_SEED)
     # So small that a batch brings what belongs before the last one.
     new_centre, new_shandong = (
@@ -94,8 +95,8 @@ def all_passed(metrics: Metrics, number: int) -> bool:
 def test_events_of_one_batch_stand_in_the_feed_in_the_order_in_which_they_came(
     new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 10, found by it. Seen failing without the order of the insert (node/ledger.py): a
-    small row goes into a page that had no room for the large one before it."""
+    """docs/faults.md 10, found by it. Seen failing without the order of the insert
+    (node/ledger.py): a small row goes into a page that had no room for the large one before it."""
     chance = random.Random(_SEED)
     texts = [_text(chance, chance.choice((1, 230))) for _ in range(400)]
     base = {"channel": "web", "received_at": 1_767_225_600_000_000, "title": "测试"}

@@ -1,4 +1,4 @@
-"""FAULTS 13 on a real broker: one record of a batch is refused, the others are not."""
+"""docs/faults.md 13 on a real broker: one record of a batch is refused, the others are not."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
     new_nodes: LocalStack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """FAULTS 13. Seen failing with a producer that is not idempotent (node/kafka.py): what stands
-    behind the refused event is acknowledged and arrives before it. That such a row would not be
-    marked either is held by tests/unit/test_producers_publishing.py."""
+    """docs/faults.md 13. Seen failing with a producer that is not idempotent (node/kafka.py): what
+    stands behind the refused event is acknowledged and arrives before it. That such a row would not
+    be marked either is held by tests/unit/test_producers_publishing.py."""
     send_one_by_one(monkeypatch)
     given = {"case_id": live_until_accepted(new_shandong), "progress": "短"}
     do(new_shandong, "progress", **given | {"progress": _LONG_TEXT})

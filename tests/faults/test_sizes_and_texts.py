@@ -1,4 +1,4 @@
-"""FAULTS 16, 17 and 18 on the whole way: sizes, texts and bombs, through real topics."""
+"""docs/faults.md 16, 17 and 18 on the whole way: sizes, texts and bombs, through real topics."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def correct(settings: Settings, case_id: str, room: int) -> int:
 def test_an_event_just_under_the_size_limit_goes_the_whole_way_and_one_over_it_is_refused(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 18. Seen failing without the size check in `encode` (schemas/codec.py): the event is
-    made and dead-lettered where it arrives."""
+    """docs/faults.md 18. Seen failing without the size check in `encode` (schemas/codec.py): the
+    event is made and dead-lettered where it arrives."""
     with flowing(new_centre, new_shandong):
         case_id = register(new_shandong)
         base = correct(new_shandong, case_id, 1000) - 1000
@@ -73,8 +73,8 @@ def test_an_event_just_under_the_size_limit_goes_the_whole_way_and_one_over_it_i
 def test_rare_characters_come_back_byte_for_byte_and_impossible_ones_are_refused_at_the_desk(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 17. Seen failing without both checks for NUL (schemas/fields.py, schemas/checking.py):
-    the record gets as far as the database."""
+    """docs/faults.md 17. Seen failing without both checks for NUL (schemas/fields.py,
+    schemas/checking.py): the record gets as far as the database."""
     with flowing(new_centre, new_shandong):
         register(new_shandong, text=EXTENSION_B)
         for bad in ("a\0b", "a\ud800b"):
@@ -94,8 +94,9 @@ def test_rare_characters_come_back_byte_for_byte_and_impossible_ones_are_refused
 def test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 16. Seen failing without `EOFError` among the damages (schemas/codec.py): the process
-    ends. That no item of an array is free of charge is held by tests/unit/test_schemas_bombs.py."""
+    """docs/faults.md 16. Seen failing without `EOFError` among the damages (schemas/codec.py): the
+    process ends. That no item of an array is free of charge is held by
+    tests/unit/test_schemas_bombs.py."""
     own = new_shandong.model_copy(update={"metrics_port": free_port()})
     process = Process(new_nodes, "370000", "consume", own)
     try:
@@ -123,8 +124,8 @@ def test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied(
 def test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_is_applied(
     new_shandong: Settings, new_nodes: LocalStack, codec: str
 ) -> None:
-    """FAULTS 16. Seen failing without the bound of node/unpacking.py: it grows by 200 MB, cannot
-    write the dead letter, and ends at every start."""
+    """docs/faults.md 16. Seen failing without the bound of node/unpacking.py: it grows by 200 MB,
+    cannot write the dead letter, and ends at every start."""
     own = new_shandong.model_copy(update={"metrics_port": free_port()})
     process = Process(new_nodes, "370000", "consume", own)
     try:
@@ -147,7 +148,7 @@ def test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_is
 def test_a_value_larger_than_the_dead_letter_topic_takes_is_kept_in_the_table(
     new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 16. Seen failing without `_MOST_VALUE_BYTES`: the loop ends at every start."""
+    """docs/faults.md 16. Seen failing without `_MOST_VALUE_BYTES`: the loop ends at every start."""
     metrics = Metrics()
     with running(Consumer(new_shandong, metrics), metrics):
         send_bomb(new_shandong, "lz4", 5_000_000)

@@ -1,4 +1,4 @@
-"""FAULTS 19: events for another province, and events of long ago."""
+"""docs/faults.md 19: events for another province, and events of long ago."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FAULTS 12: many writers that commit in any order, and a transaction that is left open."""
+"""docs/faults.md 12: many writers that commit in any order, and a transaction that is left open."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _SEED = 20261125
 def test_eight_writers_with_random_commits_lose_nothing_on_the_whole_way(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 12. Seen failing with a relay that takes `id > last` instead of what is not marked
-    (producers/pending.py): rows whose transaction commits behind a later one never leave."""
+    """docs/faults.md 12. Seen failing with a relay that takes `id > last` instead of what is not
+    marked (producers/pending.py): rows whose transaction commits behind a later one never leave."""
     chance = random.Random(_SEED)
     writers = [
         threading.Thread(target=_write_slowly, args=(new_shandong, random.Random(chance.random())))
@@ -71,9 +71,9 @@ def _write_slowly(settings: Settings, chance: random.Random) -> None:
 def test_an_idle_transaction_in_another_database_of_the_cluster_stalls_nothing(
     new_centre: Settings, new_shandong: Settings, new_beijing: Settings, new_nodes: LocalStack
 ) -> None:
-    """FAULTS 12. A relay that read below `pg_snapshot_xmin`, as the feed does, would be held up by
-    any open write transaction of the cluster; the metric shows who is. Seen failing without the
-    metric (node/observing.py)."""
+    """docs/faults.md 12. A relay that read below `pg_snapshot_xmin`, as the feed does, would be
+    held up by any open write transaction of the cluster; the metric shows who is. Seen failing
+    without the metric (node/observing.py)."""
     watched = Metrics()
     with connected(new_beijing.dsn, "idle") as idle, idle.cursor() as cursor:
         cursor.execute("create table idle_transaction (id integer)")

@@ -1,4 +1,4 @@
-"""FAULTS 3 and 11: consumers of one node that take over from each other."""
+"""docs/faults.md 3 and 11: consumers of one node that take over from each other."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def consuming(stack: LocalStack, settings: Settings) -> Iterator[Process]:
 def test_a_consumer_frozen_with_a_batch_in_hand_is_fenced_when_it_wakes(
     new_nodes: LocalStack, new_centre: Settings, new_shandong: Settings, database_link: Proxy
 ) -> None:
-    """FAULTS 3. The zombie's first statement is held on its way and reaches Postgres when another
-    has applied the batch. Seen failing without the compare-and-set of positions
+    """docs/faults.md 3. The zombie's first statement is held on its way and reaches Postgres when
+    another has applied the batch. Seen failing without the compare-and-set of positions
     (consumers/positions.py): nothing is fenced, and the records are applied once more."""
     relayed = Metrics()
     with (
@@ -95,8 +95,8 @@ def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_onl
     new_shandong: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """FAULTS 3. The frozen one is played by a connection of the same kind that does not go on.
-    Seen failing without the limit on idle transactions (node/postgres.py): for ever."""
+    """docs/faults.md 3. The frozen one is played by a connection of the same kind that does not go
+    on. Seen failing without the limit on idle transactions (node/postgres.py): for ever."""
     monkeypatch.setattr(postgres, "_FROZEN_SECONDS", 1)
     with flowing(new_centre, new_shandong):
         made = live_many(new_shandong, 1)
@@ -119,8 +119,8 @@ def test_consumers_restarted_in_turn_under_load_stall_no_partition_for_long(
     new_shandong: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """FAULTS 11, two of its twenty rounds; the others are run by `make soak`. Seen failing with
-    a consumer that comes again under another instance name: it waits for its own session."""
+    """docs/faults.md 11, two of its twenty rounds; the others are run by `make soak`. Seen failing
+    with a consumer that comes again under another instance name: it waits for its own session."""
     monkeypatch.setattr(kafka, "_SESSION_TIMEOUT_MS", _ENDLESS_SESSION_MS)
     relayed = Metrics()
     with (

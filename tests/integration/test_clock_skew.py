@@ -43,7 +43,7 @@ def ahead_by(micros: int) -> Clock:
 def test_a_clock_that_is_wrong_is_measured_against_the_brokers_and_said_as_what_it_is(
     province_with_topics: Settings, caplog: pytest.LogCaptureFixture, skew: int
 ) -> None:
-    """FAULTS 34. Formerly: "is the broker up?" every 3 s."""
+    """docs/faults.md 34. Formerly: "is the broker up?" every 3 s."""
     metrics, clock = Metrics(), ahead_by(skew)
     reconciler, observer = (
         Reconciler(province_with_topics, metrics, clock),
@@ -61,7 +61,7 @@ def test_a_clock_that_is_wrong_is_measured_against_the_brokers_and_said_as_what_
 def test_a_command_is_refused_while_the_clock_is_wrong_and_taken_once_it_is_set(
     province_with_topics: Settings,
 ) -> None:
-    """FAULTS 34. Formerly: commands were taken and dated 2038."""
+    """docs/faults.md 34. Formerly: commands were taken and dated 2038."""
     measured(province_with_topics)
     clock = Steppable(12 * _YEAR)
     office = open_office(province_with_topics, clock)
@@ -115,7 +115,7 @@ def test_routines_wait_while_the_clock_is_wrong_or_in_doubt_and_act_again_after(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """FAULTS 34. Formerly: false evaluation.expired events went out."""
+    """docs/faults.md 34. Formerly: false evaluation.expired events went out."""
     monkeypatch.setattr("producers.routines.worker._CLOCK_SECONDS", 0.05)
     served(province_with_topics, 10.0)  # the window is open for twenty days yet
     clock = Steppable(2 * _YEAR)
@@ -149,7 +149,7 @@ def test_a_node_that_never_measured_acts_as_if_its_clock_were_right(
 def test_dates_of_2028_and_2038_and_1900_are_marked_on_receipt_and_the_events_applied(
     centre_with_topics: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """FAULTS 34. Formerly: taken everywhere without a word."""
+    """docs/faults.md 34. Formerly: taken everywhere without a word."""
     case_id = f"{BEIJING}-20260401-7K3M9QXA"
     now = now_micros()
     dated = [now, now + 2 * _YEAR, now + 12 * _YEAR, now - 126 * _YEAR]
@@ -190,7 +190,7 @@ def test_a_relay_whose_clock_is_hours_ahead_says_so_keeps_the_outbox_and_drains_
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """FAULTS 34. Formerly: "Kafka is away: is the broker up?"."""
+    """docs/faults.md 34. Formerly: "Kafka is away: is the broker up?"."""
     metrics = Metrics()
     metrics.about(SHANDONG)
     register(province_with_topics)

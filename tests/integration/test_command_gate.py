@@ -47,7 +47,8 @@ def published_and_lost(settings: Settings) -> None:
 def test_a_database_that_was_put_back_takes_commands_when_its_own_events_are_home(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """FAULTS 38. Seen failing without the gate: the sequence number of a lost event came twice."""
+    """docs/faults.md 38. Seen failing without the gate: the sequence number of a lost event came
+    twice."""
     *_, shandong = desks
     backup = Backup(stack, shandong.settings)
     published_and_lost(shandong.settings)
@@ -76,7 +77,7 @@ def test_a_command_is_refused_before_it_is_judged_by_a_database_that_lacks_its_c
 def test_whoever_would_emit_an_event_is_refused_in_one_clear_word(
     desks: Desks, tmp_path: Path
 ) -> None:
-    """FAULTS 38. The own topic has records: what may be on its way is waited for first."""
+    """docs/faults.md 38. The own topic has records: what may be on its way is waited for first."""
     *_, shandong = desks
     published_and_lost(shandong.settings)
     close_gate(shandong.settings)
@@ -122,7 +123,8 @@ def test_a_routine_that_finds_the_gate_closed_waits_and_emits_nothing(
 def test_while_kafka_is_away_only_the_database_that_was_confirmed_last_takes_commands(
     desks: Desks, kafka_link: Proxy
 ) -> None:
-    """FAULTS 8. Postgres was started again, perhaps on older files, and nobody can be asked."""
+    """docs/faults.md 8. Postgres was started again, perhaps on older files, and nobody can be
+    asked."""
     *_, shandong = desks
     settings = through(shandong.settings, kafka=kafka_link)
     close_gate(settings, "confirmed_start", "2026-01-01")

@@ -1,6 +1,6 @@
 """A topic that Kafka has compacted 日志压缩: its gaps are passed by consumer, relay and lag.
 
-FAULTS 28, on the real broker with its real cleaner."""
+docs/faults.md 28, on the real broker with its real cleaner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches in every compression of Kafka, and batches that cannot be read. FAULTS 29."""
+"""Batches in every compression of Kafka, and batches that cannot be read. docs/faults.md 29."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_i
 def test_a_header_whose_name_is_no_text_is_poison_and_the_next_record_is_applied(
     province_with_topics: Settings,
 ) -> None:
-    """FAULTS 15. Seen failing without `_read_record`: `poll()` raises for ever."""
+    """docs/faults.md 15. Seen failing without `_read_record`: `poll()` raises for ever."""
     key, value, headers = raw(event(CASE))
     send_with_header(province_with_topics, key, value, b"\xff\xfe")
     send(province_with_topics, TOPIC, [(key, value, headers)])

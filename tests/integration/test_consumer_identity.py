@@ -26,7 +26,8 @@ def test_two_consumers_of_one_name_share_the_partitions_and_one_says_so_once(
     fresh_settings: Callable[..., Settings],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """FAULTS 39. Formerly: the one that was first ended, and was started to end the other."""
+    """docs/faults.md 39. Formerly: the one that was first ended, and was started to end the
+    other."""
     shandong = fresh_settings(SHANDONG)
     first, second = Metrics(), Metrics()
     name = instance_of(SHANDONG, "clone", 9464)

@@ -66,7 +66,7 @@ def dropped(metrics: Metrics, peer: str = SHANDONG) -> float:
 def test_each_message_out_of_bounds_is_dropped_and_counted_and_the_next_one_is_heard(
     desks: Desks, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """FAULTS 32. Formerly: each of the ten ended the process."""
+    """docs/faults.md 32. Formerly: each of the ten ended the process."""
     centre = desks[0]
     topic = control_between(SHANDONG, CENTRE)
     with running(Reconciler(*centre), centre.metrics) as ended:

@@ -1,4 +1,5 @@
-"""FAULTS 21: much poison stops the loop; it does not drain the topic into the dead letters."""
+"""docs/faults.md 21: much poison stops the loop; it does not drain the topic into the dead
+letters."""
 
 from __future__ import annotations
 

@@ -389,7 +389,8 @@ def test_the_age_of_the_oldest_open_letter_is_a_metric(province_with_desk: Setti
 def test_an_idle_transaction_is_visible_as_a_metric(
     province_with_desk: Settings, fresh_settings: Callable[..., Settings]
 ) -> None:
-    """FAULTS 12: in whatever database of the cluster. Fails with only the active ones counted."""
+    """docs/faults.md 12: in whatever database of the cluster. Fails with only the active ones
+    counted."""
     metrics = Metrics()
     name = "postgres_oldest_transaction_seconds"
     with running(Observer(province_with_desk, metrics), metrics):

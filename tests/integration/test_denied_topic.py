@@ -1,4 +1,4 @@
-"""A topic that Kafka does not let the node read stops alone 无读取权限. FAULTS 31.
+"""A topic that Kafka does not let the node read stops alone 无读取权限. docs/faults.md 31.
 
 On a broker of its own, with Kafka's own authorizer."""
 

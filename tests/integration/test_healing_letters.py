@@ -1,4 +1,5 @@
-"""Events in dead letters come back: after a replay, or sent again after a discard. FAULTS 30."""
+"""Events in dead letters come back: after a replay, or sent again after a discard. docs/faults.md
+30."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Indicators are those of DOMAIN §6: by vectors, by an independent oracle, by a case's life."""
+"""Indicators are those of docs/domain.md §6: by vectors, by an independent oracle, by a case's
+life."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def has_own_events(desk: Desk, expected: list[str]) -> bool:
 def test_a_centre_and_a_province_restored_from_backup_have_their_undispatched_cases_again(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """FAULTS 27. Seen failing without the own copies: the centre's three cases are gone."""
+    """docs/faults.md 27. Seen failing without the own copies: the centre's three cases are gone."""
     centre, _, shandong = desks
     with at_work(centre, shandong):
         before = {desk: register(desk.settings) for desk in (centre, shandong)}

@@ -65,7 +65,8 @@ def recover(desk: Desk) -> dict[str, object]:
 def test_a_province_restored_from_last_nights_backup_has_all_its_own_events_again(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """FAULTS 7. Seen failing with nothing read by `bring_home`: its own events stay lost."""
+    """docs/faults.md 7. Seen failing with nothing read by `bring_home`: its own events stay
+    lost."""
     centre, beijing, shandong = desks
     with at_work(*desks):
         case_id = cross_case(beijing, centre, shandong)
@@ -89,7 +90,8 @@ def test_a_province_restored_from_last_nights_backup_has_all_its_own_events_agai
 def test_a_province_whose_database_and_log_are_lost_comes_back_complete_from_the_centre(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """FAULTS 7, 14. Seen failing with `peer_recovers` always False: own events stay away."""
+    """docs/faults.md 7, 14. Seen failing with `peer_recovers` always False: own events stay
+    away."""
     centre, beijing, shandong = desks
     with at_work(*desks):
         for _ in range(3):
@@ -110,7 +112,8 @@ def test_a_province_whose_database_and_log_are_lost_comes_back_complete_from_the
 def test_a_centre_whose_database_and_log_are_lost_comes_back_complete_from_its_provinces(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """FAULTS 7. Seen failing with `may_come_home` always False: the centre's events are poison."""
+    """docs/faults.md 7. Seen failing with `may_come_home` always False: the centre's events are
+    poison."""
     centre, beijing, shandong = desks
     with at_work(*desks):
         for _ in range(2):
@@ -128,7 +131,7 @@ def test_a_centre_whose_database_and_log_are_lost_comes_back_complete_from_its_p
 
 
 def test_a_foreign_event_on_an_uplink_stays_refused_while_nobody_recovers(desks: Desks) -> None:
-    """FAULTS 19; with the recovery open it would be the centre's own event come home."""
+    """docs/faults.md 19; with the recovery open it would be the centre's own event come home."""
     centre, beijing, shandong = desks
     with at_work(*desks):
         cross_case(beijing, centre, shandong)
@@ -153,7 +156,8 @@ def test_a_foreign_event_on_an_uplink_stays_refused_while_nobody_recovers(desks:
 def test_a_truncated_topic_stops_the_consumer_until_recover_and_a_resend_heal_it(
     desks: Desks,
 ) -> None:
-    """FAULTS 14. Seen failing with auto_offset_reset='earliest': nothing stops, nothing is said."""
+    """docs/faults.md 14. Seen failing with auto_offset_reset='earliest': nothing stops, nothing is
+    said."""
     centre, beijing, shandong = desks
     with at_work(centre, beijing):
         case_id = cross_case_until_assigned(beijing, centre, shandong)
@@ -198,7 +202,8 @@ def cross_case_until_assigned(beijing: Desk, centre: Desk, shandong: Desk) -> st
 def test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_position(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """FAULTS 14. Seen failing with `strangers` giving nothing: records are skipped in silence."""
+    """docs/faults.md 14. Seen failing with `strangers` giving nothing: records are skipped in
+    silence."""
     centre, beijing, shandong = desks
     with at_work(*desks):
         cross_case(beijing, centre, shandong)

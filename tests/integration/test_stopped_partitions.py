@@ -98,7 +98,8 @@ def assert_shown_everywhere(centre: Settings, topic: str, reason: str, word: str
 def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_and_recovered(
     centre_with_topics: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """FAULTS 31. Formerly: "was deleted and made anew" ended the centre for all provinces."""
+    """docs/faults.md 31. Formerly: "was deleted and made anew" ended the centre for all
+    provinces."""
     caplog.set_level(logging.WARNING, "consumers")
     metrics = Metrics()
     with running(Consumer(centre_with_topics, metrics), metrics) as ended:
@@ -159,7 +160,8 @@ def stopped(metrics: Metrics, province: str, reason: str) -> float:
 def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_recovers(
     centre_with_topics: Settings, stack: LocalStack
 ) -> None:
-    """FAULTS 14, 31. Formerly: "records that were not applied are gone" ended the process."""
+    """docs/faults.md 14, 31. Formerly: "records that were not applied are gone" ended the
+    process."""
     metrics = Metrics()
     with running(Consumer(centre_with_topics, metrics), metrics):
         begun(centre_with_topics)
@@ -183,7 +185,7 @@ def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_rec
 def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_dealt_with(
     centre_with_topics: Settings,
 ) -> None:
-    """FAULTS 21, 31. Formerly: one province's poison ended the centre for all."""
+    """docs/faults.md 21, 31. Formerly: one province's poison ended the centre for all."""
     small = centre_with_topics.model_copy(update={"dead_letter_consecutive": 3})
     metrics = Metrics()
     with running(Consumer(small, metrics), metrics) as ended:
@@ -236,7 +238,7 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
 def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
     centre_with_topics: Settings, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FAULTS 31. Formerly: all others waited as long as a producer waits for a topic; a
+    """docs/faults.md 31. Formerly: all others waited as long as a producer waits for a topic; a
     province's node ended."""
     monkeypatch.setattr(kafka, "DELIVERY_TIMEOUT_SECONDS", 10 * WAIT_SECONDS)
     monkeypatch.setattr(publishing, "_FLUSH_SECONDS", 10 * WAIT_SECONDS)
@@ -274,7 +276,7 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
 def test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings], stack: LocalStack
 ) -> None:
-    """FAULTS 31. Formerly: each message to it waited 20 s and then began all again."""
+    """docs/faults.md 31. Formerly: each message to it waited 20 s and then began all again."""
     centre_with_topics = fresh_settings("000000")
     answer = f"petition.control.downlink.{BEIJING}"
     with Channel(centre_with_topics, "test") as channel:

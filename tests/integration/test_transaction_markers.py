@@ -1,6 +1,6 @@
 """Transaction markers, aborted records and gaps: positions pass them, and nothing waits for them.
 
-FAULTS 28, with a transactional producer on the real broker."""
+docs/faults.md 28, with a transactional producer on the real broker."""
 
 from __future__ import annotations
 

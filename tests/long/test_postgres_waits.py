@@ -1,4 +1,4 @@
-"""FAULTS 37: a whole node over a Postgres that answers nothing, or confirms no commit.
+"""docs/faults.md 37: a whole node over a Postgres that answers nothing, or confirms no commit.
 
 Each wait has its real bound, so these tests take a minute each.
 """

@@ -125,7 +125,8 @@ def ids_on_uplink(settings: Settings) -> set[str]:
 def test_a_standby_promoted_a_few_commits_short_takes_no_sequence_number_twice(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
 ) -> None:
-    """FAULTS 38. Seen failing with the gate always open: numbers of lost events came twice."""
+    """docs/faults.md 38. Seen failing with the gate always open: numbers of lost events came
+    twice."""
     centre = Desk(fresh_settings(CENTRE), Metrics())
     with primary_and_standby() as (primary, standby):
         shandong = Desk(node_on(primary, standby), Metrics())

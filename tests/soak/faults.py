@@ -44,7 +44,8 @@ _POLL_SECONDS = 0.5
 
 
 class Kind(NamedTuple):
-    """A kind of fault: its name, the rows of FAULTS it stands for, how often it is drawn."""
+    """A kind of fault: its name, the rows of docs/faults.md it stands for, how often it is
+    drawn."""
 
     name: str
     rows: str

@@ -1,4 +1,4 @@
-"""The oracle, when all is quiet: what must hold, each check by its letter in FAULTS.
+"""The oracle, when all is quiet: what must hold, each check by its letter in docs/faults.md.
 
 (a) every emitter's sequence of every case is 1…n at every node; (b) what was committed to an
 outbox is applied at its destination; what was poison is dead-lettered, no more and no less;

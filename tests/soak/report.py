@@ -60,7 +60,7 @@ def _faults(results: Sequence[Result]) -> list[str]:
     for one in results:
         done.update(one.faults)
     rows = [(kind.name, kind.rows, done[kind.name]) for kind in (*KINDS, ROLLING)]
-    return ["## Faults", "", *_table(("fault", "rows of FAULTS", "times"), rows), ""]
+    return ["## Faults", "", *_table(("fault", "rows of docs/faults.md", "times"), rows), ""]
 
 
 def _events(results: Sequence[Result]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Cases as bare facts, and what the indicators of DOMAIN §6 make of them, computed by hand.
+"""Cases as bare facts, and what the indicators of docs/domain.md §6 make of them, computed by hand.
 
 The oracle of node/queries: plain Python over lists, sharing nothing with the SQL under test.
 """

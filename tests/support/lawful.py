@@ -1,6 +1,7 @@
 """What must hold of every case at every node at any time 不变式, written apart from the rules.
 
-Source: DOMAIN §4 and CONTRACT §3. `check` takes a case with the events that it was folded from.
+Source: docs/domain.md §4 and docs/contract.md §3. `check` takes a case with the events that it was
+folded from.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from node.localstack import LocalStack
 from node.localstack.logs import last_lines
 from node.settings import Settings
 
-# What operators are promised for SIGTERM (FAULTS 24): a bound that is tested, not a wait.
+# What operators are promised for SIGTERM (docs/faults.md 24): a bound that is tested, not a wait.
 STOP_SECONDS = 30.0
 # Imported registers are years old: their evaluation windows would expire in the middle of a count.
 _NO_EXPIRY = {"PETITIONLINK_EVALUATION_GRACE_HOURS": "876000"}

@@ -24,7 +24,7 @@ from schemas.instants import CHINA, parse_instant, text_of
 from schemas.limits import MAX_INSTANT_MICROS
 
 MIDNIGHT = "T00:00:00+08:00"
-# DOMAIN §3: arrival, and the last of 1, 5 and 10 working days.
+# docs/domain.md §3: arrival, and the last of 1, 5 and 10 working days.
 VECTORS = [
     ("2026-02-13", "2026-02-14", "2026-02-27", "2026-03-05"),
     ("2026-02-14", "2026-02-24", "2026-02-28", "2026-03-06"),

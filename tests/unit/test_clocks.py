@@ -19,7 +19,7 @@ def midnight(day: str) -> int:
     return instant(f"{day}T00:00:00+08:00") + 24 * HOUR
 
 
-# DOMAIN §3: arrival → +1 and +5 working days.
+# docs/domain.md §3: arrival → +1 and +5 working days.
 VECTORS = [
     ("2026-02-13", "2026-02-14", "2026-02-27"),
     ("2026-02-14", "2026-02-24", "2026-02-28"),

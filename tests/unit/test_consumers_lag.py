@@ -11,7 +11,7 @@ _MICROS = 1_000_000
 
 
 def test_a_record_of_the_future_has_no_negative_lag() -> None:
-    """FAULTS 22: the source's clock was ahead, or ours was set back after we read ours."""
+    """docs/faults.md 22: the source's clock was ahead, or ours was set back after we read ours."""
     now = 1_000 * _MICROS
     metrics = Metrics()
     lag = Lag(metrics, lambda: now)

@@ -1,9 +1,10 @@
 """Any history over four nodes, delivered in any order with repeats, ends in equal, lawful cases.
 
 The nodes run the real drafting, rules, fold and routing (`support/universe.py`); the histories are
-in `support/walks.py`, what must hold after every step in `support/lawful.py`, written from DOMAIN
-§4 and not from the rules. 150 histories of 50 steps by hypothesis in some 4 s, and 150 fixed ones
-of which the last test requires that they reach every command, state and many refusals.
+in `support/walks.py`, what must hold after every step in `support/lawful.py`, written from
+docs/domain.md §4 and not from the rules. 150 histories of 50 steps by hypothesis in some 4 s, and
+150 fixed ones of which the last test requires that they reach every command, state and many
+refusals.
 
 That this can fail is shown: each guard in MUTANTS, taken away, is missed within a few histories.
 """

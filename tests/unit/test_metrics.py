@@ -11,7 +11,7 @@ from node.kafka import TopicPartition
 from node.metrics import Metrics, documentation
 
 PARTITION = TopicPartition("petition.downlink.370000", 2)
-# CONTRACT §6, what concerns relay, consumer and cases.
+# docs/contract.md §6, what concerns relay, consumer and cases.
 PROMISED = {
     "petitionlink_build_info",
     "petitionlink_dependency_up",

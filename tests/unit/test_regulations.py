@@ -17,7 +17,7 @@ from schemas.instants import parse_instant
 FILES = Path(regulations.__file__).parent
 DOCUMENT = Path(__file__).parents[2] / "docs" / "rule-sets.md"
 CLAIM_ONLY = {"D06", "D07", "D08", "D09", "D10", "D11"}
-# DOMAIN §3: clock, length, unit, what it starts from.
+# docs/domain.md §3: clock, length, unit, what it starts from.
 TABLE = [
     ("D01", 15, "day", "receipt"),
     ("D01a", 15, "day", "arrival"),

@@ -1,4 +1,4 @@
-"""Every guard of DOMAIN §4 and every rule name: what is refused, and by which article."""
+"""Every guard of docs/domain.md §4 and every rule name: what is refused, and by which article."""
 
 from __future__ import annotations
 
