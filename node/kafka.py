@@ -48,7 +48,7 @@ _LEAST_WAIT_SECONDS = 0.05
 _REQUEST_TIMEOUT_MS = 20_000
 # A look at the cluster fails fast: somebody waits for the answer.
 _LOOK_TIMEOUT_MS = 5_000
-# A topic that is made later is found within this time.
+# A topic that is made later, or again, is found within this time.
 _METADATA_AGE_MS = 30_000
 # Given up after this long, the outbox rows stay pending and are sent again.
 DELIVERY_TIMEOUT_SECONDS = 30.0
@@ -164,6 +164,7 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
         partitioner=KeyPartitioner(),
         batch_size=_BATCH_BYTES,
         max_request_size=_MAX_REQUEST_BYTES,
+        metadata_max_age_ms=_METADATA_AGE_MS,
         linger_ms=linger_ms,
         max_block_ms=_REQUEST_TIMEOUT_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
@@ -204,9 +205,11 @@ def high_watermarks(
     return ends
 
 
-def topic_ids(client: KafkaConsumer, topics: Iterable[str]) -> dict[str, uuid.UUID | None]:
+def topic_ids(
+    client: KafkaConsumer | KafkaProducer, topics: Iterable[str]
+) -> dict[str, uuid.UUID | None]:
     """Kafka's identity of each topic, as of the client's last metadata; None while unknown."""
-    cluster = client._client.cluster
+    cluster = client._metadata if isinstance(client, KafkaProducer) else client._client.cluster
     return {topic: cluster.topic_id(topic) for topic in topics}
 
 

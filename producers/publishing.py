@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -94,6 +95,15 @@ class Publisher:
         except KafkaError as error:
             log.debug("topics: %s", error)
             return topics
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, uuid.UUID | None]:
+        """Kafka's identity of each topic, by metadata of at most 30 s ago; None while unknown."""
+        return kafka.topic_ids(self._producer, topics)
+
+    def load_metadata(self, topics: Iterable[str]) -> None:
+        """Ask the cluster about topics that the producer does not know; raises a Kafka error."""
+        for topic in topics:
+            self._producer.partitions_for(topic)
 
     def close(self) -> None:
         """Give the connections back; what was not acknowledged stays in the outbox."""

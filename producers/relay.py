@@ -3,7 +3,8 @@
 0. Look behind what the database knows of a topic: after a backup was put back, own events stand
    there that it lacks (`node.homecoming`). A topic that cannot be read to its end because another
    producer's transaction is open there waits, and all others are published. When all of them are
-   read, commands are taken (`node.command_gate`).
+   read, commands are taken (`node.command_gate`). Of a topic that was deleted and made again, what
+   the receiver has not confirmed waits in the outbox again (`producers.recreated_topics`).
 1. Take committed rows of the topics that this relay holds, as many as the rate allows: urgent ones
    first, then in the order of their ids.
 2. Send them with the idempotent producer, the urgent lane apart and first; the key keeps a case in
@@ -36,11 +37,13 @@ from node.postgres import Connection, connect, own_database
 from node.settings import Settings
 from node.silence import HeldUp
 from node.step_size import StepSize
+from producers import recreated_topics
 from producers.claims import Claims
 from producers.own_topic import OwnTopic
 from producers.pacing import Pace, Rate, rest_seconds
 from producers.pending import prepare
 from producers.publishing import Publisher, TopicsRefused
+from producers.recreated_topics import Ids
 from producers.turns import Turns
 
 # The net below LISTEN/NOTIFY: a notification lost with a connection costs this much.
@@ -87,15 +90,18 @@ class Relay:
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
         claims = Claims(connection, self._settings, self._metrics, self._refused)
         self._refused = frozenset()
+        ids: Ids = {}
         recovery = OwnTopic(connection, self._settings, self._settle_seconds)
         with Turns(connection, publisher, self._metrics) as turns:
             while not stop.wait(self._pace.wait_seconds()):
                 for topics in claims.renew_if_due():
+                    ids |= _noted_ids(connection, publisher, topics)
                     home = self._read_to_the_end(topics, claims, stop)
                     if stop.is_set():
                         return  # the look may not have ended, so nothing may be published
                     recovery.gained(home)
                 recovery.step(stop)
+                recreated_topics.check_same(ids, publisher.topic_ids(ids))
                 began = time.monotonic()
                 sent = self._publish_in_time(turns, claims.held)
                 if sent:
@@ -140,6 +146,13 @@ class Relay:
     def _is_limited(self) -> bool:
         """Whether nothing may be taken ahead."""
         return self._pace.limited or self._rows.now < _ROWS_PER_TAKE
+
+
+def _noted_ids(connection: Connection, publisher: Publisher, topics: Sequence[str]) -> Ids:
+    publisher.load_metadata(topics)
+    ids = publisher.topic_ids(topics)
+    recreated_topics.publish_again(connection, ids)
+    return ids
 
 
 def _wait_for_notification(connection: Connection) -> None:

@@ -197,4 +197,28 @@ CONTROL = (
             "by_itself",
         ),
     ),
+    Protection(
+        "what a deleted topic held is published again 主题重建后补发",
+        "31",
+        "producers/recreated_topics.py",
+        "where p.topic = seen.topic and p.topic_id <> seen.topic_id returning p.topic",
+        "where p.topic = seen.topic and false returning p.topic",
+        (
+            "tests/integration/test_recreated_topics.py::"
+            "test_only_what_the_receiver_has_not_confirmed_is_published_again_and_counted_once",
+            "tests/integration/test_recreated_topics.py::"
+            "test_a_running_relay_notices_that_its_topic_was_made_again",
+        ),
+    ),
+    Protection(
+        "a running relay notices a topic that was made again",
+        "31",
+        "producers/relay.py",
+        "                recreated_topics.check_same(ids, publisher.topic_ids(ids))\n",
+        "",
+        (
+            "tests/integration/test_recreated_topics.py::"
+            "test_a_running_relay_notices_that_its_topic_was_made_again",
+        ),
+    ),
 )

@@ -51,7 +51,7 @@ def row_held(settings: Settings, case_id: str) -> Iterator[None]:
 
 def waits(settings: Settings, role: str) -> bool:
     """True if a connection of this role waits for a lock."""
-    return rows(settings, _WAITING, (f"petitionlink-{role}",))[0][0] > 0
+    return bool(rows(settings, _WAITING, (f"petitionlink-{role}",))[0][0])
 
 
 def test_a_row_that_somebody_holds_hangs_neither_readiness_nor_sigterm(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 
 from kafka.admin import ConfigResource, ConfigResourceType
 from support.offices import BEIJING, SHANDONG, Desks
@@ -117,7 +118,8 @@ def test_gaps_by_compaction_are_passed_by_the_consumer_and_are_no_lag(
             eventually(lambda: rows(settings, position, (topic,)) == [(end,)], "it is at the end")
             place = {"topic": topic, "partition": "0"}
             for figure in ("consumer_lag_records", "consumer_lag_seconds"):
-                eventually(lambda f=figure: sample(shandong.metrics, f, **place) == 0, figure)
+                lag = partial(sample, shandong.metrics, figure, **place)
+                eventually(lambda: lag() == 0, figure)  # noqa: B023
             assert ended == []
         with connected(settings.dsn, "test") as connection:
             for one in standing(settings, connection, now_micros()):

@@ -15,6 +15,7 @@ from support.web import new_case, post, served
 from support.world import WAIT_SECONDS, count, eventually, rows
 
 from node.postgres import Connection
+from node.queries import indicators
 from node.settings import Settings
 from node.web import heavy
 from node.web.api import figures
@@ -36,7 +37,7 @@ def test_however_many_ask_for_indicators_cases_and_commands_get_a_connection(
     """Seen failing with indicators on the connections of all: `all database connections of the web
     service are busy`."""
     go_on, inside = threading.Event(), []
-    computed = figures.indicators
+    computed = indicators.indicators
 
     def slow(connection: Connection, *given: Any, **named: Any) -> Any:
         with connection, connection.cursor() as cursor:
