@@ -104,7 +104,8 @@ def test_markers_alone_that_retention_takes_away_are_no_lost_records(desks: Desk
     settings = shandong.settings
     with running(Consumer(*shandong), shandong.metrics) as ended:
         commit(settings, TOPIC, [raw(event(CASES[0]))])
-        abort(settings, TOPIC, [NOTHING] * 3)
+        eventually(lambda: count(settings, "case_event") == 1, "the first event")
+        abort(settings, TOPIC, [NOTHING] * 3)  # so that a poll gives these alone
         await_at_the_end(shandong, TOPIC)
     ends = high_watermarks(settings, TOPIC)
     with closing(kafka.admin(settings)) as admin:
