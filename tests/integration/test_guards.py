@@ -10,7 +10,7 @@ from cases.errors import Refusal
 from node import ledger
 from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack, take_in
+from node.write_events import pack, write_events
 from schemas.event import Event
 
 CASE = "110000-20260401-7K3M9QXA"
@@ -23,7 +23,7 @@ def receive(settings: Settings, *events: Event) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
+        write_events(cursor, settings.node, pack(entries))
 
 
 def owed(settings: Settings) -> list[tuple[str, int]]:

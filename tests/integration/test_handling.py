@@ -14,7 +14,7 @@ from node.keys import load_keys
 from node.ledger import bytes_of
 from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack, take_in
+from node.write_events import pack, write_events
 from schemas.errors import Invalid, PetitionLinkError
 from schemas.event import Event
 from schemas.sealing import unseal
@@ -92,7 +92,7 @@ def receive(settings: Settings, events: list[Event]) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
+        write_events(cursor, settings.node, pack(entries))
 
 
 def test_only_the_nodes_that_need_it_can_read_the_petitioner(

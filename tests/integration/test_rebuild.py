@@ -15,13 +15,13 @@ from support.cli import as_environment, environment, petitionlink, refused
 from support.routines import ago, all_events, registered, served
 from support.world import WAIT_SECONDS, count, do, register, rows
 
-from node import ledger, projection
+from node import ledger
 from node.clock import now_micros
 from node.errors import Fatal, Transient
 from node.postgres import connect, connected
 from node.rebuilding import Rebuilt, comparing, folding, rebuild, shadow, steps
 from node.settings import Settings
-from node.taking_in import pack
+from node.write_events import pack, write_events
 from producers.commands import parse
 from producers.handling import handle
 from producers.office import open_office
@@ -62,7 +62,7 @@ def arrive(settings: Settings, events: Sequence[Event]) -> None:
         for n, one in enumerate(events)
     ]
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        projection.apply(cursor, ledger.write(cursor, pack(entries)), exchanged_at=now)
+        write_events(cursor, settings.node, pack(entries), now)
 
 
 def quiet(done: int, total: int) -> None:

@@ -176,10 +176,10 @@ def test_a_case_that_refuses_stops_no_other_and_rests(
     bad, good = (registered(centre, title=title).case_id for title in ("坏", "好"))
     draft = acting.draft
 
-    def refusing(office: object, case: object, command: object, key: object) -> Event:
+    def refusing(office: object, case: object, command: object) -> Event:
         if command.case_id == bad:  # type: ignore[attr-defined]
             raise Refusal("some_rule", "this one is refused")
-        return draft(office, case, command, key)  # type: ignore[arg-type]
+        return draft(office, case, command)  # type: ignore[arg-type]
 
     monkeypatch.setattr(acting, "draft", refusing)
     worker, office = Identifying(centre), open_office(centre)

@@ -13,7 +13,7 @@ from support.world import do, event, rows
 from node import ledger
 from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack, take_in
+from node.write_events import pack, write_events
 from schemas.event import Event
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
@@ -50,7 +50,7 @@ def receive(settings: Settings, *events: Event) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
+        write_events(cursor, settings.node, pack(entries))
 
 
 def test_pages_follow_each_other_without_gap_or_repeat_newest_first(

@@ -174,7 +174,7 @@ def test_a_refusal_under_a_key_stays_one_even_if_it_would_be_legal_later(
 def test_after_a_crash_in_the_middle_of_a_list_only_the_rest_is_done(
     client: httpx.Client, beijing: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = doing.handle
+    real = doing.handled
 
     def dies_at_third(*given: Any) -> Any:
         if count(beijing, "petition_case") == 2:
@@ -182,10 +182,10 @@ def test_after_a_crash_in_the_middle_of_a_list_only_the_rest_is_done(
         return real(*given)
 
     commands = [NEW | {"title": f"第{number}件"} for number in range(4)]
-    monkeypatch.setattr(doing, "handle", dies_at_third)
+    monkeypatch.setattr(doing, "handled", dies_at_third)
     problem(post(client, commands, key="k-1"), 500)
     done_before = {one for (one,) in rows(beijing, "select case_id from petition_case")}
-    monkeypatch.setattr(doing, "handle", real)
+    monkeypatch.setattr(doing, "handled", real)
     results = post(client, commands, key="k-1").json()["results"]
     assert {one["case_id"] for one in results[:2]} == done_before
     assert count(beijing, "petition_case") == 4

@@ -16,7 +16,7 @@ from support.world import do, event, register, rows
 from node import ledger
 from node.postgres import Connection, connect
 from node.settings import Settings
-from node.taking_in import pack
+from node.write_events import pack
 
 
 @pytest.fixture

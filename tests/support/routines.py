@@ -12,7 +12,7 @@ from node import ledger
 from node.postgres import connected
 from node.scrub import rows as stored
 from node.settings import Settings
-from node.taking_in import pack, take_in
+from node.write_events import pack, write_events
 from schemas.event import Event
 
 DAY = timedelta(days=1)
@@ -33,7 +33,7 @@ def receive(settings: Settings, events: Sequence[Event]) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
+        write_events(cursor, settings.node, pack(entries))
 
 
 def registered(settings: Settings, days_ago: float = 1, **given: Any) -> Event:
