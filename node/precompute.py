@@ -116,15 +116,19 @@ class Precompute:
         )
 
     def _snapshots(self, events: EventsByCase) -> dict[str, CaseSnapshot]:
-        """Return what is known of these cases: of those of the previous batch as it leaves them, of
-        new ones that they have no row, of others what Postgres says."""
-        left = {case_id: self._left[case_id] for case_id in events if case_id in self._left}
-        found = {case_id: one for case_id, one in left.items() if one is not None}
-        others = {case_id: some for case_id, some in events.items() if case_id not in left}
-        # A case begins with its event of version 1: it is new here, or the event is a duplicate.
-        new = [case_id for case_id, some in others.items() if any(one.version == 1 for one in some)]
-        found |= {case_id: no_case(case_id) for case_id in new}
-        unread = others.keys() - new
+        """Return the snapshots of these cases, as the previous batch will leave them, without those
+        that are not known."""
+        found: dict[str, CaseSnapshot] = {}
+        unread: list[str] = []
+        for case_id, several in events.items():
+            if case_id in self._left:
+                snapshot = self._left[case_id]
+                if snapshot is not None:
+                    found[case_id] = snapshot
+            elif any(event.version == 1 for event in several):
+                found[case_id] = no_case(case_id)  # or the event is a duplicate
+            else:
+                unread.append(case_id)
         return found | (self._read(unread) if len(unread) > _FEW_CASES else {})
 
     def _read(self, case_ids: Iterable[str]) -> dict[str, CaseSnapshot]:

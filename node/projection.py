@@ -167,9 +167,11 @@ def fold_locked(
     """Lock the cases of these events, which are in the ledger already, and fold the events in."""
     locked = lock_cases(cursor, events)
     transitions = fold_batch(events, locked, node, exchanged_at)
-    disturbed = events.keys() - {one.row.case.case_id for one in transitions}
-    for case_id, history in (ledger.read(cursor, disturbed) if disturbed else {}).items():
-        after = fold(case_id, history)
+    folded = {one.row.case.case_id for one in transitions}
+    disturbed = [case_id for case_id in events if case_id not in folded]
+    histories = ledger.read(cursor, disturbed) if disturbed else {}
+    for case_id in disturbed:
+        after = fold(case_id, histories[case_id])
         transitions.append(transition(locked[case_id], after, events[case_id], node, exchanged_at))
     return transitions
 

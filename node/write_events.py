@@ -19,7 +19,7 @@ from node.errors import Transient
 from node.ledger import Entry, Packed
 from node.postgres import Cursor
 from node.precompute import Precomputed, still_valid
-from node.projection import CaseTransition, Change, EventsByCase, change_of
+from node.projection import CaseTransition, Change, change_of
 from node.scrub import restoring
 from schemas.event import Event
 
@@ -75,7 +75,9 @@ def write_events(
     events = projection.by_case(new)
     if len(new) != len(packed) or not still_valid(cursor, precomputed, events):
         precomputed = None
-    transitions = projection.fold_locked(cursor, _rest(events, precomputed), node, exchanged_at)
+    ready = precomputed.revisions if precomputed else {}
+    rest = {case_id: several for case_id, several in events.items() if case_id not in ready}
+    transitions = projection.fold_locked(cursor, rest, node, exchanged_at)
     changes = _write_cases(cursor, node, digest_of, transitions, precomputed)
     return Written(new, _cases(transitions), changes, restored, precomputed is not None)
 
@@ -102,13 +104,6 @@ def write_own_events(
     return Written(new, _cases(transitions), changes)
 
 
-def _rest(events: EventsByCase, precomputed: Precomputed | None) -> EventsByCase:
-    if precomputed is None:
-        return events
-    ready = precomputed.revisions
-    return {case_id: some for case_id, some in events.items() if case_id not in ready}
-
-
 def _write_cases(
     cursor: Cursor,
     node: str,
@@ -117,12 +112,8 @@ def _write_cases(
     precomputed: Precomputed | None = None,
 ) -> list[Change]:
     """Steps 2 and 3: the rows of the cases, and what follows from their changes."""
-    if precomputed is None:
-        changes = [*map(change_of, transitions)]
-        projection.write(cursor, transitions)
-    else:
-        changes = [*precomputed.changes, *map(change_of, transitions)]
-        projection.write(cursor, transitions, precomputed.rows)
+    changes = [*(precomputed.changes if precomputed else ()), *map(change_of, transitions)]
+    projection.write(cursor, transitions, precomputed.rows if precomputed else None)
     outbox.enqueue(cursor, node, changes, digest_of)
     return changes
 

@@ -1,7 +1,7 @@
 """From a command to an event: checked against the case, sealed, timed, numbered, encoded.
 
-No I/O: the caller locks the case, reads the case key and the arrival if the command needs them
-(`passes_petitioner_on`, `lands_here`), and writes what is drafted.
+No I/O: the caller locks the case, reads its key (`passes_petitioner_on`) and its arrival (`land`)
+if the command needs them, and writes what is drafted.
 """
 
 from __future__ import annotations
@@ -71,11 +71,6 @@ def passes_petitioner_on(office: Office, command: Command) -> bool:
     """Return whether `command` takes the case to another node, for which `draft` needs the case
     key. Raises `Refusal` if there is no such command."""
     return _carries_keys(event_type_of(command.name)) and command.given.get("to") != office.node
-
-
-def lands_here(command: Command) -> bool:
-    """Return whether `command` receives a dispatched case, for which `draft` needs its arrival."""
-    return event_type_of(command.name) == types.LANDED
 
 
 def draft(

@@ -18,7 +18,7 @@ from node.ledger import bytes_of
 from node.outcome import transaction_id
 from node.postgres import Connection, Cursor
 from node.write_events import pack_own, write_own_events
-from producers.drafting import Command, draft, lands_here, passes_petitioner_on
+from producers.drafting import Command, draft, passes_petitioner_on
 from producers.office import Office
 from schemas.errors import PetitionLinkError
 from schemas.event import Event
@@ -95,7 +95,7 @@ def _write(cursor: Cursor, office: Office, command: Command) -> Done:
     case = before.case
     _check_target(cursor, case, command)
     key = _key_of(cursor, office, case) if passes_petitioner_on(office, command) else None
-    arrived_at = _arrived_at(cursor, case) if lands_here(command) else None
+    arrived_at = _arrived_at(cursor, case) if command.name == "land" else None
     event = draft(office, case, command, case_key=key, arrived_at=arrived_at)
     after = projection.transition(before, extend(case, [event]), [event])
     written = write_own_events(cursor, office.node, pack_own([event]), [after])

@@ -78,24 +78,17 @@ def _answer(
     connection: Connection, office: Office, command: Command, place: Place | None
 ) -> Result:
     """Return the result of a command, or the problem that keeps it from being done."""
-    try:
-        return _attempt(connection, office, command, place)
-    except Refusal as error:
-        result = {"ok": False, **problem(REFUSED, str(error), error.rule)}
-        if place is not None:  # or, sent again, it might be legal and done after its followers
-            with connection, connection.cursor() as cursor:
-                keep(cursor, *place, result)
-        return result
-    except Invalid as error:
-        return _invalid(error)
-
-
-def _attempt(
-    connection: Connection, office: Office, command: Command, place: Place | None
-) -> Result:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return _execute(connection, office, command, place)
+        except Refusal as error:
+            result = {"ok": False, **problem(REFUSED, str(error), error.rule)}
+            if place is not None:  # or, sent again, it might be legal and done after its followers
+                with connection, connection.cursor() as cursor:
+                    keep(cursor, *place, result)
+            return result
+        except Invalid as error:
+            return _invalid(error)
         except NotConfirmed:
             raise
         except (Transient, TransactionRollback):
