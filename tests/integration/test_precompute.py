@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from itertools import zip_longest
 from random import Random
 from typing import Any
 
@@ -104,21 +105,21 @@ def apply(connection: Connection, batch: Batch) -> Applied:
 
 
 def apply_all(settings: Settings, batches: Sequence[Batch], *, in_advance: bool) -> None:
-    """With `in_advance`, each batch is precomputed before the previous one is applied."""
+    """Every other batch is applied by another writer. With `in_advance`, the rest is precomputed,
+    each batch before the other writer's and the previous one are applied."""
     with (
         closing(connect(settings.dsn, "test")) as connection,
         closing(Database(settings, "test")) as database,
     ):
         ahead = Precompute(settings.node, database)
-        previous: Batch | None = None
-        for one in batches:
+        previous = batch_of([])
+        for another, one in zip_longest(batches[::2], batches[1::2], fillvalue=batch_of([])):
             events = [arrival.event for arrival in one.arrivals]
             made = ahead.batch(events, one.read_at) if in_advance else None
-            if previous is not None:
-                apply(connection, previous)
-            previous = one.with_precomputed(made)
-        if previous is not None:
+            apply(connection, another)
             apply(connection, previous)
+            previous = one.with_precomputed(made)
+        apply(connection, previous)
 
 
 def content(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
@@ -180,7 +181,7 @@ def test_precomputed_or_not_the_node_holds_the_same(
             found.append(content(settings))
         assert found[0] == found[1]
         assert len(found[0]["petition_case"]) > 1
-    assert min(valid[True], valid[False]) > 0
+    assert min(valid[True], valid[False]) > 5
 
 
 def test_after_another_writer_the_batch_is_folded_again(
