@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from itertools import zip_longest
 from random import Random
 from typing import Any
 
@@ -105,18 +104,20 @@ def apply(connection: Connection, batch: Batch) -> Applied:
 
 
 def apply_all(settings: Settings, batches: Sequence[Batch], *, in_advance: bool) -> None:
-    """Every other batch is applied by another writer. With `in_advance`, the rest is precomputed,
-    each batch before the other writer's and the previous one are applied."""
+    """Every fourth batch is applied by another writer. With `in_advance`, the others are precomputed,
+    each before the previous one is applied."""
     with (
         closing(connect(settings.dsn, "test")) as connection,
         closing(Database(settings, "test")) as database,
     ):
         ahead = Precompute(settings.node, database)
         previous = batch_of([])
-        for another, one in zip_longest(batches[::2], batches[1::2], fillvalue=batch_of([])):
+        for number, one in enumerate(batches, start=1):
+            if number % 4 == 0:
+                apply(connection, one)
+                continue
             events = [arrival.event for arrival in one.arrivals]
             made = ahead.batch(events, one.read_at) if in_advance else None
-            apply(connection, another)
             apply(connection, previous)
             previous = one.with_precomputed(made)
         apply(connection, previous)
@@ -181,7 +182,7 @@ def test_precomputed_or_not_the_node_holds_the_same(
             found.append(content(settings))
         assert found[0] == found[1]
         assert len(found[0]["petition_case"]) > 1
-    assert min(valid[True], valid[False]) > 5
+    assert min(valid[True], valid[False]) > 1
 
 
 def test_after_another_writer_the_batch_is_folded_again(
