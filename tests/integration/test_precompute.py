@@ -104,8 +104,8 @@ def apply(connection: Connection, batch: Batch) -> Applied:
 
 
 def apply_all(settings: Settings, batches: Sequence[Batch], *, in_advance: bool) -> None:
-    """Every fourth batch is applied by another writer. With `in_advance`, the others are precomputed,
-    each before the previous one is applied."""
+    """Every fourth batch is applied by another writer. With `in_advance`, each of the others is
+    precomputed before the previous one is applied."""
     with (
         closing(connect(settings.dsn, "test")) as connection,
         closing(Database(settings, "test")) as database,
