@@ -9,7 +9,7 @@ from itertools import islice
 from node import kafka, ledger
 from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack
+from node.write_events import pack
 from schemas.event import Event
 from schemas.headers import wire_headers
 

@@ -29,9 +29,9 @@ from node.ledger import Entry, Packed, Source, body_json, pack
 from node.localstack import LocalStack
 from node.postgres import Connection, connect
 from node.settings import load_settings
+from node.write_events import pack_own, write_own_events
 from producers.office import open_office
 from producers.pending import Published, mark, take
-from producers.recording import record
 from schemas.event import Event
 
 _PROVINCE, _FURTHER = "370000", "110000"
@@ -86,7 +86,7 @@ def _produce(stack: LocalStack, events: Iterable[Event]) -> None:
     with closing(connect(stack.dsn(_PROVINCE), "bench")) as connection:
         for chunk in chunks(events):
             with connection, connection.cursor() as cursor:
-                record(cursor, _PROVINCE, chunk)
+                write_own_events(cursor, _PROVINCE, pack_own(chunk))
             _publish(connection, _PROVINCE)
 
 

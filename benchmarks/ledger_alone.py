@@ -7,15 +7,14 @@ out. `python -m benchmarks.ledger_alone` is the process that is measured.
 
 from __future__ import annotations
 
-from consumers import foresight, loop, positions
+from consumers import batch_applier, positions
 from consumers.applying import Applied
 from consumers.batch import Batch
 from consumers.dead_letters import keep
 from consumers.limits import tails
 from consumers.loop import Consumer
-from node import ledger
+from node import ledger, projection
 from node.cli.running import run_workers
-from node.foreseeing import Ahead
 from node.postgres import Connection
 
 NODE = "000000"
@@ -31,6 +30,6 @@ def apply_to_ledger(connection: Connection, _node: str, batch: Batch) -> Applied
 
 
 if __name__ == "__main__":
-    vars(loop).update(apply_batch=apply_to_ledger)
-    vars(foresight).update(foresee=lambda *_: Ahead({}, {}))
+    vars(batch_applier).update(apply_batch=apply_to_ledger)
+    vars(projection).update(fold_batch=lambda *_: [])
     run_workers(NODE, lambda settings, metrics: [Consumer(settings, metrics)])

@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 
 from benchmarks.home import empty
 from cases.nodes import NATIONAL
-from node import kafka, ledger, projection
+from node import kafka, ledger
 from node.clock import now_micros
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.postgres import Cursor, connected
 from node.settings import load_settings
-from node.taking_in import pack
+from node.write_events import pack, write_events
 from schemas.headers import read_event
 
 NAME = "the same rows by psql"
@@ -150,8 +150,8 @@ class _Parts(NamedTuple):
 def _chunk(cursor: Cursor, records: Sequence[Any], base: Path) -> _Parts:
     """Apply a chunk, write its rows beside `base`; its part of the script."""
     events = [read_event(record.key, record.value, record.headers) for record in records]
-    ledger.write(cursor, pack([_entry(*pair) for pair in zip(records, events, strict=True)]))
-    projection.apply(cursor, events)
+    entries = [_entry(*pair) for pair in zip(records, events, strict=True)]
+    write_events(cursor, NATIONAL, pack(entries))
     file = base.with_suffix(".events")
     _export(cursor, _EVENTS_OF, [event.event_id for event in events], file)
     case_ids = [*{event.case_id for event in events}]

@@ -32,11 +32,11 @@ from node.localstack import LocalStack, broker
 from node.localstack.state import Kafka, read_state
 from node.postgres import Connection, connected
 from node.settings import ENV_PREFIX, load_settings
+from node.write_events import pack_own, write_own_events
 from producers.commands import parse
 from producers.handling import handle
 from producers.office import open_office
 from producers.pending import take
-from producers.recording import record
 
 _NODE = "110000"
 _FRESH_PER_SECOND = 40  # every other one urgent
@@ -127,7 +127,7 @@ def _fill(stack: LocalStack, desk: Desk, events: int) -> list[tuple[str, str]]:
     with _relay(stack, 0) as relay:
         for chunk in chunks(events_together(desk.office, events)):
             with desk.connection as connection, connection.cursor() as cursor:
-                record(cursor, desk.office.node, chunk)
+                write_own_events(cursor, desk.office.node, pack_own(chunk))
         seconds = time.perf_counter() - began
         resident = peak_megabytes(relay)
     sizes = _ask(desk.connection, _SIZES)

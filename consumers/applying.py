@@ -22,17 +22,20 @@ from consumers.plausibility import Doubt
 from node import accounts, contacts
 from node.accounts import Entry
 from node.postgres import Connection, Cursor
-from node.projection import Known
 from node.statements import run
-from node.taking_in import take_in
+from node.write_events import write_events
 
 
 class Applied(NamedTuple):
-    """Ids of events that were new, those of them that are conflicts, and who emitted them."""
+    """The ids of the events that were new, those of them that are conflicts, and their emitters.
+
+    `used_precomputed`: what was precomputed of the batch was written.
+    """
 
     fresh: set[str]
     conflicts: set[str]
     emitters: set[str]
+    used_precomputed: bool = False
 
 
 def apply_batch(
@@ -48,6 +51,8 @@ def apply_batch(
         keep(cursor, batch.poison)
         plausibility.keep(cursor, doubts)
         note(cursor, applied, batch.read_at, account(node, batch, applied.fresh))
+    if batch.precomputed is not None and applied.used_precomputed:
+        batch.precomputed.committed.set()
     return applied
 
 
@@ -63,9 +68,15 @@ def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
     """
     if not batch.arrivals:
         return Applied(set(), set(), set())
-    packed = [arrival.packed for arrival in batch.arrivals]
-    known = Known(batch.foreseen)
-    taken = take_in(cursor, node, packed, batch.read_at, known, restores=True)
-    marked = {event_id for change in taken.changes for event_id in change.conflicts}
-    fresh = {event.event_id for event in taken.new}
-    return Applied(fresh, fresh & marked, {event.emitter for event in taken.new})
+    written = write_events(
+        cursor,
+        node,
+        [arrival.packed for arrival in batch.arrivals],
+        batch.read_at,
+        precomputed=batch.precomputed,
+        restores=True,
+    )
+    marked = {event_id for change in written.changes for event_id in change.conflicts}
+    fresh = {event.event_id for event in written.events}
+    emitters = {event.emitter for event in written.events}
+    return Applied(fresh, fresh & marked, emitters, written.used_precomputed)

@@ -10,7 +10,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from cases.nodes import NODES
 from cases.topics import uplink
 from node.ledger import Entry, Packed, Source, body_json, pack
-from node.projection import NOTHING, Foreseen
+from node.precompute import Precomputed
 from node.record_format import PackedBatch
 from node.unpacking import MAX_BATCH_BYTES
 from schemas.errors import INVALID_TEXT, TOO_LARGE, WRONG_EMITTER, Undecodable
@@ -55,22 +55,22 @@ class Advance(NamedTuple):
 class Batch(NamedTuple):
     """Records of one or more partitions, to be applied in one transaction.
 
-    `read_at` (micros) is when all of them crossed to this node. `foreseen` is what these
-    arrivals make of some of their cases, if those stand as they were seen.
+    `read_at` (micros) is when all of them crossed to this node. `precomputed` is what
+    these arrivals make of their cases, if those are still as they were read.
     """
 
     arrivals: Sequence[Arrival]
     poison: Sequence[Poison]
     advances: Sequence[Advance]
     read_at: int = 0
-    foreseen: Mapping[str, Foreseen] = NOTHING
+    precomputed: Precomputed | None = None
 
     def __len__(self) -> int:
         return len(self.arrivals) + len(self.poison)
 
-    def with_foreseen(self, foreseen: Mapping[str, Foreseen]) -> Batch:
-        """The same batch, and what it will make of its cases."""
-        return Batch(self.arrivals, self.poison, self.advances, self.read_at, foreseen)
+    def with_precomputed(self, precomputed: Precomputed | None) -> Batch:
+        """Return the same batch with what it makes of its cases."""
+        return Batch(self.arrivals, self.poison, self.advances, self.read_at, precomputed)
 
 
 def comes_from_nobody(_emitter: str) -> bool:

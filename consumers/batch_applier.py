@@ -11,7 +11,6 @@ from consumers.applying import apply_batch
 from consumers.batch import Advance, Batch, Here, decoded
 from consumers.counting import count
 from consumers.dead_letters import DeadLetterTopic
-from consumers.foresight import Foresight
 from consumers.guarding import Guard
 from consumers.isolating import apply_isolating
 from consumers.limits import limits_of
@@ -19,6 +18,7 @@ from node.clock import Clock
 from node.clock_skew import ClockCheck
 from node.metrics import Metrics
 from node.postgres import Connection, Database
+from node.precompute import Precompute
 from node.reconciliation.state import is_recovering
 from node.settings import Settings
 
@@ -39,7 +39,7 @@ class BatchApplier:
     ) -> None:
         self.node = settings.node
         self.most_records = settings.batch_records
-        self._foresight = Foresight(settings.node, ahead)
+        self._precompute = Precompute(settings.node, ahead)
         self._metrics = metrics
         self._clock = clock
         self._dead_letters = dead_letters
@@ -56,11 +56,12 @@ class BatchApplier:
     ) -> Batch:
         """Decode the records, pack them for the ledger and compute the changes of their cases."""
         batch = decoded(records, advances, Here(self.node, self._clock()), may_come_home)
-        return batch.with_foreseen(self._foresight.of(batch))
+        events = [arrival.event for arrival in batch.arrivals]
+        return batch.with_precomputed(self._precompute.batch(events, batch.read_at))
 
     def rest(self) -> None:
         """There is nothing to read at the moment."""
-        self._foresight.forget()
+        self._precompute.forget()
 
     def is_recovering(self) -> bool:
         """Return whether the node recovers, so that its own events are accepted from others."""

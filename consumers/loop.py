@@ -2,7 +2,7 @@
 
 1. Settle: take the positions of newly held partitions from Postgres.
 2. Poll.
-3. Decode each record on its own, pack what will be copied, foresee what becomes of the cases.
+3. Decode each record on its own, pack what will be copied, precompute the cases.
 4. Apply the batch in one transaction, offsets included, while the next one is polled and decoded.
 5. Commit the offsets to Kafka, for lag tools only.
 
@@ -93,7 +93,7 @@ class Consumer:
             self._metrics.dependency_up.labels("kafka").set(1)
             dead_letters = stack.enter_context(closing(DeadLetterTopic(self._settings)))
             reporter = Reporter(client, assignment, self._metrics, self._clock)
-            ahead = stack.enter_context(closing(Database(self._settings, "foresight")))
+            ahead = stack.enter_context(closing(Database(self._settings, "precompute")))
             applier = BatchApplier(
                 self._settings, self._metrics, self._clock, database, dead_letters, ahead
             )

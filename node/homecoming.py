@@ -24,13 +24,13 @@ import psycopg2
 
 from cases.nodes import NATIONAL
 from cases.topics import own_topic
-from node import kafka, ledger, outbox
+from node import kafka, outbox
 from node.errors import is_data_error
 from node.kafka import TopicPartition
 from node.postgres import Connection, Cursor, own_connected
 from node.settings import Settings
 from node.silence import HeldUp, Silence, Tail
-from node.taking_in import pack, take_in
+from node.write_events import pack_own, write_events
 from schemas.errors import Undecodable
 from schemas.event import Event
 from schemas.headers import read_event
@@ -237,6 +237,5 @@ def _mark(cursor: Cursor, partition: TopicPartition, offset_of: Mapping[str, int
 def _write(cursor: Cursor, node: str, events: Sequence[Event]) -> int:
     if not events:
         return 0
-    entries = [ledger.Entry(event, ledger.body_json(event.body)) for event in events]
-    taken = take_in(cursor, node, pack(entries), restores=True)
-    return len(taken.new) + len(taken.restored)
+    written = write_events(cursor, node, pack_own(events), restores=True)
+    return len(written.events) + len(written.restored)

@@ -16,8 +16,8 @@ from cases.nodes import NATIONAL
 from cases.routing import recipients, withheld
 from cases.topics import own_topic, topic_between
 from node import accounts, copying, digests
-from node.changes import Change
 from node.postgres import Cursor
+from node.projection import Change
 from node.statements import Prepared, Statement, run
 from node.upserting import FEW
 from schemas.event import Event

@@ -1,197 +1,225 @@
-"""The projection 信访件投影: folding new events into the rows of `petition_case`.
+"""The projection 信访件投影: the rows of `petition_case`, each the fold of its case's events.
 
-Runs inside the transaction that wrote the events to the ledger, and holds the rows of their
-cases until it ends: that is what serialises everybody who changes a case.
+`fold_batch` and `pack` are pure: they run before the transaction (`node.precompute`) or inside it.
+Whoever changes a case locks its row until the transaction ends, which serialises all writers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Final, NamedTuple
+from operator import add
+from typing import NamedTuple
 
 from cases.case import Case
 from cases.fold import continues, extend, fold
+from cases.routing import barred
 from node import case_rows, facets, ledger
 from node.case_rows import Row
-from node.changes import Change, change_of
 from node.errors import Transient
 from node.postgres import Cursor
 from node.statements import Prepared, Statement, run
-from node.upserting import FEW
 from schemas.event import Event
 
-
-class Step(NamedTuple):
-    """A case before and after new events, and those."""
-
-    before: Case
-    after: Case
-    events: list[Event]
+EventsByCase = Mapping[str, Sequence[Event]]
 
 
-class Held(NamedTuple):
-    """A case and the count of writes of its row."""
+class CaseSnapshot(NamedTuple):
+    """A case as its row shows it, and the revision of that row: 0 if there is no row.
+
+    Unless the reader locked the row, the revision must be compared before the case is changed.
+    """
 
     case: Case
     revision: int
 
 
-class Stamp:
-    """The xmin of a row, which Postgres gives it anew with each write, also that of a rebuild.
+class CaseTransition(NamedTuple):
+    """A case before new events, those events, and the row that shows the case after them."""
 
-    None if there is no row, "" of a row that is not written yet.
+    before: Case
+    row: Row
+    events: Sequence[Event]
+
+
+class Change(NamedTuple):
+    """New events of a case, and those facts about the case after them that others act upon.
+
+    `is_new`: the ledger has no other events of it. `barred`: the nodes that nothing of it may be
+    sent to. `conflicts`: the ids of all its events that are marked as conflicts.
     """
 
-    __slots__ = ("value",)
-
-    def __init__(self, value: str | None = "") -> None:
-        self.value = value
-
-
-class Foreseen(NamedTuple):
-    """A change worked out and packed before its transaction (`node.foreseeing`).
-
-    It comes true if the row of the case still has the stamp `base` then, and gives it `stamp`.
-    """
-
-    change: Change
-    base: Stamp
-    stamp: Stamp
-    row: bytes
-    facets: facets.Packed
+    case_id: str
+    events: Sequence[Event]
+    is_new: bool
+    participants: Sequence[str]
+    barred: frozenset[str]
+    urgent: bool
+    has_become_urgent: bool
+    conflicts: frozenset[str]
 
 
-NOTHING: Final[Mapping[str, Foreseen]] = MappingProxyType({})
+class PackedRows(NamedTuple):
+    """The rows of transitions in the format of COPY: new cases, changed cases, and facets."""
 
+    new: list[bytes]
+    changed: list[bytes]
+    facets: list[facets.Packed]
 
-class Known(NamedTuple):
-    """What the caller of `apply` knows before: `foreseen`, changes by all of the events of their
-    cases; `held`, all that `hold` gave of the others, unless nobody holds them yet."""
-
-    foreseen: Mapping[str, Foreseen] = NOTHING
-    held: Mapping[str, Held] | None = None
-
-
-UNKNOWN: Final = Known()
 
 _LOCK = (
     "select case_id, revision, fold from petition_case where case_id = any(%s::text[]) "
     "order by case_id for update"
 )
-_LOCK_AND_STAMP = """
-    with held as (
-        select case_id, xmin::text from petition_case where case_id = any(%s::text[])
-        order by case_id for update
-    )
-    select * from held union all select null, pg_current_xact_id()::xid::text
-"""
-# Prepared, Postgres soon plans for ten cases, however many they are.
-_LOCK_FEW = Prepared("hold_cases", _LOCK)
-
-
-def hold(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, Held]:
-    """These cases as they stand, in the order of their ids, their rows held until the transaction
-    ends; those unknown here are left out."""
-    ids = [*case_ids]
-    if not ids:
-        return {}
-    run(cursor, [Statement(_LOCK if len(ids) > FEW else _LOCK_FEW, (ids,))])
-    return {case_id: Held(Case.from_json(folded), revision) for case_id, revision, folded in cursor}
+_LOCK_REVISIONS = (
+    "select case_id, revision from petition_case where case_id = any(%s::text[]) "
+    "order by case_id for update"
+)
+_READ = "select case_id, revision, fold from petition_case where case_id = any(%s::text[])"
+# Postgres plans a prepared statement for about ten cases, whatever their number. For more than
+# this many the plan should depend on the number.
+_PREPARED_CASES = 24
+_LOCK_PREPARED = Prepared("lock_cases", _LOCK)
+# More rows than this are written by COPY, fewer in the statement itself (docs/adr/0017).
+_STATEMENT_ROWS = 24
 
 
 def by_case(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """The events of each case, in their order."""
+    """Group events by their case; each case keeps the order of its events."""
     grouped: dict[str, list[Event]] = {}
     for event in events:
         grouped.setdefault(event.case_id, []).append(event)
     return grouped
 
 
-def apply(
-    cursor: Cursor,
-    events: Sequence[Event],
-    exchanged_at: int | None = None,
-    known: Known = UNKNOWN,
-    home: str = "",
-) -> list[Change]:
-    """Fold events that were new to the ledger into their cases; one read, one write.
-
-    Events must be in the ledger already: a case whose order they disturb is folded anew from
-    there. `exchanged_at` (micros) is when they crossed to this node, None for its own; what `home`
-    emitted has not crossed. Raises `Transient` if a case was created beside us: run the transaction
-    again.
-    """
-    if not events:
-        return []
-    grouped = by_case(events)
-    come_true = _come_true(cursor, grouped, known.foreseen)
-    rest = {case_id: some for case_id, some in grouped.items() if case_id not in come_true}
-    held = hold(cursor, rest) if known.held is None else known.held
-    steps = _folded(cursor, rest, held)
-    sure = [*come_true.values()]
-    _write(cursor, sure, [row_of(step, held, exchanged_at, home) for step in steps])
-    facets.write(cursor, [step[:2] for step in steps], [one.facets for one in sure])
-    return [*(one.change for one in sure), *(change_of(*step) for step in steps)]
+def no_case(case_id: str) -> CaseSnapshot:
+    """Return the snapshot of a case that has no row."""
+    return CaseSnapshot(Case(case_id), 0)
 
 
-def row_of(step: Step, held: Mapping[str, Held], exchanged_at: int | None, home: str) -> Row:
-    """The row that a step makes of the one that is held; see `apply`."""
-    before = held.get(step.after.case_id)
-    crossed = exchanged_at if any(one.emitter != home for one in step.events) else None
-    return Row(step.after, before.revision + 1 if before else 1, crossed)
-
-
-def _come_true(
-    cursor: Cursor, case_ids: Iterable[str], foreseen: Mapping[str, Foreseen]
-) -> dict[str, Foreseen]:
-    """What was foreseen and is so; the rows of all cases are held then, in one order."""
-    if not foreseen:
+def lock_cases(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, CaseSnapshot]:
+    """Read these cases in the order of their ids and lock their rows until the transaction ends;
+    cases without a row are left out."""
+    ids = [*case_ids]
+    if not ids:
         return {}
-    run(cursor, [Statement(_LOCK_AND_STAMP, ([*case_ids],))])
-    stamps: dict[str | None, str] = dict(cursor.fetchall())
-    ours = stamps.pop(None)
-    found = {
-        case_id: one for case_id, one in foreseen.items() if one.base.value == stamps.get(case_id)
+    run(cursor, [Statement(_LOCK_PREPARED if len(ids) <= _PREPARED_CASES else _LOCK, (ids,))])
+    return _snapshots(cursor)
+
+
+def lock_revisions(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, int]:
+    """Lock the rows as `lock_cases` does, but read their revisions only."""
+    cursor.execute(_LOCK_REVISIONS, ([*case_ids],))
+    return dict(cursor.fetchall())
+
+
+def read_cases(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, CaseSnapshot]:
+    """Read these cases without locking them; cases without a row are left out."""
+    cursor.execute(_READ, ([*case_ids],))
+    return _snapshots(cursor)
+
+
+def _snapshots(cursor: Cursor) -> dict[str, CaseSnapshot]:
+    return {
+        case_id: CaseSnapshot(Case.from_json(folded), revision)
+        for case_id, revision, folded in cursor
     }
-    for one in found.values():
-        one.stamp.value = ours  # should we fail, no row will ever have it
-    return found
 
 
-def _folded(
-    cursor: Cursor, grouped: Mapping[str, list[Event]], held: Mapping[str, Held]
-) -> list[Step]:
-    steps, disturbed = [], []
-    for case_id, events in grouped.items():
-        before = held[case_id].case if case_id in held else Case(case_id)
-        if continues(before, events):
-            steps.append(Step(before, extend(before, events), events))
-        else:
-            disturbed.append(Step(before, before, events))
-    if disturbed:
-        all_events = ledger.read(cursor, [step.before.case_id for step in disturbed])
-        for before, _, events in disturbed:
-            after = fold(before.case_id, all_events[before.case_id])
-            steps.append(Step(before, after, events))
-    return steps
+def transition(
+    before: CaseSnapshot,
+    after: Case,
+    events: Sequence[Event],
+    node: str = "",
+    exchanged_at: int | None = None,
+) -> CaseTransition:
+    """Return the transition to `after`, which the caller folded from `before` and `events`.
+
+    `exchanged_at` (micros) is when the events reached `node` from other nodes; None for events that
+    it made itself. Events that `node` emitted were never exchanged.
+    """
+    crossed = exchanged_at if any(event.emitter != node for event in events) else None
+    return CaseTransition(before.case, Row(after, before.revision + 1, crossed), events)
 
 
-def _write(cursor: Cursor, sure: Sequence[Foreseen], rows: Sequence[Row]) -> None:
-    if sure or len(rows) > FEW:
-        written = _write_many(cursor, sure, rows)
-    else:
-        written = case_rows.put(cursor, rows) == len(rows)
+def fold_batch(
+    events: EventsByCase,
+    snapshots: Mapping[str, CaseSnapshot],
+    node: str,
+    exchanged_at: int | None,
+) -> list[CaseTransition]:
+    """Fold events into their cases; pure. `node` and `exchanged_at` as for `transition`.
+
+    A case without a snapshot has no row. A case is left out if its events do not all stand after
+    those that it has folded: then it must be folded again from the ledger.
+    """
+    transitions = []
+    for case_id, several in events.items():
+        before = snapshots.get(case_id) or no_case(case_id)
+        if continues(before.case, several):
+            after = extend(before.case, several)
+            transitions.append(transition(before, after, several, node, exchanged_at))
+    return transitions
+
+
+def fold_locked(
+    cursor: Cursor, events: EventsByCase, node: str, exchanged_at: int | None = None
+) -> list[CaseTransition]:
+    """Lock the cases of these events, which are in the ledger already, and fold the events in."""
+    locked = lock_cases(cursor, events)
+    transitions = fold_batch(events, locked, node, exchanged_at)
+    folded = {one.row.case.case_id for one in transitions}
+    disturbed = [case_id for case_id in events if case_id not in folded]
+    histories = ledger.read(cursor, disturbed) if disturbed else {}
+    for case_id in disturbed:
+        after = fold(case_id, histories[case_id])
+        transitions.append(transition(locked[case_id], after, events[case_id], node, exchanged_at))
+    return transitions
+
+
+def change_of(transition: CaseTransition) -> Change:
+    """Return what others act upon; the folded cases need not be kept for it."""
+    before, after = transition.before, transition.row.case
+    return Change(
+        case_id=after.case_id,
+        events=transition.events,
+        is_new=before.position is None,
+        participants=after.participants,
+        barred=barred(after),
+        urgent=after.urgent,
+        has_become_urgent=after.urgent and not before.urgent,
+        conflicts=frozenset(one.event_id for one in after.conflicts),
+    )
+
+
+def pack(transitions: Iterable[CaseTransition]) -> PackedRows:
+    """Return the rows of these transitions in the format of COPY; pure."""
+    packed = PackedRows([], [], [])
+    for before, row, _ in transitions:
+        (packed.new if row.revision == 1 else packed.changed).append(case_rows.packed(row))
+        packed.facets.append(facets.packed(before, row.case))
+    return packed
+
+
+def write(
+    cursor: Cursor, transitions: Sequence[CaseTransition], packed: PackedRows | None = None
+) -> None:
+    """Write the rows of locked cases, besides those that are `packed` already.
+
+    Raises `Transient` if another transaction created one of the cases at the same moment: run the
+    transaction again.
+    """
+    if packed is None and len(transitions) <= _STATEMENT_ROWS:
+        _require(case_rows.put(cursor, [one.row for one in transitions]) == len(transitions))
+        facets.write(cursor, [(before, row.case) for before, row, _ in transitions])
+        return
+    rest = pack(transitions)
+    if packed is not None:
+        rest = PackedRows(*map(add, packed, rest))
+    _require(not rest.changed or case_rows.put_packed(cursor, rest.changed) == len(rest.changed))
+    _require(not rest.new or case_rows.add(cursor, rest.new))
+    facets.write(cursor, (), rest.facets)
+
+
+def _require(written: bool) -> None:
     if not written:
         raise Transient("a case was created by another transaction at the same moment")
-
-
-def _write_many(cursor: Cursor, sure: Sequence[Foreseen], rows: Sequence[Row]) -> bool:
-    """New rows go straight to their table; False if one of all was not as it was held."""
-    new = [one.row for one in sure if one.base.value is None]
-    changed = [one.row for one in sure if one.base.value is not None]
-    for row in rows:
-        (new if row.revision == 1 else changed).append(case_rows.packed(row))
-    if changed and case_rows.put_packed(cursor, changed) != len(changed):
-        return False
-    return not new or case_rows.add(cursor, new)

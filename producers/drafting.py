@@ -1,11 +1,13 @@
 """From a command to an event: checked against the case, sealed, timed, numbered, encoded.
 
-No I/O: the caller holds the case and writes what is drafted.
+No I/O: the caller locks the case, reads its key (`passes_petitioner_on`) and its arrival (`land`)
+if the command needs them, and writes what is drafted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import uuid_utils
@@ -31,9 +33,6 @@ from schemas.sealing import identity_digest
 _AHEAD_MICROS = 10 * 60 * 1_000_000
 
 _EVALUATION = "D16"
-
-KeyOfCase = Callable[[], bytes | None]
-ArrivedAt = Callable[[], int | None]
 
 
 class Command(NamedTuple):
@@ -62,22 +61,31 @@ class Draft(NamedTuple):
     body: dict[str, Any]
 
 
-def _unknown() -> None:
-    """Nothing is known of how the case came here."""
+@cache
+def _carries_keys(event_type: str) -> bool:
+    fields = catalogue().by_type[event_type].avro["fields"]
+    return any(field["name"] == "petitioner_keys" for field in fields)
+
+
+def passes_petitioner_on(office: Office, command: Command) -> bool:
+    """Return whether `command` takes the case to another node, for which `draft` needs the case
+    key. Raises `Refusal` if there is no such command."""
+    return _carries_keys(event_type_of(command.name)) and command.given.get("to") != office.node
 
 
 def draft(
     office: Office,
     case: Case,
     command: Command,
-    key_of_case: KeyOfCase,
-    arrived_at: ArrivedAt = _unknown,
+    *,
+    case_key: bytes | None = None,
+    arrived_at: int | None = None,
 ) -> Event:
-    """The event that `command` makes of `case`.
+    """Return the event that `command` makes of `case`.
 
-    Raises `Refusal` with the rule and article that forbid it, `Invalid` for a wrong field, in
-    both cases before anything exists. `key_of_case` is asked only when the case goes to a further
-    node, `arrived_at` (micros) only when it lands here.
+    `case_key` opens the sealed petitioner; without it the case is passed on without the petitioner.
+    `arrived_at` (micros) is when the case came to this node, if that is known. Raises `Refusal`
+    with the rule and article that forbid the command, `Invalid` for a wrong field.
     """
     event_type = event_type_of(command.name)
     _check_known(case, event_type)
@@ -87,7 +95,7 @@ def draft(
     rule_set = case.rule_set or rule_set_of(command.occurred_at)
     now = office.clock()
     _check(case, fact, now, rule_set)
-    _seal(office, case, command, fact, key_of_case)
+    _seal(office, case, command, fact, case_key)
     _complete(case, fact, rule_set, arrived_at)
     if command.clocks:
         body["clocks"] = [clock._asdict() for clock in command.clocks]
@@ -143,7 +151,7 @@ def _check(case: Case, fact: Draft, now: int, rule_set: str) -> None:
         raise Refusal(found.rule, f"{found.message} ({cited})" if cited else found.message)
 
 
-def _complete(case: Case, fact: Draft, rule_set: str, arrived_at: ArrivedAt) -> None:
+def _complete(case: Case, fact: Draft, rule_set: str, arrived_at: int | None) -> None:
     """Fill in what the node knows better than who commands: what it refers to, what starts."""
     body = fact.body
     for field, document in _REFERS_TO.get(fact.type, {}).items():
@@ -153,8 +161,7 @@ def _complete(case: Case, fact: Draft, rule_set: str, arrived_at: ArrivedAt) -> 
     if fact.type == types.OBJECTION_RULED and case.objection is not None:
         body["objection_id"] = case.objection["event_id"]
     if "clocks" in body:
-        arrived = arrived_at() if fact.type == types.LANDED else None
-        body["clocks"] = starting(case, fact, rule_set, arrived)
+        body["clocks"] = starting(case, fact, rule_set, arrived_at)
 
 
 # Fields that name an earlier event of the case, by the document that it made.
@@ -168,17 +175,15 @@ _REFERS_TO = {
 
 
 def _seal(
-    office: Office, case: Case, command: Command, fact: Draft, key_of_case: KeyOfCase
+    office: Office, case: Case, command: Command, fact: Draft, case_key: bytes | None
 ) -> None:
     if command.petitioner:
         if fact.type not in _SEALED:
             raise Refusal("petitioner", "a petitioner is given only to `register` or `correct`")
         _seal_petitioner(office, case, command.petitioner, fact.body)
-    elif "petitioner_keys" in fact.body and fact.body["to"] != office.node:
-        key = key_of_case()
-        if key is not None:
-            reader = office.keys.public(fact.body["to"])
-            fact.body["petitioner_keys"] = office.sealer.rewrap(key, case.case_id, [reader])
+    elif case_key is not None and passes_petitioner_on(office, command):
+        reader = office.keys.public(fact.body["to"])
+        fact.body["petitioner_keys"] = office.sealer.rewrap(case_key, case.case_id, [reader])
 
 
 _SEALED = frozenset({types.REGISTERED, types.CORRECTED})

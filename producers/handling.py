@@ -1,8 +1,9 @@
-"""Handling one command 办理指令: hold the case, draft the event, write it, commit."""
+"""Handling one command 办理指令: lock the case, draft the event, write it, commit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import psycopg2
@@ -16,9 +17,9 @@ from node.errors import Transient
 from node.ledger import bytes_of
 from node.outcome import transaction_id
 from node.postgres import Connection, Cursor
-from producers.drafting import Command, draft
+from node.write_events import pack_own, write_own_events
+from producers.drafting import Command, draft, passes_petitioner_on
 from producers.office import Office
-from producers.recording import record
 from schemas.errors import PetitionLinkError
 from schemas.event import Event
 from schemas.sealing import case_key
@@ -35,12 +36,10 @@ _TRAVELLED = """
     from case_event where event_id = %s and exchanged_at is not null
 """
 _TARGET = "select state, participants from petition_case where case_id = %s"
-# Written in the command's own transaction, behind it.
-Also = Callable[[Cursor, "Done"], None]
 
 
 class Done(NamedTuple):
-    """A command's event, and its case behind it."""
+    """A command's event, and its case after it."""
 
     event: Event
     case: Case
@@ -59,48 +58,48 @@ class OutcomeUnknown(Transient):
         self.transaction = transaction
 
 
-def handle(
-    connection: Connection, office: Office, command: Command, also: Also | None = None
-) -> Done:
-    """Do `command` in one transaction that holds the case's row; safe beside other writers.
+def handle(connection: Connection, office: Office, command: Command) -> Done:
+    """Do `command` in a transaction of its own; raises as `handled` does."""
+    with handled(connection, office, command) as (_, done):
+        return done
 
-    Raises `Refusal`, `Invalid` or `ClockWrong`, and what the driver or `also` raises; then nothing
-    was changed.
-    Raises `OutcomeUnknown` if the connection was lost at the commit.
+
+@contextmanager
+def handled(
+    connection: Connection, office: Office, command: Command
+) -> Iterator[tuple[Cursor, Done]]:
+    """Do `command` in one transaction that locks the row of its case, and commit it at the end of
+    the block, which may write more with the cursor.
+
+    Raises `Refusal`, `Invalid` or `ClockWrong`, and what the driver or the block raises; then
+    nothing was changed. Raises `OutcomeUnknown` if the connection was lost at the commit.
     """
-    done: Done | None = None
+    transaction = ""
     try:
         with connection, connection.cursor() as cursor:
-            done, transaction = _written(cursor, office, command, also)
+            done = _write(cursor, office, command)
+            yield cursor, done
+            transaction = transaction_id(cursor)
     except psycopg2.Error as error:
-        if done is None or not connection.closed:
+        if not transaction or not connection.closed:
             raise
         raise OutcomeUnknown(done, transaction) from error
-    return done
 
 
-def _written(
-    cursor: Cursor, office: Office, command: Command, also: Also | None
-) -> tuple[Done, str]:
-    """The command in an open transaction, and that transaction's id."""
+def _write(cursor: Cursor, office: Office, command: Command) -> Done:
     # First of all: a database that lacks events would judge the command by the wrong case.
     command_gate.require_confirmed(cursor, office.node)
     office.check_clock(cursor)
-    held = projection.hold(cursor, [command.case_id])
-    case = held[command.case_id].case if held else Case(command.case_id)
+    locked = projection.lock_cases(cursor, [command.case_id])
+    before = locked.get(command.case_id) or projection.no_case(command.case_id)
+    case = before.case
     _check_target(cursor, case, command)
-    event = draft(
-        office,
-        case,
-        command,
-        lambda: _key_of(cursor, office, case.case_id),
-        lambda: _arrived_at(cursor, case),
-    )
-    record(cursor, office.node, [event], held)
-    done = Done(event, extend(case, [event]))
-    if also is not None:
-        also(cursor, done)
-    return done, transaction_id(cursor)
+    key = _key_of(cursor, office, case) if passes_petitioner_on(office, command) else None
+    arrived_at = _arrived_at(cursor, case) if command.name == "land" else None
+    event = draft(office, case, command, case_key=key, arrived_at=arrived_at)
+    after = projection.transition(before, extend(case, [event]), [event])
+    written = write_own_events(cursor, office.node, pack_own([event]), [after])
+    return Done(event, written.cases[event.case_id])
 
 
 def _check_target(cursor: Cursor, case: Case, command: Command) -> None:
@@ -130,9 +129,9 @@ def _arrived_at(cursor: Cursor, case: Case) -> int | None:
     return sent + max(0, row[0]) if row else None
 
 
-def _key_of(cursor: Cursor, office: Office, case_id: str) -> bytes | None:
+def _key_of(cursor: Cursor, office: Office, case: Case) -> bytes | None:
     """The case key, if there is a sealed petitioner and this node can read it."""
-    cursor.execute(_KEYS, (case_id,))
+    cursor.execute(_KEYS, (case.case_id,))
     sealed: dict[str, Any] | None = None
     extra: list[dict[str, Any]] = []
     for petitioner, keys in cursor:
@@ -143,7 +142,7 @@ def _key_of(cursor: Cursor, office: Office, case_id: str) -> bytes | None:
         return None
     try:
         return case_key(
-            bytes_of(sealed), case_id, office.keys.pair, [bytes_of(key) for key in extra]
+            bytes_of(sealed), case.case_id, office.keys.pair, [bytes_of(key) for key in extra]
         )
     except PetitionLinkError:
         return None  # not sealed for us: we pass on the case without the petitioner

@@ -7,18 +7,19 @@ same command goes on where it stopped: chunks are whole or absent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import psycopg2
 
 from node.errors import Transient, is_data_error, is_too_slow
-from node.foreseeing import new_case
 from node.postgres import Connection, Cursor
+from node.projection import CaseTransition, no_case, transition
+from node.write_events import write_own_events
+from producers.code_file import CodeFile
 from producers.known_rows import Known, note, what_is_known
 from producers.office import Office
 from producers.preparing import Prepared, Row, chunks_of
-from producers.recording import record_new_cases
 from producers.register import Rejected
 
 _ATTEMPTS = 5
@@ -59,41 +60,38 @@ class Chunk:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-# Done with a chunk's new cases in its own transaction, anew if that is tried again.
-Also = Callable[[Cursor, Sequence[Prepared]], None]
-
-
 def import_rows(
-    connection: Connection, office: Office, rows: Iterable[Row], also: Also | None = None
+    connection: Connection, office: Office, rows: Iterable[Row], codes: CodeFile | None = None
 ) -> Iterator[Chunk]:
     """Prepare and write rows chunk by chunk; each yielded chunk is committed.
 
-    Raises what the driver or `also` raises; all chunks yielded before stay.
+    Each new case gets a query code in `codes`, if that is given. Raises what the driver or `codes`
+    raises; all chunks that were yielded before stay.
     """
     for prepared in chunks_of(office, rows):
-        yield from write_parts(connection, office.node, prepared, also)
+        yield from write_parts(connection, office.node, prepared, codes)
 
 
 def write_parts(
     connection: Connection,
     node: str,
     rows: Sequence[Prepared | Rejected],
-    also: Also | None = None,
+    codes: CodeFile | None = None,
 ) -> Iterator[Chunk]:
     """Write the rows; each yielded chunk is committed, and there is one unless Postgres refuses.
 
     Where it refuses a value or has no time for so many rows, each half is tried by itself; a row
-    whose value it refuses is rejected. Raises what else the driver or `also` raises.
+    whose value it refuses is rejected. Raises what else the driver or `codes` raises.
     """
     try:
-        chunk = write_chunk(connection, node, rows, also)
+        chunk = write_chunk(connection, node, rows, codes)
     except psycopg2.Error as error:
         if connection.closed or not (is_data_error(error) or is_too_slow(error)):
             raise
         if len(rows) > 1:
             middle = len(rows) // 2
             for half in (rows[:middle], rows[middle:]):
-                yield from write_parts(connection, node, half, also)
+                yield from write_parts(connection, node, half, codes)
         elif is_data_error(error) and isinstance(rows[0], Prepared):
             reason = _UNSTORABLE.format(error.pgcode)
             yield Chunk(Totals(read=1, rejected=1), [_refused(rows[0], reason)])
@@ -107,22 +105,26 @@ def write_chunk(
     connection: Connection,
     node: str,
     rows: Sequence[Prepared | Rejected],
-    also: Also | None = None,
+    codes: CodeFile | None = None,
 ) -> Chunk:
     """Write the rows that are new at `node` in one transaction, which is committed then."""
     for attempt in range(_ATTEMPTS):
         try:
             with connection, connection.cursor() as cursor:
-                return _write(cursor, node, rows, also)
+                chunk = _write(cursor, node, rows, codes)
         except Transient:
             # Another import of the same rows ran beside us: what it wrote is known now.
             if attempt == _ATTEMPTS - 1:
                 raise
+        else:
+            if codes is not None:
+                codes.keep()
+            return chunk
     raise AssertionError("unreachable")
 
 
 def _write(
-    cursor: Cursor, node: str, rows: Sequence[Prepared | Rejected], also: Also | None
+    cursor: Cursor, node: str, rows: Sequence[Prepared | Rejected], codes: CodeFile | None
 ) -> Chunk:
     known = what_is_known(cursor, [row for row in rows if isinstance(row, Prepared)])
     chunk = Chunk(Totals(read=len(rows)))
@@ -135,12 +137,14 @@ def _write(
     chunk.totals.events = len(packed)
     if new:
         note(cursor, new)
-        # Here, not in the helper: that is the longer side.
-        foreseen = [new_case(row.case, [one.event for one in row.packed]) for row in new]
-        record_new_cases(cursor, node, packed, foreseen)
-        if also is not None:
-            also(cursor, new)
+        write_own_events(cursor, node, packed, [*map(_transition, new)])
+        if codes is not None:
+            codes.issue(cursor, new)
     return chunk
+
+
+def _transition(row: Prepared) -> CaseTransition:
+    return transition(no_case(row.case_id), row.case, [packed.event for packed in row.packed])
 
 
 def _sort_in(row: Prepared | Rejected, known: Known, chunk: Chunk, new: list[Prepared]) -> None:

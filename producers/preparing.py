@@ -16,7 +16,7 @@ from cases.errors import Refusal
 from cases.fold import advance
 from node.keyfiles import KeysUnusable
 from node.ledger import Entry, Packed, body_json, pack
-from producers.drafting import Command, draft
+from producers.drafting import Command, draft, passes_petitioner_on
 from producers.office import Office
 from producers.register import Registration, Rejected
 from schemas.errors import Invalid
@@ -129,7 +129,8 @@ def draft_row(office: Office, row: Registration) -> Drafted:
     ]
     events: list[Event] = []
     for command in commands:
-        events.append(draft(office, case, command, lambda: _key_of(office, events[0])))
+        key = _key_of(office, events[0]) if passes_petitioner_on(office, command) else None
+        events.append(draft(office, case, command, case_key=key))
         advance(case, events[-1])
     return Drafted(case, events)
 

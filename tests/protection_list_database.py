@@ -48,8 +48,8 @@ DATABASE = (
         "the outcome of a command is asked for after a lost commit",
         "4",
         "node/web/doing.py",
-        "                done = was_committed(connection, lost.transaction)\n",
-        "                done = connection is None\n",
+        "            return was_committed(connection, lost.transaction)\n",
+        "            return connection is None\n",
         (
             _COMMITS + "test_a_command_cut_off_at_its_commit_is_answered_by_what_became_of_it"
             "[Verdict.CUT_AFTER]",

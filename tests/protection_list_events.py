@@ -18,7 +18,7 @@ _REPEATS = (
     "tests/faults/test_order_and_repeats.py::"
     "test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases"
 )
-_FORESIGHT = "tests/integration/test_foresight.py::"
+_PRECOMPUTE = "tests/integration/test_precompute.py::"
 
 EVENTS = (
     Protection(
@@ -241,23 +241,44 @@ EVENTS = (
         ("tests/unit/test_fold.py::test_a_late_event_does_not_continue_the_case", _REPEATS),
     ),
     Protection(
-        "what was foreseen counts only where the row is as it was seen",
+        "a precomputed batch is used only if no row of it has changed",
         "20",
-        "node/projection.py",
-        " if one.base.value == stamps.get(case_id)\n",
-        "\n",
+        "node/precompute.py",
+        "    return all(locked.get(case_id, 0) == revision",
+        "    return all(locked is not None",
         (
-            _FORESIGHT + "test_with_and_without_foresight_the_node_holds_the_same",
-            _FORESIGHT + "test_what_another_changed_meanwhile_is_worked_out_anew",
+            _PRECOMPUTE + "test_precomputed_or_not_the_node_holds_the_same",
+            _PRECOMPUTE + "test_after_another_writer_the_batch_is_folded_again",
         ),
     ),
     Protection(
-        "what was foreseen counts only if all events are new",
+        "a precomputed batch is used only if all events are new",
         "20",
-        "node/taking_in.py",
-        "    if len(new) != len(packed):\n",
-        "    if False:\n",
-        (_FORESIGHT + "test_an_event_that_comes_twice_in_a_batch_counts_once",),
+        "node/write_events.py",
+        "    if len(new) != len(packed) or not still_valid(",
+        "    if not still_valid(",
+        (_PRECOMPUTE + "test_an_event_that_comes_twice_in_a_batch_counts_once",),
+    ),
+    Protection(
+        "a precomputed batch is used only after the one that it is based on",
+        "20",
+        "node/precompute.py",
+        "    if precomputed is None or precomputed.is_outdated:\n",
+        "    if precomputed is None:\n",
+        (
+            _PRECOMPUTE
+            + "test_a_batch_that_is_based_on_one_that_was_folded_again_is_folded_again_too",
+            _PRECOMPUTE
+            + "test_a_batch_that_is_based_on_one_that_was_not_committed_is_folded_again",
+        ),
+    ),
+    Protection(
+        "a rebuild raises the revision of every row",
+        "20",
+        "node/rebuilding/folding.py",
+        "(revisions.get(case.case_id) or 0) + 1",
+        "revisions.get(case.case_id) or 1",
+        (_PRECOMPUTE + "test_what_a_rebuild_mended_meanwhile_stays_mended",),
     ),
     Protection(
         "a gap is named",
@@ -290,8 +311,8 @@ EVENTS = (
         "only what a late event disturbs is folded again",
         "23",
         "node/projection.py",
-        "        if continues(before, events):\n",
-        "        if before.position is None and continues(before, events):\n",
+        "        if continues(before.case, several):\n",
+        "        if before.revision == 0 and continues(before.case, several):\n",
         (
             "tests/faults/test_bursts.py::"
             "test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other",

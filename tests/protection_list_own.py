@@ -86,7 +86,7 @@ OWN = (
     Protection(
         "imports and routines ask the gate",
         "38",
-        "producers/recording.py",
+        "node/write_events.py",
         "    command_gate.require_confirmed(cursor, node)\n",
         "",
         (_GATE + "test_a_routine_that_finds_the_gate_closed_waits_and_emits_nothing",),

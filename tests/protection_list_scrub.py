@@ -38,8 +38,8 @@ SCRUB = (
         "a lost event that comes back is not passed on again 失而复得",
         "26",
         "consumers/applying.py",
-        "known, restores=True)",
-        "known)",
+        "        restores=True,\n",
+        "",
         (_SCRUB + "test_a_truncated_ledger_comes_back_whole",),
     ),
     Protection(

@@ -168,8 +168,8 @@ WEB = (
         "the use of a ticket is audited",
         "40",
         "node/web/pages/evaluating.py",
-        "handle(connection, office, command, partial(_audit, proven))",
-        "handle(connection, office, command)",
+        "                    _audit(cursor, proven, evaluated)\n",
+        "                    pass\n",
         (_ENQUIRY + "test_a_ticket_stands_nowhere_and_its_use_is_audited",),
     ),
     Protection(

@@ -14,11 +14,11 @@ from cases.errors import Refusal
 from node.cli.output import NodeOption, print_json, say
 from node.errors import PetitionLinkError
 from node.own_topics import await_gate
-from node.postgres import Connection, Cursor, own_connected
+from node.postgres import Connection, own_connected
 from node.queries import query_codes as codes
 from node.settings import load_settings
 from producers.commands import parse_line
-from producers.handling import Done, handle
+from producers.handling import handled
 from producers.office import Office, open_office
 from schemas.errors import Invalid
 
@@ -71,12 +71,10 @@ def _result(
 ) -> dict[str, Any]:
     code: dict[str, str] = {}
 
-    def also(cursor: Cursor, done: Done) -> None:
-        if with_code and done.event.type == types.REGISTERED:
-            code["query_code"] = codes.issue(cursor, done.case.case_id, done.event.actor)
-
     try:
-        done = handle(connection, office, parse_line(line, office), also)
+        with handled(connection, office, parse_line(line, office)) as (cursor, done):
+            if with_code and done.event.type == types.REGISTERED:
+                code["query_code"] = codes.issue(cursor, done.case.case_id, done.event.actor)
     except Refusal as error:
         return {"line": number, "ok": False, "rule": error.rule, "error": str(error)}
     except Invalid as error:

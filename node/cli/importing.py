@@ -81,10 +81,7 @@ def import_command(
         task = progress.add_task("rows", total=1.0, rows=0)
         for prepared, read in chunks:
             _check_clock(office, connection)
-            also = codes.issue if codes else None
-            for chunk in write_parts(connection, office.node, prepared, also):
-                if codes:
-                    codes.keep()
+            for chunk in write_parts(connection, office.node, prepared, codes):
                 totals.add(chunk.totals)
                 for row in chunk.rejected:
                     refused.write(row)

@@ -29,7 +29,8 @@ _CROSSED = """
     select distinct on (case_id) case_id, (extract(epoch from exchanged_at) * 1000000)::bigint
     from case_event where case_id = any(%s) order by case_id, feed_id
 """
-# A writer compares the revision that it read: it goes on from the live row's.
+# The new row has one revision more than the live row: whoever read that one before the swap must
+# notice that the row is another one.
 _REVISIONS = "select case_id, revision from {live}.petition_case where case_id = any(%s)"
 
 
@@ -98,7 +99,7 @@ def _write(cursor: Cursor, live: str, losses: Losses, case_ids: list[str]) -> No
     case_rows.put(
         cursor,
         [
-            case_rows.Row(case, revisions.get(case.case_id) or 1, crossed[case.case_id])
+            case_rows.Row(case, (revisions.get(case.case_id) or 0) + 1, crossed[case.case_id])
             for case in folded
         ],
     )

@@ -1,4 +1,4 @@
-"""Doing one command 执行指令 of a request, with or without an idempotency key."""
+"""Executing one command 执行指令 of a request, with or without an idempotency key."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cases.errors import Refusal
 from node.command_gate import NotConfirmed
 from node.errors import PetitionLinkError, Transient
 from node.outcome import was_committed
-from node.postgres import Connection, Cursor
+from node.postgres import Connection
 from node.queries import query_codes
 from node.web.idempotency import AnsweredMeanwhile, Request, answered, keep
 from node.web.problems import INVALID, REFUSED, problem
 from node.web.services import Services
 from producers.commands import parse
 from producers.drafting import Command
-from producers.handling import Done, OutcomeUnknown, handle
+from producers.handling import Done, OutcomeUnknown, handled
 from producers.office import Office
 from schemas.errors import Invalid
 
@@ -38,95 +38,88 @@ class Place(NamedTuple):
     number: int
 
 
+class _Unanswered(Exception):
+    """The commit of a command was not answered; `result` is its result if it went through."""
+
+    def __init__(self, lost: OutcomeUnknown, result: Result) -> None:
+        self.lost = lost
+        self.result = result
+
+
 def do(services: Services, actor: str, given: Mapping[str, Any], place: Place | None) -> Result:
-    """The result of one command: done now, or done before under the same key.
+    """Return the result of one command: done now, or done before under the same key.
 
     Raises `KeyReused`, and what the driver raises; then this command was not done. Raises
     `OutcomeUnknown` if Postgres went away at the commit and does not come back to tell.
     """
     office = replace(services.office, actor=actor)
-    new_code: list[str] = []
     try:
-        return _do(services, office, given, place, new_code)
-    except OutcomeUnknown as lost:
-        services.connections.doubt()
-        try:
-            with services.connections() as connection:
-                done = was_committed(connection, lost.transaction)
-        except (PetitionLinkError, psycopg2.Error):
-            raise lost from None
-        if done:
-            return _done(lost.done, *new_code)
-        raise Transient("the connection was lost before the commit") from lost
+        with services.connections() as connection:
+            known = place and answered(connection, *place)
+            if known:
+                return known
+            try:
+                command = parse(given, office)
+            except (Refusal, Invalid) as error:
+                return _invalid(error)
+            services.connections.check_commits(connection)
+            try:
+                return _answer(connection, office, command, place)
+            except AnsweredMeanwhile:
+                assert place is not None
+                return answered(connection, *place) or _lost()
+    except _Unanswered as commit:
+        if _was_committed(services, commit.lost):
+            return commit.result
+        raise Transient("the connection was lost before the commit") from commit.lost
 
 
-def _do(
-    services: Services,
-    office: Office,
-    given: Mapping[str, Any],
-    place: Place | None,
-    new_code: list[str],
+def _answer(
+    connection: Connection, office: Office, command: Command, place: Place | None
 ) -> Result:
-    with services.connections() as connection:
-        known = place and answered(connection, *place)
-        if known:
-            return known
-        try:
-            command = parse(given, office)
-        except (Refusal, Invalid) as error:
-            return _invalid(error)
-        services.connections.check_commits(connection)
-        try:
-            return _done_now(connection, office, command, place, new_code)
-        except AnsweredMeanwhile:
-            assert place is not None
-            return answered(connection, *place) or _lost()
-
-
-def _done_now(
-    connection: Connection,
-    office: Office,
-    command: Command,
-    place: Place | None,
-    new_code: list[str],
-) -> Result:
-    try:
-        return _attempted(connection, office, command, place, new_code)
-    except Refusal as error:
-        result = {"ok": False, **problem(REFUSED, str(error), error.rule)}
-        if place is not None:  # or, sent again, it might be legal and done after its followers
-            with connection, connection.cursor() as cursor:
-                keep(cursor, *place, result)
-        return result
-    except Invalid as error:
-        return _invalid(error)
-
-
-def _attempted(
-    connection: Connection,
-    office: Office,
-    command: Command,
-    place: Place | None,
-    new_code: list[str],
-) -> Result:
-    """`new_code` takes the query code of a registered case."""
-
-    def also(cursor: Cursor, done: Done) -> None:
-        if done.event.type == types.REGISTERED:
-            new_code[:] = [query_codes.issue(cursor, done.case.case_id, done.event.actor)]
-        if place is not None:
-            keep(cursor, *place, _done(done))
-
+    """Return the result of a command, or the problem that keeps it from being done."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            done = handle(connection, office, command, also)
-            return _done(done, *new_code)
-        except (OutcomeUnknown, NotConfirmed):
+            return _execute(connection, office, command, place)
+        except Refusal as error:
+            result = {"ok": False, **problem(REFUSED, str(error), error.rule)}
+            if place is not None:  # or, sent again, it might be legal and done after its followers
+                with connection, connection.cursor() as cursor:
+                    keep(cursor, *place, result)
+            return result
+        except Invalid as error:
+            return _invalid(error)
+        except NotConfirmed:
             raise
         except (Transient, TransactionRollback):
             if attempt == _ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
+
+
+def _execute(
+    connection: Connection, office: Office, command: Command, place: Place | None
+) -> Result:
+    """Do the command in one transaction, with its query code and its kept answer."""
+    query_code = None
+    try:
+        with handled(connection, office, command) as (cursor, done):
+            if done.event.type == types.REGISTERED:
+                query_code = query_codes.issue(cursor, done.case.case_id, done.event.actor)
+            if place is not None:
+                keep(cursor, *place, _done(done))
+    except OutcomeUnknown as lost:
+        raise _Unanswered(lost, _done(lost.done, query_code)) from lost
+    return _done(done, query_code)
+
+
+def _was_committed(services: Services, lost: OutcomeUnknown) -> bool:
+    services.connections.doubt()
+    try:
+        with services.connections() as connection:
+            return was_committed(connection, lost.transaction)
+    except (PetitionLinkError, psycopg2.Error):
+        raise lost from None
 
 
 def _done(done: Done, query_code: str | None = None) -> Result:

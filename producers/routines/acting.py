@@ -1,7 +1,7 @@
 """Acting on many cases at once 批量办理: what `handling.handle` does for one command, for a batch.
 
-The same drafting with the same guards, the same records; one transaction, because a routine may
-find thousands of cases after an import.
+The drafting and its guards are the same; there is one transaction, because a routine may find
+thousands of cases after an import.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from typing import NamedTuple
 
 from cases.case import Case
 from cases.errors import Refusal
-from cases.fold import extend
+from cases.fold import advance
 from node import projection
 from node.postgres import Cursor
+from node.projection import CaseSnapshot, CaseTransition
+from node.write_events import pack_own, write_own_events
 from producers.drafting import Command, draft
 from producers.office import Office
-from producers.recording import record
 from schemas.errors import Invalid
 from schemas.event import Event
 
 log = logging.getLogger(__name__)
 
-# Looks at the case as it stands, held; gives what is to be done, which may be nothing.
+# The commands for a case that is locked, which may be none.
 Plan = Callable[[Case], Sequence[Command]]
 
 
@@ -35,27 +36,30 @@ class Acted(NamedTuple):
 
 
 def act(cursor: Cursor, office: Office, case_ids: Iterable[str], plan: Plan) -> Acted:
-    """Hold the cases and do what `plan` says of each, in the caller's transaction.
+    """Lock the cases and do what `plan` says of each, in the caller's transaction.
 
     A case whose commands are refused is logged and passed over. Raises what the driver raises.
     """
-    drafted: list[Event] = []
+    transitions: list[CaseTransition] = []
     refused: list[str] = []
-    held = projection.hold(cursor, case_ids)
-    for case_id, (case, _) in held.items():
+    for case_id, before in projection.lock_cases(cursor, case_ids).items():
         try:
-            drafted += _drafted(office, case, plan(case))
+            made = _drafted(office, before, plan(before.case))
         except (Refusal, Invalid) as error:
             log.warning("case %s is passed over: %s", case_id, error)
             refused.append(case_id)
-    if drafted:
-        record(cursor, office.node, drafted, held)
-    return Acted(drafted, refused)
+        else:
+            transitions += [made] if made.events else []
+    events = [event for one in transitions for event in one.events]
+    if events:
+        write_own_events(cursor, office.node, pack_own(events), transitions)
+    return Acted(events, refused)
 
 
-def _drafted(office: Office, case: Case, commands: Sequence[Command]) -> list[Event]:
+def _drafted(office: Office, before: CaseSnapshot, commands: Iterable[Command]) -> CaseTransition:
+    after = before.case.copy()
     events: list[Event] = []
     for command in commands:
-        case = extend(case, events[-1:])
-        events.append(draft(office, case, command, lambda: None))
-    return events
+        events.append(draft(office, after, command))
+        advance(after, events[-1])
+    return projection.transition(before, after, events)

@@ -17,9 +17,9 @@ from typing import Any, Final, NamedTuple
 
 from cases.errors import Refusal
 from cases.nodes import NATIONAL
-from node.postgres import Connection, Cursor
+from node.postgres import Connection
 from producers.drafting import Command
-from producers.handling import Done, handle
+from producers.handling import Done, handled
 from producers.office import Office
 from producers.routines import audit
 from producers.routines.due import Issued, Overdue, Proposal, issued_of, propose
@@ -129,14 +129,12 @@ def _issue(
     (rule,) = (one for one in policy.rule if one.name == proposal.rule)
     detail = {"policy": policy.digest, **proposal._asdict()}
 
-    def judged_and_audited(cursor: Cursor, done: Done) -> None:
-        _judge_again(policy, rule, proposal, done)
-        whole = {**detail, "supervision_id": done.event.event_id}
-        audit.note(cursor, actor, audit.ISSUED, whole, proposal.case_id)
-
     command = _command(rule, proposal, office.clock(), actor)
     try:
-        done = handle(connection, office, command, judged_and_audited)
+        with handled(connection, office, command) as (cursor, done):
+            _judge_again(policy, rule, proposal, done)
+            whole = {**detail, "supervision_id": done.event.event_id}
+            audit.note(cursor, actor, audit.ISSUED, whole, proposal.case_id)
     except (Refusal, Invalid) as error:
         name = error.rule if isinstance(error, Refusal) else "invalid"
         with connection, connection.cursor() as cursor:

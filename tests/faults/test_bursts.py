@@ -47,7 +47,7 @@ def test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other(
 ) -> None:
     """docs/faults.md 23. Seen failing with `continues` always false (cases/fold.py): each batch
     reads and folds the whole case again. A late event alone does that, once; neither a batch whose
-    cases were foreseen nor the few events that are folded in the transaction itself
+    cases were precomputed nor the few events that are folded in the transaction itself
     (node/projection.py)."""
     folded = Counted(monkeypatch, fold, "_take")
     read = Counted(monkeypatch, ledger, "read")

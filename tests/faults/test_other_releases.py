@@ -30,7 +30,7 @@ from node.observing import Observer
 from node.postgres import Migration, connect, migrate, own_connected
 from node.schema import schema_version
 from node.settings import Settings
-from node.taking_in import pack
+from node.write_events import pack
 from producers.commands import parse
 from producers.handling import handle
 from producers.office import open_office

@@ -18,10 +18,10 @@ from node.metrics import Metrics
 from node.observing import Observer
 from node.postgres import connect, connected
 from node.settings import Settings
+from node.write_events import pack_own, write_own_events
 from producers.commands import parse
 from producers.drafting import draft
 from producers.office import open_office
-from producers.recording import record
 
 OLDEST = "postgres_oldest_transaction_seconds"
 WRITERS = 8
@@ -62,8 +62,8 @@ def _write_slowly(settings: Settings, chance: random.Random) -> None:
                 command = parse(named, office)
                 with connection, connection.cursor() as cursor:
                     held = case or Case(command.case_id)
-                    one = draft(office, held, command, lambda: None)
-                    record(cursor, office.node, [one])
+                    one = draft(office, held, command)
+                    write_own_events(cursor, office.node, pack_own([one]))
                     time.sleep(chance.uniform(0, _LONGEST_SECONDS))
                 case = extend(held, [one])
 

@@ -25,11 +25,11 @@ from support.world import count, do, register, rows
 
 from node.postgres import connected
 from node.settings import Settings
+from node.write_events import pack_own, write_own_events
 from producers.drafting import Command, draft
 from producers.exporting import Totals
 from producers.office import open_office
 from producers.preparing import draft_row
-from producers.recording import record
 from producers.register import Registration, Rejected, load_mapping, read_register
 from schemas.catalogue import catalogue
 from schemas.forms import fill
@@ -120,7 +120,7 @@ def _written(at: Settings, cases: list[tuple[dict[str, Any], str, int]]) -> list
             row = Registration(
                 1, 1, "test", f"虚构-{number}", body, instant(0), at_, None, steps, "", {}
             )
-            record(cursor, office.node, draft_row(office, row).events)
+            write_own_events(cursor, office.node, pack_own(draft_row(office, row).events))
     return _by_number(at)
 
 
@@ -141,9 +141,9 @@ def test_what_another_office_did_is_told_but_not_imported_as_ones_own(
     case_id = life(beijing)
     moved = do(beijing, "forward", case_id=case_id, to=SHANDONG, occurred_at=instant(1))
     land = Command("land", case_id, instant(2), "desk", {})
-    landed = draft(open_office(shandong), moved.case, land, lambda: None)
+    landed = draft(open_office(shandong), moved.case, land)
     with connected(beijing.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        record(cursor, BEIJING, [landed])
+        write_own_events(cursor, BEIJING, pack_own([landed]))
     path = tmp_path / "r.csv"
     assert exported(beijing, path) == Totals(exported=2, whole=1, partial=1)
     totals, (reason,) = imported(shandong, path)

@@ -44,13 +44,15 @@ def lines(first: int, last: int) -> list[str]:
     ]
 
 
-def run(settings: Settings, path: Path, also: Any = None) -> tuple[Totals, list[Rejected]]:
+def run(
+    settings: Settings, path: Path, codes: CodeFile | None = None
+) -> tuple[Totals, list[Rejected]]:
     totals, rejected = Totals(), []
     with (
         read_register(path, load_mapping("messages")) as found,
         connected(settings.dsn, "test") as connection,
     ):
-        for chunk in import_rows(connection, open_office(settings), found, also):
+        for chunk in import_rows(connection, open_office(settings), found, codes):
             totals.add(chunk.totals)
             rejected += chunk.rejected
     return totals, rejected
@@ -151,13 +153,13 @@ def own_format(folder: Path, header: str, *lines: str) -> Path:
     return path
 
 
-def run_own(settings: Settings, path: Path, also: Any = None) -> list[str]:
+def run_own(settings: Settings, path: Path, codes: CodeFile | None = None) -> list[str]:
     """The reasons why rows of the own format were rejected."""
     with (
         read_register(path, load_mapping("register")) as found,
         connected(settings.dsn, "test") as connection,
     ):
-        chunks = [*import_rows(connection, open_office(settings), found, also)]
+        chunks = [*import_rows(connection, open_office(settings), found, codes)]
     return [one.reason for chunk in chunks for one in chunk.rejected]
 
 
@@ -255,8 +257,7 @@ def test_query_codes_open_the_cases_of_their_rows_and_stand_only_in_their_file(
     two = ("甲1,网上,2024-01-08,供暖,1", "甲2,网上,2024-01-08,停水,2")
     register = own_format(tmp_path, "涉及人数", *two)
     with CodeFile(path, "desk") as codes:
-        run_own(shandong, register, codes.issue)
-        codes.keep()
+        run_own(shandong, register, codes)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     listed = codes_in(path)
     assert [one["登记编号"] for one in listed] == ["甲1", "甲2"]
@@ -288,23 +289,23 @@ def test_the_command_issues_codes_only_when_asked_and_not_into_the_register(
 
 
 def test_codes_of_a_transaction_that_failed_are_taken_back_and_later_ones_appended(
-    shandong: Settings, tmp_path: Path
+    shandong: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "codes.csv"
     with CodeFile(path, "desk") as codes:
-        run(shandong, register_file(tmp_path, lines(1, 2)), codes.issue)
-        codes.keep()
+        run(shandong, register_file(tmp_path, lines(1, 2)), codes)
+        issue = codes.issue
 
         def fail(cursor: Any, cases: Any) -> None:
-            codes.issue(cursor, cases)
+            issue(cursor, cases)
             raise PetitionLinkError("the database went away")
 
+        monkeypatch.setattr(codes, "issue", fail)
         with pytest.raises(PetitionLinkError):
-            run(shandong, register_file(tmp_path, lines(2, 3)), fail)
+            run(shandong, register_file(tmp_path, lines(2, 3)), codes)
     assert [one["登记编号"] for one in codes_in(path)] == ["1"]
     with CodeFile(path, "desk") as codes:
-        run(shandong, register_file(tmp_path, lines(2, 4)), codes.issue)
-        codes.keep()
+        run(shandong, register_file(tmp_path, lines(2, 4)), codes)
     assert [one["登记编号"] for one in codes_in(path)] == ["1", "2", "3"]
     assert count(shandong, "query_code") == 3
 
@@ -314,7 +315,7 @@ def test_without_a_new_case_there_is_no_code_file_and_others_must_not_read_one(
 ) -> None:
     path = tmp_path / "codes.csv"
     with CodeFile(path, "desk") as codes:
-        run(shandong, register_file(tmp_path, []), codes.issue)
+        run(shandong, register_file(tmp_path, []), codes)
     assert not path.exists()
     path.write_text("", encoding="utf-8")
     path.chmod(0o644)

@@ -11,7 +11,7 @@ from support.world import event, rows
 from node import ledger
 from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack, take_in
+from node.write_events import pack, write_events
 from schemas.event import Event
 
 FEED = "select event_id::text from case_event order by applied_xid, feed_id"
@@ -59,7 +59,7 @@ def test_of_two_events_with_one_id_the_digest_is_that_of_the_one_which_was_kept(
     first = event("110000-1")
     other = first._replace(value=first.value + b"?")
     with connected(shandong.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        assert take_in(cursor, "370000", _packed([first, other])).new == [first]
+        assert write_events(cursor, "370000", _packed([first, other])).events == [first]
     assert rows(shandong, "select digest from case_digest") == rows(
         shandong, "select digest from case_event"
     )

@@ -22,7 +22,7 @@ from node.postgres import connect, connected, migrate
 from node.queries.feed import read_feed
 from node.queries.history import FeedPlace
 from node.settings import Settings, load_settings
-from node.taking_in import pack
+from node.write_events import pack
 from schemas.event import Event
 
 CASE = "110000-20260101-PART0000"

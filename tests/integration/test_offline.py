@@ -30,6 +30,7 @@ from node.metrics import Metrics
 from node.postgres import Connection, connected
 from node.reconciliation.resending import resend
 from node.settings import Settings
+from node.write_events import pack_own, write_own_events
 from producers import pending as pendings
 from producers.commands import parse
 from producers.drafting import draft
@@ -37,7 +38,6 @@ from producers.handling import handle
 from producers.office import Office, open_office
 from producers.pacing import Pace
 from producers.pending import Pending, take
-from producers.recording import record
 from producers.relay import Relay
 
 BEIJING, SHANDONG, CORPS = "110000", "370000", "660000"
@@ -78,8 +78,8 @@ def backlog(settings: Settings, cases: int) -> None:
         events = []
         for _ in range(cases):
             command = parse({"command": "register", "title": "供暖不足", "channel": "web"}, office)
-            events.append(draft(office, Case(command.case_id), command, lambda: None))
-        record(cursor, office.node, events)
+            events.append(draft(office, Case(command.case_id), command))
+        write_own_events(cursor, office.node, pack_own(events))
 
 
 def correct(settings: Settings, case_id: str, field: str, value: str) -> None:

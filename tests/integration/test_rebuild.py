@@ -15,15 +15,15 @@ from support.cli import as_environment, environment, petitionlink, refused
 from support.routines import ago, all_events, registered, served
 from support.world import WAIT_SECONDS, count, do, register, rows
 
-from node import ledger, projection
+from node import ledger
 from node.clock import now_micros
 from node.errors import Fatal, Transient
 from node.postgres import connect, connected
 from node.rebuilding import Rebuilt, comparing, folding, rebuild, shadow, steps
 from node.settings import Settings
-from node.taking_in import pack
+from node.write_events import pack, write_events
 from producers.commands import parse
-from producers.handling import handle
+from producers.handling import handled
 from producers.office import open_office
 from schemas.event import Event
 
@@ -62,7 +62,7 @@ def arrive(settings: Settings, events: Sequence[Event]) -> None:
         for n, one in enumerate(events)
     ]
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        projection.apply(cursor, ledger.write(cursor, pack(entries)), exchanged_at=now)
+        write_events(cursor, settings.node, pack(entries), now)
 
 
 def quiet(done: int, total: int) -> None:
@@ -75,7 +75,12 @@ def again(settings: Settings, **how: Any) -> Rebuilt:
 
 def content(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of the projections."""
-    return {table: rows(settings, f"select t::text from {table} t order by 1") for table in TABLES}
+    query = "select (to_jsonb(t) - 'revision')::text from {} t order by 1"
+    return {table: rows(settings, query.format(table)) for table in TABLES}
+
+
+def revisions(settings: Settings) -> dict[str, int]:
+    return dict(rows(settings, "select case_id, revision from petition_case"))
 
 
 def form(settings: Settings) -> list[tuple[Any, ...]]:
@@ -101,14 +106,17 @@ def form(settings: Settings) -> list[tuple[Any, ...]]:
 
 
 def test_what_was_right_is_the_same_afterwards_in_content_and_form(lived: Settings) -> None:
-    """Seen failing without the live revision, without `_CROSSED`, without `_OPTIONS`."""
+    """Only the revisions are higher. Seen failing without the live revision, without `_CROSSED`,
+    without `_OPTIONS`."""
     rows(lived, "grant select on petition_case to public")
     before = content(lived), form(lived)
+    raised = {case_id: revision + 1 for case_id, revision in revisions(lived).items()}
     assert all(content(lived).values())
     done = again(lived)
     assert (done.cases, done.events, done.swapped) == (5, count(lived, "case_event"), True)
     assert not done.differs
     assert (content(lived), form(lived)) == before
+    assert revisions(lived) == raised
     assert rows(lived, _SHADOW) == [(0,)]
     again(lived)
     assert (content(lived), form(lived)) == before
@@ -151,8 +159,6 @@ def test_damage_is_named_and_mended(centre: Settings, damage: str) -> None:
     assert done.differences.names[kind] == [case_id]
     assert sum(done.differences.counts.values()) == 1
     assert other not in str(done)
-    if damage == "a row is missing":  # its five writes were counted in the row that is gone
-        rows(centre, "update petition_case set revision = 5 where case_id = %s", (case_id,))
     assert content(centre) == right
     ((detail,),) = rows(centre, "select detail from audit_log where action = 'rebuild'")
     assert detail[kind] == [case_id]
@@ -228,15 +234,13 @@ def open_command(settings: Settings, case_id: str) -> Iterator[Callable[[], None
     """A command whose transaction has written everything and commits when it is told to."""
     written, commit = threading.Event(), threading.Event()
 
-    def wait(_cursor: Any, _done: Any) -> None:
-        written.set()
-        commit.wait(WAIT_SECONDS)
-
     def command() -> None:
         office = open_office(settings)
         with closing(connect(settings.dsn, "test")) as connection:
             given = {"command": "withdraw", "case_id": case_id, "reason": "已解决"}
-            handle(connection, office, parse(given, office), also=wait)
+            with handled(connection, office, parse(given, office)):
+                written.set()
+                commit.wait(WAIT_SECONDS)
 
     def finish() -> None:
         commit.set()

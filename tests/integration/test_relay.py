@@ -32,6 +32,7 @@ from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.postgres import connect, connected
 from node.settings import Settings
+from node.write_events import pack_own, write_own_events
 from producers import relay as relays
 from producers import turns
 from producers.commands import parse
@@ -39,7 +40,6 @@ from producers.drafting import draft
 from producers.office import open_office
 from producers.pending import take
 from producers.publishing import Publisher
-from producers.recording import record
 from producers.relay import Relay
 from schemas.event import Event
 
@@ -143,8 +143,8 @@ def _write_slowly(settings: Settings, chance: Callable[[], float], made: list[li
                 command = parse(given, office)
                 held = case or Case(command.case_id)
                 with connection, connection.cursor() as cursor:
-                    one = draft(office, held, command, lambda: None)
-                    record(cursor, office.node, [one])
+                    one = draft(office, held, command)
+                    write_own_events(cursor, office.node, pack_own([one]))
                     time.sleep(chance() * 0.05)
                 case = extend(held, [one])
                 events.append(one)

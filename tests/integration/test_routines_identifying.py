@@ -181,10 +181,10 @@ def test_a_case_that_refuses_stops_no_other_and_rests(
 ) -> None:
     bad, good = (registered(centre, title=title).case_id for title in ("坏", "好"))
 
-    def refusing(office: Office, case: Case, command: Command, key: Callable[[], None]) -> Event:
+    def refusing(office: Office, case: Case, command: Command) -> Event:
         if command.case_id == bad:
             raise Refusal("some_rule", "this one is refused")
-        return draft(office, case, command, key)
+        return draft(office, case, command)
 
     monkeypatch.setattr(acting, "draft", refusing)
     worker, office = Identifying(centre), open_office(centre)

@@ -15,7 +15,7 @@ from support.world import do, event, eventually, register, rows
 from node import ledger
 from node.postgres import Connection, connect
 from node.settings import Settings
-from node.taking_in import pack
+from node.write_events import pack
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from node.postgres import connect
 from node.queries.feed import read_feed
 from node.queries.history import FeedPlace
 from node.settings import Settings
-from node.taking_in import pack
 from node.web import cursors
+from node.write_events import pack
 
 _LIMIT = 7
 _number = itertools.count(1)

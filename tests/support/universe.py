@@ -16,7 +16,7 @@ from cases.fold import continues, extend, fold, position
 from cases.nodes import NATIONAL
 from cases.routing import barred, recipients
 from node.keys import NodeKeys
-from producers.drafting import Command, draft
+from producers.drafting import Command, draft, passes_petitioner_on
 from producers.office import Office
 from schemas.event import Event
 from schemas.sealing import KeyPair, PublicKey, Sealer, case_key
@@ -93,7 +93,8 @@ class Node:
         command = Command(name, case_id, at, "", given, how.get("petitioner"))
         sent = case.dispatch["at"] if case.dispatch else None
         arrived = None if sent is None else sent + how.get("travelled", 0)
-        return draft(self.office, case, command, lambda: self._key(case_id), lambda: arrived)
+        key = self._key(case_id) if passes_petitioner_on(self.office, command) else None
+        return draft(self.office, case, command, case_key=key, arrived_at=arrived)
 
     def take(self, event: Event) -> list[Letter]:
         """Apply an event that is new to this node; what the node owes to others then."""

@@ -18,7 +18,7 @@ from node.lifecycle import Stop, Worker, keep_open
 from node.metrics import Metrics
 from node.postgres import connected
 from node.settings import Settings
-from node.taking_in import pack, take_in
+from node.write_events import pack, write_events
 from producers.commands import parse
 from producers.handling import Done, handle
 from producers.office import open_office
@@ -112,7 +112,7 @@ def receive(settings: Settings, *events: Event) -> None:
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         source = ledger.Source("petition.test", 0, 0, 0)
         entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
-        take_in(cursor, settings.node, pack(entries))
+        write_events(cursor, settings.node, pack(entries))
 
 
 Raw = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]

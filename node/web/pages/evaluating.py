@@ -5,7 +5,6 @@ What is open is asked of the same rules that will judge the command; nothing is 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final, NamedTuple
 
 from psycopg2.extras import Json
@@ -15,7 +14,7 @@ from cases.errors import Refusal
 from node.postgres import Connection, Cursor
 from node.web.pages.tickets import Proven
 from producers.drafting import Command, draft
-from producers.handling import Done, handle
+from producers.handling import Done, handled
 from producers.office import Office
 
 # Who acts: the petitioner, through this page.
@@ -102,14 +101,15 @@ def evaluate(
         if one.satisfaction:
             command = _command(office, proven.case_id, name, one)
             try:
-                handle(connection, office, command, partial(_audit, proven))
+                with handled(connection, office, command) as (cursor, evaluated):
+                    _audit(cursor, proven, evaluated)
                 done[name] = True
             except Refusal:
                 done[name] = False
     return done
 
 
-def _audit(proven: Proven, cursor: Cursor, done: Done) -> None:
+def _audit(cursor: Cursor, proven: Proven, done: Done) -> None:
     detail = {
         "event_id": done.event.event_id,
         "proven_by": "query_code",
@@ -121,7 +121,7 @@ def _audit(proven: Proven, cursor: Cursor, done: Done) -> None:
 def _is_open(office: Office, case: Case, name: str) -> bool:
     command = _command(office, case.case_id, name, Given("satisfied"))
     try:
-        draft(office, case, command, lambda: None)
+        draft(office, case, command)
     except Refusal:
         return False
     return True
