@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from consumers import plausibility, positions
-from consumers.accounting import account
+from consumers import offsets, plausibility
 from consumers.batch import Batch
+from consumers.dead_letter_limits import tails
 from consumers.dead_letters import keep
-from consumers.limits import tails
+from consumers.outcomes import Outcome, classify, flow_entries
 from consumers.plausibility import Doubt
 from node import accounts, contacts
 from node.accounts import Entry
@@ -37,18 +37,19 @@ class Applied(NamedTuple):
 
 def apply_batch(
     connection: Connection, node: str, batch: Batch, doubts: Sequence[Doubt] = ()
-) -> Applied:
-    """Apply `batch` wholly or not at all, and mark the events in `doubts`.
+) -> list[Outcome]:
+    """Apply `batch` wholly or not at all, mark the events in `doubts`; return the outcomes.
 
     Raises `Fenced`, and whatever the driver raises; then nothing was changed.
     """
     with connection, connection.cursor() as cursor:
-        positions.advance(cursor, batch.advances, tails(batch))
+        offsets.advance(cursor, batch.ranges, tails(batch))
         applied = write(cursor, node, batch)
+        outcomes = classify(batch, applied.fresh, applied.conflicts)
         keep(cursor, batch.poison)
         plausibility.keep(cursor, doubts)
-        note(cursor, applied, batch.read_at, account(node, batch, applied.fresh))
-    return applied
+        note(cursor, applied, batch.read_at, flow_entries(node, outcomes))
+    return outcomes
 
 
 def note(cursor: Cursor, applied: Applied, read_at: int, counts: Mapping[Entry, int]) -> None:
@@ -61,9 +62,9 @@ def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
 
     `note` follows.
     """
-    if not batch.arrivals:
+    if not batch.records:
         return Applied(set(), set(), set())
-    packed = [arrival.packed for arrival in batch.arrivals]
+    packed = [decoded.packed for decoded in batch.records]
     known = Known(batch.foreseen)
     taken = take_in(cursor, node, packed, batch.read_at, known, restores=True)
     marked = {event_id for change in taken.changes for event_id in change.conflicts}

@@ -30,10 +30,10 @@ class Foresight:
 
     def of(self, batch: Batch) -> Mapping[str, Foreseen]:
         """What is foreseen of the next batch; of a few events nothing, they are quicker done."""
-        if len(batch.arrivals) <= FEW:
+        if len(batch.records) <= FEW:
             self.forget()
             return NOTHING
-        grouped = by_case(arrival.event for arrival in batch.arrivals)
+        grouped = by_case(decoded.event for decoded in batch.records)
         seen = self._seen(grouped)
         foreseen, self._ahead = foresee(grouped, seen, Crossing(batch.read_at, self._node))
         return foreseen

@@ -40,7 +40,7 @@ def behind() -> int:
 def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negative(
     centre: Settings, shandong: Settings, new_nodes: LocalStack, source: Clock, receiver: Clock
 ) -> None:
-    """FAULTS 22. Seen failing without the clamps at 0 (consumers/lag.py, consumers/counting.py)."""
+    """FAULTS 22. Seen failing without the clamps at 0 (consumers/lag.py, consumers/outcomes.py)."""
     lags: list[float] = []
     office = open_office(shandong, source)
     with (

@@ -11,7 +11,7 @@ from support.processes import Process, forget_peak, resident_bytes
 from support.world import count, do, event, eventually, raw, register, rows, running, send
 
 from cases.topics import downlink, uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
 from node.metrics import Metrics

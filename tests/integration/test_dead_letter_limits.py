@@ -24,11 +24,10 @@ from support.world import (
 )
 
 from cases.topics import dead_letter, downlink
-from consumers import batch as batches
-from consumers import batch_applier
-from consumers.loop import Consumer
-from consumers.resolving import discard
-from consumers.standing import ends_of
+from consumers import batch_applier, decode
+from consumers.admin.resolve import discard
+from consumers.consumer import Consumer
+from consumers.partition_status import ends_of
 from node import kafka
 from node.localstack import LocalStack
 from node.metrics import Metrics
@@ -87,7 +86,7 @@ def on_the_topic(settings: Settings) -> int:
 def test_nothing_but_poison_stops_the_loop_before_anything_of_it_is_dead_lettered(
     shandong: Settings, base: int
 ) -> None:
-    """Fails without `Guard.check` in the sink: eight letters, and the position moves on."""
+    """Fails without the guard in `BatchApplier`: eight letters, and the position moves on."""
     published = on_the_topic(shandong)
     send(shandong, TOPIC, [*mixed(".."), *[BAD] * 8])
     line = stopped(shandong)
@@ -103,7 +102,7 @@ def test_nothing_but_poison_stops_the_loop_before_anything_of_it_is_dead_lettere
 def test_a_supervisor_that_starts_it_again_and_again_does_not_drain_the_topic(
     shandong: Settings, base: int
 ) -> None:
-    """Fails if the count begins at 0 with each process (History(0, …) in `Guard`)."""
+    """Fails if the count begins at 0 with each process (History(0, …) in `DeadLetterGuard`)."""
     for number in (1, 2):
         with start(shandong) as ended:
             send(shandong, TOPIC, [BAD, BAD])
@@ -119,7 +118,7 @@ def test_a_supervisor_that_starts_it_again_and_again_does_not_drain_the_topic(
 def test_dealing_with_a_letter_begins_the_count_anew_even_while_the_consumer_runs(
     shandong: Settings, base: int
 ) -> None:
-    """Fails without `positions.acknowledge`: the consumer ends at the sixth."""
+    """Fails without `offsets.acknowledge`: the consumer ends at the sixth."""
     with start(shandong) as ended:
         send(shandong, TOPIC, [BAD] * 5)
         letters(shandong, 5)
@@ -136,7 +135,7 @@ def test_dealing_with_a_letter_begins_the_count_anew_even_while_the_consumer_run
 def test_too_great_a_share_stops_it_although_good_records_come_between(
     shandong: Settings, base: int
 ) -> None:
-    """Fails without `Run._share`: never five in a row, so all 134 are dead-lettered."""
+    """Fails without `_Run._share`: never five in a row, so all 134 are dead-lettered."""
     few = shandong.model_copy(update={"dead_letter_ratio": 0.6})
     send(shandong, TOPIC, mixed("xx." * 67))
     line = stopped(few)
@@ -154,8 +153,8 @@ def test_too_great_a_share_stops_it_although_good_records_come_between(
 def test_what_only_postgres_refuses_counts_too_and_no_more_of_it_is_drained_by_starting_again(
     shandong: Settings, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails with the check made once for the whole poll: halving would condemn all eight."""
-    monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
+    """Fails with the check made once for the whole poll: halving would dead-letter all eight."""
+    monkeypatch.setattr(decode, "_has_nul", lambda value: False)  # our own check taken out
     refused = [with_nul(n) for n in range(8)]
     send(shandong, TOPIC, [*mixed("..."), *refused, raw(event(f"{CASE}-last"))])
     for _ in range(2):

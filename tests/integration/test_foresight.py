@@ -17,12 +17,12 @@ from cases import event_types as types
 from cases.fold import fold
 from cases.nodes import NATIONAL
 from cases.topics import uplink
-from consumers import batch as batches
 from consumers import foresight as foresights
 from consumers.applying import Applied, write
-from consumers.batch import MOST_CASES, Arrival, Batch, next_size
+from consumers.batch import MOST_CASES, Batch, DecodedRecord, next_size
+from consumers.consumer import Consumer
 from consumers.foresight import Foresight
-from consumers.loop import Consumer
+from consumers.policy import ConsumerPolicy
 from node import ledger, projection
 from node.ledger import Entry, Source, body_json, pack
 from node.localstack import LocalStack
@@ -68,12 +68,13 @@ def foresight(centre: Settings) -> Iterator[Foresight]:
 
 def batch_of(events: Sequence[Event], first: int = 0) -> Batch:
     """A batch as the loop makes it, without Kafka."""
-    arrivals = []
+    decoded = []
     for offset, one in enumerate(events, first):
         source = Source(uplink(one.emitter), 0, offset, NOW)
         record: Any = _Record(source.topic, 0, offset)
-        arrivals.append(Arrival(record, one, pack(Entry(one, body_json(one.body), source))))
-    return Batch(arrivals, [], [], NOW)
+        packed = pack(Entry(one, body_json(one.body), source))
+        decoded.append(DecodedRecord(record, one, packed))
+    return Batch(decoded, [], [], NOW)
 
 
 class _Record:
@@ -250,16 +251,13 @@ def test_an_event_that_comes_twice_in_a_batch_counts_once(
 
 
 def test_the_loop_foresees_batches_and_cuts_them_to_the_cases_that_it_keeps(
-    centre: Settings,
-    empty_topics: LocalStack,
-    came_true: Counter[bool],
-    monkeypatch: pytest.MonkeyPatch,
+    centre: Settings, empty_topics: LocalStack, came_true: Counter[bool]
 ) -> None:
-    """Seen failing without `with_foreseen`, and without `max_records` (consumers/loop.py)."""
-    monkeypatch.setattr(batches, "MOST_CASES", 10)
+    """Seen failing without `with_foreseen`, and without `max_records` (consumers/session.py)."""
     cases = [f"110000-20260401-7K3M{number:04d}" for number in range(60)]
     metrics = Metrics()
-    with running(Consumer(centre, metrics), metrics):
+    consumer = Consumer(centre, metrics, policy=ConsumerPolicy(most_cases=10))
+    with running(consumer, metrics):
         send(centre, uplink("110000"), [raw(event(cases[0]))])
         eventually(lambda: count(centre, "case_event") == 1, "the first one is applied")
         send(centre, uplink("110000"), [raw(event(case_id)) for case_id in cases[1:]])

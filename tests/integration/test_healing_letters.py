@@ -12,7 +12,7 @@ from support.offices import BEIJING, CENTRE, Desk, Desks, at_work, round_with
 from support.world import count, do, eventually, register, rows, running
 
 from cases.topics import uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.reconciliation import worker
 from producers.relay import Relay
 from schemas.errors import WRONG_MAGIC

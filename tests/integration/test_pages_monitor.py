@@ -16,7 +16,7 @@ from support.world import WAIT_SECONDS, count, do, event, raw, register, rows, r
 
 from cases.nodes import PROVINCES
 from cases.topics import downlink, uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.settings import Settings

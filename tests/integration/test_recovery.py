@@ -20,7 +20,7 @@ from support.topics import delete_topic, make_topic
 from support.world import do, eventually, rows, running, stopped_with
 
 from cases.topics import downlink, uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.localstack import LocalStack
 
 LEDGER = "select event_id::text, md5(value) from case_event order by 1"
@@ -193,7 +193,7 @@ def cross_case_until_assigned(beijing: Desk, centre: Desk, shandong: Desk) -> st
 def test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_position(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """FAULTS 14. Seen failing with `strangers` giving nothing: records are skipped in silence."""
+    """FAULTS 14. Seen failing with `recreated_topics` returning nothing: records are skipped."""
     centre, beijing, shandong = desks
     with at_work(*desks):
         cross_case(beijing, centre, shandong)

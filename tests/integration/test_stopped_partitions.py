@@ -24,8 +24,8 @@ from support.world import (
 )
 
 from cases.topics import uplink
-from consumers import stopping
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
+from consumers.policy import ConsumerPolicy
 from node import kafka, localstack, topics
 from node.control import Channel
 from node.localstack import LocalStack
@@ -39,14 +39,14 @@ _STOPPED = "select count(*) from stopped_partition"
 
 
 @pytest.fixture
-def centre(
-    empty_topics: LocalStack,
-    fresh_settings: Callable[..., Settings],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Settings:
-    """The centre with empty topics and an empty database, which looks again at once."""
-    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
+def centre(empty_topics: LocalStack, fresh_settings: Callable[..., Settings]) -> Settings:
+    """The centre with empty topics and an empty database."""
     return fresh_settings("000000")
+
+
+def consumer(settings: Settings, metrics: Metrics) -> Consumer:
+    """A consumer that soon checks stopped partitions again."""
+    return Consumer(settings, metrics, policy=ConsumerPolicy(recheck_seconds=0.3))
 
 
 def arrive(centre: Settings, province: str, name: str) -> None:
@@ -87,7 +87,7 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
     """FAULTS 31. Seen failing: "was deleted and made anew" ended the centre for all provinces."""
     caplog.set_level(logging.WARNING, "consumers")
     metrics = Metrics()
-    with running(Consumer(centre, metrics), metrics) as ended:
+    with running(consumer(centre, metrics), metrics) as ended:
         begun(centre)
         assert sample(metrics, "consumer_stopped_partitions", topic=uplink(BEIJING),
                       reason="missing") == 0  # fmt: skip
@@ -124,13 +124,13 @@ def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_rec
 ) -> None:
     """FAULTS 14, 31. Seen failing: "records that were not applied are gone" ended the process."""
     metrics = Metrics()
-    with running(Consumer(centre, metrics), metrics):
+    with running(consumer(centre, metrics), metrics):
         begun(centre)
     held = "select partition, next_offset from consumer_offset where topic = %s order by 1"
     before = rows(centre, held, (uplink(BEIJING),))
     arrive(centre, BEIJING, "lost")
     lose_records(centre, uplink(BEIJING))
-    with running(Consumer(centre, metrics), metrics) as ended:
+    with running(consumer(centre, metrics), metrics) as ended:
         assert "are gone from Kafka: partition 0" in stopped_with(centre, "records_gone")
         arrive(centre, SHANDONG, "second")
         await_case(centre, SHANDONG, "second")
@@ -147,7 +147,7 @@ def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_deal
     """FAULTS 21, 31. Seen failing: one province's poison ended the centre for all."""
     small = centre.model_copy(update={"dead_letter_consecutive": 3})
     metrics = Metrics()
-    with running(Consumer(small, metrics), metrics) as ended:
+    with running(consumer(small, metrics), metrics) as ended:
         begun(centre)
         bad = (b"k", b"\x01poison", [])
         send(centre, uplink(BEIJING), [bad, bad])
@@ -169,20 +169,16 @@ def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_deal
 
 
 def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
-    empty_topics: LocalStack,
-    stack: LocalStack,
-    fresh_settings: Callable[..., Settings],
-    monkeypatch: pytest.MonkeyPatch,
+    empty_topics: LocalStack, stack: LocalStack, fresh_settings: Callable[..., Settings]
 ) -> None:
     """Seen failing: a province that was started then ended, its relay and its desk with it."""
-    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
     shandong = fresh_settings(SHANDONG)
     metrics = Metrics()
     topic = f"petition.downlink.{SHANDONG}"
-    with running(Consumer(shandong, metrics), metrics):
+    with running(consumer(shandong, metrics), metrics):
         eventually(lambda: count(shandong, "consumer_offset") == 6, "positions are noted")
     delete(stack, topic)
-    with running(Consumer(shandong, metrics), metrics) as ended:
+    with running(consumer(shandong, metrics), metrics) as ended:
         stopped_with(shandong, "missing")
         make(stack, topic)
         stopped_with(shandong, "recreated")

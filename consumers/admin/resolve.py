@@ -1,13 +1,14 @@
-"""Dealing with a dead letter 死信处置: held, changed once, on record; a transaction each.
+"""Resolve a dead letter 死信处置: it is locked, changed once and audited, in one transaction.
 
-Also says that a person looked: the counts that stop the loop begin anew for its partition.
+This also records that a person looked at its partition: the counts that stop the partition begin
+again.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from consumers import positions
+from consumers import offsets
 from node import audit
 from node.errors import PetitionLinkError
 from node.postgres import Connection, Cursor
@@ -39,7 +40,7 @@ _RESOLVE = """
 
 
 class Letter(NamedTuple):
-    """A dead letter, its record as Kafka gave it; `timestamp` in milliseconds."""
+    """A dead letter with its record as Kafka returned it; `timestamp` in milliseconds."""
 
     id: int
     topic: str
@@ -53,10 +54,10 @@ class Letter(NamedTuple):
 
 
 def hold(cursor: Cursor, id_: int) -> Letter:
-    """The open letter, held until the transaction ends, and its partition acknowledged.
+    """Lock the open letter until the transaction ends, and acknowledge its partition.
 
-    `PetitionLinkError` if there is none or somebody dealt with it already. The partition's row is
-    taken before any case, in the order of the consumer: they may wait, and never for each other.
+    Raises `PetitionLinkError` if there is none or somebody resolved it already. The partition's row
+    is locked before any case, in the same order as in the consumer, so that there is no deadlock.
     """
     cursor.execute(_HOLD, (id_,))
     row = cursor.fetchone()
@@ -69,7 +70,7 @@ def hold(cursor: Cursor, id_: int) -> Letter:
             f"dead letter {id_} was {status} already, by {actor} at {at}: nothing was changed"
         )
     number, topic, partition, offset, key, value, headers, timestamp = record
-    positions.acknowledge(cursor, topic, partition)
+    offsets.acknowledge(cursor, topic, partition)
     return Letter(
         *(number, topic, partition, offset, bytes_of(key), bytes_of(value)),
         *(headers_of(headers), timestamp, reason),
@@ -79,7 +80,7 @@ def hold(cursor: Cursor, id_: int) -> Letter:
 def resolve(
     cursor: Cursor, letter: Letter, status: str, actor: str, resolution: str, **also: Any
 ) -> None:
-    """Say what became of a letter that is held, there and in the audit log."""
+    """Store what became of a letter that is locked, in its row and in the audit log."""
     cursor.execute(_RESOLVE, (status, actor, resolution, letter.id))
     about = {name: getattr(letter, name) for name in ("id", "topic", "partition", "offset")}
     case_id = also.pop("case_id", None)
@@ -88,7 +89,7 @@ def resolve(
 
 
 def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
-    """Give a letter up for good; its bytes stay where they are. Raises what `hold` raises."""
+    """Give a letter up for good; its bytes stay stored. Raises what `hold` raises."""
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
         resolve(cursor, letter, DISCARDED, actor, why)

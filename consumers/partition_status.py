@@ -1,0 +1,140 @@
+"""The status of partitions 运行状态: position, end and lag, measured from outside the consumer.
+
+For `petitionlink status` and the pages: positions come from Postgres, ends and the timestamp of the
+oldest unapplied record from Kafka. The metrics of the running consumer show the same figures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from kafka import KafkaConsumer
+
+from cases.topics import consumed_topics
+from consumers import offsets
+from consumers.lag import lag_records, lag_seconds
+from node import kafka
+from node.kafka import TopicPartition
+from node.postgres import Connection
+from node.record_format import UnreadableBatch
+from node.settings import Settings
+
+_ANSWER_MS = 5_000
+_LOOK_MS = 2_000
+
+
+class PartitionStatus(NamedTuple):
+    """One partition: `lag_seconds` is None while the oldest unapplied record is not readable."""
+
+    topic: str
+    partition: int
+    position: int
+    end: int
+    lag_records: int
+    lag_seconds: float | None
+
+
+def partition_status(settings: Settings, connection: Connection, now: int) -> list[PartitionStatus]:
+    """Return the status of every partition that the node applies at `now` (micros).
+
+    Raises a Kafka error while the broker is away.
+    """
+    existing = kafka.existing_topics(settings)
+    topics = [topic for topic in consumed_topics(settings.node) if topic in existing]
+    with connection, connection.cursor() as cursor:
+        known = offsets.load(cursor, topics)
+    with closing(kafka.plain_consumer(settings, "status", uncommitted=True)) as client:
+        bounds = bounds_of(client, topics)
+        positions = {one: known.get(tuple(one), first) for one, (first, _) in bounds.items()}
+        return measure(client, bounds, positions, now)
+
+
+def bounds_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, tuple[int, int]]:
+    """Return the first and the next offset of each partition of these topics that has a leader."""
+    ends = ends_of(client, topics)
+    firsts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
+    return {one: (firsts[one], end) for one, end in ends.items()}
+
+
+def measure(
+    client: KafkaConsumer,
+    bounds: Mapping[TopicPartition, tuple[int, int]],
+    positions: Mapping[TopicPartition, int],
+    now: int,
+) -> list[PartitionStatus]:
+    """Return the status of the partitions in `bounds`, whose reader is at `positions`.
+
+    The lag in seconds takes the timestamp of the record at the position. From a position whose
+    records are gone nothing can be read.
+    """
+    behind = {
+        one: positions[one] for one, (first, end) in bounds.items() if first <= positions[one] < end
+    }
+    oldest = oldest_timestamps(client, behind)
+    return [
+        _status(one, positions[one], end, oldest.get(one), now) for one, (_, end) in bounds.items()
+    ]
+
+
+def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, int]:
+    """Return the offset that the next record of each partition of these topics will have."""
+    partitions = [
+        TopicPartition(topic, number)
+        for topic in topics
+        for number in sorted(client.partitions_for_topic(topic) or ())
+    ]
+    # If one of them has no leader, the client returns the end of none.
+    partitions = [one for one in partitions if not kafka.is_leaderless(client, one)]
+    ends: dict[TopicPartition, int] = (
+        client.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}
+    )
+    return ends
+
+
+def oldest_timestamps(
+    client: KafkaConsumer, behind: dict[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Return the timestamp (ms) of the first unapplied record of each partition.
+
+    Takes a few seconds at most. A partition that has only transaction markers or gaps from its
+    position on is left out.
+    """
+    if not behind:
+        return {}
+    client.assign([*behind])
+    for partition, offset in behind.items():
+        client.seek(partition, offset)
+    found: dict[TopicPartition, int] = {}
+    deadline = time.monotonic() + _ANSWER_MS / 1000
+    while len(found) < len(behind) and time.monotonic() < deadline:
+        polled: dict[Any, Any] = _polled(client)
+        for partition, records in polled.items():
+            found.setdefault(partition, records[0].timestamp)
+            client.pause(partition)
+        if not polled:
+            break
+    return found
+
+
+def _polled(client: KafkaConsumer) -> dict[Any, Any]:
+    """Poll once; a partition that cannot be read is paused, so that the others are read."""
+    try:
+        polled: dict[Any, Any] = client.poll(timeout_ms=_LOOK_MS)
+    except UnreadableBatch as error:
+        one = TopicPartition(error.topic, error.partition)
+        client.pause(one)
+        return {} if client.paused() == client.assignment() else _polled(client)
+    return polled
+
+
+def _status(
+    one: TopicPartition, position: int, end: int, oldest_millis: int | None, now: int
+) -> PartitionStatus:
+    records = lag_records(position, end)
+    seconds: float | None = 0.0
+    if records:
+        seconds = None if oldest_millis is None else lag_seconds(oldest_millis * 1000, now)
+    return PartitionStatus(one.topic, one.partition, position, end, records, seconds)
