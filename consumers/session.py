@@ -138,7 +138,8 @@ class ConsumerSession:
     def decode(self, polled: Polled) -> Batch:
         """Decode the records and compute the changes of their cases."""
         records = [record for several in polled.records.values() for record in several]
-        context = ReadContext(self._node, self._clock(), self._accepts_own_events())
+        accepts_own_events = bool(records) and self._is_recovering()
+        context = ReadContext(self._node, self._clock(), accepts_own_events)
         batch = decode_batch(records, polled.ranges, context)
         return batch.with_foreseen(self._foresight.of(batch))
 
@@ -209,8 +210,8 @@ class ConsumerSession:
         self._poll_doublings = min(self._poll_doublings + 1, most) if joining else 0
         return self._policy.poll_ms << self._poll_doublings
 
-    def _accepts_own_events(self) -> bool:
-        """Return whether own events are accepted from uplinks: at the centre while it recovers."""
+    def _is_recovering(self) -> bool:
+        """Return whether own events are accepted from uplinks, which only the centre reads."""
         if self._node != NATIONAL:
             return False
         connection = self._reads.connection()
