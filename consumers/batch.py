@@ -65,6 +65,7 @@ class Poison(NamedTuple):
 class Batch(NamedTuple):
     """Records of one or more partitions, to be applied in one transaction.
 
+    The records of a partition are in the order of their offsets, and so is its poison.
     `read_at` (micros) is when all of them crossed to this node. `foreseen` are the changes of some
     cases, computed ahead; they count only if those cases are still as they were read then.
     """
@@ -80,7 +81,8 @@ class Batch(NamedTuple):
 
     def with_foreseen(self, foreseen: Mapping[str, Foreseen]) -> Batch:
         """Return the same batch with the changes of its cases that were computed ahead."""
-        return self._replace(foreseen=foreseen)
+        # Not `_replace`, which relies on the `__len__` of a tuple.
+        return Batch(self.records, self.poison, self.ranges, self.read_at, foreseen)
 
 
 def next_size(most: int, batch: Batch, most_cases: int = MOST_CASES) -> int:

@@ -10,12 +10,12 @@ meantime all get the same figures.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison
+from consumers.batch import Batch, DecodedRecord, Poison
 from consumers.stopped_partitions import DEAD_LETTERS, StopPartition, Stopped
 from node.kafka import TopicPartition
 from node.postgres import Connection
@@ -168,28 +168,18 @@ class _Run:
 
 
 def tails(batch: Batch) -> list[Tail]:
-    """Return how the batch leaves each partition that it moves, in the order of its ranges."""
-    if not batch.poison:
-        return _tails_without_poison(batch)
-    by_partition = {partition: _tail(records) for partition, records in _by_partition(batch)}
-    return [_tail_of(one, by_partition) for one in batch.ranges]
+    """Return how the batch leaves each partition that it moves, in the order of its ranges.
 
-
-def _tails_without_poison(batch: Batch) -> list[Tail]:
-    """A partition that only passed markers or gaps keeps its count: nothing good was read."""
-    good = {(record.topic, record.partition) for record, _, _ in batch.records}
-    return [Tail(0, unbroken=(one.topic, one.partition) not in good) for one in batch.ranges]
-
-
-def _tail_of(one: OffsetRange, tails: Mapping[_Partition, Tail]) -> Tail:
-    return tails.get((one.topic, one.partition), Tail(0, unbroken=True))
-
-
-def _tail(records: Sequence[_Record]) -> Tail:
-    for number, one in enumerate(reversed(records)):
-        if isinstance(one, DecodedRecord):
-            return Tail(number, unbroken=False)
-    return Tail(len(records), unbroken=True)
+    A partition that only passed markers or gaps keeps its count: nothing good was read.
+    """
+    last_good = {(one.topic, one.partition): one.offset for one, _, _ in batch.records}
+    poison = Counter(
+        _partition(one)
+        for one in batch.poison
+        if one.record.offset > last_good.get(_partition(one), -1)
+    )
+    partitions = [(one.topic, one.partition) for one in batch.ranges]
+    return [Tail(poison[one], unbroken=one not in last_good) for one in partitions]
 
 
 def _by_partition(batch: Batch) -> Iterator[tuple[_Partition, list[_Record]]]:

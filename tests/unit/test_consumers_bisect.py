@@ -89,3 +89,10 @@ def test_what_is_not_about_a_value_is_not_bisected() -> None:
 
     with pytest.raises(psycopg2.OperationalError):
         apply_bisecting(batch, away)
+
+
+def test_a_batch_keeps_everything_when_it_gets_what_was_computed_ahead() -> None:
+    """Seen failing with `_replace`: a batch has a length of its own, of its records."""
+    batch, _, _ = batch_of({(0, 0), (0, 1), (1, 5)})
+    assert batch.with_foreseen({}) == batch
+    assert len(batch.with_foreseen({})) == 3
