@@ -206,7 +206,7 @@ def renamed(instance: str | None) -> str:
     """Return another name for a consumer whose name a second living process has; log why."""
     base = _SUFFIX.sub("", instance or "")
     log.error(
-        "another living process consumes as %s, thus with our node, host name and metrics port: is "
+        "another living process consumes as %s, so it has our node, host name and metrics port: is "
         "this machine a clone of another, or a container beside it? Give each a host name or a "
         "PETITIONLINK_METRICS_PORT of its own. Until then both share the partitions, this one "
         "under another name",

@@ -12,10 +12,12 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer
+from kafka.errors import TopicAuthorizationFailedError
 
 from cases.topics import consumed_topics
 from consumers import offsets
 from consumers.lag import lag_records, lag_seconds
+from consumers.stopped_partitions import not_authorized
 from node import kafka
 from node.kafka import TopicPartition
 from node.postgres import Connection
@@ -124,10 +126,16 @@ def _polled(client: KafkaConsumer) -> dict[Any, Any]:
     try:
         polled: dict[Any, Any] = client.poll(timeout_ms=_LOOK_MS)
     except UnreadableBatch as error:
-        one = TopicPartition(error.topic, error.partition)
-        client.pause(one)
-        return {} if client.paused() == client.assignment() else _polled(client)
+        return _polled_without(client, [TopicPartition(error.topic, error.partition)])
+    except TopicAuthorizationFailedError as error:
+        refused = not_authorized(client.assignment() - client.paused(), error)
+        return _polled_without(client, [one.partition for one in refused])
     return polled
+
+
+def _polled_without(client: KafkaConsumer, unreadable: list[TopicPartition]) -> dict[Any, Any]:
+    client.pause(*unreadable)
+    return {} if client.paused() == client.assignment() else _polled(client)
 
 
 def _status(

@@ -67,6 +67,6 @@ def keep(cursor: Cursor, several: Sequence[Doubt]) -> None:
 
 
 def by_source(several: Iterable[Doubt], fresh: set[str]) -> Counter[str]:
-    """How many of these events are new, by their emitter."""
+    """Count the events that are new, by their emitter."""
     emitters = {event.event_id: event.emitter for event, _ in several if event.event_id in fresh}
     return Counter(emitters.values())

@@ -3,8 +3,8 @@
 The consumer itself never moves an offset past records that it did not apply. A partition that it
 cannot go on from (the topic was deleted or created again, its records are gone, reading is not
 allowed, it has no leader, or it is mostly poison) is paused and stored in the table
-`stopped_partition`, from which `petitionlink status` and `/v1/status` read it. The consumer
-examines it again at intervals and goes on by itself once it was repaired.
+`stopped_partition`, from which `petitionlink status`, `/v1/status`, `/readyz` and the page /monitor
+read it. The consumer examines it again at intervals and goes on by itself once it was repaired.
 """
 
 from __future__ import annotations
@@ -40,12 +40,17 @@ REASONS: Final = (
     *(MISSING, RECREATED, RECORDS_GONE, BEYOND_END, NOT_AUTHORIZED, NO_LEADER),
     *(UNREADABLE, DEAD_LETTERS),
 )
+# Kafka says the same of a topic that is gone and of one that a principal may not see.
+GONE: Final = "the topic does not exist any more, or Kafka does not let this node see it (its ACL)"
 _RECOVER = (
     "run `petitionlink recover`; the source sends their events again, and "
     "`petitionlink reconcile` names them"
 )
 _CURES: Final[Mapping[str, str]] = {
-    MISSING: "make it again with `petitionlink topics apply`, then run `petitionlink recover`",
+    MISSING: (
+        "if it is gone, make it again with `petitionlink topics apply` and run "
+        "`petitionlink recover`"
+    ),
     RECREATED: _RECOVER,
     RECORDS_GONE: _RECOVER,
     BEYOND_END: _RECOVER,
@@ -79,7 +84,9 @@ _KEEP = """
     insert into stopped_partition (topic, partition, reason, detail)
     select * from unnest(%s::text[], %s::integer[], %s::text[], %s::text[])
     on conflict (topic, partition) do update set reason = excluded.reason,
-        detail = excluded.detail, since = now()
+        detail = excluded.detail,
+        since = case when stopped_partition.reason = excluded.reason
+                then stopped_partition.since else now() end
     where (stopped_partition.reason, stopped_partition.detail)
         is distinct from (excluded.reason, excluded.detail)
 """
@@ -102,10 +109,7 @@ def keep(cursor: Cursor, stopped: Sequence[Stopped], flowing: Iterable[TopicPart
 def absent(cursor: Cursor, existing: Iterable[str]) -> list[Stopped]:
     """Return the partitions that this node has read and whose topic does not exist any more."""
     cursor.execute(_ABSENT, ([*existing],))
-    return [
-        Stopped(TopicPartition(topic, number), MISSING, "the topic does not exist any more")
-        for topic, number in cursor
-    ]
+    return [Stopped(TopicPartition(topic, number), MISSING, GONE) for topic, number in cursor]
 
 
 def out_of_place(
@@ -152,7 +156,7 @@ def ask_bounds(
     asked: list[TopicPartition] = []
     for one in sorted(held):
         if one.topic not in existing:
-            stopped.append(Stopped(one, MISSING, "the topic does not exist any more"))
+            stopped.append(Stopped(one, MISSING, GONE))
         elif kafka.is_leaderless(client, one):
             stopped.append(Stopped(one, NO_LEADER, "no broker leads it"))
         else:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import psycopg2
 
-from consumers.admin.resolve import Letter, hold, resolve
+from consumers.admin.resolve import Letter, closed, hold, resolve
 from consumers.applying import note, write
 from consumers.batch import Batch
 from consumers.decode import ReadContext, decode_batch
@@ -111,7 +111,6 @@ def _hint(letter: Letter) -> str:
 def _moved(node: str, letter: Letter, outcome: Outcome) -> Counter[Entry]:
     """Move the letter from the dead letters of its day to its outcome; it was received once."""
     counts = flow_entries(node, [outcome])
-    day = dead_letter_day(letter)
-    for kind in (accounts.RECEIVED, accounts.DEAD_LETTERED):
-        counts[Entry(letter.topic, day, kind)] -= 1
+    counts.update(closed(letter))
+    counts[Entry(letter.topic, dead_letter_day(letter), accounts.RECEIVED)] -= 1
     return counts

@@ -6,10 +6,13 @@ again.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final, NamedTuple
 
 from consumers import offsets
-from node import audit
+from consumers.outcomes import dead_letter_day
+from node import accounts, audit
+from node.accounts import Entry
 from node.errors import PetitionLinkError
 from node.postgres import Connection, Cursor
 from node.queries.dead_letters import (
@@ -21,6 +24,7 @@ from node.queries.dead_letters import (
     headers_of,
     unknown,
 )
+from node.statements import run
 from schemas.instants import CHINA
 
 _ACTIONS: Final = {
@@ -88,9 +92,18 @@ def resolve(
     audit.note(cursor, actor, _ACTIONS[status], detail, case_id)
 
 
+def closed(letter: Letter) -> Counter[Entry]:
+    """Return the entries that take an open letter out of the accounts: it explains no loss now."""
+    return Counter({Entry(letter.topic, dead_letter_day(letter), accounts.DEAD_LETTERED): -1})
+
+
 def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
-    """Give a letter up for good; its bytes stay stored. Raises what `hold` raises."""
+    """Give a letter up for good; its bytes stay stored. Raises what `hold` raises.
+
+    From then on its event is missing in the accounts, until its source has sent it again.
+    """
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
+        run(cursor, accounts.noted(closed(letter)))
         resolve(cursor, letter, DISCARDED, actor, why)
     return letter
