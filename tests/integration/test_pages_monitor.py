@@ -164,7 +164,7 @@ def test_while_kafka_is_away_the_page_comes_and_says_so(
     def away(*_: Any) -> None:
         raise KafkaConnectionError("no broker")
 
-    monkeypatch.setattr(links, "standing", away)
+    monkeypatch.setattr(links, "partition_status", away)
     with client_of(centre) as client:
         text = looked(client, lambda text: "Kafka 没有应答" in text)
     assert row_of(text, "北京市").up_lag == "未知"
@@ -174,7 +174,7 @@ def test_while_kafka_is_away_the_page_comes_and_says_so(
 def test_a_page_does_not_wait_for_what_takes_long(
     centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "standing", lambda *_: time.sleep(3) or [])
+    monkeypatch.setattr(links, "partition_status", lambda *_: time.sleep(3) or [])
     with client_of(centre) as client:
         started = time.monotonic()
         answer: Response = client.get("/monitor")

@@ -77,7 +77,12 @@ def test_a_good_batch_is_applied_in_one_go() -> None:
     batch, starts, _ = batch_of({(0, offset) for offset in range(20)})
     log = Log(set(), starts)
     calls: list[Batch] = []
-    apply_bisecting(batch, lambda one: (calls.append(one), log.apply(one))[1])
+
+    def apply(one: Batch) -> None:
+        calls.append(one)
+        log.apply(one)
+
+    apply_bisecting(batch, apply)
     assert len(calls) == 1
 
 

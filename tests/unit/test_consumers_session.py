@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from pydantic import SecretStr
 
 from consumers.batch import Batch, Polled
 from consumers.policy import DEFAULT_POLICY
@@ -40,7 +41,7 @@ class Applier:
 @contextmanager
 def opened(applier: Applier) -> Iterator[ConsumerSession]:
     """A session without Kafka and Postgres."""
-    settings = Settings(node="370000", postgres_dsn="dbname=none", kafka_bootstrap_servers="none:1")
+    settings = Settings(node="370000", postgres_dsn=SecretStr("dbname=none"))
     given: Any = (Mock(), Mock(), Mock(), Mock(), applier)
     session = ConsumerSession(settings, Metrics(), lambda: 0, DEFAULT_POLICY, *given)
     try:
