@@ -9,7 +9,6 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from pydantic import SecretStr
 
 from consumers.batch import Batch, Polled
 from consumers.policy import DEFAULT_POLICY
@@ -41,7 +40,8 @@ class Applier:
 @contextmanager
 def opened(applier: Applier) -> Iterator[ConsumerSession]:
     """A session without Kafka and Postgres."""
-    settings = Settings(node="370000", postgres_dsn=SecretStr("dbname=none"))
+    addresses: Any = {"postgres_dsn": "none", "kafka_bootstrap_servers": "none:1"}
+    settings = Settings(node="370000", **addresses)
     given: Any = (Mock(), Mock(), Mock(), Mock(), applier)
     session = ConsumerSession(settings, Metrics(), lambda: 0, DEFAULT_POLICY, *given)
     try:
