@@ -40,7 +40,7 @@ class Applier:
 @contextmanager
 def opened(applier: Applier) -> Iterator[ConsumerSession]:
     """A session without Kafka and Postgres."""
-    addresses: Any = {"postgres_dsn": "none", "kafka_bootstrap_servers": "none:1"}
+    addresses: Any = {"postgres_dsn": "dbname=none", "kafka_bootstrap_servers": "none:1"}
     settings = Settings(node="370000", **addresses)
     given: Any = (Mock(), Mock(), Mock(), Mock(), applier)
     session = ConsumerSession(settings, Metrics(), lambda: 0, DEFAULT_POLICY, *given)
