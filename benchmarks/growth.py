@@ -20,9 +20,9 @@ from benchmarks.home import bench_stack, empty
 from benchmarks.machine import machine
 from cases.nodes import NATIONAL
 from cases.topics import produced_topics, uplink
-from consumers import positions
+from consumers import offsets
 from consumers.applying import apply_batch
-from consumers.batch import Advance, Arrival, Batch
+from consumers.batch import Batch, DecodedRecord, OffsetRange
 from node.cli.output import say
 from node.errors import PetitionLinkError
 from node.ledger import Entry, Packed, Source, body_json, pack
@@ -100,18 +100,18 @@ def _receive(stack: LocalStack, events: Sequence[Event]) -> None:
     topic, offset = uplink(_PROVINCE), 0
     with closing(connect(stack.dsn(NATIONAL), "bench")) as connection:
         with connection, connection.cursor() as cursor:
-            positions.begin(cursor, {(topic, 0): 0})
+            offsets.begin(cursor, {(topic, 0): 0})
             cursor.execute(
                 "insert into case_route select distinct unnest(%s::text[]), %s",
                 ([event.case_id for event in events], _FURTHER),
             )
         for chunk in chunks(events):
-            arrivals = [
-                Arrival(_Record(topic, 0, offset + n), event, packed)
+            decoded = [
+                DecodedRecord(_Record(topic, 0, offset + n), event, packed)
                 for n, (event, packed) in enumerate(_packed(topic, offset, chunk))
             ]
-            advance = Advance(topic, 0, offset, offset + len(chunk))
-            batch = Batch(arrivals, [], [advance], chunk[0].recorded_at)
+            moved = OffsetRange(topic, 0, offset, offset + len(chunk))
+            batch = Batch(decoded, [], [moved], chunk[0].recorded_at)
             apply_batch(connection, NATIONAL, batch)
             offset += len(chunk)
             _publish(connection, NATIONAL)

@@ -19,7 +19,7 @@ from kafka.errors import CoordinatorNotAvailableError
 
 from cases.nodes import NATIONAL
 from cases.topics import consumed_topics, produced_topics
-from consumers import positions
+from consumers import offsets
 from node import kafka, localstack
 from node.cli.processes import end, log_file
 from node.errors import PetitionLinkError
@@ -108,26 +108,24 @@ def begin_at_end(node: str, *, but: str = "") -> int:
     first, behind = _bounds(settings, consumed_topics(node))
     begins = {place: end if place[0] != but else first[place] for place, end in behind.items()}
     with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
-        positions.begin(cursor, begins)
+        offsets.begin(cursor, begins)
     return sum(behind[place] - begin for place, begin in begins.items())
 
 
-def ends(node: str) -> positions.Positions:
+def ends(node: str) -> offsets.Offsets:
     """Behind the last record of every partition that `node` reads."""
     _, behind = _bounds(load_settings(node), consumed_topics(node))
     return behind
 
 
-def begin_at(node: str, places: positions.Positions) -> None:
+def begin_at(node: str, places: offsets.Offsets) -> None:
     """Let `node`, whose database is empty, begin there."""
     settings = load_settings(node)
     with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
-        positions.begin(cursor, places)
+        offsets.begin(cursor, places)
 
 
-def _bounds(
-    settings: Settings, topics: Sequence[str]
-) -> tuple[positions.Positions, positions.Positions]:
+def _bounds(settings: Settings, topics: Sequence[str]) -> tuple[offsets.Offsets, offsets.Offsets]:
     """The first and the next offset of every partition of these topics."""
     with closing(kafka.plain_consumer(settings, "bench")) as client:
         existing = client.topics()

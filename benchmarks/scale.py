@@ -21,7 +21,7 @@ from benchmarks.pace import pace
 from benchmarks.plan import Plan
 from cases.nodes import NATIONAL, PROVINCES
 from cases.topics import uplink
-from consumers.positions import Positions
+from consumers.offsets import Offsets
 from node import localstack
 from node.cli.output import say
 from node.errors import PetitionLinkError
@@ -66,7 +66,7 @@ _COPIED: dict[str, dict[str, str | None]] = {
 class _Load(NamedTuple):
     """Records, and where the first of them stand in their partitions."""
 
-    begins: Positions
+    begins: Offsets
     events: int
 
 

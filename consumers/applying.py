@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from consumers import plausibility, positions
-from consumers.accounting import account
+from consumers import offsets, plausibility
 from consumers.batch import Batch
+from consumers.dead_letter_limits import tails
 from consumers.dead_letters import keep
-from consumers.limits import tails
+from consumers.outcomes import Outcome, classify, flow_entries
 from consumers.plausibility import Doubt
 from node import accounts, contacts
 from node.accounts import Entry
@@ -40,20 +40,21 @@ class Applied(NamedTuple):
 
 def apply_batch(
     connection: Connection, node: str, batch: Batch, doubts: Sequence[Doubt] = ()
-) -> Applied:
-    """Apply `batch` wholly or not at all, and mark the events in `doubts`.
+) -> list[Outcome]:
+    """Apply `batch` wholly or not at all, mark the events in `doubts`; return the outcomes.
 
     Raises `Fenced`, and whatever the driver raises; then nothing was changed.
     """
     with connection, connection.cursor() as cursor:
-        positions.advance(cursor, batch.advances, tails(batch))
+        offsets.advance(cursor, batch.ranges, tails(batch))
         applied = write(cursor, node, batch)
+        outcomes = classify(batch, applied.fresh, applied.conflicts)
         keep(cursor, batch.poison)
         plausibility.keep(cursor, doubts)
-        note(cursor, applied, batch.read_at, account(node, batch, applied.fresh))
+        note(cursor, applied, batch.read_at, flow_entries(node, outcomes))
     if batch.precomputed is not None and applied.used_precomputed:
         batch.precomputed.committed.set()
-    return applied
+    return outcomes
 
 
 def note(cursor: Cursor, applied: Applied, read_at: int, counts: Mapping[Entry, int]) -> None:
@@ -66,12 +67,12 @@ def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
 
     `note` follows.
     """
-    if not batch.arrivals:
+    if not batch.records:
         return Applied(set(), set(), set())
     written = write_events(
         cursor,
         node,
-        [arrival.packed for arrival in batch.arrivals],
+        [decoded.packed for decoded in batch.records],
         batch.read_at,
         precomputed=batch.precomputed,
         restores=True,

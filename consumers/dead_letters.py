@@ -73,7 +73,7 @@ class DeadLetterTopic:
         try:
             self._publish(self._producer or self._opened(), poison)
         except BaseException:
-            self.close()  # the next attempt looks anew whether the topic is there
+            self.close()  # the next attempt checks again whether the topic exists
             raise
 
     def close(self) -> None:

@@ -1,23 +1,44 @@
-"""Lag 积压 of the partitions held, in records and in seconds.
+"""Lag 积压 of the partitions held, in records and in seconds; offsets to Kafka for lag tools.
 
-Only the consumer knows the second exactly: the timestamp of the oldest record that is not
-applied. Seconds are worked out when they are read, so that they grow while nothing moves.
+Only the consumer knows the seconds exactly: they are the age of the oldest record that is not
+applied. They are computed when they are read, so that they grow while nothing moves.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping
 from functools import partial
 
+from kafka import KafkaConsumer, OffsetAndMetadata
+from kafka import errors as kafka_errors
 from prometheus_client import Gauge
 
+from consumers.batch import Polled
+from consumers.group_membership import Assignment
+from consumers.policy import ConsumerPolicy
+from consumers.stopped_partitions import DEAD_LETTERS, UNREADABLE, Stopped
+from node import kafka
 from node.clock import Clock
 from node.kafka import TopicPartition
 from node.metrics import Metrics
 
+log = logging.getLogger(__name__)
 
-class Lag:
-    """What is known of each held partition; read by the metrics' own thread."""
+
+def lag_records(position: int, end: int) -> int:
+    """Return the number of offsets from the next one to apply up to the partition's end."""
+    return max(0, end - position)
+
+
+def lag_seconds(oldest_micros: int, now: int) -> float:
+    """Return the age of the oldest record that is not applied; never negative."""
+    return max(0.0, (now - oldest_micros) / 1_000_000)
+
+
+class LagGauges:
+    """The lag of each held partition as metrics; the metrics server's thread reads it."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
@@ -26,7 +47,7 @@ class Lag:
         self._shown: set[TopicPartition] = set()
 
     def hold(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Show these partitions, and no others any more."""
+        """Show the lag of these partitions and of no others."""
         for gone in self._shown - positions.keys():
             self._behind_since.pop(gone, None)
             for gauge in self._gauges():
@@ -39,24 +60,24 @@ class Lag:
         self._shown = {*positions}
 
     def polled(self, partition: TopicPartition, oldest_millis: int) -> None:
-        """A record with this timestamp is in hand and not applied."""
+        """Note that the oldest record which is polled and not applied has this timestamp."""
         self._behind_since[partition] = oldest_millis * 1000
 
     def applied(
         self, partition: TopicPartition, next_offset: int, newest_millis: int | None
     ) -> None:
-        """Everything before `next_offset` is committed; its newest record has this timestamp, or
-        None if it was passed without a record.
+        """Note that everything before `next_offset` is committed.
 
-        What comes next is at least as new, so the age shown from here on is never too small.
+        `newest_millis` is the timestamp of the newest record of it, or None if there was no record.
+        Later records are at least as new, so the age that is shown from now on is not too small.
         """
         if newest_millis is not None:
             self._behind_since[partition] = newest_millis * 1000
         self._position(partition, next_offset)
 
     def measured(self, partition: TopicPartition, position: int, end: int) -> None:
-        """The end of the partition was read from Kafka after the position was held."""
-        records = max(0, end - position)
+        """Note the end of the partition, read from Kafka after `position` was known."""
+        records = lag_records(position, end)
         self._metrics.consumer_lag_records.labels(*_labels(partition)).set(records)
         if records == 0:
             self._behind_since.pop(partition, None)
@@ -64,9 +85,9 @@ class Lag:
             self._behind_since.setdefault(partition, self._clock())
 
     def seconds(self, partition: TopicPartition) -> float:
-        """Age of the oldest record that is not applied; 0 if there is none, never negative."""
+        """Return the age of the oldest record that is not applied; 0 if there is none."""
         since = self._behind_since.get(partition)
-        return 0.0 if since is None else max(0.0, (self._clock() - since) / 1_000_000)
+        return 0.0 if since is None else lag_seconds(since, self._clock())
 
     def _position(self, partition: TopicPartition, offset: int) -> None:
         self._metrics.consumer_applied_offset.labels(*_labels(partition)).set(offset)
@@ -81,3 +102,96 @@ class Lag:
 
 def _labels(partition: TopicPartition) -> tuple[str, str]:
     return partition.topic, str(partition.partition)
+
+
+class LagReporter:
+    """Reports the lag of one session; nothing that it does can hold up or lose a record."""
+
+    def __init__(
+        self,
+        client: KafkaConsumer,
+        assignment: Assignment,
+        metrics: Metrics,
+        clock: Clock,
+        policy: ConsumerPolicy,
+    ) -> None:
+        self._client = client
+        self._assignment = assignment
+        self._metrics = metrics
+        self._policy = policy
+        self._lag = LagGauges(metrics, clock)
+        self._measure_due = self._commit_due = 0.0
+        self._rebalances = 0
+
+    def settled(self) -> None:
+        """Show the partitions whose offsets were just taken from Postgres."""
+        self._lag.hold(self._assignment.positions)
+        self._metrics.consumer_rebalances.inc(self._assignment.rebalances - self._rebalances)
+        self._rebalances = self._assignment.rebalances
+        self._measure_due = 0.0
+
+    def forget(self) -> None:
+        """Show no partition any more: another process holds them."""
+        self._lag.hold({})
+
+    def begin(self, polled: Polled) -> None:
+        """Note that these records are being applied, and nothing before them is left."""
+        for partition, records in polled.records.items():
+            self._lag.polled(partition, records[0].timestamp)
+
+    def applied(self, polled: Polled) -> None:
+        """Note that these records and offset ranges are committed in Postgres.
+
+        `polled.ends` are the ends of the partitions at the time of the poll.
+        """
+        for partition, end in polled.ends.items():
+            records = polled.records.get(partition)
+            newest = records[-1].timestamp if records else None
+            self._lag.applied(partition, self._position(partition), newest)
+            if end is not None:
+                self._lag.measured(partition, self._position(partition), end)
+
+    def report_if_due(self) -> None:
+        """Commit offsets to Kafka about every second, measure lag every few seconds."""
+        now = time.monotonic()
+        if now >= self._commit_due:
+            self._commit_due = now + self._policy.commit_seconds
+            self.commit()
+        if now >= self._measure_due:
+            self._measure_due = now + self._policy.measure_seconds
+            self._measure()
+
+    def commit(self) -> None:
+        """Commit our offsets to Kafka; a failure is harmless, the next commit repeats it."""
+        offsets = {
+            partition: OffsetAndMetadata(offset, "", -1)
+            for partition, offset in self._assignment.positions.items()
+            if partition not in self._assignment.stopped
+        }
+        if offsets:
+            self._client.commit_async(offsets)
+
+    def _measure(self) -> None:
+        # If one of them has no leader, the client returns the end of none.
+        stopped = self._assignment.stopped
+        held = [one for one in self._assignment.positions if _has_end(stopped.get(one))]
+        if not held:
+            return
+        try:
+            limit = self._policy.measure_limit_ms
+            # An open transaction holds us up, so what waits for its end is lag as well.
+            ends = kafka.high_watermarks(self._client, held, timeout_ms=limit)
+        except kafka_errors.KafkaError as error:
+            log.warning("Kafka does not tell the ends of our partitions: %s", type(error).__name__)
+            self._metrics.dependency_up.labels("kafka").set(0)
+            return
+        self._metrics.dependency_up.labels("kafka").set(1)
+        for partition, end in ends.items():
+            self._lag.measured(partition, self._position(partition), end)
+
+    def _position(self, partition: TopicPartition) -> int:
+        return self._assignment.positions[partition]
+
+
+def _has_end(stopped: Stopped | None) -> bool:
+    return stopped is None or stopped.reason in (DEAD_LETTERS, UNREADABLE)

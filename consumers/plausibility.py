@@ -41,7 +41,7 @@ def doubts(batch: Batch, now: int | None, bound_seconds: int) -> list[Doubt]:
     latest = now + bound_seconds * 1_000_000
     return [
         Doubt(event, _detail(event, latest))
-        for _, event, _ in batch.arrivals
+        for _, event, _ in batch.records
         if event.recorded_at > latest
         or event.occurred_at > latest
         or event.recorded_at < _EARLIEST

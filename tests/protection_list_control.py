@@ -14,7 +14,7 @@ CONTROL = (
     Protection(
         "one topic that cannot be read stops alone 停止的分区",
         "31",
-        "consumers/assignment.py",
+        "consumers/group_membership.py",
         "paused = self.stopped.keys() - self._on_trial",
         "paused = held if self.stopped else set[TopicPartition]()",
         (
@@ -27,8 +27,8 @@ CONTROL = (
     Protection(
         "a stopped partition is looked at again 自动恢复",
         "31",
-        "consumers/stopping.py",
-        "return bool(self._told) and time.monotonic() >= self._due",
+        "consumers/stopped_partitions.py",
+        "return bool(self._reported) and time.monotonic() >= self._due",
         "return False",
         (
             _STOPPED + "test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_"
@@ -38,9 +38,9 @@ CONTROL = (
     Protection(
         "a topic that may not be read stops alone 无读取权限",
         "31",
-        "consumers/loop.py",
+        "consumers/session.py",
         "self._assignment.stop(not_authorized(self._client.assignment(), error))",
-        "raise",
+        "raise error",
         (
             _DENIED + "test_a_topic_that_may_not_be_read_stops_alone_is_named_and_flows_again_"
             "once_it_may",
@@ -49,7 +49,7 @@ CONTROL = (
     Protection(
         "status and lags are told though one topic may not be read",
         "31",
-        "consumers/standing.py",
+        "consumers/partition_status.py",
         "return _polled_without(client, [one.partition for one in refused])",
         "raise",
         (
@@ -60,7 +60,7 @@ CONTROL = (
     Protection(
         "a partition is stopped since its reason began, whatever its detail says",
         "31",
-        "consumers/stopping.py",
+        "consumers/stopped_partitions.py",
         "then stopped_partition.since else now() end",
         "then now() else now() end",
         (
@@ -71,9 +71,9 @@ CONTROL = (
     Protection(
         "poison on one topic stops that topic only",
         "21, 31",
-        "consumers/loop.py",
+        "consumers/session.py",
         "self._assignment.stop([error.stopped])",
-        "raise",
+        "raise error",
         (
             _STOPPED + "test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_"
             "dealt_with",
@@ -181,7 +181,7 @@ CONTROL = (
     Protection(
         "a consumer whose name was taken goes on under another",
         "39",
-        "consumers/loop.py",
+        "consumers/consumer.py",
         "self._instance = renamed(self._instance)",
         "raise",
         (_IDENTITY + "test_two_consumers_of_one_name_share_the_partitions_and_one_says_so_once",),
@@ -189,7 +189,7 @@ CONTROL = (
     Protection(
         "the name of a consumer has the boot of its kernel in it",
         "39",
-        "consumers/membership.py",
+        "consumers/group_membership.py",
         'return f"{node}-{_plain(host)}-{port}-{boot}"',
         'return f"{node}-{_plain(host)}-{port}"',
         (

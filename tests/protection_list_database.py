@@ -16,7 +16,7 @@ DATABASE = (
     Protection(
         "compare-and-set of positions 位点比较交换",
         "1, 3",
-        "consumers/positions.py",
+        "consumers/offsets.py",
         "\n        and held.next_offset = moved.before",
         "",
         (
@@ -27,7 +27,7 @@ DATABASE = (
     Protection(
         "positions come from Postgres, not from Kafka",
         "1, 7",
-        "consumers/assignment.py",
+        "consumers/group_membership.py",
         "                self._consumer.seek(partition, offset)\n",
         "                kept = self._consumer.committed(partition)\n"
         "                self._consumer.seek(partition, kept or offset)\n",
@@ -36,9 +36,9 @@ DATABASE = (
     Protection(
         "positions are asked for again after a lost connection",
         "4",
-        "consumers/loop.py",
-        "        self._applier.database.discard()\n        self._assignment.unsettle()\n",
-        "        self._applier.database.discard()\n",
+        "consumers/session.py",
+        "        self._reads.discard()\n        self._assignment.unsettle()\n",
+        "        self._reads.discard()\n",
         (
             _COMMITS + "test_a_consumer_cut_off_in_a_batch_asks_what_became_of_it_and_applies_"
             "each_event_once",

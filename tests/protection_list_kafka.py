@@ -13,9 +13,9 @@ KAFKA = (
     Protection(
         "a poll without records moves the position 事务标记",
         "28",
-        "consumers/loop.py",
-        "        if advances:\n",
-        "        if advances and records:\n",
+        "consumers/session.py",
+        "                if polled.ranges:\n",
+        "                if polled.ranges and polled.records:\n",
         (
             _MARKERS + "test_the_consumer_passes_markers_and_applies_no_aborted_record",
             _MARKERS + "test_markers_alone_that_retention_takes_away_are_no_lost_records",
@@ -60,9 +60,9 @@ KAFKA = (
     Protection(
         "an open transaction shows as lag",
         "28",
-        "consumers/reporting.py",
-        "kafka.high_watermarks(self._client, held, timeout_ms=_MEASURE_LIMIT_MS)",
-        "self._client.end_offsets(held, timeout_ms=_MEASURE_LIMIT_MS)",
+        "consumers/lag.py",
+        "kafka.high_watermarks(self._client, held, timeout_ms=limit)",
+        "self._client.end_offsets(held, timeout_ms=limit)",
         (
             _MARKERS + "test_an_open_transaction_shows_as_lag_and_its_records_are_applied_once_"
             "it_is_committed",
@@ -112,9 +112,9 @@ KAFKA = (
     Protection(
         "a batch that cannot be read stops its partition only, and is no poison",
         "29",
-        "consumers/loop.py",
-        "            self._assignment.stop([Stopped(partition, UNREADABLE, str(error))])\n",
-        "            raise\n",
+        "consumers/session.py",
+        "                self._assignment.stop([Stopped(partition, UNREADABLE, str(error))])\n",
+        "                raise error\n",
         (
             _CODECS + "test_a_batch_that_cannot_be_read_stops_its_partition_only_and_is_applied_"
             "once_it_can",

@@ -55,9 +55,9 @@ PGWAITS = (
     Protection(
         "a batch that was too slow is tried in smaller ones",
         "37",
-        "consumers/loop.py",
-        "            self._size = self._most.now\n",
-        "            self._most = StepSize('consumer', self._size)\n",
+        "consumers/session.py",
+        "                self._step.too_slow(len(batch))\n",
+        "                pass\n",
         (
             _REFUSES + "test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_"
             "ones",

@@ -44,7 +44,7 @@ PROOF = (
         "a batch is accounted for in its own transaction 收支",
         "25",
         "consumers/applying.py",
-        "account(node, batch, applied.fresh))\n",
+        "flow_entries(node, outcomes))\n",
         "{})\n",
         (
             _ACCOUNTS + "test_both_ends_tell_the_same_of_what_was_committed_published_received_"
@@ -73,7 +73,7 @@ PROOF = (
     Protection(
         "a letter that is discarded leaves the accounts",
         "30",
-        "consumers/resolving.py",
+        "consumers/admin/resolve.py",
         "run(cursor, accounts.noted(closed(letter)))",
         "run(cursor, ())",
         (
@@ -103,7 +103,7 @@ PROOF = (
     Protection(
         "the centre takes its own events from uplinks, while recovering only",
         "7, 19",
-        "consumers/batch_applier.py",
+        "consumers/session.py",
         "return is_recovering(cursor)",
         "return False",
         (
@@ -114,7 +114,7 @@ PROOF = (
     Protection(
         "an own event on an uplink is refused while nobody recovers",
         "19",
-        "consumers/batch_applier.py",
+        "consumers/session.py",
         "return is_recovering(cursor)",
         "return True",
         (_RECOVERY + "test_a_foreign_event_on_an_uplink_stays_refused_while_nobody_recovers",),
@@ -122,7 +122,7 @@ PROOF = (
     Protection(
         "a topic that was made again is another topic",
         "14",
-        "consumers/positions.py",
+        "consumers/offsets.py",
         "where held.topic_id <> seen.id order by 1",
         "where false order by 1",
         (
@@ -133,7 +133,7 @@ PROOF = (
     Protection(
         "poison in a row stops the loop 死信上限",
         "21",
-        "consumers/limits.py",
+        "consumers/dead_letter_limits.py",
         "if self._consecutive > self._limits.consecutive:",
         "if self._consecutive < 0:",
         (
@@ -145,7 +145,7 @@ PROOF = (
     Protection(
         "too great a share of poison stops the loop",
         "21",
-        "consumers/limits.py",
+        "consumers/dead_letter_limits.py",
         "if records < LEAST_RECORDS or dead <= self._limits.ratio * records:",
         "if records > 0:",
         (_LIMITS + "test_too_great_a_share_stops_it_although_good_records_come_between",),
@@ -164,7 +164,7 @@ PROOF = (
     Protection(
         "an open dead letter is held while it is dealt with 死信处置",
         "15",
-        "consumers/resolving.py",
+        "consumers/admin/resolve.py",
         "from dead_letter where id = %s for update",
         "from dead_letter where id = %s",
         (_LETTERS + "test_two_who_replay_one_letter_at_once_do_it_once",),
@@ -172,8 +172,8 @@ PROOF = (
     Protection(
         "a replayed dead letter is accounted for as applied 死信处置",
         "15",
-        "consumers/replaying.py",
-        "note(cursor, applied, now, _moved(node, letter, arrival, applied))",
+        "consumers/admin/replay.py",
+        "note(cursor, applied, now, _moved(node, letter, outcome))",
         "note(cursor, applied, now, {})",
         (_LETTERS + "test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead",),
     ),

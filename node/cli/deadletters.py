@@ -11,8 +11,8 @@ import typer
 from psycopg2.extras import RealDictCursor
 from rich.table import Table
 
-from consumers.replaying import StillPoison, replay
-from consumers.resolving import discard
+from consumers.admin.replay import StillPoison, replay
+from consumers.admin.resolve import discard
 from node import audit
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.payload import known_headers, payload_as_data, payload_as_text

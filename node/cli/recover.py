@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from cases.nodes import NATIONAL
-from consumers.resetting import Moved, move_into_range
+from consumers.admin.reset_offsets import Moved, move_into_range
 from node import command_gate
 from node.audit import note
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table

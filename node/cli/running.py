@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from consumers.loop import Consumer
-from consumers.membership import instance_of
+from consumers.consumer import Consumer
+from consumers.group_membership import instance_of
 from node.cli.output import NodeOption, say
 from node.cli.terminal import SafeFormatter
-from node.garbage import look_seldom
 from node.lifecycle import Stop, Worker, signals_stop, supervise
+from node.memory import look_seldom
 from node.metrics import Metrics
 from node.metrics_server import metrics_served
 from node.observing import Observer

@@ -9,7 +9,7 @@ import typer
 from kafka import errors as kafka_errors
 from rich.table import Table
 
-from consumers.standing import standing
+from consumers.partition_status import partition_status
 from node import clock_skew
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.verify import findings_table
@@ -65,7 +65,7 @@ def _partitions(
     settings: Settings, connection: Connection
 ) -> tuple[list[dict[str, Any]] | None, Exception | None]:
     try:
-        found = standing(settings, connection, now_micros())
+        found = partition_status(settings, connection, now_micros())
     except kafka_errors.KafkaError as error:
         return None, classified(error)
     return [one._asdict() for one in found], None

@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from consumers.standing import standing
+from consumers.partition_status import partition_status
 from node.clock import now_micros
 from node.errors import classified
 from node.postgres import Connection
@@ -55,7 +55,7 @@ class Standing:
 
 def _asked(settings: Settings, connection: Connection) -> Partitions:
     try:
-        found = standing(settings, connection, now_micros())
+        found = partition_status(settings, connection, now_micros())
     except KafkaError as error:
         log.warning("status without partitions: %s", classified(error))
         return None

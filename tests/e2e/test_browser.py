@@ -20,7 +20,7 @@ from support.world import do, eventually, rows, running
 
 from cases.nodes import PROVINCES
 from cases.topics import downlink, uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.postgres import connected

@@ -10,7 +10,7 @@ from support.world import count, event, eventually, raw, rows, running, send
 from cases import event_types as types
 from cases import fold
 from cases.topics import downlink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node import ledger
 from node.localstack import LocalStack
 from node.metrics import Metrics

@@ -47,7 +47,7 @@ def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negativ
     receiver: Clock,
 ) -> None:
     """docs/faults.md 22. Seen failing without the clamps at 0 (consumers/lag.py,
-    consumers/counting.py)."""
+    consumers/outcomes.py)."""
     lags: list[float] = []
     office = open_office(new_shandong, source)
     with (

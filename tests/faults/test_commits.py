@@ -31,8 +31,8 @@ BOTH_SIDES = pytest.mark.parametrize("verdict", [Verdict.CUT_BEFORE, Verdict.CUT
 def test_a_consumer_cut_off_in_a_batch_asks_what_became_of_it_and_applies_each_event_once(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack, database_link: Proxy
 ) -> None:
-    """docs/faults.md 4. Without taking the positions from Postgres again in `_hold`
-    (consumers/loop.py) the batch that went through is applied once more and stands as fenced."""
+    """docs/faults.md 4. Without taking the positions from Postgres again in `_pause`
+    (consumers/session.py) the batch that went through is applied once more and stands as fenced."""
     with flowing(through(new_centre, postgres=database_link), new_shandong) as flow:
         made = live_many(new_shandong, 1)
         await_settled(new_nodes)

@@ -24,7 +24,7 @@ from support.world import (
     sample,
 )
 
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.postgres import connected
@@ -168,8 +168,9 @@ _NO_SLOW = """
 def test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_ones(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """docs/faults.md 37. Seen failing with batches of one size (consumers/loop.py), of which none
-    is ever applied, and with takes of one size (producers/relay.py), of which none is ever marked.
+    """docs/faults.md 37. Seen failing with batches of one size (consumers/session.py), none of
+    which is ever applied, and with takes of one size (producers/relay.py), none of which is ever
+    marked.
 
     Sixty events take 1.2 s of the 0.3 s that a statement has.
     """

@@ -11,7 +11,7 @@ from support.world import event, eventually, raw, rows, running, sample, send
 
 from cases import event_types as types
 from cases.topics import downlink, uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.settings import Settings

@@ -22,7 +22,7 @@ from support.world import (
 )
 
 from cases.topics import downlink, uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
 from node.metrics import Metrics

@@ -9,7 +9,7 @@ from support.world import count, event, eventually, raw, rows, running, sample, 
 
 from cases import event_types as types
 from cases.topics import downlink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.observing import Observer

@@ -14,7 +14,7 @@ from support.processes import Process
 from support.proxy import Conditions, Proxy, Verdict
 from support.world import count, eventually, running, sample
 
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node import kafka, postgres
 from node.errors import Transient, classified
 from node.localstack import LocalStack
@@ -47,7 +47,7 @@ def test_a_consumer_frozen_with_a_batch_in_hand_is_fenced_when_it_wakes(
 ) -> None:
     """docs/faults.md 3. The zombie's first statement is held on its way and reaches Postgres when
     another has applied the batch. Seen failing without the compare-and-set of positions
-    (consumers/positions.py): nothing is fenced, and the records are applied once more."""
+    (consumers/offsets.py): nothing is fenced, and the records are applied once more."""
     relayed = Metrics()
     with (
         consuming(new_nodes, through(new_centre, postgres=database_link)) as zombie,

@@ -20,7 +20,7 @@ from support.offices import (
 from support.world import count, do, eventually, rows, running, sample, send
 
 from cases.topics import control_downlink, control_uplink, uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node import kafka
 from node.auditing import Audited, audit
 from node.postgres import connected

@@ -12,7 +12,7 @@ from support.web import client_of
 from support.world import count, event, eventually, raw, register, rows, running, sample, send
 
 from cases.topics import uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node import clock_skew, control
 from node.clock import Clock, now_micros
 from node.clock_skew import ClockCheck, ClockWrong

@@ -26,8 +26,8 @@ from support.world import (
 )
 
 from cases.topics import downlink, uplink
-from consumers.loop import Consumer
-from consumers.standing import standing
+from consumers.consumer import Consumer
+from consumers.partition_status import partition_status
 from node import kafka, localstack
 from node.clock import now_micros
 from node.kafka import TopicPartition
@@ -122,7 +122,7 @@ def test_gaps_by_compaction_are_passed_by_the_consumer_and_are_no_lag(
                 eventually(lambda: lag() == 0, figure)  # noqa: B023
             assert ended == []
         with connected(settings.dsn, "test") as connection:
-            for one in standing(settings, connection, now_micros()):
+            for one in partition_status(settings, connection, now_micros()):
                 assert (one.lag_records, one.lag_seconds) == (0, 0.0)
     assert count(settings, "dead_letter") == count(settings, "stopped_partition") == 0
 

@@ -31,8 +31,9 @@ from support.world import (
 )
 
 from cases.topics import control_between, downlink, uplink
-from consumers import stopping
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
+from consumers.policy import ConsumerPolicy
+from consumers.stopped_partitions import UNREADABLE
 from node import kafka
 from node.homecoming import bring_home
 from node.localstack import LocalStack
@@ -144,24 +145,23 @@ def test_a_batch_that_cannot_be_read_stops_its_partition_only_and_is_applied_onc
     desks: Desks,
     stack: LocalStack,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
     harm: Harm,
     said: str,
 ) -> None:
     """Formerly: one dead letter for the whole batch, and the position after it."""
     _, _, shandong = desks
     settings = shandong.settings
-    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.2)
     first, second, third = (event(case_id) for case_id in CASES)
     send(settings, TOPIC, [raw(first)])
     place = end_offset(settings, TOPIC)
     send(settings, TOPIC, [raw(second)])
-    reason = {"topic": TOPIC, "reason": stopping.UNREADABLE}
+    reason = {"topic": TOPIC, "reason": UNREADABLE}
 
     def stopped() -> float:
         return sample(shandong.metrics, "consumer_stopped_partitions", **reason)
 
-    with running(Consumer(*shandong), shandong.metrics) as ended:
+    consumer = Consumer(*shandong, policy=ConsumerPolicy(recheck_seconds=0.2))
+    with running(consumer, shandong.metrics) as ended:
         with harm(stack, TOPIC, 0, place), caplog.at_level(logging.ERROR):
             eventually(lambda: stopped() == 1, "it stops")
             send(settings, TOPIC, [raw(third)], partition=1)

@@ -26,11 +26,10 @@ from support.world import (
 
 from cases import event_types as types
 from cases.topics import dead_letter, downlink, uplink
-from consumers import batch as batches
-from consumers import positions
+from consumers import decode, offsets
 from consumers.applying import apply_batch
-from consumers.batch import Advance, Batch
-from consumers.loop import Consumer
+from consumers.batch import Batch, DecodedRecord, OffsetRange
+from consumers.consumer import Consumer
 from node import kafka, ledger
 from node.errors import Fenced
 from node.kafka import TopicPartition
@@ -142,7 +141,7 @@ def with_nul() -> Any:
 def test_what_only_postgres_refuses_is_found_by_halving(
     province_with_topics: Settings, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
+    monkeypatch.setattr(decode, "_has_nul", lambda value: False)  # our own check taken out
     good = [raw(event(f"{CASE}{n}")) for n in range(6)]
     send(province_with_topics, TOPIC, [*good[:3], raw(with_nul()), *good[3:]])
     with start(province_with_topics, Metrics()):
@@ -220,15 +219,15 @@ def test_an_event_on_a_strange_uplink_is_refused(
 
 
 def test_a_zombie_rolls_back(province_with_topics: Settings) -> None:
-    advance = [Advance(TOPIC, 0, 0, 1)]
+    advance = [OffsetRange(TOPIC, 0, 0, 1)]
     one = event(CASE)
     with connected(province_with_topics.dsn, "test") as connection:
         with connection, connection.cursor() as cursor:
-            positions.begin(cursor, {(TOPIC, 0): 0})
+            offsets.begin(cursor, {(TOPIC, 0): 0})
         apply_batch(connection, SHANDONG, Batch([], [], advance))
         record: Any = type("Record", (), {"topic": TOPIC, "partition": 0, "offset": 0})
         packed = ledger.pack(ledger.Entry(one, b"{}"))
-        late = Batch([batches.Arrival(record, one, packed)], [], advance)
+        late = Batch([DecodedRecord(record, one, packed)], [], advance)
         with pytest.raises(Fenced):
             apply_batch(connection, SHANDONG, late)
     assert count(province_with_topics, "case_event") == 0

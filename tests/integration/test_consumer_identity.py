@@ -10,9 +10,8 @@ import pytest
 from support.world import count, event, eventually, raw, running, sample, send
 
 from cases.topics import downlink
-from consumers import membership
-from consumers.loop import Consumer
-from consumers.membership import instance_of, renamed
+from consumers.consumer import Consumer
+from consumers.group_membership import instance_of, renamed
 from node.localstack import LocalStack
 from node.metrics import Metrics
 from node.settings import Settings
@@ -59,21 +58,20 @@ def said(caplog: pytest.LogCaptureFixture) -> int:
 
 
 def test_clones_of_one_disk_have_names_of_their_own_because_each_was_booted_by_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     boot = tmp_path / "boot_id"
-    monkeypatch.setattr(membership, "_BOOT_ID", boot)
     boot.write_text("0a1b2c3d-0000-4000-8000-000000000000\n")
-    ours = instance_of(SHANDONG, "desk", 9464)
-    assert ours == instance_of(SHANDONG, "desk", 9464) == "370000-desk-9464-0a1b2c3d"
+    ours = instance_of(SHANDONG, "desk", 9464, boot)
+    assert ours == instance_of(SHANDONG, "desk", 9464, boot) == "370000-desk-9464-0a1b2c3d"
     boot.write_text("99999999-0000-4000-8000-000000000000\n")
-    assert instance_of(SHANDONG, "desk", 9464) != ours
+    assert instance_of(SHANDONG, "desk", 9464, boot) != ours
     boot.unlink()
-    assert instance_of(SHANDONG, "desk", 9464) != instance_of(SHANDONG, "desk", 9464)
+    assert instance_of(SHANDONG, "desk", 9464, boot) != instance_of(SHANDONG, "desk", 9464, boot)
 
 
 def test_a_name_that_is_taken_again_and_again_does_not_grow() -> None:
     again = renamed(renamed("370000-desk-9464-0a1b2c3d"))
     assert len(again) == len("370000-desk-9464-0a1b2c3d") + 9
-    assert membership._plain("主机 a") == "___a"
+    assert instance_of(SHANDONG, "主机 a", 9464).startswith("370000-___a-9464-")
     assert sample(Metrics(), "nothing") == 0

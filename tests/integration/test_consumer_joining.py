@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kafka import KafkaConsumer
 from support.world import eventually
 
-from consumers.assignment import Assignment
+from consumers.group_membership import Assignment
 from node import kafka
 from node.localstack import LocalStack
 from node.settings import Settings

@@ -25,12 +25,11 @@ from support.world import (
 )
 
 from cases.topics import dead_letter, downlink
-from consumers import batch as batches
-from consumers import batch_applier
+from consumers import batch_applier, decode
+from consumers.admin.resolve import discard
 from consumers.applying import apply_batch
-from consumers.loop import Consumer
-from consumers.resolving import discard
-from consumers.standing import ends_of
+from consumers.consumer import Consumer
+from consumers.partition_status import ends_of
 from node import kafka
 from node.localstack import LocalStack
 from node.metrics import Metrics
@@ -126,7 +125,7 @@ def test_a_supervisor_that_starts_it_again_and_again_does_not_drain_the_topic(
 def test_dealing_with_a_letter_begins_the_count_anew_even_while_the_consumer_runs(
     province_with_small_limits: Settings, base: int
 ) -> None:
-    """Fails without `positions.acknowledge`: the consumer ends at the sixth."""
+    """Fails without `offsets.acknowledge`: the consumer ends at the sixth."""
     with start(province_with_small_limits) as ended:
         send(province_with_small_limits, TOPIC, [BAD] * 5)
         letters(province_with_small_limits, 5)
@@ -170,7 +169,7 @@ def test_what_only_postgres_refuses_counts_too_and_no_more_of_it_is_drained_by_s
     province_with_small_limits: Settings, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails with the check made once for the whole poll: halving would condemn all eight."""
-    monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
+    monkeypatch.setattr(decode, "_has_nul", lambda value: False)  # our own check taken out
     refused = [with_nul(n) for n in range(8)]
     send(province_with_small_limits, TOPIC, [*mixed("..."), *refused, raw(event(f"{CASE}-last"))])
     for _ in range(2):

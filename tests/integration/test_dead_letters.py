@@ -32,12 +32,12 @@ from support.world import (
 
 from cases import event_types as types
 from cases.topics import downlink, uplink
-from consumers import batch as batches
+from consumers import decode
+from consumers.admin.replay import StillPoison, replay
+from consumers.admin.resolve import discard
 from consumers.batch import Poison
+from consumers.consumer import Consumer
 from consumers.dead_letters import DeadLetterTopic
-from consumers.loop import Consumer
-from consumers.replaying import StillPoison, replay
-from consumers.resolving import discard
 from node import accounts, observing
 from node.cli.payload import payload_as_text
 from node.clock import now_micros
@@ -167,7 +167,7 @@ def test_a_value_that_only_postgres_refuses_stays_open(
     one = event(CASE, body={"title": "a?b", "channel": "web", "received_at": 0})
     bad = raw(one._replace(value=one.value.replace(b"a?b", b"a\0b")))
     (id_,) = kept(province_with_desk, misread(TOPIC, 0, bad))
-    monkeypatch.setattr(batches, "_has_nul", lambda value: False)  # our own check taken out
+    monkeypatch.setattr(decode, "_has_nul", lambda value: False)  # our own check taken out
     with pytest.raises(StillPoison, match="refused_by_database: Postgres refuses its value"):
         replayed(province_with_desk, id_)
     assert count(province_with_desk, "case_event") == 0

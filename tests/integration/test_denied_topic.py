@@ -22,8 +22,8 @@ from support.links import broker_with
 from support.world import event, eventually, raw, rows, running, sample, send, stopped_with
 
 from cases.topics import downlink, uplink
-from consumers import stopping
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
+from consumers.policy import ConsumerPolicy
 from node import kafka, localstack
 from node.localstack import LocalStack
 from node.metrics import Metrics
@@ -37,6 +37,8 @@ AUTHORIZER = (
 )
 READ, ALL = ACLOperation.READ, ACLOperation.ALL
 DENY = ACLPermissionType.DENY
+# Stopped partitions are soon checked again.
+SOON = ConsumerPolicy(recheck_seconds=0.3)
 
 
 @pytest.fixture
@@ -47,8 +49,7 @@ def guarded(stack_folder: Path) -> Iterator[LocalStack]:
 
 
 @pytest.fixture
-def centre(guarded: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
+def centre(guarded: LocalStack) -> Settings:
     settings = load_settings("000000")
     confirm_database(settings.dsn)
     return settings
@@ -89,7 +90,7 @@ def test_a_topic_that_may_not_be_read_stops_alone_is_named_and_flows_again_once_
 ) -> None:
     metrics = Metrics()
     place = {"topic": TOPIC, "reason": "not_authorized"}
-    with running(Consumer(centre, metrics), metrics) as ended:
+    with running(Consumer(centre, metrics, policy=SOON), metrics) as ended:
         for province in (BEIJING, SHANDONG):
             arrive(centre, province, "first")
             await_case(centre, province, "first")
@@ -128,13 +129,13 @@ def test_a_node_that_is_denied_a_topic_from_its_start_reads_all_else_and_this_on
 ) -> None:
     """A topic that it may not even see is missing, as far as it can know."""
     metrics = Metrics()
-    with running(Consumer(centre, metrics), metrics):
+    with running(Consumer(centre, metrics, policy=SOON), metrics):
         arrive(centre, BEIJING, "first")
         await_case(centre, BEIJING, "first")
     for province in (BEIJING, SHANDONG):
         arrive(centre, province, "second")
     deny(guarded, TOPIC, denied)
-    with running(Consumer(centre, metrics), metrics) as ended:
+    with running(Consumer(centre, metrics, policy=SOON), metrics) as ended:
         stopped_with(centre, reason)
         await_case(centre, SHANDONG, "second")
         allow(guarded, TOPIC, denied)
@@ -148,12 +149,12 @@ def test_a_province_that_may_not_see_its_only_topic_waits_until_it_may(
     """Its relay and its desk go on meanwhile."""
     shandong, topic = load_settings(SHANDONG), downlink(SHANDONG)
     metrics = Metrics()
-    with running(Consumer(shandong, metrics), metrics):
+    with running(Consumer(shandong, metrics, policy=SOON), metrics):
         query = "select count(*) from consumer_offset"
         eventually(lambda: rows(shandong, query) == [(6,)], "positions are noted")
     send(centre, topic, [raw(event("110000-20260401-7K3M9QXA"))])
     deny(guarded, topic, ALL)
-    with running(Consumer(shandong, metrics), metrics) as ended:
+    with running(Consumer(shandong, metrics, policy=SOON), metrics) as ended:
         assert "its ACL" in stopped_with(shandong, "missing")
         allow(guarded, topic, ALL)
         await_case(shandong, BEIJING, "")

@@ -14,7 +14,7 @@ from support.offices import BEIJING, CENTRE, Desk, Desks, at_work, loops, round_
 from support.world import count, do, end_offset, eventually, register, rows, running
 
 from cases.topics import uplink
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.lifecycle import Worker
 from node.postgres import connected
 from node.queries.snapshot import snapshot

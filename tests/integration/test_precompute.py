@@ -16,12 +16,13 @@ from cases import event_types as types
 from cases.fold import fold
 from cases.nodes import NATIONAL
 from cases.topics import uplink
-from consumers import batch as batches
-from consumers import positions
-from consumers.applying import Applied, apply_batch
-from consumers.batch import MOST_CASES, Arrival, Batch, next_size
-from consumers.loop import Consumer
+from consumers import offsets
+from consumers.applying import apply_batch
+from consumers.batch import MOST_CASES, Batch, DecodedRecord, next_size
+from consumers.consumer import Consumer
+from consumers.outcomes import APPLIED, DUPLICATE, Outcome
 from consumers.plausibility import Doubt
+from consumers.policy import ConsumerPolicy
 from node import ledger, precompute
 from node.ledger import Entry, Source, body_json, pack
 from node.localstack import LocalStack
@@ -57,9 +58,9 @@ def _small_batches_are_precomputed_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _batches_without_offsets_can_be_applied(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = positions.advance
+    real = offsets.advance
     monkeypatch.setattr(
-        positions, "advance", lambda cursor, moves, tails: moves and real(cursor, moves, tails)
+        offsets, "advance", lambda cursor, moves, tails: moves and real(cursor, moves, tails)
     )
 
 
@@ -77,12 +78,13 @@ def ahead(centre: Settings) -> Iterator[Precompute]:
 
 def batch_of(events: Sequence[Event], first: int = 0) -> Batch:
     """A batch as the loop makes it, without Kafka."""
-    arrivals = []
+    decoded = []
     for offset, one in enumerate(events, first):
         source = Source(uplink(one.emitter), 0, offset, NOW)
         record: Any = _Record(source.topic, 0, offset)
-        arrivals.append(Arrival(record, one, pack(Entry(one, body_json(one.body), source))))
-    return Batch(arrivals, [], [], NOW)
+        packed = pack(Entry(one, body_json(one.body), source))
+        decoded.append(DecodedRecord(record, one, packed))
+    return Batch(decoded, [], [], NOW)
 
 
 class _Record:
@@ -92,14 +94,21 @@ class _Record:
 
 def precomputed(ahead: Precompute, batch: Batch) -> Batch:
     """The batch with what it makes of its cases, which is known for at least one of them."""
-    made = ahead.batch([arrival.event for arrival in batch.arrivals], batch.read_at)
+    made = ahead.batch([decoded.event for decoded in batch.records], batch.read_at)
     assert made is not None
     return batch.with_precomputed(made)
 
 
-def apply(connection: Connection, batch: Batch) -> Applied:
+def apply(connection: Connection, batch: Batch) -> list[Outcome]:
     """Apply a batch as the consumer does; it moves no offsets."""
     return apply_batch(connection, NATIONAL, batch)
+
+
+def is_used(connection: Connection, batch: Batch) -> bool:
+    """Apply a precomputed batch; return whether what was precomputed was written."""
+    assert batch.precomputed is not None
+    apply(connection, batch)
+    return batch.precomputed.committed.is_set()
 
 
 def apply_all(settings: Settings, batches: Sequence[Batch], *, in_advance: bool) -> None:
@@ -115,7 +124,7 @@ def apply_all(settings: Settings, batches: Sequence[Batch], *, in_advance: bool)
             if number % 4 == 0:
                 apply(connection, one)
                 continue
-            events = [arrival.event for arrival in one.arrivals]
+            events = [decoded.event for decoded in one.records]
             made = ahead.batch(events, one.read_at) if in_advance else None
             apply(connection, previous)
             previous = one.with_precomputed(made)
@@ -191,7 +200,7 @@ def test_after_another_writer_the_batch_is_folded_again(
     late = batch_of([event(CASE, 3, type_=types.PROGRESSED, body={"progress": "…"})])
     late = precomputed(ahead, late)
     apply(connection, batch_of([event(CASE, 2, type_=types.ACCEPTED, body={})]))
-    assert not apply(connection, late).used_precomputed
+    assert not is_used(connection, late)
     query = "select state, version, conflicts, revision from petition_case"
     assert rows(centre, query) == [("accepted", 3, 0, 3)]
 
@@ -216,8 +225,8 @@ def test_a_batch_that_is_based_on_one_that_was_folded_again_is_folded_again_too(
     third = batch_of([event(CASE, 3, type_=types.PROGRESSED, body={"progress": "…"})])
     third = precomputed(ahead, third)
     apply(connection, batch_of([ours, correction]))
-    assert not apply(connection, second).used_precomputed
-    assert not apply(connection, third).used_precomputed
+    assert not is_used(connection, second)
+    assert not is_used(connection, third)
     assert rows(centre, "select version, title, revision from petition_case") == [(3, "another", 3)]
     assert folded_again(centre) == folded(centre)
 
@@ -235,7 +244,7 @@ def test_a_batch_that_is_based_on_one_that_was_not_committed_is_folded_again(
     with pytest.raises(ValueError, match="NUL"):
         apply_batch(connection, NATIONAL, second, [Doubt(ours, "\0")])
     apply(connection, batch_of([correction]))
-    assert not apply(connection, third).used_precomputed
+    assert not is_used(connection, third)
     assert folded_again(centre) == folded(centre)
 
 
@@ -258,10 +267,10 @@ def test_after_a_batch_that_was_folded_again_the_next_ones_are_used_again(
     first = precomputed(ahead, batches[0])
     outdated = precomputed(ahead, batches[1])
     apply(connection, batch_of([second]))  # by another writer
-    used = [apply(connection, first).used_precomputed]
+    used = [is_used(connection, first)]
     third = precomputed(ahead, batches[2])
-    used.append(apply(connection, outdated).used_precomputed)
-    used.append(apply(connection, third).used_precomputed)
+    used.append(is_used(connection, outdated))
+    used.append(is_used(connection, third))
     assert used == [False, False, True]
     assert folded_again(centre) == [one for one in folded(centre) if one[0] == CASE]
 
@@ -309,21 +318,18 @@ def test_an_event_that_comes_twice_in_a_batch_counts_once(
     apply(connection, batch_of([event(CASE)]))
     second = event(CASE, 2, type_=types.ACCEPTED, body={})
     twice = precomputed(ahead, batch_of([second, second]))
-    assert apply(connection, twice).fresh == {second.event_id}
+    assert [one.result for one in apply(connection, twice)] == [APPLIED, DUPLICATE]
     assert rows(centre, "select events from case_digest") == [(2,)]
 
 
 def test_the_consumer_precomputes_batches_and_limits_them_to_the_cases_that_it_keeps(
-    centre: Settings,
-    empty_topics: LocalStack,
-    valid: Counter[bool],
-    monkeypatch: pytest.MonkeyPatch,
+    centre: Settings, empty_topics: LocalStack, valid: Counter[bool]
 ) -> None:
-    """Seen failing without the precomputed batch, and without `max_records` (consumers/loop.py)."""
-    monkeypatch.setattr(batches, "MOST_CASES", 10)
+    """Seen failing without `with_precomputed`, and without `max_records` (consumers/session.py)."""
     cases = [f"110000-20260401-7K3M{number:04d}" for number in range(60)]
     metrics = Metrics()
-    with running(Consumer(centre, metrics), metrics):
+    consumer = Consumer(centre, metrics, policy=ConsumerPolicy(most_cases=10))
+    with running(consumer, metrics):
         send(centre, uplink("110000"), [raw(event(cases[0]))])
         eventually(lambda: count(centre, "case_event") == 1, "the first one is applied")
         send(centre, uplink("110000"), [raw(event(case_id)) for case_id in cases[1:]])

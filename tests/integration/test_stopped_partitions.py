@@ -28,8 +28,9 @@ from support.world import (
 )
 
 from cases.topics import uplink
-from consumers import stopping
-from consumers.loop import Consumer
+from consumers import stopped_partitions
+from consumers.consumer import Consumer
+from consumers.policy import ConsumerPolicy
 from node import kafka
 from node.control import Channel
 from node.localstack import LocalStack
@@ -42,6 +43,8 @@ from producers.relay import Relay
 BEIJING, SHANDONG = "110000", "370000"
 CASE = "20260401-7K3M9QXA"
 _STOPPED = "select count(*) from stopped_partition"
+# Stopped partitions are soon checked again.
+SOON = ConsumerPolicy(recheck_seconds=0.3)
 
 
 @pytest.fixture
@@ -51,7 +54,6 @@ def centre_with_topics(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     """The centre with empty topics and an empty database, which looks again at once."""
-    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
     return fresh_settings("000000")
 
 
@@ -102,7 +104,7 @@ def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_an
     provinces."""
     caplog.set_level(logging.WARNING, "consumers")
     metrics = Metrics()
-    with running(Consumer(centre_with_topics, metrics), metrics) as ended:
+    with running(Consumer(centre_with_topics, metrics, policy=SOON), metrics) as ended:
         begun(centre_with_topics)
         assert sample(metrics, "consumer_stopped_partitions", topic=uplink(BEIJING),
                       reason="missing") == 0  # fmt: skip
@@ -145,7 +147,7 @@ def test_a_partition_has_been_stopped_since_its_reason_began_whatever_its_detail
             connection,
             connection.cursor() as cursor,
         ):
-            stopping.keep(cursor, [stopping.Stopped(place, reason, detail)], [])
+            stopped_partitions.keep(cursor, [stopped_partitions.Stopped(place, reason, detail)], [])
         seen += rows(centre_with_topics, since)
     assert [row[1:] for row in seen] == [
         ("beyond_end", "ends at 1"), ("beyond_end", "ends at 2"), ("missing", "ends at 2")
@@ -163,13 +165,13 @@ def test_a_truncated_topic_stops_alone_and_its_position_stays_until_somebody_rec
     """docs/faults.md 14, 31. Formerly: "records that were not applied are gone" ended the
     process."""
     metrics = Metrics()
-    with running(Consumer(centre_with_topics, metrics), metrics):
+    with running(Consumer(centre_with_topics, metrics, policy=SOON), metrics):
         begun(centre_with_topics)
     held = "select partition, next_offset from consumer_offset where topic = %s order by 1"
     before = rows(centre_with_topics, held, (uplink(BEIJING),))
     arrive(centre_with_topics, BEIJING, "lost")
     lose_records(centre_with_topics, uplink(BEIJING))
-    with running(Consumer(centre_with_topics, metrics), metrics) as ended:
+    with running(Consumer(centre_with_topics, metrics, policy=SOON), metrics) as ended:
         assert "are gone from Kafka: partition 0" in stopped_with(
             centre_with_topics, "records_gone"
         )
@@ -188,7 +190,7 @@ def test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_deal
     """docs/faults.md 21, 31. Formerly: one province's poison ended the centre for all."""
     small = centre_with_topics.model_copy(update={"dead_letter_consecutive": 3})
     metrics = Metrics()
-    with running(Consumer(small, metrics), metrics) as ended:
+    with running(Consumer(small, metrics, policy=SOON), metrics) as ended:
         begun(centre_with_topics)
         bad: Raw = (b"k", b"\x01poison", [])
         send(centre_with_topics, uplink(BEIJING), [bad, bad])
@@ -218,14 +220,13 @@ def test_a_node_whose_only_topic_is_gone_starts_and_waits_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Formerly: a province that was started then ended, its relay and its desk with it."""
-    monkeypatch.setattr(stopping, "_LOOK_SECONDS", 0.3)
     shandong = fresh_settings(SHANDONG)
     metrics = Metrics()
     topic = f"petition.downlink.{SHANDONG}"
-    with running(Consumer(shandong, metrics), metrics):
+    with running(Consumer(shandong, metrics, policy=SOON), metrics):
         eventually(lambda: count(shandong, "consumer_offset") == 6, "positions are noted")
     delete_topic(stack, topic)
-    with running(Consumer(shandong, metrics), metrics) as ended:
+    with running(Consumer(shandong, metrics, policy=SOON), metrics) as ended:
         stopped_with(shandong, "missing")
         make_topic(stack, topic)
         stopped_with(shandong, "recreated")

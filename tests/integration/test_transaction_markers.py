@@ -30,8 +30,8 @@ from support.world import (
 )
 
 from cases.topics import control_between, downlink, uplink
-from consumers.loop import Consumer
-from consumers.standing import standing
+from consumers.consumer import Consumer
+from consumers.partition_status import partition_status
 from node import kafka, silence
 from node.clock import now_micros
 from node.errors import Transient
@@ -94,7 +94,7 @@ def test_the_consumer_passes_markers_and_applies_no_aborted_record(desks: Desks)
     assert held == {said.case_id, last.case_id}
     assert count(settings, "dead_letter") == 0
     with connected(settings.dsn, "test") as connection:
-        for one in standing(settings, connection, now_micros()):
+        for one in partition_status(settings, connection, now_micros()):
             assert (one.lag_records, one.lag_seconds) == (0, 0.0)
 
 
@@ -133,7 +133,8 @@ def test_an_open_transaction_shows_as_lag_and_its_records_are_applied_once_it_is
         eventually(lambda: sample(shandong.metrics, "consumer_lag_records", **place) == 1, "lag")
         with connected(settings.dsn, "test") as connection:
             shown = {
-                (s.topic, s.partition): s for s in standing(settings, connection, now_micros())
+                (s.topic, s.partition): s
+                for s in partition_status(settings, connection, now_micros())
             }
         assert shown[TOPIC, 0].lag_records == 1
         assert shown[TOPIC, 0].lag_seconds is not None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from support.world import eventually, rows, running
 
 from cases.commands import event_type_of
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.clock import Clock, now_micros
 from node.metrics import Metrics
 from node.postgres import Connection, connect

@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 import pytest
 from support.world import Raw, rows
 
-from consumers import batch as batches
-from consumers.batch import Here, Poison, decoded
+from consumers import decode
+from consumers.batch import Poison
 from consumers.dead_letters import keep
+from consumers.decode import ReadContext, decode_batch
 from node.postgres import connected
 from node.settings import Settings
 from schemas.errors import MALFORMED, Undecodable
 
 _ALL = 'select id, status, reason, actor, resolution from dead_letter order by "offset"'
 
-HERE = Here("000000", 0)
+CONTEXT = ReadContext("000000", 0)
 
 
 class Record(NamedTuple):
@@ -53,7 +54,7 @@ def misread(topic: str, offset: int, raw: Raw, reason: str = MALFORMED) -> Poiso
 
 def poison(topic: str, offset: int, raw: Raw) -> Poison:
     """A record that is poison in this release too."""
-    (found,) = decoded([record(topic, offset, raw)], [], HERE).poison
+    (found,) = decode_batch([record(topic, offset, raw)], [], CONTEXT).poison
     return found
 
 
@@ -79,5 +80,5 @@ def defective_release(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise Undecodable(MALFORMED, "a defect of this release")
 
     with monkeypatch.context() as patch:
-        patch.setattr(batches, "read_event", cannot)
+        patch.setattr(decode, "read_event", cannot)
         yield

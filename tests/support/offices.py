@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from support.world import do, eventually, rows, running
 
-from consumers.loop import Consumer
+from consumers.consumer import Consumer
 from node.control import Channel
 from node.lifecycle import Worker
 from node.metrics import Metrics

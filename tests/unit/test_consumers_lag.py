@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumers.lag import Lag
+from consumers.lag import LagGauges
 from node.kafka import TopicPartition
 from node.metrics import Metrics
 
@@ -14,7 +14,7 @@ def test_a_record_of_the_future_has_no_negative_lag() -> None:
     """docs/faults.md 22: the source's clock was ahead, or ours was set back after we read ours."""
     now = 1_000 * _MICROS
     metrics = Metrics()
-    lag = Lag(metrics, lambda: now)
+    lag = LagGauges(metrics, lambda: now)
     lag.hold({PARTITION: 0})
     lag.polled(PARTITION, 1_600 * 1_000)
     assert shown(metrics) == 0

@@ -7,8 +7,16 @@ from typing import Any, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.batch import Advance, Arrival, Batch, Poison
-from consumers.limits import LEAST_RECORDS, Crossing, History, Limits, Tail, crossing, tails
+from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison
+from consumers.dead_letter_limits import (
+    LEAST_RECORDS,
+    ExceededLimit,
+    History,
+    Limits,
+    Tail,
+    exceeded,
+    tails,
+)
 
 LIMITS = Limits(consecutive=3, ratio=0.5, window=1000)
 CALM = Limits(consecutive=10**6, ratio=0.5, window=1000)
@@ -25,21 +33,21 @@ def batch(signs: str, first: int = 0, partition: int = 0) -> Batch:
     """One record a sign: x is poison, anything else is good."""
     event: Any = None
     packed: Any = None
-    arrivals, poison = [], []
+    decoded, poison = [], []
     for offset, sign in enumerate(signs, start=first):
         record: Any = FakeRecord(TOPIC, partition, offset)
         if sign == "x":
             poison.append(Poison(record, "malformed", ""))
         else:
-            arrivals.append(Arrival(record, event, packed))
-    return Batch(arrivals, poison, [Advance(TOPIC, partition, first, first + len(signs))])
+            decoded.append(DecodedRecord(record, event, packed))
+    return Batch(decoded, poison, [OffsetRange(TOPIC, partition, first, first + len(signs))])
 
 
-def judged(limits: Limits, one: Batch, *histories: History) -> Crossing | None:
-    return crossing(limits, one, {(TOPIC, n): history for n, history in enumerate(histories)})
+def judged(limits: Limits, one: Batch, *histories: History) -> ExceededLimit | None:
+    return exceeded(limits, one, {(TOPIC, n): history for n, history in enumerate(histories)})
 
 
-def offset_of(found: Crossing | None) -> int | None:
+def offset_of(found: ExceededLimit | None) -> int | None:
     return found and found.poison.record.offset
 
 
@@ -65,7 +73,7 @@ def test_what_the_partition_has_behind_it_counts() -> None:
 
 def test_partitions_are_counted_apart() -> None:
     two = [batch("xxx", partition=n) for n in (0, 1)]
-    both = Batch([], [*two[0].poison, *two[1].poison], [*two[0].advances, *two[1].advances])
+    both = Batch([], [*two[0].poison, *two[1].poison], [*two[0].ranges, *two[1].ranges])
     assert judged(LIMITS, both, NEW, NEW) is None
     assert judged(LIMITS, both, NEW, History(1, 0, ())) is not None
 
@@ -108,7 +116,7 @@ def test_how_a_batch_leaves_its_partitions() -> None:
     assert tails(batch("x.xx")) == [Tail(2, unbroken=False)]
     assert tails(batch("xxxx")) == [Tail(4, unbroken=True)]
     bad, good = batch("x", partition=1), batch(".", partition=0)
-    both = Batch(good.arrivals, bad.poison, [*bad.advances, *good.advances])
+    both = Batch(good.records, bad.poison, [*bad.ranges, *good.ranges])
     assert tails(both) == [Tail(1, unbroken=True), Tail(0, unbroken=False)]
 
 

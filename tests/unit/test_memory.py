@@ -7,8 +7,7 @@ import os
 import weakref
 from pathlib import Path
 
-from node.garbage import look_seldom
-from node.memory import give_back
+from node.memory import give_back, look_seldom
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _ROW_BYTES = 900

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from consumers.lag import Lag
+from consumers.lag import LagGauges
 from node.kafka import TopicPartition
 from node.metrics import Metrics, documentation
 
@@ -56,7 +56,7 @@ def shown(metrics: Metrics, name: str) -> float | None:
 
 def test_lag_in_seconds_grows_while_nothing_is_applied_and_is_zero_when_caught_up() -> None:
     metrics, now = Metrics(), 1_000_000_000
-    lag = Lag(metrics, lambda: now)
+    lag = LagGauges(metrics, lambda: now)
     lag.hold({PARTITION: 10})
     assert shown(metrics, "consumer_lag_seconds") == 0
     lag.polled(PARTITION, 1_000_000 - 3_000)
@@ -71,7 +71,7 @@ def test_lag_in_seconds_grows_while_nothing_is_applied_and_is_zero_when_caught_u
 
 def test_lag_is_never_negative_whatever_the_clocks_and_offsets_say() -> None:
     metrics = Metrics()
-    lag = Lag(metrics, lambda: 0)
+    lag = LagGauges(metrics, lambda: 0)
     lag.hold({PARTITION: 10})
     lag.polled(PARTITION, 99_000)
     lag.measured(PARTITION, 12, 11)
@@ -81,7 +81,7 @@ def test_lag_is_never_negative_whatever_the_clocks_and_offsets_say() -> None:
 
 def test_a_partition_that_is_lost_is_shown_no_more() -> None:
     metrics = Metrics()
-    lag = Lag(metrics, lambda: 0)
+    lag = LagGauges(metrics, lambda: 0)
     lag.hold({PARTITION: 10})
     lag.hold({})
     assert b"downlink.370000" not in generate_latest(metrics.registry)

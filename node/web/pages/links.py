@@ -6,20 +6,17 @@ commit to Kafka about every second. A reader that never committed has everything
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
 from contextlib import closing
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL
 from cases.topics import consumed_topics, peer_topics
-from consumers.standing import ends_of, oldest_timestamps, standing
+from consumers.partition_status import PartitionStatus, bounds_of, measure, partition_status
 from node import kafka
 from node.clock import now_micros
-from node.postgres import Connection
 from node.settings import Settings
 from node.web.pages.asking import Connections
-
-_ANSWER_MS = 5_000
 
 
 class Lag(NamedTuple):
@@ -38,23 +35,16 @@ def lags(settings: Settings, connections: Connections) -> dict[str, Lag]:
     Takes some tenths of a second, and seconds while the broker is away; then it raises.
     """
     with connections() as connection:
-        found = _read_by_us(settings, connection)
-    return found | _read_by_others(settings)
+        read_by_us = partition_status(settings, connection, now_micros())
+    return _by_topic(read_by_us) | _by_topic(_read_by_others(settings))
 
 
-def _read_by_us(settings: Settings, connection: Connection) -> dict[str, Lag]:
-    found: dict[str, Lag] = {}
-    for one in standing(settings, connection, now_micros()):
-        found[one.topic] = _sum(found.get(one.topic), one.lag_records, one.lag_seconds)
-    return found
-
-
-def _read_by_others(settings: Settings) -> dict[str, Lag]:
+def _read_by_others(settings: Settings) -> list[PartitionStatus]:
     with closing(kafka.admin(settings)) as client:
         existing = set(client.list_topics())
         topics = [topic for topic in peer_topics(settings.node) if topic in existing]
         if not topics:
-            return {}
+            return []
         committed = client.list_group_offsets({_group(topic): None for topic in topics})
     applied = {
         partition: one.offset
@@ -63,16 +53,9 @@ def _read_by_others(settings: Settings) -> dict[str, Lag]:
         if one.offset >= 0
     }
     with closing(kafka.plain_consumer(settings, "monitor", uncommitted=True)) as client:
-        ends = ends_of(client, topics)
-        starts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
-        held = {one: max(applied.get(one, 0), starts[one]) for one in ends}
-        behind = {one: held[one] for one, end in ends.items() if held[one] < end}
-        oldest = oldest_timestamps(client, behind)
-    found: dict[str, Lag] = {}
-    for one, end in ends.items():
-        seconds = _age(oldest.get(one)) if one in behind else 0.0
-        found[one.topic] = _sum(found.get(one.topic), max(0, end - held[one]), seconds)
-    return found
+        bounds = bounds_of(client, topics)
+        positions = {one: max(applied.get(one, 0), first) for one, (first, _) in bounds.items()}
+        return measure(client, bounds, positions, now_micros())
 
 
 def _group(topic: str) -> str:
@@ -81,8 +64,11 @@ def _group(topic: str) -> str:
     return kafka.group_of(reader)
 
 
-def _age(oldest_millis: int | None) -> float | None:
-    return None if oldest_millis is None else max(0.0, time.time() - oldest_millis / 1e3)
+def _by_topic(partitions: Iterable[PartitionStatus]) -> dict[str, Lag]:
+    found: dict[str, Lag] = {}
+    for one in partitions:
+        found[one.topic] = _sum(found.get(one.topic), one.lag_records, one.lag_seconds)
+    return found
 
 
 def _sum(before: Lag | None, records: int, seconds: float | None) -> Lag:

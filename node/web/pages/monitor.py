@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse
 
 from cases.nodes import NATIONAL, NODES
-from consumers import stopping
+from consumers import stopped_partitions
 from node.errors import Transient
 from node.queries.flows import MINUTES
 from node.queries.ratios import RATIOS
@@ -35,14 +35,14 @@ _CHANNELS: Final = {
     "other": "其他",
 }
 _STOPPED: Final = {
-    stopping.MISSING: "主题不存在",
-    stopping.RECREATED: "主题被删除后重建",
-    stopping.RECORDS_GONE: "未入库的记录已被清除",
-    stopping.BEYOND_END: "位置超出末尾",
-    stopping.NOT_AUTHORIZED: "无读取权限",
-    stopping.NO_LEADER: "没有主副本",
-    stopping.UNREADABLE: "无法解读",
-    stopping.DEAD_LETTERS: "死信过多",
+    stopped_partitions.MISSING: "主题不存在",
+    stopped_partitions.RECREATED: "主题被删除后重建",
+    stopped_partitions.RECORDS_GONE: "未入库的记录已被清除",
+    stopped_partitions.BEYOND_END: "位置超出末尾",
+    stopped_partitions.NOT_AUTHORIZED: "无读取权限",
+    stopped_partitions.NO_LEADER: "没有主副本",
+    stopped_partitions.UNREADABLE: "无法解读",
+    stopped_partitions.DEAD_LETTERS: "死信过多",
 }
 _UNHANDLED: Final = {
     "unknown": "登记未到",

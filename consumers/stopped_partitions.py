@@ -1,10 +1,10 @@
-"""Stopped partitions 停止的分区: what cannot be read goes no further, and everything else does.
+"""Stopped partitions 停止的分区: a partition that cannot be read on stops, and all others go on.
 
-A position is never moved by the consumer itself. A partition that it cannot go on from (the topic
-was deleted or made again, its records are gone, reading is not allowed, nobody leads it, or it is
-mostly poison) is paused and kept in the table `stopped_partition`, from which `petitionlink
-status`, `/v1/status`, `/readyz` and the page /monitor read it. The consumer looks at it again at
-intervals and goes on by itself once it was mended.
+The consumer itself never moves an offset past records that it did not apply. A partition that it
+cannot go on from (the topic was deleted or created again, its records are gone, reading is not
+allowed, it has no leader, or it is mostly poison) is paused and stored in the table
+`stopped_partition`, from which `petitionlink status`, `/v1/status`, `/readyz` and the page /monitor
+read it. The consumer examines it again at intervals and goes on by itself once it was repaired.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from kafka import KafkaConsumer
+from kafka.errors import TopicAuthorizationFailedError
+
+from consumers.policy import ConsumerPolicy
+from node import kafka
 from node.kafka import TopicPartition
 from node.metrics import Metrics
 from node.postgres import Cursor
@@ -21,9 +26,7 @@ from schemas.errors import PetitionLinkError
 
 log = logging.getLogger(__name__)
 
-# Stopped partitions are looked at this often, and so flow again within this time of their mending.
-_LOOK_SECONDS = 15.0
-_ELECTION_SECONDS = 2.0
+_ANSWER_MS = 5_000
 
 MISSING: Final = "missing"
 RECREATED: Final = "recreated"
@@ -59,7 +62,7 @@ _CURES: Final[Mapping[str, str]] = {
 
 
 class Stopped(NamedTuple):
-    """A partition that is not read on, and why: `reason` is one of REASONS, `detail` a line."""
+    """A partition that is not read on: `reason` is one of REASONS, `detail` is one line."""
 
     partition: TopicPartition
     reason: str
@@ -70,7 +73,7 @@ class Stopped(NamedTuple):
 
 
 class StopPartition(PetitionLinkError):
-    """One partition cannot be read on; nothing of the batch in hand was written."""
+    """A partition cannot be read on; nothing of the current batch was written."""
 
     def __init__(self, stopped: Stopped) -> None:
         super().__init__(str(stopped))
@@ -95,7 +98,7 @@ _ABSENT = "select topic, partition from consumer_offset where topic <> all(%s) o
 
 
 def keep(cursor: Cursor, stopped: Sequence[Stopped], flowing: Iterable[TopicPartition]) -> None:
-    """Write down which partitions are stopped, and forget it of those that flow."""
+    """Store the stopped partitions in Postgres, and delete those that are read again."""
     going = [*flowing]
     cursor.execute(_FORGET, ([one.topic for one in going], [one.partition for one in going]))
     if stopped:
@@ -104,7 +107,7 @@ def keep(cursor: Cursor, stopped: Sequence[Stopped], flowing: Iterable[TopicPart
 
 
 def absent(cursor: Cursor, existing: Iterable[str]) -> list[Stopped]:
-    """The partitions that this node has read and whose topic the cluster has no more."""
+    """Return the partitions that this node has read and whose topic does not exist any more."""
     cursor.execute(_ABSENT, ([*existing],))
     return [Stopped(TopicPartition(topic, number), MISSING, GONE) for topic, number in cursor]
 
@@ -115,7 +118,7 @@ def out_of_place(
     first: Mapping[TopicPartition, int],
     end: Mapping[TopicPartition, int],
 ) -> list[Stopped]:
-    """The positions `held` from which Kafka cannot serve the next record."""
+    """Return the partitions whose offset in `held` Kafka cannot serve the next record from."""
     found = []
     for one, offset in sorted(held.items()):
         if one.topic in recreated:
@@ -133,43 +136,104 @@ def out_of_place(
     return found
 
 
-class Board:
-    """Shows the stopped partitions of this process: the gauge, and one log line a topic."""
+class HeldBounds(NamedTuple):
+    """First and next offset of each partition that Kafka answers for; the others are `stopped`."""
 
-    def __init__(self, metrics: Metrics, topics: Iterable[str]) -> None:
+    first: dict[TopicPartition, int]
+    end: dict[TopicPartition, int]
+    stopped: list[Stopped]
+
+
+def ask_bounds(
+    client: KafkaConsumer, held: Iterable[TopicPartition], existing: set[str]
+) -> HeldBounds:
+    """Ask Kafka for the bounds of the partitions `held`; `existing` are the topics that it has.
+
+    The client fails for all partitions if one of them has no leader or may not be read, so those
+    are left out, each with its reason. Raises a Kafka error while the cluster is away.
+    """
+    stopped: list[Stopped] = []
+    asked: list[TopicPartition] = []
+    for one in sorted(held):
+        if one.topic not in existing:
+            stopped.append(Stopped(one, MISSING, GONE))
+        elif kafka.is_leaderless(client, one):
+            stopped.append(Stopped(one, NO_LEADER, "no broker leads it"))
+        else:
+            asked.append(one)
+    return _ask(client, asked, stopped)
+
+
+def _ask(client: KafkaConsumer, asked: list[TopicPartition], stopped: list[Stopped]) -> HeldBounds:
+    if not asked:
+        return HeldBounds({}, {}, stopped)
+    try:
+        first = client.beginning_offsets(asked, timeout_ms=_ANSWER_MS)
+        return HeldBounds(first, client.end_offsets(asked, timeout_ms=_ANSWER_MS), stopped)
+    except TopicAuthorizationFailedError as error:
+        refused = not_authorized(asked, error)
+        left = {*asked} - {one.partition for one in refused}
+        return _ask(client, sorted(left), stopped + refused)
+
+
+def not_authorized(
+    held: Iterable[TopicPartition], error: TopicAuthorizationFailedError
+) -> list[Stopped]:
+    """Return the partitions of the topics that `error` names; raise it if none of `held` is one."""
+    topics = {*error.args[0]} if error.args and not isinstance(error.args[0], str) else set()
+    found = [
+        Stopped(one, NOT_AUTHORIZED, "Kafka does not let this node read it")
+        for one in held
+        if one.topic in topics
+    ]
+    if not found:
+        raise error
+    return found
+
+
+class StoppedReporter:
+    """Reports the stopped partitions of this process: the gauge, and one log line a topic."""
+
+    def __init__(self, metrics: Metrics, topics: Iterable[str], policy: ConsumerPolicy) -> None:
         self._metrics = metrics
         self._topics = {*topics}
-        self._told: set[tuple[str, str]] = set()
+        self._policy = policy
+        self._reported: set[tuple[str, str]] = set()
         self._due = 0.0
-        self.show([])
+        self.report([])
 
-    def is_due(self) -> bool:
-        """True if something is stopped and it is time to look whether it was mended."""
-        return bool(self._told) and time.monotonic() >= self._due
+    def is_recheck_due(self) -> bool:
+        """Return whether something is stopped and it is time to check whether it was repaired."""
+        return bool(self._reported) and time.monotonic() >= self._due
 
-    def show(self, stopped: Iterable[Stopped]) -> None:
-        """Set the gauge, log what is new, and what flows again."""
+    def report(self, stopped: Iterable[Stopped]) -> None:
+        """Set the gauge; log what has stopped and which topics are read again."""
         groups: dict[tuple[str, str], list[Stopped]] = {}
         for one in stopped:
             groups.setdefault((one.partition.topic, one.reason), []).append(one)
-        for topic in self._topics | {topic for topic, _ in groups}:
-            self._topics.add(topic)
+        self._set_gauges(groups)
+        for key, several in groups.items():
+            if key not in self._reported:
+                log.error("%s", line(several))
+        before = {topic for topic, _ in self._reported}
+        for topic in sorted(before - {topic for topic, _ in groups}):
+            log.warning("topic %s is read again", topic)
+        self._reported = {*groups}
+        electing = any(reason == NO_LEADER for _, reason in groups)
+        policy = self._policy
+        seconds = policy.recheck_leader_seconds if electing else policy.recheck_seconds
+        self._due = time.monotonic() + seconds
+
+    def _set_gauges(self, groups: Mapping[tuple[str, str], Sequence[Stopped]]) -> None:
+        self._topics |= {topic for topic, _ in groups}
+        for topic in self._topics:
             for reason in REASONS:
                 number = len(groups.get((topic, reason), ()))
                 self._metrics.consumer_stopped_partitions.labels(topic, reason).set(number)
-        for key, several in groups.items():
-            if key not in self._told:
-                log.error("%s", line(several))
-        for topic in sorted({topic for topic, _ in self._told} - {topic for topic, _ in groups}):
-            log.warning("topic %s is read again", topic)
-        self._told = {*groups}
-        # A leader is elected within moments; everything else waits for a person.
-        electing = any(reason == NO_LEADER for _, reason in groups)
-        self._due = time.monotonic() + (_ELECTION_SECONDS if electing else _LOOK_SECONDS)
 
 
 def line(several: Sequence[Stopped]) -> str:
-    """One line for the stopped partitions of one topic and reason, with the cure."""
+    """Return one line about the stopped partitions of one topic and reason, with the cure."""
     topic, reason = several[0].partition.topic, several[0].reason
     numbers = ", ".join(str(one.partition.partition) for one in several)
     details = "; ".join(dict.fromkeys(one.detail for one in several))

@@ -1,6 +1,7 @@
-"""Dealing with a dead letter 死信处置: held, changed once, on record; a transaction each.
+"""Resolve a dead letter 死信处置: it is locked, changed once and audited, in one transaction.
 
-Also says that a person looked: the counts that stop the loop begin anew for its partition.
+This also records that a person looked at its partition: the counts that stop the partition begin
+again.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
-from consumers import positions
-from consumers.accounting import day_of_poison
-from consumers.batch import Poison
+from consumers import offsets
+from consumers.outcomes import dead_letter_day
 from node import accounts, audit
 from node.accounts import Entry
 from node.errors import PetitionLinkError
@@ -44,7 +44,7 @@ _RESOLVE = """
 
 
 class Letter(NamedTuple):
-    """A dead letter, its record as Kafka gave it; `timestamp` in milliseconds."""
+    """A dead letter with its record as Kafka returned it; `timestamp` in milliseconds."""
 
     id: int
     topic: str
@@ -58,10 +58,10 @@ class Letter(NamedTuple):
 
 
 def hold(cursor: Cursor, id_: int) -> Letter:
-    """The open letter, held until the transaction ends, and its partition acknowledged.
+    """Lock the open letter until the transaction ends, and acknowledge its partition.
 
-    `PetitionLinkError` if there is none or somebody dealt with it already. The partition's row is
-    taken before any case, in the order of the consumer: they may wait, and never for each other.
+    Raises `PetitionLinkError` if there is none or somebody resolved it already. The partition's row
+    is locked before any case, in the same order as in the consumer, so that there is no deadlock.
     """
     cursor.execute(_HOLD, (id_,))
     row = cursor.fetchone()
@@ -74,7 +74,7 @@ def hold(cursor: Cursor, id_: int) -> Letter:
             f"dead letter {id_} was {status} already, by {actor} at {at}: nothing was changed"
         )
     number, topic, partition, offset, key, value, headers, timestamp = record
-    positions.acknowledge(cursor, topic, partition)
+    offsets.acknowledge(cursor, topic, partition)
     return Letter(
         *(number, topic, partition, offset, bytes_of(key), bytes_of(value)),
         *(headers_of(headers), timestamp, reason),
@@ -84,7 +84,7 @@ def hold(cursor: Cursor, id_: int) -> Letter:
 def resolve(
     cursor: Cursor, letter: Letter, status: str, actor: str, resolution: str, **also: Any
 ) -> None:
-    """Say what became of a letter that is held, there and in the audit log."""
+    """Store what became of a letter that is locked, in its row and in the audit log."""
     cursor.execute(_RESOLVE, (status, actor, resolution, letter.id))
     about = {name: getattr(letter, name) for name in ("id", "topic", "partition", "offset")}
     case_id = also.pop("case_id", None)
@@ -93,13 +93,12 @@ def resolve(
 
 
 def closed(letter: Letter) -> Counter[Entry]:
-    """The entries that take an open letter out of the accounts: it explains no loss any more."""
-    day = day_of_poison(Poison(letter, letter.reason, ""))
-    return Counter({Entry(letter.topic, day, accounts.DEAD_LETTERED): -1})
+    """Return the entries that take an open letter out of the accounts: it explains no loss now."""
+    return Counter({Entry(letter.topic, dead_letter_day(letter), accounts.DEAD_LETTERED): -1})
 
 
 def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
-    """Give a letter up for good; its bytes stay where they are. Raises what `hold` raises.
+    """Give a letter up for good; its bytes stay stored. Raises what `hold` raises.
 
     From then on its event is missing in the accounts, until its source has sent it again.
     """

@@ -1,12 +1,13 @@
-"""Where a node stands 运行状态: position, end and lag of each partition, asked from outside.
+"""The status of partitions 运行状态: position, end and lag, measured from outside the consumer.
 
-For `petitionlink status`: positions from Postgres, ends and the oldest unapplied record's
-timestamp from Kafka. The running consumer's own metrics say the same without asking.
+For `petitionlink status` and the pages: positions come from Postgres, ends and the timestamp of the
+oldest unapplied record from Kafka. The metrics of the running consumer show the same figures.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -14,8 +15,9 @@ from kafka import KafkaConsumer
 from kafka.errors import TopicAuthorizationFailedError
 
 from cases.topics import consumed_topics
-from consumers import positions
-from consumers.ranges import not_authorized
+from consumers import offsets
+from consumers.lag import lag_records, lag_seconds
+from consumers.stopped_partitions import not_authorized
 from node import kafka
 from node.kafka import TopicPartition
 from node.postgres import Connection
@@ -26,7 +28,7 @@ _ANSWER_MS = 5_000
 _LOOK_MS = 2_000
 
 
-class PartitionStanding(NamedTuple):
+class PartitionStatus(NamedTuple):
     """One partition: `lag_seconds` is None while the oldest unapplied record is not readable."""
 
     topic: str
@@ -37,30 +39,56 @@ class PartitionStanding(NamedTuple):
     lag_seconds: float | None
 
 
-def standing(settings: Settings, connection: Connection, now: int) -> list[PartitionStanding]:
-    """Every partition that the node applies; raises a Kafka error while the broker is away."""
+def partition_status(settings: Settings, connection: Connection, now: int) -> list[PartitionStatus]:
+    """Return the status of every partition that the node applies at `now` (micros).
+
+    Raises a Kafka error while the broker is away.
+    """
     existing = kafka.existing_topics(settings)
     topics = [topic for topic in consumed_topics(settings.node) if topic in existing]
     with connection, connection.cursor() as cursor:
-        known = positions.load(cursor, topics)
+        known = offsets.load(cursor, topics)
     with closing(kafka.plain_consumer(settings, "status", uncommitted=True)) as client:
-        ends = ends_of(client, topics)
-        starts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
-        held = {one: known.get(tuple(one), starts[one]) for one in ends}
-        # From a position whose records are gone nothing can be read.
-        behind = [one for one, end in ends.items() if starts[one] <= held[one] < end]
-        oldest = oldest_timestamps(client, {one: held[one] for one in behind})
-    return [_standing(one, held[one], end, oldest.get(one), now) for one, end in ends.items()]
+        bounds = bounds_of(client, topics)
+        positions = {one: known.get(tuple(one), first) for one, (first, _) in bounds.items()}
+        return measure(client, bounds, positions, now)
+
+
+def bounds_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, tuple[int, int]]:
+    """Return the first and the next offset of each partition of these topics that has a leader."""
+    ends = ends_of(client, topics)
+    firsts = client.beginning_offsets([*ends], timeout_ms=_ANSWER_MS) if ends else {}
+    return {one: (firsts[one], end) for one, end in ends.items()}
+
+
+def measure(
+    client: KafkaConsumer,
+    bounds: Mapping[TopicPartition, tuple[int, int]],
+    positions: Mapping[TopicPartition, int],
+    now: int,
+) -> list[PartitionStatus]:
+    """Return the status of the partitions in `bounds`, whose reader is at `positions`.
+
+    The lag in seconds takes the timestamp of the record at the position. From a position whose
+    records are gone nothing can be read.
+    """
+    behind = {
+        one: positions[one] for one, (first, end) in bounds.items() if first <= positions[one] < end
+    }
+    oldest = oldest_timestamps(client, behind)
+    return [
+        _status(one, positions[one], end, oldest.get(one), now) for one, (_, end) in bounds.items()
+    ]
 
 
 def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, int]:
-    """Where the next record of each partition of these topics will stand."""
+    """Return the offset that the next record of each partition of these topics will have."""
     partitions = [
         TopicPartition(topic, number)
         for topic in topics
         for number in sorted(client.partitions_for_topic(topic) or ())
     ]
-    # Asked for one that nobody leads, the client tells the end of none.
+    # If one of them has no leader, the client returns the end of none.
     partitions = [one for one in partitions if not kafka.is_leaderless(client, one)]
     ends: dict[TopicPartition, int] = (
         client.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}
@@ -71,9 +99,10 @@ def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, in
 def oldest_timestamps(
     client: KafkaConsumer, behind: dict[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """The timestamps (ms) of the first records that are not applied, found within a few seconds.
+    """Return the timestamp (ms) of the first unapplied record of each partition.
 
-    A partition that has only transaction markers or gaps from there on is left out.
+    Takes a few seconds at most. A partition that has only transaction markers or gaps from its
+    position on is left out.
     """
     if not behind:
         return {}
@@ -93,7 +122,7 @@ def oldest_timestamps(
 
 
 def _polled(client: KafkaConsumer) -> dict[Any, Any]:
-    """A look only: a partition that cannot be read has no timestamp, and hides no other's."""
+    """Poll once; a partition that cannot be read is paused, so that the others are read."""
     try:
         polled: dict[Any, Any] = client.poll(timeout_ms=_LOOK_MS)
     except UnreadableBatch as error:
@@ -109,11 +138,11 @@ def _polled_without(client: KafkaConsumer, unreadable: list[TopicPartition]) -> 
     return {} if client.paused() == client.assignment() else _polled(client)
 
 
-def _standing(
+def _status(
     one: TopicPartition, position: int, end: int, oldest_millis: int | None, now: int
-) -> PartitionStanding:
-    lag = max(0, end - position)
+) -> PartitionStatus:
+    records = lag_records(position, end)
     seconds: float | None = 0.0
-    if lag:
-        seconds = None if oldest_millis is None else max(0.0, now / 1e6 - oldest_millis / 1e3)
-    return PartitionStanding(one.topic, one.partition, position, end, lag, seconds)
+    if records:
+        seconds = None if oldest_millis is None else lag_seconds(oldest_millis * 1000, now)
+    return PartitionStatus(one.topic, one.partition, position, end, records, seconds)

@@ -1,7 +1,8 @@
-"""Positions that lie outside of their partitions 位点失效: moved on, knowingly and on record.
+"""Reset offsets that Kafka cannot serve any more 位点失效; each reset is audited.
 
-Never done by the consumer itself: what lies between was not applied and is gone from Kafka. Who
-recovers a node says that its sources shall send it again, and the audit log keeps which offsets.
+The consumer itself never does this: the records in between were not applied and are gone from
+Kafka. An operator who recovers a node has its sources send them again, and the audit log keeps
+which offsets they had.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _ACTION = "recover.position_moved"
 
 
 class Moved(NamedTuple):
-    """A position that was moved, and why."""
+    """An offset that was moved, and why."""
 
     topic: str
     partition: int
@@ -36,7 +37,7 @@ class Moved(NamedTuple):
 
 
 def move_into_range(settings: Settings, connection: Connection) -> list[Moved]:
-    """Move every position that Kafka cannot serve to the first record that it has.
+    """Move every offset that Kafka cannot serve to the first record that Kafka has.
 
     Raises a Kafka error while the cluster is away.
     """

@@ -1,6 +1,6 @@
-"""Replaying 重放: a dead letter once more through the way in, after what was wrong is mended.
+"""Replay 重放 of a dead letter: decode and apply it again, after the cause was repaired.
 
-The original bytes are decoded as the consumer decodes and written as it writes: ledger, projection,
+The original bytes are decoded and written exactly as the consumer does it: ledger, projection,
 onward copies, digests. The letter and the accounts change in the same transaction, one for each
 letter, so that it is either done or still open.
 """
@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import psycopg2
 
-from consumers.accounting import account, day_of_poison
-from consumers.applying import Applied, note, write
-from consumers.batch import Arrival, Batch, Here, Poison, decoded
-from consumers.resolving import Letter, closed, hold, resolve
+from consumers.admin.resolve import Letter, closed, hold, resolve
+from consumers.applying import note, write
+from consumers.batch import Batch
+from consumers.decode import ReadContext, decode_batch
+from consumers.outcomes import Outcome, classify, dead_letter_day, flow_entries
 from node import accounts
 from node.accounts import Entry
 from node.errors import PetitionLinkError, Transient, classified, is_data_error
@@ -24,12 +25,12 @@ from node.queries.dead_letters import REPLAYED
 from node.reconciliation.state import is_recovering
 from schemas.errors import REFUSED_BY_DATABASE
 
-# A case that is made beside us, a deadlock: the same again succeeds.
+# Another process creates the same case, or a deadlock: the next attempt succeeds.
 _ATTEMPTS = 3
 
 
 class Replayed(NamedTuple):
-    """What a letter became: applied, duplicate or conflict."""
+    """A replayed letter; `result` is applied, duplicate or conflict."""
 
     letter: Letter
     result: str
@@ -38,7 +39,7 @@ class Replayed(NamedTuple):
 
 
 class StillPoison(PetitionLinkError):
-    """The letter stays open: it is still no event, for `reason`, a code."""
+    """The letter is still not an event, for `reason`, a code; it stays open."""
 
     def __init__(self, id_: int, reason: str, detail: str) -> None:
         super().__init__(f"dead letter {id_} is still poison: {reason}: {detail}: it stays open")
@@ -46,7 +47,7 @@ class StillPoison(PetitionLinkError):
 
 
 def replay(connection: Connection, node: str, id_: int, actor: str, now: int) -> Replayed:
-    """Take letter `id_` in, or change nothing; `now` in micros.
+    """Apply letter `id_`, or change nothing; `now` in micros.
 
     Raises `StillPoison`, `PetitionLinkError` if there is no such open letter, and what the driver
     raises.
@@ -74,23 +75,20 @@ def _patiently(connection: Connection, node: str, id_: int, actor: str, now: int
 def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: int) -> Replayed:
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
-        batch = _batch(cursor, Here(node, now), letter)
-        (arrival,) = batch.arrivals
+        batch = _decoded(cursor, node, letter, now)
         applied = write(cursor, node, batch)
-        note(cursor, applied, now, _moved(node, letter, arrival, applied))
-        done = Replayed(
-            letter, _result(arrival, applied), arrival.event.event_id, arrival.event.case_id
-        )
+        (outcome,) = classify(batch, applied.fresh, applied.conflicts)
+        note(cursor, applied, now, _moved(node, letter, outcome))
+        event = batch.records[0].event
+        done = Replayed(letter, outcome.result, event.event_id, event.case_id)
         about = {"event_id": done.event_id, "case_id": done.case_id}
         resolve(cursor, letter, REPLAYED, actor, done.result, **about)
     return done
 
 
-def _batch(cursor: Cursor, here: Here, letter: Letter) -> Batch:
-    def may_come_home(emitter: str) -> bool:
-        return emitter == here.node and is_recovering(cursor)
-
-    batch = decoded([letter], [], here, may_come_home)
+def _decoded(cursor: Cursor, node: str, letter: Letter, now: int) -> Batch:
+    context = ReadContext(node, now, is_recovering(cursor))
+    batch = decode_batch([letter], [], context)
     for _, reason, detail in batch.poison:
         raise StillPoison(letter.id, reason, detail + _hint(letter))
     return batch
@@ -110,17 +108,9 @@ def _hint(letter: Letter) -> str:
     )
 
 
-def _moved(node: str, letter: Letter, arrival: Arrival, applied: Applied) -> Counter[Entry]:
-    """From the dead letters of its day into what it became; it was received once."""
-    counts = account(node, Batch([arrival], [], []), applied.fresh)
+def _moved(node: str, letter: Letter, outcome: Outcome) -> Counter[Entry]:
+    """Move the letter from the dead letters of its day to its outcome; it was received once."""
+    counts = flow_entries(node, [outcome])
     counts.update(closed(letter))
-    day = day_of_poison(Poison(letter, letter.reason, ""))
-    counts[Entry(letter.topic, day, accounts.RECEIVED)] -= 1
+    counts[Entry(letter.topic, dead_letter_day(letter), accounts.RECEIVED)] -= 1
     return counts
-
-
-def _result(arrival: Arrival, applied: Applied) -> str:
-    event_id = arrival.event.event_id
-    if event_id not in applied.fresh:
-        return "duplicate"
-    return "conflict" if event_id in applied.conflicts else "applied"

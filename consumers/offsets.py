@@ -1,7 +1,7 @@
-"""Positions 位点: the next offset of each partition, kept in Postgres.
+"""Offsets 位点: the next offset of each partition, kept in Postgres.
 
-They move only by compare-and-set inside the transaction that applies the records, so a zombie
-or a restored backup can neither skip nor repeat.
+They move only by compare-and-set inside the transaction that applies the records, so that neither
+a zombie nor a restored backup can skip or repeat a record.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
-from consumers.batch import Advance
-from consumers.limits import Tail
+from consumers.batch import OffsetRange
+from consumers.dead_letter_limits import Tail
 from node.errors import Fenced
 from node.postgres import Cursor
 from node.statements import Prepared, Statement, run
 
-Positions = dict[tuple[str, int], int]
+Offsets = dict[tuple[str, int], int]
 
 _LOAD = "select topic, partition, next_offset from consumer_offset where topic = any(%s)"
 _NOTE_IDENTITY = """
@@ -23,7 +23,7 @@ _NOTE_IDENTITY = """
     from unnest(%s::text[], %s::uuid[]) as seen (topic, id)
     where held.topic = seen.topic and held.topic_id is null
 """
-_STRANGERS = """
+_RECREATED = """
     select distinct held.topic from consumer_offset held
     join unnest(%s::text[], %s::uuid[]) as seen (topic, id) using (topic)
     where held.topic_id <> seen.id order by 1
@@ -50,47 +50,41 @@ _ACKNOWLEDGE = """
 """
 
 
-def load(cursor: Cursor, topics: Iterable[str]) -> Positions:
-    """The positions of all partitions of `topics` that this node ever began to read."""
+def load(cursor: Cursor, topics: Iterable[str]) -> Offsets:
+    """Return the next offset of each partition of `topics` that this node ever began to read."""
     cursor.execute(_LOAD, ([*topics],))
     return {(topic, partition): offset for topic, partition, offset in cursor}
 
 
-def strangers(cursor: Cursor, ids: Mapping[str, uuid.UUID | None]) -> list[str]:
-    """The topics that are not those of which we hold positions: deleted and made anew.
+def recreated_topics(cursor: Cursor, ids: Mapping[str, uuid.UUID | None]) -> list[str]:
+    """Return the topics that were deleted and created again since we noted their identity.
 
-    `ids` are Kafka's own of each topic; those not noted yet are noted.
+    `ids` are Kafka's own ids of the topics; ids that are not noted yet are noted.
     """
     known = {topic: str(one) for topic, one in ids.items() if one is not None}
     cursor.execute(_NOTE_IDENTITY, ([*known], [*known.values()]))
-    cursor.execute(_STRANGERS, ([*known], [*known.values()]))
+    cursor.execute(_RECREATED, ([*known], [*known.values()]))
     return [topic for (topic,) in cursor]
 
 
 def begin(cursor: Cursor, first_offsets: Mapping[tuple[str, int], int]) -> None:
-    """Note where reading begins for partitions that have no position yet."""
+    """Store where reading begins for partitions that have no offset yet."""
     for (topic, partition), offset in first_offsets.items():
         cursor.execute(_BEGIN, (topic, partition, offset, offset))
 
 
-def advance(cursor: Cursor, advances: Sequence[Advance], tails: Sequence[Tail]) -> None:
-    """Move positions on, all or none; raises `Fenced` if one is not where we left it.
+def advance(cursor: Cursor, ranges: Sequence[OffsetRange], tails: Sequence[Tail]) -> None:
+    """Move the offsets on, all or none; raises `Fenced` if one is not where we left it.
 
-    `tails` say how the records leave each of them, for the count of dead letters in a row.
+    `tails` say how the records leave each partition, for the count of dead letters in a row.
     """
-    moves = [(*advance, *tail) for advance, tail in zip(advances, tails, strict=True)]
+    moves = [(*moved, *tail) for moved, tail in zip(ranges, tails, strict=True)]
     columns = [list(column) for column in zip(*moves, strict=True)]
     run(cursor, [Statement(_ADVANCE, columns)])
-    if cursor.rowcount != len(advances):
+    if cursor.rowcount != len(ranges):
         raise Fenced("another process moved these partitions on; ours was rolled back")
 
 
 def acknowledge(cursor: Cursor, topic: str, partition: int) -> None:
-    """A person deals with dead letters of this partition: what came so far counts no more."""
+    """Count dead letters of this partition from here on only: a person deals with earlier ones."""
     cursor.execute(_ACKNOWLEDGE, (topic, partition))
-
-
-def stands_behind(cursor: Cursor, advances: Sequence[Advance]) -> bool:
-    """Whether every position is already where `advances` lead: the commit had gone through."""
-    held = load(cursor, {one.topic for one in advances})
-    return all(held.get((one.topic, one.partition)) == one.after for one in advances)

@@ -1,0 +1,92 @@
+"""Decoding 解码: records from Kafka become events that are ready for the ledger, or poison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from kafka.consumer.fetcher import ConsumerRecord
+
+from cases.nodes import NODES
+from cases.topics import uplink
+from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison
+from node.ledger import Entry, Packed, Source, body_json, pack
+from node.record_format import PackedBatch
+from node.unpacking import MAX_BATCH_BYTES
+from schemas.errors import INVALID_TEXT, TOO_LARGE, WRONG_EMITTER, Undecodable
+from schemas.event import Event
+from schemas.headers import read_event
+
+_EMITTER_OF = {uplink(code): code for code in NODES}
+
+
+class ReadContext(NamedTuple):
+    """The node that reads, when it reads (micros), and whether it recovers: then it accepts its
+    own events 回归 from the topics of others."""
+
+    node: str
+    now: int
+    accepts_own_events: bool = False
+
+
+def decode_batch(
+    records: Iterable[ConsumerRecord], ranges: Sequence[OffsetRange], context: ReadContext
+) -> Batch:
+    """Decode each record by itself: a bad one never takes its neighbours along.
+
+    Everything that needs no database is done here.
+    """
+    decoded: list[DecodedRecord] = []
+    poison: list[Poison] = []
+    for record in records:
+        try:
+            event = read_event(record.key, _value(record), record.headers)
+            _check_sender(record.topic, event, context)
+            body = _storable(event)
+        except Undecodable as error:
+            poison.append(Poison(record, error.reason, error.detail))
+        else:
+            decoded.append(DecodedRecord(record, event, _packed(record, event, body, context)))
+    return Batch(decoded, poison, ranges, context.now)
+
+
+def _value(record: ConsumerRecord) -> bytes | None:
+    """The value of a record; raises Undecodable for a batch that would unpack to too much."""
+    value: bytes | None = record.value
+    if isinstance(value, PackedBatch):
+        raise Undecodable(
+            TOO_LARGE, f"a compressed batch that unpacks to more than {MAX_BATCH_BYTES} bytes"
+        )
+    return value
+
+
+def _check_sender(topic: str, event: Event, context: ReadContext) -> None:
+    """A province writes only its own events on its uplink; the centre passes on anyone's."""
+    expected = _EMITTER_OF.get(topic)
+    if expected in (None, event.emitter):
+        return
+    if not (context.accepts_own_events and event.emitter == context.node):
+        raise Undecodable(WRONG_EMITTER, f"an event of {event.emitter} on the uplink of {expected}")
+
+
+def _storable(event: Event) -> bytes:
+    """The body as JSON; NUL decodes well and is then refused by Postgres."""
+    body = body_json(event.body)
+    if b"\\u0000" in body and _has_nul(event.body):
+        raise Undecodable(INVALID_TEXT, "NUL in a text of the body")
+    return body
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(map(_has_nul, value.values()))
+    return isinstance(value, list) and any(map(_has_nul, value))
+
+
+def _packed(record: ConsumerRecord, event: Event, body: bytes, context: ReadContext) -> Packed:
+    """The event for the ledger. An own event that came back counts as never exchanged."""
+    exchanged_at = None if event.emitter == context.node else context.now
+    source = Source(record.topic, record.partition, record.offset, exchanged_at)
+    return pack(Entry(event, body, source))

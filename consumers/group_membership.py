@@ -1,0 +1,220 @@
+"""Membership of the node's consumer group 消费组: joining it, and the partitions that it assigns.
+
+The group assigns partitions on the client's I/O thread, where nothing may block: there they are
+only paused and marked. The consumer's loop then takes their offsets from Postgres, seeks and
+resumes those that can be read on; the others stay paused (`consumers.stopped_partitions`).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import threading
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer
+
+from cases.nodes import NATIONAL
+from cases.topics import consumed_topics
+from consumers import offsets, stopped_partitions
+from consumers.batch import OffsetRange
+from consumers.stopped_partitions import HeldBounds, Stopped, ask_bounds
+from node import kafka
+from node.commit_waits import refuse_while_unconfirmed
+from node.errors import Fatal
+from node.kafka import TopicPartition
+from node.postgres import Connection, Cursor, Database
+from node.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# The id of the running kernel: two machines never share it, however alike their disks are.
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_LONGEST_HOST = 100
+_SUFFIX = re.compile(r"\.[0-9a-f]{8}$")
+
+
+class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The partitions that this consumer holds; `changed` until the loop has called `settle`."""
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._consumer = consumer
+        self._changed = threading.Event()
+        # The next offset of each partition held: everything before it is applied.
+        self.positions: dict[TopicPartition, int] = {}
+        # The part of `positions` that is read on. Ignore what the client says of other partitions.
+        self.flowing: dict[TopicPartition, int] = {}
+        # Every partition, held or missing, that is not read on.
+        self.stopped: dict[TopicPartition, Stopped] = {}
+        # Stopped while they were read: only another attempt shows whether they were repaired.
+        self._by_trial: dict[TopicPartition, Stopped] = {}
+        self._on_trial: set[TopicPartition] = set()
+        self._ids: dict[str, uuid.UUID | None] = {}
+        self.rebalances = 0
+
+    @property
+    def changed(self) -> bool:
+        """Return whether partitions came or went, or a topic was created again, since `settle`."""
+        return self._changed.is_set() or self._ids != kafka.topic_ids(self._consumer, self._ids)
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Called on the I/O thread; the loop drops what was polled from these."""
+        self._changed.set()
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Called on the I/O thread: pause these partitions until their offsets are known."""
+        held = [*assigned]
+        self._consumer.pause(*held)
+        for partition in held:
+            # Any position keeps the client from asking Kafka for a committed one.
+            self._consumer.seek(partition, 0)
+        self.rebalances += 1
+        self._changed.set()
+
+    def unsettle(self) -> None:
+        """Let the next `settle` take the offsets from Postgres again: someone else moved them."""
+        self._changed.set()
+
+    def advance(self, ranges: Iterable[OffsetRange]) -> None:
+        """Note that these ranges are applied and committed."""
+        for one in ranges:
+            self.positions[one.topic_partition] = one.after
+
+    def stop(self, found: Iterable[Stopped]) -> None:
+        """Do not read these partitions any further until they are checked again."""
+        for one in found:
+            self._by_trial[one.partition] = one
+            self._on_trial.discard(one.partition)
+        self._changed.set()
+
+    def recheck_stopped(self) -> None:
+        """Let the next `settle` check which stopped partitions can be read on.
+
+        A partition that was stopped while it was read is tried; it counts as repaired when it has
+        been read for a whole interval between two checks.
+        """
+        for one in self._on_trial:
+            self._by_trial.pop(one, None)
+        self._on_trial = {*self._by_trial}
+        kafka.refresh_metadata(self._consumer)  # a topic may have been created again
+        self._changed.set()
+
+    def settle(self, connection: Connection) -> None:
+        """Take the offsets from Postgres, seek and resume; a new partition begins at its start.
+
+        Raises what the driver or client raises; then the partitions stay paused.
+        """
+        self._changed.clear()
+        held = self._consumer.assignment()
+        try:
+            self.positions = self._stored_positions(connection, held)
+            paused = self.stopped.keys() - self._on_trial
+            flowing = {one: at for one, at in self.positions.items() if one not in paused}
+            self.flowing = flowing
+            for partition, offset in flowing.items():
+                self._consumer.seek(partition, offset)
+            self._consumer.pause(*(held - flowing.keys()))
+            self._consumer.resume(*flowing)
+        except BaseException:
+            self._changed.set()
+            raise
+
+    def _stored_positions(
+        self, connection: Connection, held: set[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        existing = kafka.known_topics(self._consumer)
+        topics = {partition.topic for partition in held}
+        bounds = ask_bounds(self._consumer, held, existing)
+        with connection, connection.cursor() as cursor:
+            refuse_while_unconfirmed(cursor)
+            known = offsets.load(cursor, topics)
+            new = [one for one in bounds.first if tuple(one) not in known]
+            if new:
+                offsets.begin(cursor, {tuple(one): bounds.first[one] for one in new})
+                known = offsets.load(cursor, topics)
+            found = {one: known[tuple(one)] for one in held if tuple(one) in known}
+            self._ids = kafka.topic_ids(self._consumer, topics)
+            self._store_stopped(cursor, held, found, bounds, existing)
+        return found
+
+    def _store_stopped(
+        self,
+        cursor: Cursor,
+        held: set[TopicPartition],
+        found: dict[TopicPartition, int],
+        bounds: HeldBounds,
+        existing: set[str],
+    ) -> None:
+        """Find the partitions that cannot be read on, and store them."""
+        self._by_trial = {one: why for one, why in self._by_trial.items() if one in held}
+        self._on_trial &= self._by_trial.keys()
+        recreated = {*offsets.recreated_topics(cursor, self._ids)}
+        seen = [
+            *stopped_partitions.absent(cursor, existing),
+            *bounds.stopped,
+            *stopped_partitions.out_of_place(found, recreated, bounds.first, bounds.end),
+            *self._by_trial.values(),
+        ]
+        self.stopped = {one.partition: one for one in reversed(seen)}
+        stopped_partitions.keep(cursor, [*self.stopped.values()], held - self.stopped.keys())
+
+
+def join(
+    client: KafkaConsumer, settings: Settings, assignment: Assignment, database: Database
+) -> None:
+    """Subscribe `client` to the node's topics.
+
+    Raises a Kafka error while the cluster is away, and `Fatal` if it has none of the topics and
+    this node has never read one: that is a mistake that waiting would hide. Topics that were read
+    before and are gone now are stopped partitions, and the rest of the node goes on.
+    """
+    wanted = consumed_topics(settings.node)
+    missing = not kafka.existing_topics(settings).intersection(wanted)
+    if missing and not _has_read(database, wanted):
+        raise Fatal(f"topic {wanted[0]} is missing: run `petitionlink topics apply`")
+    if settings.node == NATIONAL:
+        # By pattern: a province that is connected later is read without a restart.
+        pattern = "^(" + "|".join(map(re.escape, wanted)) + ")$"
+        client.subscribe(pattern=pattern, listener=assignment)
+    else:
+        client.subscribe(topics=wanted, listener=assignment)
+
+
+def _has_read(database: Database, topics: list[str]) -> bool:
+    connection = database.connection()
+    with connection, connection.cursor() as cursor:
+        return bool(offsets.load(cursor, topics))
+
+
+def instance_of(node: str, host: str, port: int, boot_id: Path = _BOOT_ID) -> str:
+    """Return a consumer's name in its group: the same after a restart, and no other process's.
+
+    Only one process of a machine can hold its metrics port, and it does before it consumes. Cloned
+    machines have one host name and port and still differ by the boot of their kernels.
+    """
+    try:
+        boot = boot_id.read_text().strip()[:8]
+    except OSError:  # another kernel: then no start is recognised by the group
+        boot = secrets.token_hex(4)
+    return f"{node}-{_plain(host)}-{port}-{boot}"
+
+
+def renamed(instance: str | None) -> str:
+    """Return another name for a consumer whose name a second living process has; log why."""
+    base = _SUFFIX.sub("", instance or "")
+    log.error(
+        "another living process consumes as %s, so it has our node, host name and metrics port: is "
+        "this machine a clone of another, or a container beside it? Give each a host name or a "
+        "PETITIONLINK_METRICS_PORT of its own. Until then both share the partitions, this one "
+        "under another name",
+        base,
+    )
+    return f"{base}.{secrets.token_hex(4)}"
+
+
+def _plain(host: str) -> str:
+    """The host name without the characters that Kafka does not allow in a member's name."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", host)[:_LONGEST_HOST]

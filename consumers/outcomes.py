@@ -1,0 +1,103 @@
+"""What became of each record of a batch 处理结果: decided once, then counted.
+
+The same outcomes make the consumer's metrics, the day's accounts 收支 of each topic, and what the
+replay of a dead letter reports.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
+from typing import Final, NamedTuple
+
+from kafka.consumer.fetcher import ConsumerRecord
+
+from consumers.batch import Batch
+from node import accounts
+from node.accounts import Entry, day_of
+from node.metrics import Metrics, observe_all
+from schemas.errors import Invalid
+from schemas.event import Event
+from schemas.instants import parse_instant
+
+APPLIED: Final = "applied"
+DUPLICATE: Final = "duplicate"
+CONFLICT: Final = "conflict"  # applied, and marked as in conflict with another event of its case
+DEAD_LETTER: Final = "dead_letter"
+
+
+class Outcome(NamedTuple):
+    """A record and its `result`; `event` is None for a dead letter."""
+
+    record: ConsumerRecord
+    event: Event | None
+    result: str
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether the event was not in the ledger before."""
+        return self.result in (APPLIED, CONFLICT)
+
+
+def classify(batch: Batch, new: Collection[str], conflicts: Collection[str]) -> list[Outcome]:
+    """Return the outcome of each record of `batch`, poison last.
+
+    `new` are the ids of the events that the ledger did not have; `conflicts` are those of them that
+    are in conflict. If an event stands twice in the batch, its first record is the new one.
+    """
+    unseen = set(new)
+    outcomes: list[Outcome] = []
+    for record, event, _ in batch.records:
+        event_id, result = event.event_id, DUPLICATE
+        if event_id in unseen:
+            unseen.discard(event_id)
+            result = CONFLICT if event_id in conflicts else APPLIED
+        outcomes.append(Outcome(record, event, result))
+    outcomes += [Outcome(poison.record, None, DEAD_LETTER) for poison in batch.poison]
+    return outcomes
+
+
+def flow_entries(node: str, outcomes: Iterable[Outcome]) -> Counter[Entry]:
+    """Return what the accounts of `node` count for these outcomes, by topic, day and kind."""
+    counts: Counter[Entry] = Counter()
+    for record, event, result in outcomes:
+        day = dead_letter_day(record) if event is None else day_of(event.recorded_at)
+        counts[Entry(record.topic, day, _kind(node, event, result))] += 1
+    for (topic, day, _), number in [*counts.items()]:
+        counts[Entry(topic, day, accounts.RECEIVED)] += number
+    return counts
+
+
+def _kind(node: str, event: Event | None, result: str) -> str:
+    if event is None:
+        return accounts.DEAD_LETTERED
+    if result == DUPLICATE:
+        return accounts.DUPLICATES
+    return accounts.RECOVERED if event.emitter == node else accounts.APPLIED
+
+
+def dead_letter_day(record: ConsumerRecord) -> date:
+    """Return the day on which the sender counted a dead letter, by the time in its header; without
+    a readable one, the day on which the record was written to the topic."""
+    header = dict(record.headers or ()).get("ce_time") or b""
+    try:
+        return day_of(parse_instant("ce_time", header.decode()))
+    except (Invalid, UnicodeDecodeError):
+        return day_of(record.timestamp * 1000)
+
+
+def count(metrics: Metrics, outcomes: Sequence[Outcome], now: int) -> None:
+    """Count records by result and observe delivery times; `now` (micros) was taken after the
+    commit."""
+    results = Counter((record.topic, result) for record, _, result in outcomes)
+    for (topic, result), number in results.items():
+        metrics.consumer_records.labels(topic, result).inc(number)
+    recorded: dict[str, list[int]] = {}
+    for one in outcomes:
+        if one.event is not None and one.is_new:
+            recorded.setdefault(one.event.emitter, []).append(one.event.recorded_at)
+    for emitter, instants in recorded.items():
+        # The source's clock may be ahead of ours; a delivery time is never negative.
+        seconds = [max(0.0, (now - instant) / 1_000_000) for instant in instants]
+        observe_all(metrics.event_delivery_seconds.labels(emitter), seconds)

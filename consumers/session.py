@@ -1,0 +1,279 @@
+"""The session of a consumer 接收循环: it applies what other nodes sent to this one.
+
+Each turn:
+
+1. Settle: take the offsets of newly assigned partitions from Postgres.
+2. Poll.
+3. Decode each record by itself, make it ready for the ledger, compute what becomes of the cases.
+4. Submit the batch: it is applied in one transaction, offsets included, on a thread of its own,
+   while the next batch is polled and decoded.
+5. Commit the offsets to Kafka, for lag tools only.
+
+Poison is dead-lettered and passed. Before it is too much 上限, its partition is stopped, as is any
+other that cannot be read on (`consumers.stopped_partitions`); the other partitions go on. While
+Kafka or Postgres is away, the batches in memory are dropped and the partitions paused. Polling goes
+on, so that the group keeps this member, and afterwards the offsets come from Postgres again: only
+Postgres knows what was applied. Any other error ends the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka import errors as kafka_errors
+
+from cases.nodes import NATIONAL
+from cases.topics import consumed_topics
+from consumers.batch import Batch, Polled, next_size, offset_ranges
+from consumers.batch_applier import BatchApplier
+from consumers.bisect import apply_bisecting
+from consumers.decode import ReadContext, decode_batch
+from consumers.group_membership import Assignment
+from consumers.lag import LagReporter
+from consumers.policy import ConsumerPolicy
+from consumers.stopped_partitions import (
+    UNREADABLE,
+    StopPartition,
+    Stopped,
+    StoppedReporter,
+    not_authorized,
+)
+from node import kafka
+from node.clock import Clock
+from node.errors import Fenced, Transient, is_too_slow
+from node.kafka import TopicPartition
+from node.lifecycle import Backoff, Stop, as_transient
+from node.metrics import DEPENDENCIES, Metrics
+from node.postgres import Database
+from node.precompute import Precompute
+from node.reconciliation.state import is_recovering
+from node.record_format import UnreadableBatch
+from node.settings import Settings
+from node.step_size import StepSize
+
+log = logging.getLogger(__name__)
+
+
+class ConsumerSession:
+    """Settle, poll, decode, submit, in turns, from joining the group until leaving it.
+
+    Two connections to Postgres: `database` belongs to the batch that is being applied, `reads` to
+    the thread that makes the next one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        policy: ConsumerPolicy,
+        client: KafkaConsumer,
+        assignment: Assignment,
+        database: Database,
+        reads: Database,
+        applier: BatchApplier,
+    ) -> None:
+        self._node = settings.node
+        self._metrics = metrics
+        self._clock = clock
+        self._policy = policy
+        self._client = client
+        self._assignment = assignment
+        self._database = database
+        self._reads = reads
+        self._applier = applier
+        self._precompute = Precompute(settings.node, reads)
+        self._lag = LagReporter(client, assignment, metrics, clock, policy)
+        self._stopped = StoppedReporter(metrics, consumed_topics(settings.node), policy)
+        self._backoff = Backoff()
+        self._applying: _Applying | None = None
+        self._step = StepSize("consumer", settings.batch_records)
+        self._size = settings.batch_records
+        self._poll_doublings = 0
+        # Where the next poll of each partition begins, ahead of what is applied.
+        self._next_offsets: dict[TopicPartition, int] = {}
+
+    def run(self, stop: Stop) -> None:
+        """Run turns until `stop`; let the batch that is being applied end."""
+        while not stop.is_set():
+            self.run_once(stop)
+        self.drop()
+        self._lag.commit()
+
+    def run_once(self, stop: Stop) -> None:
+        """Run one turn; an error of the environment costs a pause, never a record."""
+        try:
+            self._raise_failure()
+            self._settle_if_needed()
+            polled = self.poll()
+            if polled is not None:
+                if polled.ranges:
+                    self.submit(polled, self.decode(polled))
+                if not polled.records:
+                    self._precompute.forget()
+                self._lag.report_if_due()
+            if self._is_idle():
+                self._backoff.reset()
+        except Exception as error:
+            self._handle(error, stop)
+
+    def poll(self) -> Polled | None:
+        """Poll once; None if the assignment changed meanwhile.
+
+        What was polled is dropped then: the offsets come from Postgres again, so nothing is lost.
+        """
+        most = min(self._size, self._step.now)
+        records = self._client.poll(timeout_ms=self._poll_ms(), max_records=most)
+        if self._assignment.changed:
+            return None
+        ranges = offset_ranges(self._next_offsets, kafka.next_offsets(self._client))
+        moved = [one.topic_partition for one in ranges]
+        return Polled(records, ranges, {one: self._client.highwater(one) for one in moved})
+
+    def decode(self, polled: Polled) -> Batch:
+        """Decode the records and compute the changes of their cases."""
+        records = [record for several in polled.records.values() for record in several]
+        accepts_own_events = bool(records) and self._is_recovering()
+        context = ReadContext(self._node, self._clock(), accepts_own_events)
+        batch = decode_batch(records, polled.ranges, context)
+        events = [decoded.event for decoded in batch.records]
+        return batch.with_precomputed(self._precompute.batch(events, batch.read_at))
+
+    def submit(self, polled: Polled, batch: Batch) -> None:
+        """Apply `batch` on a thread of its own, after the one before it.
+
+        Raises the error of the one before; then `batch` is dropped.
+        """
+        self._wait()
+        self._raise_failure()
+        self._applying = _Applying(self.apply, polled, batch)
+        self._size = next_size(self._step.now, batch, self._policy.most_cases)
+        self._next_offsets |= {one.topic_partition: one.after for one in polled.ranges}
+
+    def apply(self, polled: Polled, batch: Batch) -> None:
+        """Apply a batch, on its own thread; dead-letter a record that only Postgres refuses."""
+        self._lag.begin(polled)
+        try:
+            apply_bisecting(batch, self._applier.apply)
+        except Exception as error:
+            if len(batch) and is_too_slow(error):
+                self._step.too_slow(len(batch))
+            raise
+        self._step.succeeded()
+        self._assignment.advance(polled.ranges)
+        self._lag.applied(polled)
+
+    def drop(self) -> None:
+        """Wait for the batch that is being applied; forget its error and what was precomputed.
+
+        Later batches stay in Kafka. Do this before the offsets are taken from Postgres again.
+        """
+        self._wait()
+        self._applying = None
+        self._precompute.forget()
+
+    def _wait(self) -> None:
+        if self._applying is not None:
+            self._applying.join()
+
+    def _raise_failure(self) -> None:
+        """Raise the error of the last batch once, if it failed."""
+        last = self._applying
+        if last is not None and not last.is_alive():
+            self._applying = None
+            if last.error is not None:
+                raise last.error
+
+    def _is_idle(self) -> bool:
+        last = self._applying
+        return last is None or (not last.is_alive() and last.error is None)
+
+    def _settle_if_needed(self) -> None:
+        if self._stopped.is_recheck_due():
+            self._assignment.recheck_stopped()
+        if self._assignment.changed:
+            self.drop()
+            self._assignment.settle(self._database.connection())
+            # Without stopped partitions: there the client is after records that were not applied.
+            self._next_offsets = {**self._assignment.flowing}
+            self._metrics.dependency_up.labels("postgres").set(1)
+            self._lag.settled()
+            self._stopped.report(self._assignment.stopped.values())
+
+    def _poll_ms(self) -> int:
+        """On a busy machine a join takes longer than a poll: then the next one is twice as long."""
+        joining = kafka.keep_joining(self._client)
+        most = self._policy.poll_doublings
+        self._poll_doublings = min(self._poll_doublings + 1, most) if joining else 0
+        return self._policy.poll_ms << self._poll_doublings
+
+    def _is_recovering(self) -> bool:
+        """Return whether own events are accepted from uplinks, which only the centre reads."""
+        if self._node != NATIONAL:
+            return False
+        connection = self._reads.connection()
+        with connection, connection.cursor() as cursor:
+            return is_recovering(cursor)
+
+    def _handle(self, error: Exception, stop: Stop) -> None:
+        """Continue after `error`, or raise it if this session cannot."""
+        match error:
+            case Fenced():
+                log.warning("%s", error)
+                self._metrics.consumer_fenced_transactions.inc()
+                self._assignment.unsettle()
+            case StopPartition():
+                self._assignment.stop([error.stopped])
+            case UnreadableBatch():
+                partition = TopicPartition(error.topic, error.partition)
+                self._assignment.stop([Stopped(partition, UNREADABLE, str(error))])
+            case kafka_errors.OffsetOutOfRangeError():
+                self._assignment.unsettle()  # `settle` finds the partition and stops it
+            case kafka_errors.TopicAuthorizationFailedError():
+                self._assignment.stop(not_authorized(self._client.assignment(), error))
+            case kafka_errors.FencedInstanceIdError():
+                self._lag.forget()
+                raise error
+            case _:
+                self._pause(as_transient(error), stop)
+
+    def _pause(self, away: Transient, stop: Stop) -> None:
+        """Wait without leaving the group; the offsets come from Postgres again afterwards."""
+        seconds = self._backoff.next_seconds()
+        log.warning("consumer: %s; trying again in %.1f s", away, seconds)
+        if away.dependency in DEPENDENCIES:
+            self._metrics.dependency_up.labels(away.dependency).set(0)
+        self.drop()
+        self._database.discard()
+        self._reads.discard()
+        self._assignment.unsettle()
+        self._client.pause(*self._client.assignment())
+        deadline = time.monotonic() + seconds
+        while not stop.is_set() and time.monotonic() < deadline:
+            kafka.keep_joining(self._client)
+            self._client.poll(timeout_ms=self._policy.pause_poll_ms)
+
+
+class _Applying(threading.Thread):
+    """A batch that is being applied; `error` is what that raised.
+
+    A daemon thread: it must not keep a process from ending that was told to stop (ADR 32).
+    """
+
+    def __init__(self, apply: Callable[..., None], *given: Any) -> None:
+        super().__init__(name="applying", daemon=True)
+        self._work = apply, given
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        apply, given = self._work
+        try:
+            apply(*given)
+        except BaseException as error:
+            self.error = error
