@@ -15,7 +15,7 @@ from node.errors import PetitionLinkError
 from node.foreseeing import Crossing, Seen, begins, foresee, look
 from node.postgres import Database
 from node.projection import NOTHING, Foreseen, by_case
-from node.upserting import FEW
+from node.table import MAX_ROWS_IN_STATEMENT as FEW
 from schemas.event import Event
 
 

@@ -18,7 +18,7 @@ from node.changes import Change, change_of
 from node.errors import Transient
 from node.postgres import Cursor
 from node.statements import Prepared, Statement, run
-from node.upserting import FEW
+from node.table import MAX_ROWS_IN_STATEMENT as FEW
 from schemas.event import Event
 
 

@@ -214,8 +214,8 @@ EVENTS = (
         "the events of a batch are written in the order in which they came",
         "10",
         "node/ledger.py",
-        "({COLUMNS}, feed_id) select {COLUMNS}, feed_id from",
-        "({COLUMNS}) select {COLUMNS} from",
+        ', feed_id) "\n    f"select {_EVENTS.columns}, feed_id from',
+        ') "\n    f"select {_EVENTS.columns} from',
         (
             "tests/integration/test_ledger.py::"
             "test_events_stand_in_the_feed_in_the_order_in_which_they_are_written",
