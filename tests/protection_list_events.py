@@ -43,7 +43,7 @@ EVENTS = (
     Protection(
         "a closed producer sends nothing any more",
         "9, 13",
-        "node/producing.py",
+        "node/kafka_library_patches.py",
         "except KafkaError:",
         "except ZeroDivisionError:",
         (
