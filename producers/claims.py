@@ -12,12 +12,12 @@ from collections.abc import Container, Iterator
 
 from cases.topics import produced_topics
 from node import kafka
+from node.advisory_lock import Lock, try_lock
 from node.errors import Fatal
 from node.metrics import Metrics
-from node.postgres import Connection, Cursor
+from node.postgres import Connection
 from node.settings import Settings
 
-_LOCK_CLASS = 0x0072656C  # any number of our own: separates our advisory locks from others
 # A topic that another relay holds is tried for again; it takes over within this time.
 _TRY_SECONDS = 1.0
 # A topic that did not exist is looked for again: a province that is connected later.
@@ -110,9 +110,4 @@ class Claims:
     def _gained(self) -> list[str]:
         wanted = [topic for topic in self._existing if topic not in self.held]
         with self._connection.cursor() as cursor:
-            return [topic for topic in wanted if _locked(cursor, topic)]
-
-
-def _locked(cursor: Cursor, topic: str) -> bool:
-    cursor.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (_LOCK_CLASS, topic))
-    return cursor.fetchone() == (True,)
+            return [topic for topic in wanted if try_lock(cursor, Lock.RELAY, topic)]

@@ -76,7 +76,7 @@ EVENTS = (
     Protection(
         "one relay per topic: advisory lock",
         "2",
-        "producers/claims.py",
+        "node/advisory_lock.py",
         "    return cursor.fetchone() == (True,)\n",
         "    return cursor.fetchone() is not None\n",
         ("tests/integration/test_relay.py::test_a_second_relay_stands_by_and_takes_over",),
