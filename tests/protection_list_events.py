@@ -175,9 +175,9 @@ EVENTS = (
     Protection(
         "NUL is refused where an event is made",
         "17",
-        "schemas/checking.py",
-        'is None and "\\0" not in value',
-        "is None",
+        "schemas/writing.py",
+        'is not str or "\\0" in value',
+        "is not str",
         (
             "tests/unit/test_schemas_codec.py::"
             "test_bad_text_is_refused_on_writing_by_the_name_of_its_field",
