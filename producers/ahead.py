@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
-from node import garbage
 from node.errors import PetitionLinkError
+from node.memory import collect_seldom
 
 _Made = TypeVar("_Made")
 _FORK = get_context("fork")
@@ -79,7 +79,7 @@ def _work(source: Iterable[_Made], here: Connection, there: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     here.close()
-    garbage.look_seldom(_OBJECTS)
+    collect_seldom(_OBJECTS)
     with suppress(BrokenPipeError):  # nobody listens any more: the import was killed
         error = _send_all(source, there)
         there.send(None)
