@@ -15,7 +15,7 @@ from psycopg2.errors import UniqueViolation
 
 from node import copy_binary, digests
 from node.postgres import Cursor
-from node.table import BYTEA, INSTANT, INT4, INT8, JSONB, TEXT, UUID_BYTES, WORD, Table
+from node.table import BYTEA, INSTANT, INT4, INT8, JSONB, TEXT, UUID, WORD, Table
 from schemas.event import Event
 
 
@@ -44,11 +44,12 @@ class Packed(NamedTuple):
     digest: int
 
 
+# In the order of the fields of an `Event`, an `Entry` and a `Source`.
 _EVENTS = Table(
     "case_event",
     {
-        "event_id": UUID_BYTES,
         "event_type": WORD,
+        "event_id": UUID,
         "case_id": TEXT,
         "version": INT8,
         "emitter": WORD,
@@ -57,9 +58,9 @@ _EVENTS = Table(
         "recorded_at": INSTANT,
         "actor": TEXT,
         "rule_set": TEXT,
-        "traceparent": TEXT,
         "body": JSONB,
         "value": BYTEA,
+        "traceparent": TEXT,
         "extra_headers": JSONB,
         "digest": INT8,
         "source_topic": WORD,
@@ -176,29 +177,11 @@ def pack(entry: Entry) -> Packed:
     """The row and the digest of an entry. It costs as much as decoding the event, so a consumer
     does it before its transaction."""
     event, body, source = entry
-    event_id = bytes.fromhex(event.event_id.replace("-", ""))
-    digest = digests.of_event(event_id, event.value)
-    row = _EVENTS.pack(
-        (
-            event_id,
-            event.type,
-            event.case_id,
-            event.version,
-            event.emitter,
-            event.emitter_sequence,
-            event.occurred_at,
-            event.recorded_at,
-            event.actor,
-            event.rule_set,
-            event.traceparent,
-            body,
-            event.value,
-            None if event.extra_headers is None else headers_json(event.extra_headers),
-            digest,
-            *(source or _NO_SOURCE),
-        )
-    )
-    return Packed(event, row, digest)
+    *envelope, _, value, traceparent, extra_headers = event
+    digest = digests.of_event(bytes.fromhex(event.event_id.replace("-", "")), value)
+    extra = None if extra_headers is None else headers_json(extra_headers)
+    row = (*envelope, body, value, traceparent, extra, digest, *(source or _NO_SOURCE))
+    return Packed(event, _EVENTS.pack(row), digest)
 
 
 _NO_SOURCE = (None, None, None, None)

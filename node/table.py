@@ -33,12 +33,10 @@ def _instant(micros: int | None) -> str | None:
     return None if micros is None else utc_of(micros)
 
 
-# All but UUID, UUID_BYTES, BOOLEAN, DATE, BYTEA and the arrays may be NULL.
+# All but UUID, BOOLEAN, DATE, BYTEA and the arrays may be NULL.
 TEXT = ColumnType(copy_binary.text)
 WORD = ColumnType(copy_binary.word)
 UUID = ColumnType(copy_binary.uuid)
-# A uuid whose value is its 16 bytes.
-UUID_BYTES = ColumnType(copy_binary.raw, bytes.hex)
 INT4 = ColumnType(copy_binary.int4)
 INT8 = ColumnType(copy_binary.int8)
 BOOLEAN = ColumnType(copy_binary.boolean)
