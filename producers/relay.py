@@ -19,16 +19,13 @@ One relay per topic: the advisory lock lives and dies with the connection that a
 
 from __future__ import annotations
 
-import logging
 import select
 import time
 from collections.abc import Sequence
 from contextlib import closing
 
-from cases.topics import own_topic
-from node import own_backfill, own_topics
 from node.commit_waits import refuse_while_unconfirmed
-from node.errors import Fatal, is_too_slow
+from node.errors import is_too_slow
 from node.homecoming import bring_home
 from node.lifecycle import Stop
 from node.metrics import Metrics
@@ -38,6 +35,7 @@ from node.postgres import Connection, connect, own_database
 from node.settings import Settings
 from node.step_size import StepSize
 from producers.claims import Claims
+from producers.own_topic import OwnTopic
 from producers.pacing import Pace, Rate, rest_seconds
 from producers.pending import prepare
 from producers.publishing import Publisher, TopicsRefused
@@ -48,10 +46,6 @@ _POLL_SECONDS = 0.5
 # About 2 MB of events at a time, shared among the destinations; as many are taken ahead.
 _ROWS_PER_TAKE = 2000
 _LEAST_ROWS_PER_TOPIC = 200
-# A missing own topic is looked for again, as other missing topics are.
-_OWN_TOPIC_SECONDS = 30.0
-
-log = logging.getLogger(__name__)
 
 
 class Relay:
@@ -91,7 +85,7 @@ class Relay:
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
         claims = Claims(connection, self._settings, self._metrics, self._refused)
         self._refused = frozenset()
-        recovery = _OwnTopic(connection, self._settings, self._settle_seconds)
+        recovery = OwnTopic(connection, self._settings, self._settle_seconds)
         with Turns(connection, publisher, self._metrics) as turns:
             while not stop.wait(self._pace.wait_seconds()):
                 for topics in claims.renew_if_due():
@@ -135,45 +129,6 @@ class Relay:
     def _is_limited(self) -> bool:
         """Whether nothing may be taken ahead."""
         return self._pace.limited or self._rows.now < _ROWS_PER_TAKE
-
-
-class _OwnTopic:
-    """What a session does for the node's own topic, beside publishing it.
-
-    It opens the gate of commands as soon as the database is known to have all own events
-    (`node.own_topics`), and enqueues own events that stand on no topic yet (`node.own_backfill`).
-    The connection is in autocommit.
-    """
-
-    def __init__(self, connection: Connection, settings: Settings, settle_seconds: float) -> None:
-        self._connection = connection
-        self._settings = settings
-        self._settle_seconds = settle_seconds
-        self._confirmed = False
-        self._confirm_due = 0.0
-        self._backfills = False
-
-    def gained(self, topics: Sequence[str]) -> None:
-        """This session publishes these topics from now on."""
-        if own_topic(self._settings.node) in topics:
-            own_backfill.notice_new_topic(self._connection, self._settings)
-            self._backfills = True
-
-    def step(self, stop: Stop) -> None:
-        """Do what is due, bounded; raises what the driver or client raises."""
-        if not self._confirmed and time.monotonic() >= self._confirm_due:
-            self._confirm(stop)
-        if self._backfills:
-            self._backfills = own_backfill.step(self._connection, self._settings.node)
-
-    def _confirm(self, stop: Stop) -> None:
-        try:
-            seconds = own_topics.confirm(self._settings, self._settle_seconds, stop)
-        except Fatal as error:  # others' topics are published all the same
-            log.error("no commands are taken: %s", error)
-            seconds = _OWN_TOPIC_SECONDS
-        self._confirmed = seconds <= 0
-        self._confirm_due = time.monotonic() + seconds
 
 
 def _wait_for_notification(connection: Connection) -> None:

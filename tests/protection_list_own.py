@@ -23,7 +23,7 @@ OWN = (
     Protection(
         "own events of an older release are put on the own topic",
         "27",
-        "producers/relay.py",
+        "producers/own_topic.py",
         "self._backfills = own_backfill.step(self._connection, self._settings.node)",
         "self._backfills = False",
         (
