@@ -48,7 +48,7 @@ _TABLES = (
     _Table("case_clock", "case_id, clock, event_id", "case_clock.ended_at is null"),
     _Table("case_evaluation", "case_id, object", "true"),
 )
-_EVENT_COLUMNS = ledger.COLUMNS
+_EVENT_COLUMNS = ledger.EVENTS.columns
 # A server without lz4 compresses as it can.
 _BEGIN = f"""set default_toast_compression = lz4;
 \\set ON_ERROR_STOP on

@@ -12,7 +12,11 @@ _NOTE = "insert into audit_log (actor, action, case_id, detail) values (%s, %s, 
 
 
 def note(
-    cursor: Cursor, actor: str, action: str, detail: dict[str, Any], case_id: str | None = None
+    cursor: Cursor,
+    actor: str,
+    action: str,
+    detail: dict[str, Any] | None = None,
+    case_id: str | None = None,
 ) -> None:
     """One line of the audit log, in the caller's transaction; `detail` holds no personal data."""
-    cursor.execute(_NOTE, (actor, action, case_id, Json(detail)))
+    cursor.execute(_NOTE, (actor, action, case_id, Json(detail or {})))

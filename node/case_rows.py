@@ -13,10 +13,9 @@ import orjson
 from psycopg2.errors import UniqueViolation
 
 from cases.case import Case, State
-from node import copying
 from node.postgres import Cursor
 from node.statements import run
-from node.upserting import (
+from node.table import (
     BOOLEAN,
     INSTANT,
     INT4,
@@ -26,7 +25,7 @@ from node.upserting import (
     TEXT_ARRAY,
     WORD,
     Columns,
-    Upsert,
+    Table,
 )
 
 
@@ -73,7 +72,7 @@ _COLUMNS: Columns = {
     "revision": INT8,
     "fold": JSONB,
 }
-_UPSERT = Upsert(
+_CASES = Table(
     "petition_case",
     _COLUMNS,
     key=("case_id",),
@@ -84,13 +83,13 @@ _UPSERT = Upsert(
 
 def packed(row: Row) -> bytes:
     """A row for `add` and `put_packed`."""
-    return _UPSERT.cells(_values(row))
+    return _CASES.pack(_values(row))
 
 
 def add(cursor: Cursor, rows: Iterable[bytes]) -> bool:
     """Write rows that are all new, straight; False if one was not, and the transaction is lost."""
     try:
-        copying.copy(cursor, "petition_case", _UPSERT.names, rows)
+        _CASES.copy(cursor, rows)
     except UniqueViolation:
         return False
     return True
@@ -100,13 +99,13 @@ def put(cursor: Cursor, rows: Sequence[Row]) -> int:
     """Write rows that are new, or of the revision before; how many there were of those."""
     if not rows:
         return 0
-    run(cursor, [_UPSERT.statement(cursor, [*map(_values, rows)])])
+    run(cursor, [_CASES.upsert(cursor, [*map(_values, rows)])])
     return cursor.rowcount
 
 
 def put_packed(cursor: Cursor, rows: Iterable[bytes]) -> int:
     """As `put`, for many."""
-    run(cursor, [_UPSERT.staged(cursor, rows)])
+    run(cursor, [_CASES.upsert_packed(cursor, rows)])
     return cursor.rowcount
 
 

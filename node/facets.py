@@ -14,7 +14,7 @@ from cases.case import Case
 from cases.rules.identity import REPEAT
 from node.postgres import Cursor
 from node.statements import Statement, run
-from node.upserting import (
+from node.table import (
     BOOLEAN,
     INSTANT,
     INT4_ARRAY,
@@ -22,7 +22,7 @@ from node.upserting import (
     UUID,
     WORD,
     Columns,
-    Upsert,
+    Table,
 )
 
 _Before = Case
@@ -34,9 +34,8 @@ _OFFICE = "office"
 class _Facet(NamedTuple):
     """One table: what of a case its rows come from, and how they do, by key."""
 
-    table: str
+    table: Table
     key: dict[str, str]
-    upsert: Upsert
     source: Callable[[Case], Any]
     rows: Callable[[Case], dict[_Key, tuple[Any, ...]]]
 
@@ -49,7 +48,7 @@ def _facet(
     rows: Callable[[Case], dict[_Key, tuple[Any, ...]]],
 ) -> _Facet:
     """`key` maps its columns to their SQL types."""
-    return _Facet(table, key, Upsert(table, columns, [*key]), source, rows)
+    return _Facet(Table(table, columns, [*key]), key, source, rows)
 
 
 class Difference(NamedTuple):
@@ -67,7 +66,7 @@ def packed(before: Case, after: Case) -> Packed:
     differences = []
     for facet in _FACETS:
         changed, gone = _difference(facet, before, after)
-        differences.append(Difference([*map(facet.upsert.cells, changed)], gone))
+        differences.append(Difference([*map(facet.table.pack, changed)], gone))
     return differences
 
 
@@ -97,9 +96,9 @@ def _statements(
         yield _deletion(facet, gone)
     rows = [row for one in ready for row in one.changed]
     if rows:
-        yield facet.upsert.staged(cursor, [*rows, *map(facet.upsert.cells, changed)])
+        yield facet.table.upsert_packed(cursor, [*rows, *map(facet.table.pack, changed)])
     elif changed:
-        yield facet.upsert.statement(cursor, changed)
+        yield facet.table.upsert(cursor, changed)
 
 
 def _difference(
@@ -116,7 +115,7 @@ def _difference(
 def _deletion(facet: _Facet, keys: Sequence[_Key]) -> Statement:
     arrays = ", ".join(f"%s::{kind}[]" for kind in facet.key.values())
     sql = (
-        f"delete from {facet.table} where ({', '.join(facet.key)}) in "
+        f"delete from {facet.table.name} where ({', '.join(facet.key)}) in "
         f"(select * from unnest({arrays}))"
     )
     return Statement(sql, [[*column] for column in zip(*keys, strict=True)])

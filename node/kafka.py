@@ -7,24 +7,48 @@ Its defaults that we override, and why (read in its source):
 - `allow_auto_create_topics=False`, because topics are declared (deploy/topics.toml);
 - `isolation_level='read_committed'`, because what a producer has aborted was never said.
 Values are bytes: a deserializer that raises would repeat for ever from `poll()`.
+What depends on the inside of the library stands in `node.kafka_library_patches`.
 """
 
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.protocol.consumer import IsolationLevel
 
-from node import record_format
+from node.kafka_library_patches import (
+    ForceClosingProducer,
+    SelfClosingAdminClient,
+    high_watermarks,
+    install_record_reader,
+    is_leaderless,
+    keep_joining,
+    known_topics,
+    next_offsets,
+    refresh_metadata,
+    topic_ids,
+    wait_while_heartbeat_is_overdue,
+)
 from node.partitions import KeyPartitioner
-from node.producing import Producer
 from node.settings import Settings
 
-__all__ = ["TopicPartition", "admin", "consumer", "group_of", "plain_consumer", "producer"]
+__all__ = [
+    "TopicPartition",
+    "admin",
+    "consumer",
+    "existing_topics",
+    "group_of",
+    "high_watermarks",
+    "is_leaderless",
+    "keep_joining",
+    "known_topics",
+    "next_offsets",
+    "plain_consumer",
+    "producer",
+    "refresh_metadata",
+    "topic_ids",
+]
 
 # The oldest broker we support; newer ones still speak it.
 _API_VERSION = (4, 0)
@@ -44,7 +68,6 @@ _SESSION_TIMEOUT_MS = 10_000
 # Members learn with a heartbeat that another one joins: it waits this long at most.
 _HEARTBEAT_MS = 1_000
 _MAX_POLL_INTERVAL_MS = 300_000
-_LEAST_WAIT_SECONDS = 0.05
 _REQUEST_TIMEOUT_MS = 20_000
 # A look at the cluster fails fast: somebody waits for the answer.
 _LOOK_TIMEOUT_MS = 5_000
@@ -55,7 +78,7 @@ DELIVERY_TIMEOUT_SECONDS = 30.0
 _READ_COMMITTED = "read_committed"
 _READ_UNCOMMITTED = "read_uncommitted"
 
-record_format.install()
+install_record_reader()
 # The library repeats each failed reconnection at WARNING or ERROR; the node says it once.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
@@ -104,36 +127,8 @@ def consumer(
         metadata_max_age_ms=_METADATA_AGE_MS,
         metrics_enabled=False,
     )
-    _wait_calmly(client)
+    wait_while_heartbeat_is_overdue(client)
     return client
-
-
-def _wait_calmly(client: KafkaConsumer) -> None:
-    """Keep `poll` from spinning while a heartbeat is overdue, as on a link that swallows all.
-
-    kafka-python 3.0.12 waits no longer than until the next heartbeat, which is then 0 ms, and hangs
-    one more callback to the fetch under way in each of thousands of turns: a processor and, within
-    the 20 s that a fetch may take, hundreds of megabytes. Heartbeats have a thread of their own.
-    """
-    coordinator = client._coordinator
-    until_next = coordinator.time_to_next_poll
-    coordinator.time_to_next_poll = lambda: max(until_next(), _LEAST_WAIT_SECONDS)
-
-
-def keep_joining(client: KafkaConsumer) -> bool:
-    """Call before each poll: makes kafka-python 3.0.12 finish a join that took several polls.
-
-    When changed metadata was what began the join, the client takes it for finished as soon as it
-    has assigned the partitions, and if a poll ended in between it never takes up what it was
-    given: no partitions, no heartbeat, for good. A join that is under way is still needed.
-
-    Whether one is needed: a poll that ends before it does begins it again, so polls must be longer
-    the longer it takes.
-    """
-    coordinator = client._coordinator
-    if coordinator.rejoining and not coordinator.rejoin_needed:
-        coordinator.request_rejoin()
-    return bool(coordinator.rejoin_needed)
 
 
 def plain_consumer(settings: Settings, role: str, *, uncommitted: bool = False) -> KafkaConsumer:
@@ -155,7 +150,7 @@ def plain_consumer(settings: Settings, role: str, *, uncommitted: bool = False) 
 
 def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProducer:
     """An idempotent producer: acknowledged by all, in order, without doubles per session."""
-    return Producer(
+    return ForceClosingProducer(
         **_common(settings, role),
         acks="all",
         enable_idempotence=True,
@@ -173,77 +168,9 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
     )
 
 
-def next_offsets(client: KafkaConsumer) -> dict[TopicPartition, int]:
-    """Where the next fetch of each assigned partition begins, without asking anybody.
-
-    After a poll that is after its last record, and after what gives no records: transaction
-    markers, aborted records, gaps. One without a position is left out.
-    """
-    assigned: Mapping[TopicPartition, Any] = client._subscription.assignment
-    return {
-        partition: state.position.offset
-        for partition, state in [*assigned.items()]
-        if state.position is not None
-    }
-
-
-def high_watermarks(
-    client: KafkaConsumer, partitions: Iterable[TopicPartition], timeout_ms: int | None = None
-) -> dict[TopicPartition, int]:
-    """The ends of partitions with what open transactions hold back; between polls only.
-
-    `end_offsets` of a client that reads committed records ends before an open transaction.
-    Raises a Kafka error.
-    """
-    fetcher = client._fetcher
-    level = fetcher._isolation_level
-    fetcher._isolation_level = IsolationLevel.READ_UNCOMMITTED
-    try:
-        ends: dict[TopicPartition, int] = client.end_offsets([*partitions], timeout_ms=timeout_ms)
-    finally:
-        fetcher._isolation_level = level
-    return ends
-
-
-def topic_ids(
-    client: KafkaConsumer | KafkaProducer, topics: Iterable[str]
-) -> dict[str, uuid.UUID | None]:
-    """Kafka's identity of each topic, as of the client's last metadata; None while unknown."""
-    cluster = client._metadata if isinstance(client, KafkaProducer) else client._client.cluster
-    return {topic: cluster.topic_id(topic) for topic in topics}
-
-
-def known_topics(client: KafkaConsumer) -> set[str]:
-    """The topics in the client's last metadata: all that it subscribed to and the cluster has."""
-    return {*client._client.cluster.topics(exclude_internal_topics=False)}
-
-
-def refresh_metadata(client: KafkaConsumer) -> None:
-    """Let the client ask soon which topics there are; it does not wait for the answer."""
-    client._client.cluster.request_update()
-
-
-def is_leaderless(client: KafkaConsumer, partition: TopicPartition) -> bool:
-    """True if no broker leads the partition, by the client's last metadata."""
-    leader = client._client.cluster.leader_for_partition(partition)
-    return leader is None or leader < 0
-
-
-class _AdminClient(KafkaAdminClient):  # type: ignore[misc]
-    """The library's, which leaves its thread and sockets behind if it cannot reach the cluster."""
-
-    def __init__(self, **configs: Any) -> None:
-        try:
-            super().__init__(**configs)
-        except BaseException:
-            self._closed = False  # as its own constructor says in its last lines
-            self.close()
-            raise
-
-
 def admin(settings: Settings) -> KafkaAdminClient:
     """A client that reads and changes topics; raises a Kafka error while the cluster is away."""
-    return _AdminClient(
+    return SelfClosingAdminClient(
         **_common(settings, "admin"),
         bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,

@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
-from struct import Struct
 from typing import Any, NamedTuple
 
 import orjson
 from psycopg2.errors import UniqueViolation
 
-from node import copying, digests
+from node import copy_binary, digests
 from node.postgres import Cursor
+from node.table import BYTEA, INSTANT, INT4, INT8, JSONB, TEXT, UUID, WORD, Table
 from schemas.event import Event
 
 
@@ -44,26 +44,45 @@ class Packed(NamedTuple):
     digest: int
 
 
-# Those of fixed length first and beside each other: they are packed at once.
-COLUMNS = (
-    "event_id, version, emitter_sequence, occurred_at, recorded_at, digest, "
-    "exchanged_at, source_topic, source_partition, source_offset, "
-    "event_type, emitter, case_id, actor, rule_set, traceparent, body, value, extra_headers"
+# In the order of the fields of an `Event`, an `Entry` and a `Source`.
+EVENTS = Table(
+    "case_event",
+    {
+        "event_type": WORD,
+        "event_id": UUID,
+        "case_id": TEXT,
+        "version": INT8,
+        "emitter": WORD,
+        "emitter_sequence": INT8,
+        "occurred_at": INSTANT,
+        "recorded_at": INSTANT,
+        "actor": TEXT,
+        "rule_set": TEXT,
+        "body": JSONB,
+        "value": BYTEA,
+        "traceparent": TEXT,
+        "extra_headers": JSONB,
+        "digest": INT8,
+        "source_topic": WORD,
+        "source_partition": INT4,
+        "source_offset": INT8,
+        "exchanged_at": INSTANT,
+    },
 )
-_COLUMN_COUNT = COLUMNS.count(",") + 1
 
 # Straight into the ledger costs half of what the way over a temporary table costs.
 _ATTEMPT = "savepoint straight;"
 _DONE = "release savepoint straight"
 _GIVE_UP = "rollback to savepoint straight"
-# With its defaults: the numbers of the feed are given as rows are copied, in their order. Read
-# back, rows of many sizes come in that of the pages that had room for them.
+# It has the defaults of the ledger, so that feed numbers are assigned as rows are copied, in their
+# order. SELECT would return heap order, which depends on the sizes of the rows.
 _CREATE_INCOMING = (
     "create temporary table if not exists incoming_event "
     "(like case_event including defaults) on commit delete rows"
 )
 _INSERT_NEW = (
-    f"insert into case_event ({COLUMNS}, feed_id) select {COLUMNS}, feed_id from incoming_event "
+    f"insert into case_event ({EVENTS.columns}, feed_id) "
+    f"select {EVENTS.columns}, feed_id from incoming_event "
     "on conflict (event_id) do nothing"
 )
 # A row that is new has the number that it was given here.
@@ -86,7 +105,7 @@ def write(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
     raises.
     """
     try:
-        copying.copy(cursor, "case_event", COLUMNS, (one.row for one in packed), _ATTEMPT)
+        EVENTS.copy(cursor, (one.row for one in packed), _ATTEMPT)
     except UniqueViolation:
         cursor.execute(_GIVE_UP)
         return _write_unknown(cursor, packed)
@@ -96,7 +115,8 @@ def write(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
 
 def _write_unknown(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
     cursor.execute(_CREATE_INCOMING)
-    copying.copy(cursor, "incoming_event", COLUMNS, (one.row for one in packed))
+    rows = (one.row for one in packed)
+    copy_binary.copy(cursor, "incoming_event", EVENTS.columns, rows)
     cursor.execute(_INSERT_NEW)
     cursor.execute(_SELECT_NEW)
     new = {event_id for (event_id,) in cursor}
@@ -154,43 +174,14 @@ def stored_headers(stored: Iterable[Sequence[str]]) -> tuple[tuple[str, bytes], 
 
 
 def pack(entry: Entry) -> Packed:
-    """What is written of an entry; costs as much as decoding it, so a consumer does it early."""
+    """The row and the digest of an entry. It costs as much as decoding the event, so a consumer
+    does it before its transaction."""
     event, body, source = entry
-    event_id = bytes.fromhex(event.event_id.replace("-", ""))
-    digest = digests.of_event(event_id, event.value)
-    case_id, actor = event.case_id.encode(), event.actor.encode()
-    rule_set, trace = event.rule_set.encode(), event.traceparent.encode()
-    cells = (
-        _FIXED(
-            *(_COLUMN_COUNT, 16, event_id, 8, event.version, 8, event.emitter_sequence),
-            *(8, event.occurred_at - copying.MICROS_TO_2000),
-            *(8, event.recorded_at - copying.MICROS_TO_2000),
-            *(8, digest),
-        ),
-        _NO_SOURCE if source is None else _source_cells(source),
-        *(copying.word(event.type), copying.word(event.emitter)),
-        *(_LENGTH(len(case_id)), case_id, _LENGTH(len(actor)), actor),
-        *(_LENGTH(len(rule_set)), rule_set, _LENGTH(len(trace)), trace),
-        *(_JSONB(len(body) + 1, 1), body, _LENGTH(len(event.value)), event.value),
-        copying.NULL if event.extra_headers is None else _extra(event),
-    )
-    return Packed(event, b"".join(cells), digest)
+    *envelope, _, value, traceparent, extra_headers = event
+    digest = digests.of_event(bytes.fromhex(event.event_id.replace("-", "")), value)
+    extra = None if extra_headers is None else headers_json(extra_headers)
+    row = (*envelope, body, value, traceparent, extra, digest, *(source or _NO_SOURCE))
+    return Packed(event, EVENTS.pack(row), digest)
 
 
-# The number of columns and the cells of event_id to digest, lengths before them.
-_FIXED = Struct(">hi16siqiqiqiqiq").pack
-_PLACE = Struct(">iiiq").pack
-_LENGTH = Struct(">i").pack
-_JSONB = Struct(">ib").pack  # with the version of its binary form
-
-
-def _extra(event: Event) -> bytes:
-    return copying.jsonb(headers_json(event.extra_headers or ()))
-
-
-_NO_SOURCE = copying.NULL * 4
-
-
-def _source_cells(source: Source) -> bytes:
-    place = copying.word(source.topic) + _PLACE(4, source.partition, 8, source.offset)
-    return copying.instant(source.exchanged_at) + place
+_NO_SOURCE = (None, None, None, None)

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import NamedTuple
 
 from cases.fold import position
 from cases.nodes import NATIONAL
 from cases.routing import recipients, withheld
 from cases.topics import own_topic, topic_between
-from node import accounts, copying, digests
+from node import accounts, digests
 from node.postgres import Cursor
 from node.projection import Change
-from node.statements import Prepared, Statement, run
-from node.upserting import FEW
+from node.statements import Statement, run
+from node.table import BOOLEAN, DATE, TEXT, UUID, WORD, Table
 from schemas.event import Event
 
 NOTIFY_CHANNEL = "petitionlink_outbox"
@@ -49,12 +48,9 @@ class Joined(NamedTuple):
 _ROUTES = (
     "select case_id, array_agg(destination) from case_route where case_id = any(%s) group by 1"
 )
-_ADD_FEW = Prepared(
-    "add_to_outbox",
-    """
-    insert into outbox (topic, case_id, event_id, urgent, day)
-    select * from unnest(%s::text[], %s::text[], %s::uuid[], %s::boolean[], %s::date[])
-    """,
+_OUTBOX = Table(
+    "outbox",
+    {"topic": WORD, "case_id": TEXT, "event_id": UUID, "urgent": BOOLEAN, "day": DATE},
 )
 _ADD_ROUTES = (
     "insert into case_route (case_id, destination) select * from unnest(%s::text[], %s::text[])"
@@ -74,8 +70,6 @@ _ADD_HISTORIES = """
     select owed.topic, owed.case_id, owed.day, count(*), bit_xor(e.digest)
     from owed join case_event e using (event_id) group by 1, 2, 3
 """
-_COLUMNS = "topic, case_id, event_id, urgent, day"
-_COLUMN_COUNT = _COLUMNS.count(",") + 1
 # Rows that are locked are being marked: they have left, and waiting for them could be a deadlock.
 _PROMOTE = """
     with waiting as (
@@ -253,35 +247,15 @@ def _add_histories(cursor: Cursor, joined: Sequence[Joined]) -> int:
 def _added(cursor: Cursor, owed: Sequence[Owed]) -> list[Statement]:
     """Rows are numbered in their order, as they are copied or by the first of these statements."""
     days = [accounts.day_of(one.event.recorded_at) for one in owed]
-    counts = Counter(
-        accounts.Entry(one.topic, day, accounts.COMMITTED)
-        for one, day in zip(owed, days, strict=True)
-    )
-    if len(owed) > FEW:
-        copying.copy(cursor, "outbox", _COLUMNS, map(_cells, owed, days))
-        return accounts.noted(counts)
-    return [*_few_added(owed, days), *accounts.noted(counts)]
-
-
-def _few_added(owed: Sequence[Owed], days: Sequence[date]) -> list[Statement]:
-    if not owed:
-        return []
     rows = [
         (one.topic, one.event.case_id, one.event.event_id, one.urgent, day)
         for one, day in zip(owed, days, strict=True)
     ]
-    return [Statement(_ADD_FEW, [[*column] for column in zip(*rows, strict=True)])]
-
-
-def _cells(owed: Owed, day: date) -> bytes:
-    cells = (
-        copying.word(owed.topic),
-        copying.text(owed.event.case_id),
-        copying.uuid(owed.event.event_id),
-        copying.boolean(owed.urgent),
-        copying.date(day),
+    counts = Counter(
+        accounts.Entry(one.topic, day, accounts.COMMITTED)
+        for one, day in zip(owed, days, strict=True)
     )
-    return copying.row(cells, _COLUMN_COUNT)
+    return [*_OUTBOX.insert(cursor, rows), *accounts.noted(counts)]
 
 
 def _withhold(cursor: Cursor, kept: Sequence[tuple[str, str, str]]) -> None:

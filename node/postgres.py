@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 from node import pooling, schema
+from node.advisory_lock import Lock, wait_for_transaction_lock
 from node.connecting import refused
 from node.dsn import without_secrets
 from node.errors import Fatal, classified
@@ -69,7 +70,6 @@ _LOCK_SECONDS = 15
 # A backend looks this often, while it works, whether its client is still there.
 _CLIENT_CHECK_SECONDS = 5
 # Only one process migrates at a time; any fixed number of our own does.
-_MIGRATION_LOCK = 0x70657469
 # A writer that holds a table longer than this is waited for no longer.
 _MIGRATION_LOCK_WAIT = "30s"
 
@@ -179,7 +179,7 @@ def _missing(connection: Connection) -> bool:
 
 
 def _migrated(cursor: Cursor, node: str) -> list[str]:
-    cursor.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+    wait_for_transaction_lock(cursor, Lock.MIGRATION)
     cursor.execute("select set_config('lock_timeout', %s, true)", (_MIGRATION_LOCK_WAIT,))
     cursor.execute(
         "create table if not exists schema_migration (number integer primary key, "

@@ -18,6 +18,7 @@ from node.case_rows import Row
 from node.errors import Transient
 from node.postgres import Cursor
 from node.statements import Prepared, Statement, run
+from node.table import MAX_ROWS_IN_STATEMENT
 from schemas.event import Event
 
 EventsByCase = Mapping[str, Sequence[Event]]
@@ -79,8 +80,6 @@ _READ = "select case_id, revision, fold from petition_case where case_id = any(%
 # this many the plan should depend on the number.
 _PREPARED_CASES = 24
 _LOCK_PREPARED = Prepared("lock_cases", _LOCK)
-# More rows than this are written by COPY, fewer in the statement itself (docs/adr/0017).
-_STATEMENT_ROWS = 24
 
 
 def by_case(events: Iterable[Event]) -> dict[str, list[Event]]:
@@ -208,7 +207,7 @@ def write(
     Raises `Transient` if another transaction created one of the cases at the same moment: run the
     transaction again.
     """
-    if packed is None and len(transitions) <= _STATEMENT_ROWS:
+    if packed is None and len(transitions) <= MAX_ROWS_IN_STATEMENT:
         _require(case_rows.put(cursor, [one.row for one in transitions]) == len(transitions))
         facets.write(cursor, [(before, row.case) for before, row, _ in transitions])
         return

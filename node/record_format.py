@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kafka.consumer.fetcher import ConsumerRecord, Fetcher
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch
 
@@ -44,13 +44,8 @@ class PackedBatch(bytes):
     __slots__ = ()
 
 
-def install() -> None:
-    """All consumers of this process read batches this way; safe to call again."""
-    Fetcher.PartitionRecords._unpack_records = _records_of_all
-
-
-def _records_of_all(part: Any, place: Any, batches: Any, *_deserializers: object) -> Iterator[Any]:
-    """In place of the library's: each record of the fetched batches, `part` following along.
+def records_of_fetch(part: Any, place: Any, batches: Any, *_deserializers: object) -> Iterator[Any]:
+    """Each record of the fetched batches, in place of the library's `_unpack_records`.
 
     `part.next_fetch_offset` is what the client's position becomes, so it also passes what gives no
     records: transaction markers, aborted records, and what compaction took away.

@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from node.errors import PetitionLinkError
-from node.memory import look_seldom
+from node.memory import collect_seldom
 
 _Made = TypeVar("_Made")
 _FORK = get_context("fork")
@@ -79,7 +79,7 @@ def _work(source: Iterable[_Made], here: Connection, there: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     here.close()
-    look_seldom(_OBJECTS)
+    collect_seldom(_OBJECTS)
     with suppress(BrokenPipeError):  # nobody listens any more: the import was killed
         error = _send_all(source, there)
         there.send(None)

@@ -12,12 +12,12 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 
 from cases.topics import produced_topics
 from node import kafka
+from node.advisory_lock import Lock, try_lock
 from node.errors import Fatal
 from node.metrics import Metrics
-from node.postgres import Connection, Cursor
+from node.postgres import Connection
 from node.settings import Settings
 
-_LOCK_CLASS = 0x0072656C  # any number of our own: separates our advisory locks from others
 # A topic that another relay holds is tried for again; it takes over within this time.
 _TRY_SECONDS = 1.0
 # A topic on which another producer's transaction is open is looked at again after this time.
@@ -139,12 +139,7 @@ class Claims:
             if topic not in self.held and now >= self._held_up.get(topic, now)
         ]
         with self._connection.cursor() as cursor:
-            gained = [topic for topic in wanted if _locked(cursor, topic)]
+            gained = [topic for topic in wanted if try_lock(cursor, Lock.RELAY, topic)]
         for topic in gained:
             self._held_up.pop(topic, None)
         return gained
-
-
-def _locked(cursor: Cursor, topic: str) -> bool:
-    cursor.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (_LOCK_CLASS, topic))
-    return cursor.fetchone() == (True,)

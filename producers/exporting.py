@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from node import audit
 from node.postgres import Connection
 from node.queries.export import Exported, Selection, count_cases, read_cases
 from producers.office import Office
@@ -16,8 +15,6 @@ from producers.register import Mapping
 from producers.register.row_writer import RowWriter, Told
 from producers.register.sinks import new_register
 from producers.telling import petitioner_of, told
-
-_AUDIT = "insert into audit_log (actor, action, detail) values (%s, %s, %s)"
 
 # Told how many rows of how many are written.
 Progress = Callable[[int, int], None]
@@ -100,6 +97,5 @@ def _opened(office: Office, case: Exported, totals: Totals) -> dict[str, str]:
 def _audit(
     connection: Connection, office: Office, action: str, detail: dict[str, Any], wish: Wish
 ) -> None:
-    text = orjson.dumps({**detail, **wish.shown()}).decode()
     with connection, connection.cursor() as cursor:
-        cursor.execute(_AUDIT, (office.actor, action, text))
+        audit.note(cursor, office.actor, action, {**detail, **wish.shown()})

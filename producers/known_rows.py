@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from psycopg2.errors import UniqueViolation
 
-from node import copying
 from node.errors import Transient
 from node.postgres import Cursor
+from node.table import TEXT, Table
 from producers.preparing import Prepared
 
 _KNOWN = """
@@ -17,8 +17,10 @@ _KNOWN = """
     where (source, origin_number) in (select * from unnest(%s::text[], %s::text[]))
 """
 _HERE = "select case_id from petition_case where case_id = any(%s)"
-_COLUMNS = "source, origin_number, case_id, content_digest"
-_COLUMN_COUNT = _COLUMNS.count(",") + 1
+_IMPORTED = Table(
+    "imported_row",
+    {"source": TEXT, "origin_number": TEXT, "case_id": TEXT, "content_digest": TEXT},
+)
 
 
 class Known(NamedTuple):
@@ -36,14 +38,13 @@ def what_is_known(cursor: Cursor, rows: Sequence[Prepared]) -> Known:
 def note(cursor: Cursor, rows: Sequence[Prepared]) -> None:
     """Keep that these rows became their cases; `Transient` if another import was faster."""
     try:
-        copying.copy(cursor, "imported_row", _COLUMNS, map(_cells, rows))
+        _IMPORTED.copy(cursor, map(_packed, rows))
     except UniqueViolation:
         raise Transient("another import wrote some of these rows at the same moment") from None
 
 
-def _cells(row: Prepared) -> bytes:
-    texts = (row.source, row.origin_number, row.case_id, row.content_digest)
-    return copying.row(map(copying.text, texts), _COLUMN_COUNT)
+def _packed(row: Prepared) -> bytes:
+    return _IMPORTED.pack((row.source, row.origin_number, row.case_id, row.content_digest))
 
 
 def _known_rows(cursor: Cursor, rows: Sequence[Prepared]) -> dict[tuple[str, str], tuple[str, str]]:

@@ -80,16 +80,6 @@ class Schema:
         return cast(dict[str, Any], parse_schema(physical_form(self.avro)))
 
     @cached_property
-    def record_unions(self) -> tuple[tuple[str, str], ...]:
-        """Fields that are null or a record, each with the full name of that record."""
-        unions = ((part["name"], part["type"]) for part in self.physical["fields"])
-        return tuple(
-            (name, union[1]["name"])
-            for name, union in unions
-            if isinstance(union, list) and isinstance(union[1], dict) and "fields" in union[1]
-        )
-
-    @cached_property
     def body_instants(self) -> tuple[FieldPath, ...]:
         """Where the body, not the envelope, may hold instants, e.g. ("clocks", "due_at")."""
         paths = instant_paths(self.avro)

@@ -1,15 +1,16 @@
 """Avro on the wire 编解码: a zero byte, the schema id in four bytes (big-endian), one Avro record.
 
-Strict on writing, exact on reading. Instants are ints (micros), uuids are strings.
+Strict on writing, exact on reading. Instants are ints (micros), uuids are strings. fastavro reads;
+`schemas.writing` writes, because it checks at the same time (ADR 33).
 """
 
 from io import BytesIO
 from typing import Any, Final, cast
 
-from fastavro import schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader
 
 from schemas.catalogue import Schema, catalogue
-from schemas.checking import check_instants, check_record, lone_surrogate
+from schemas.checking import check_instants, check_record
 from schemas.errors import (
     EMPTY,
     INVALID_TEXT,
@@ -42,39 +43,16 @@ def encode(schema: Schema, record: dict[str, Any]) -> bytes:
     parts = [schema.frame]
     try:
         record_writer(schema)(record, parts.append)
-    except (KeyError, ValueError):
-        value = _encode_slowly(schema, record)
-    else:
-        value = b"".join(parts)
+    except (KeyError, ValueError) as error:
+        check_record(schema, record)
+        raise Invalid("the event cannot be written") from error
+    value = b"".join(parts)
     if len(value) > MAX_VALUE_BYTES:
         raise Invalid(
             f"the event has {len(value)} bytes and may have {MAX_VALUE_BYTES}:"
             " shorten its texts or move them to an attachment"
         )
     return value
-
-
-def _encode_slowly(schema: Schema, record: dict[str, Any]) -> bytes:
-    """Where the quick way gave up: usually this raises, and says what is wrong."""
-    check_record(schema, record)
-    stream = BytesIO()
-    stream.write(schema.frame)
-    try:
-        schemaless_writer(stream, schema.physical, _named(schema, record), strict=True)
-    except UnicodeEncodeError as error:
-        field = lone_surrogate(record)
-        raise Invalid(f"{field}: half a surrogate pair is no text; enter it anew") from error
-    return stream.getvalue()
-
-
-def _named(schema: Schema, record: dict[str, Any]) -> dict[str, Any]:
-    """Records in unions as (name, record): found by trial they would cost as much again."""
-    named = {
-        field: (name, record[field])
-        for field, name in schema.record_unions
-        if record[field] is not None
-    }
-    return {**record, **named} if named else record
 
 
 def schema_id(value: bytes) -> int:

@@ -1,21 +1,20 @@
 """One check per kind of field: from a JSON value to what a record holds, or what is wrong with it.
 
-A check is made once from the field's entry in the `.avsc` (its type, `codes`, `max_length`,
-`minimum`, `maximum`, `required`) and is then called for every command.
+A check is made once from the field's spec and is then called for every command.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
+from schemas.field_spec import FieldSpec
 from schemas.instants import micros_of
-from schemas.limits import MAX_INT, MAX_NUMBER, UUID_PATTERN
+from schemas.limits import UUID_PATTERN
 
 Check = Callable[[Any], Any]
-Field = Mapping[str, Any]
 
 # A line with more problems helps nobody, and whoever sent the input decides on their number.
 MAX_PROBLEMS: Final = 20
@@ -52,13 +51,9 @@ def wrong(text: str) -> Wrong:
     return Wrong(("", text))
 
 
-def text_check(field: Field) -> Check:
-    """Text of at most `max_length` characters, one of `codes` if there are any."""
-    limit = field.get("max_length", MAX_NUMBER)
-    required = field.get("required", False)
-    codes = frozenset(field.get("codes", ()))
-    if codes and isinstance(field.get("default"), str):
-        codes |= {field["default"]}
+def text_check(field: FieldSpec) -> Check:
+    """Text of at most `high` characters, one of `codes` if there are any."""
+    limit, required, codes = field.high, field.required, frozenset(field.codes)
 
     def check(value: Any) -> str:
         if type(value) is not str:
@@ -76,7 +71,7 @@ def text_check(field: Field) -> Check:
     return check
 
 
-def uuid_check(field: Field) -> Check:
+def uuid_check(_field: FieldSpec) -> Check:
     """A UUID of 36 characters; upper case becomes lower case."""
 
     def check(value: Any) -> str:
@@ -89,10 +84,9 @@ def uuid_check(field: Field) -> Check:
     return check
 
 
-def number_check(field: Field) -> Check:
+def number_check(field: FieldSpec) -> Check:
     """A whole number within the field's bounds, or what `int` and `long` can hold."""
-    low = field.get("minimum", 0)
-    high = field.get("maximum", MAX_INT if field["type"] == "int" else MAX_NUMBER)
+    low, high = field.low, field.high
 
     def check(value: Any) -> int:
         if type(value) is not int:  # also keeps out true and false
@@ -104,7 +98,7 @@ def number_check(field: Field) -> Check:
     return check
 
 
-def instant_check(field: Field) -> Check:
+def instant_check(_field: FieldSpec) -> Check:
     """RFC 3339 text (without a zone: UTC+8), or an int that is micros already."""
 
     def check(value: Any) -> int:
@@ -116,7 +110,7 @@ def instant_check(field: Field) -> Check:
     return check
 
 
-def flag_check(field: Field) -> Check:
+def flag_check(_field: FieldSpec) -> Check:
     """True or false, nothing that merely looks like it."""
 
     def check(value: Any) -> bool:
@@ -127,9 +121,9 @@ def flag_check(field: Field) -> Check:
     return check
 
 
-def bytes_check(field: Field) -> Check:
-    """Base64 text; `max_length` counts bytes."""
-    limit = field.get("max_length", MAX_NUMBER)
+def bytes_check(field: FieldSpec) -> Check:
+    """Base64 text of at most `high` bytes."""
+    limit = field.high
 
     def check(value: Any) -> bytes:
         if type(value) is not str:
@@ -145,10 +139,9 @@ def bytes_check(field: Field) -> Check:
     return check
 
 
-def list_check(field: Field, item: Check) -> Check:
-    """At most `max_length` items, each good for `item`."""
-    limit = field.get("max_length", MAX_NUMBER)
-    required = field.get("required", False)
+def list_check(field: FieldSpec, item: Check) -> Check:
+    """At most `high` items, each good for `item`."""
+    limit, required = field.high, field.required
 
     def check(value: Any) -> list[Any]:
         if type(value) is not list:
@@ -162,9 +155,9 @@ def list_check(field: Field, item: Check) -> Check:
     return check
 
 
-def null_check(field: Field, check: Check) -> Check:
+def null_check(field: FieldSpec, check: Check) -> Check:
     """Null, unless the field is required, or what `check` takes."""
-    if field.get("required", False):
+    if field.required:
         return check
     return lambda value: None if value is None else check(value)
 

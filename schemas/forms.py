@@ -1,22 +1,23 @@
 """Forms 表单: what a command may say about its event, as the `.avsc` alone defines it.
 
 `fill` turns JSON into the body of a record, `render` a body into JSON that people can read.
-Both compile a schema once and keep it by the digest of its file.
+Both compile a schema once.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
-from schemas.catalogue import Avro, Schema
-from schemas.errors import Invalid, SchemaError
+from schemas.catalogue import Schema
+from schemas.errors import Invalid
 from schemas.event import ENVELOPE_FIELDS
+from schemas.field_spec import INSTANT, UUID, FieldSpec, body_fields_of
 from schemas.fields import (
     MAX_PROBLEMS,
     Check,
-    Field,
     Wrong,
     bytes_check,
     flag_check,
@@ -36,13 +37,12 @@ __all__ = ["fill", "parse_instant", "render"]
 _MAX_NAME_CHARACTERS: Final = 40
 
 _CHECKS: Final = {
-    "string": text_check,
-    "int": number_check,
-    "long": number_check,
-    "boolean": flag_check,
-    "bytes": bytes_check,
-    ("string", "uuid"): uuid_check,
-    ("long", "timestamp-micros"): instant_check,
+    str: text_check,
+    int: number_check,
+    bool: flag_check,
+    bytes: bytes_check,
+    UUID: uuid_check,
+    INSTANT: instant_check,
 }
 
 
@@ -53,11 +53,8 @@ def fill(schema: Schema, given: Mapping[str, Any]) -> dict[str, Any]:
     field without a default that is neither required nor given is left out: the producer knows its
     value (case.registered has received_at). Raises `Invalid` with all problems in one line.
     """
-    form = _FORMS.get(schema.sha256)
-    if form is None:
-        form = _FORMS[schema.sha256] = _body_form(schema.avro)
     try:
-        return form.fill(given)
+        return _body_form(schema).fill(given)
     except Wrong as found:
         raise Invalid(_line(found)) from None
 
@@ -69,22 +66,23 @@ class _Form:
 
     def __init__(
         self,
-        fields: list[Field],
-        checks: dict[str, Check],
+        fields: dict[str, FieldSpec],
         envelope: Iterable[str] = (),
         *,
         all_given: bool = False,
     ) -> None:
         """`all_given`: what has no default must be given, for nobody would fill it in later."""
-        computed = {field["name"] for field in fields if field.get("computed")}
-        required = {field["name"] for field in fields if field.get("required")}
-        open_ = [field["name"] for field in fields if "default" not in field]
+        computed = {name for name, field in fields.items() if field.computed}
+        required = {name for name, field in fields.items() if field.required}
+        open_ = [name for name, field in fields.items() if not field.has_default]
         required |= set(open_) - computed if all_given else set()
-        self._checks = {name: check for name, check in checks.items() if name not in computed}
+        self._checks = {
+            name: _check_of(field) for name, field in fields.items() if name not in computed
+        }
         self._computed = computed.union(envelope)
-        self._required = tuple(name for name in checks if name in required)
+        self._required = tuple(name for name in fields if name in required)
         self._left_out = tuple(name for name in open_ if name not in required)
-        self._template = {field["name"]: field.get("default") for field in fields}
+        self._template = {name: field.default for name, field in fields.items()}
         self._fresh = tuple(
             (name, value) for name, value in self._template.items() if isinstance(value, list)
         )
@@ -129,43 +127,22 @@ class _Form:
         return f"is unknown ({guess}known: {', '.join(self._checks)})"
 
 
-_FORMS: dict[str, _Form] = {}
+@cache
+def _body_form(schema: Schema) -> _Form:
+    return _Form(body_fields_of(schema), ENVELOPE_FIELDS)
 
 
-def _body_form(avro: Avro) -> _Form:
-    body = avro["fields"][len(ENVELOPE_FIELDS) :]
-    return _Form(body, _checks_of(body, {}), ENVELOPE_FIELDS)
+def _check_of(field: FieldSpec) -> Check:
+    check = _check_of_value(field)
+    return null_check(field, check) if field.nullable else check
 
 
-def _checks_of(fields: list[Field], named: dict[str, _Form]) -> dict[str, Check]:
-    return {field["name"]: _check_of(field["type"], field, named) for field in fields}
-
-
-def _check_of(avro: Avro, field: Field, named: dict[str, _Form]) -> Check:
-    """The check of a type; `field` carries the limits that go with it."""
-    if isinstance(avro, list):
-        # our unions are all ["null", X]
-        return null_check(field, _check_of(avro[1], field, named))
-    if isinstance(avro, str) and avro in named:
-        return named[avro].fill
-    avro = avro if isinstance(avro, dict) else {"type": avro}
-    kind = avro["type"]
-    if kind == "record":
-        fields = avro["fields"]
-        form = named[avro["name"]] = _Form(fields, _checks_of(fields, named), all_given=True)
-        return form.fill
-    if kind == "array":
-        return list_check(field, _check_of(avro["items"], _limits_of_items(field), named))
-    make = _CHECKS.get((kind, avro.get("logicalType")), _CHECKS.get(kind))
-    if make is None:
-        raise SchemaError(f"field {field['name']}: no form has a field of type {kind!r}")
-    return make({**field, "type": kind})
-
-
-def _limits_of_items(field: Field) -> Field:
-    """Codes and bounds of an array hold for its items, length and need for itself."""
-    own = ("max_length", "required", "default")
-    return {name: value for name, value in field.items() if name not in own}
+def _check_of_value(field: FieldSpec) -> Check:
+    if field.fields is not None:
+        return _Form(field.fields, all_given=True).fill
+    if field.items is not None:
+        return list_check(field, _check_of(field.items))
+    return _CHECKS[field.meaning or field.kind](field)
 
 
 def _line(found: Wrong) -> str:

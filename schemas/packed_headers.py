@@ -106,10 +106,10 @@ _SHORT: Final = tuple(bytes([number << 1]) for number in range(0x40))
 
 
 def varint(number: int) -> bytes:
-    """The zigzag varint of a number that is not negative."""
-    if number < 0x40:
+    """The zigzag varint of a number of at most 64 bits."""
+    if 0 <= number < 0x40:
         return _SHORT[number]
-    rest = number << 1
+    rest = number << 1 ^ number >> 63
     made = bytearray()
     while rest > 0x7F:
         made.append(rest & 0x7F | 0x80)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from schemas.catalogue import Avro, Schema
+from schemas.catalogue import Schema
+from schemas.field_spec import INSTANT, FieldSpec, fields_of
 from schemas.instants import text_of
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
@@ -20,36 +22,35 @@ def render(schema: Schema, body: Mapping[str, Any]) -> dict[str, Any]:
     Total: a field that the schema does not know and a value that is shown already stay as they
     are, and a field that is missing stays missing.
     """
-    shows = _SHOWS.get(schema.sha256)
-    if shows is None:
-        shows = _SHOWS[schema.sha256] = _shows_of(schema.avro["fields"], {})
-    return _shown(shows, body)
+    return _shown(_shows_of_schema(schema), body)
 
 
-_SHOWS: dict[str, dict[str, Show]] = {}
+@cache
+def _shows_of_schema(schema: Schema) -> dict[str, Show]:
+    return _shows_of(fields_of(schema))
 
 
 def _shown(shows: Mapping[str, Show], record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: shows[name](value) if name in shows else value for name, value in record.items()}
 
 
-def _shows_of(fields: list[Any], named: dict[str, Show | None]) -> dict[str, Show]:
+def _shows_of(fields: Mapping[str, FieldSpec]) -> dict[str, Show]:
     """What to do with the fields that cannot be shown as they are."""
-    shows = {field["name"]: _show_of(field["type"], named) for field in fields}
+    shows = {name: _show_of(field) for name, field in fields.items()}
     return {name: show for name, show in shows.items() if show}
 
 
-def _show_of(avro: Avro, named: dict[str, Show | None]) -> Show | None:
-    if isinstance(avro, list):
-        return _show_of(avro[1], named)  # our unions are all ["null", X]; null is shown as it is
-    if isinstance(avro, str):
-        return named.get(avro, _show_bytes if avro == "bytes" else None)
-    if avro["type"] == "array":
-        return _of_items(_show_of(avro["items"], named))
-    if avro["type"] == "record":
-        show = named[avro["name"]] = _of_record(avro, named)
-        return show
-    return _show_instant if avro.get("logicalType") == "timestamp-micros" else None
+def _show_of(field: FieldSpec) -> Show | None:
+    """How to show a value of this field; null is shown as it is."""
+    if field.items is not None:
+        return _of_items(_show_of(field.items))
+    if field.record == "SealedPetitioner":
+        return _show_sealed
+    if field.fields is not None:
+        return _of_record(_shows_of(field.fields))
+    if field.kind is bytes:
+        return _show_bytes
+    return _show_instant if field.meaning == INSTANT else None
 
 
 def _of_items(show: Show | None) -> Show | None:
@@ -58,10 +59,7 @@ def _of_items(show: Show | None) -> Show | None:
     return lambda value: [show(item) for item in value] if isinstance(value, list) else value
 
 
-def _of_record(avro: Avro, named: dict[str, Show | None]) -> Show:
-    shows = _shows_of(avro["fields"], named)  # also tells the names that are defined inside
-    if avro["name"] == "SealedPetitioner":
-        return _show_sealed
+def _of_record(shows: Mapping[str, Show]) -> Show:
     return lambda value: _shown(shows, value) if isinstance(value, Mapping) else value
 
 

@@ -13,7 +13,7 @@ import typer
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.progress import rows_progress
 from node.errors import PetitionLinkError
-from node.memory import look_seldom
+from node.memory import collect_seldom
 from node.own_topics import await_gate
 from node.postgres import Connection, own_connected
 from node.settings import load_settings
@@ -68,7 +68,7 @@ def import_command(
     _check_apart(("--rejects", rejects), ("--query-codes", query_codes), ("the register", file))
     office = open_office(settings)
     totals = Totals()
-    look_seldom()
+    collect_seldom()
     await_gate(settings)
     with (
         read_register(file, columns) as rows,

@@ -14,7 +14,7 @@ from consumers.group_membership import instance_of
 from node.cli.output import NodeOption, say
 from node.cli.terminal import SafeFormatter
 from node.lifecycle import Stop, Worker, signals_stop, supervise
-from node.memory import look_seldom
+from node.memory import collect_seldom
 from node.metrics import Metrics
 from node.metrics_server import metrics_served
 from node.observing import Observer
@@ -83,7 +83,7 @@ def run_workers(node: str | None, make: Make) -> None:
     settings = load_settings(node)
     _log_to_stderr(settings.log_level)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    look_seldom()
+    collect_seldom()
     metrics = Metrics()
     metrics.about(settings.node)
     stop = Stop()

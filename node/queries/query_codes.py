@@ -14,6 +14,7 @@ import threading
 import unicodedata
 from typing import Final, NamedTuple
 
+from node import audit
 from node.errors import PetitionLinkError
 from node.postgres import Cursor
 
@@ -46,7 +47,6 @@ _ISSUE = """
     on conflict (case_id) do update set salt = excluded.salt, digest = excluded.digest,
         issued_at = excluded.issued_at, issued_by = excluded.issued_by
 """
-_AUDIT = "insert into audit_log (actor, action, case_id) values (%s, 'query_code.issued', %s)"
 _READ = "select salt, digest from query_code where case_id = %s"
 
 
@@ -62,7 +62,7 @@ def issue(cursor: Cursor, case_id: str, issued_by: str) -> str:
         raise PetitionLinkError(
             f"case {case_id} is unknown to this node: a query code is issued where the case is"
         )
-    cursor.execute(_AUDIT, (issued_by, case_id))
+    audit.note(cursor, issued_by, "query_code.issued", case_id=case_id)
     return shown(code)
 
 

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2.errors import DeadlockDetected, DependentObjectsStillExist, LockNotAvailable
-from psycopg2.extras import Json
 
+from node import audit
+from node.advisory_lock import Lock, try_lock
 from node.errors import Fatal, Transient
 from node.postgres import Connection, Cursor, own_connected
 from node.rebuilding import comparing, folding, shadow
@@ -32,7 +33,6 @@ from node.settings import Settings
 Progress = Callable[[int, int], None]
 """Called with the number of cases folded and of all cases, about."""
 
-_LOCK = 0x72656264  # any number of our own
 # So few cases are folded within about a second, in which writers wait.
 _FEW_CASES = 1_000
 _MOST_CASES = 10_000
@@ -46,7 +46,6 @@ _ATTEMPTS = 30
 _PAUSE_SECONDS = 1.0
 
 _MIGRATED = "select max(number) from schema_migration"
-_AUDIT = "insert into audit_log (actor, action, detail) values (%s, 'rebuild', %s)"
 
 
 class Rebuilt(NamedTuple):
@@ -104,8 +103,7 @@ def rebuild(
 
 def _take_lock(keeper: Connection, node: str) -> None:
     with keeper, keeper.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s)", (_LOCK,))
-        if cursor.fetchone() != (True,):
+        if not try_lock(cursor, Lock.REBUILD):
             raise Fatal(f"node {node} is being rebuilt already: wait until that is done")
 
 
@@ -221,7 +219,7 @@ def _swap(cursor: Cursor, live: str, found: Differences, actor: str) -> None:
         detail = (error.diag.message_detail or "").partition("\n")[0]
         raise Fatal(f"the tables cannot be replaced: {detail}: drop that and make it anew "
                     "behind the rebuild") from error  # fmt: skip
-    cursor.execute(_AUDIT, (actor, Json({"counts": found.counts, **found.names})))
+    audit.note(cursor, actor, "rebuild", {"counts": found.counts, **found.names})
 
 
 def _migrated(connection: Connection) -> int:

@@ -22,6 +22,7 @@ from cases.nodes import NATIONAL
 from cases.topics import topic_between
 from node import accounts, clock_skew, digests
 from node.accounts import day_of
+from node.advisory_lock import Lock, try_lock
 from node.clock import Clock, now_micros
 from node.commit_waits import refuse_while_unconfirmed
 from node.control import Channel, NoControlTopic
@@ -38,7 +39,6 @@ from node.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_LOCK_CLASS = 0x70726F66  # any number of our own: separates our advisory locks from others
 _TRY_SECONDS = 1.0
 _LOOK_SECONDS = 30.0  # for topics that somebody must make
 _STALE_SECONDS = 900.0  # for those of further nodes
@@ -106,8 +106,7 @@ def _is_stale(channel: Channel, opened: float) -> bool:
 
 def _takes_the_lock(connection: Connection) -> bool:
     with connection, connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s, 0)", (_LOCK_CLASS,))
-        return cursor.fetchone() == (True,)
+        return try_lock(cursor, Lock.RECONCILER)
 
 
 class _Duties:

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from psycopg2.errors import SerializationFailure
 
 from node import audit
+from node.advisory_lock import Lock, unlock, wait_for_lock
 from node.errors import Transient
 from node.ledger import body_json
 from node.postgres import Connection, Cursor
@@ -28,7 +29,6 @@ from node.scrub.rows import Checked
 from node.scrub.verifier import Look, examine
 
 _ATTEMPTS: Final = 5
-_LOCK: Final = 0x68656C73  # any number of our own: one heals at a time
 _WRITABLE = "set transaction isolation level repeatable read read write"
 _QUARANTINE = """
     with gone as (delete from case_event where event_id = %s and case_id = %s returning *)
@@ -96,14 +96,14 @@ def record(connection: Connection, context: Context, looks: Iterable[Look]) -> l
 def _alone(connection: Connection) -> Iterator[None]:
     with connection, connection.cursor() as cursor:
         cursor.execute("set local lock_timeout = '30s'")
-        cursor.execute("select pg_advisory_lock(%s)", (_LOCK,))
+        wait_for_lock(cursor, Lock.HEALING)
     try:
         yield
     finally:
         if not connection.closed:
             connection.rollback()
             with connection, connection.cursor() as cursor:
-                cursor.execute("select pg_advisory_unlock(%s)", (_LOCK,))
+                unlock(cursor, Lock.HEALING)
 
 
 def _patiently(connection: Connection, context: Context, case_id: str) -> Look:

@@ -20,6 +20,7 @@ from kafka import errors as kafka_errors
 
 from cases.topics import produced_topics
 from node import kafka
+from node.advisory_lock import Lock, try_lock
 from node.homecoming import bring_home
 from node.lifecycle import Stop
 from node.metrics import Metrics
@@ -32,7 +33,6 @@ from node.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_LOCK: Final = 0x73637275  # any number of our own: separates our advisory locks from others
 _TRY_SECONDS: Final = 1.0
 # Requests are answered within about this time.
 _LOOK_SECONDS: Final = 1.0
@@ -172,5 +172,4 @@ def read_own_topics(settings: Settings, connection: Connection) -> int:
 
 def _takes_the_lock(connection: Connection) -> bool:
     with connection, connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s, 0)", (_LOCK,))
-        return cursor.fetchone() == (True,)
+        return try_lock(cursor, Lock.SCRUB)

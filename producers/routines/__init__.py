@@ -2,8 +2,7 @@
 
 `worker` (one process of a node at a time) carries `identifying` (with `sameness`), `timekeeping`,
 `superviser` and `housekeeping`; `acting` is `handling` for many cases at once; `policy`, `due`,
-`overdue`, `supervising` and `audit` are the parts of routine supervision. Explained in
-docs/routines.md.
+`overdue` and `supervising` are the parts of routine supervision. Explained in docs/routines.md.
 """
 
 from __future__ import annotations

@@ -17,17 +17,25 @@ from typing import Any, Final, NamedTuple
 
 from cases.errors import Refusal
 from cases.nodes import NATIONAL
-from node.postgres import Connection
+from node import audit
+from node.postgres import Connection, Cursor
 from producers.drafting import Command
 from producers.handling import Done, handled
 from producers.office import Office
-from producers.routines import audit
 from producers.routines.due import Issued, Overdue, Proposal, issued_of, propose
 from producers.routines.overdue import ASSIGNED, issued_for, pages, still_overdue
 from producers.routines.policy import Policy, PolicyRule
 from schemas.errors import Invalid
 from schemas.instants import CHINA
 
+# The actions that are audited: every look, every issue.
+_TRIED: Final = "supervision.tried"  # 试运行
+_ISSUED: Final = "supervision.issued"  # 下发
+_REFUSED: Final = "supervision.refused"  # 未能下发
+_WAS_TRIED: Final = (
+    "select 1 from audit_log where action = 'supervision.tried' and detail ->> 'policy' = %s "
+    "order by at desc limit 1"
+)
 # An audit line names this many cases of a round; the counts are whole.
 _NAMED_CASES = 200
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,7 +79,7 @@ def dry_run(connection: Connection, office: Office, policy: Policy, actor: str) 
         "cases": [one.case_id for one in found.proposals[:_NAMED_CASES]],
     }
     with connection, connection.cursor() as cursor:
-        audit.note(cursor, actor, audit.TRIED, detail)
+        audit.note(cursor, actor, _TRIED, detail)
     return found
 
 
@@ -89,7 +97,7 @@ def issue(
     """
     only_the_centre(office)
     with connection, connection.cursor() as cursor:
-        if not audit.was_tried(cursor, policy.digest):
+        if not _was_tried(cursor, policy.digest):
             raise Refusal(
                 "supervision_untried",
                 f"this supervision policy ({policy.digest[:12]}) was never tried as it stands: run "
@@ -106,6 +114,12 @@ def only_the_centre(office: Office) -> None:
             "supervision_national",
             f"routine supervision runs at the centre {NATIONAL}, not at node {office.node}",
         )
+
+
+def _was_tried(cursor: Cursor, digest: str) -> bool:
+    """Return whether a dry run of the policy of this digest stands in the audit log."""
+    cursor.execute(_WAS_TRIED, (digest,))
+    return cursor.fetchone() is not None
 
 
 def _proposals(connection: Connection, policy: Policy, now: int) -> Iterator[Proposal]:
@@ -134,12 +148,12 @@ def _issue(
         with handled(connection, office, command) as (cursor, done):
             _judge_again(policy, rule, proposal, done)
             whole = {**detail, "supervision_id": done.event.event_id}
-            audit.note(cursor, actor, audit.ISSUED, whole, proposal.case_id)
+            audit.note(cursor, actor, _ISSUED, whole, proposal.case_id)
     except (Refusal, Invalid) as error:
         name = error.rule if isinstance(error, Refusal) else "invalid"
         with connection, connection.cursor() as cursor:
             whole = {**detail, "refusal": name}
-            audit.note(cursor, actor, audit.REFUSED, whole, proposal.case_id)
+            audit.note(cursor, actor, _REFUSED, whole, proposal.case_id)
         return Outcome(proposal, None, name, str(error))
     return Outcome(proposal, done.event.event_id)
 

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import closing
 
+from node.advisory_lock import Lock, try_lock
 from node.clock import Clock, now_micros
 from node.commit_waits import refuse_while_unconfirmed
 from node.lifecycle import Stop
@@ -22,7 +23,6 @@ from producers.office import Office, open_office
 
 log = logging.getLogger(__name__)
 
-_LOCK_CLASS = 0x726F7574  # any number of our own: separates our advisory locks from others
 # A process that waits for the lock tries it this often, and so takes over within this time.
 _TRY_SECONDS = 1.0
 # A case that refused is left alone this long: it may have changed by then, and nothing loops hot.
@@ -76,10 +76,7 @@ class Routine(ABC):
 
     def _takes_the_lock(self, connection: Connection) -> bool:
         with connection, connection.cursor() as cursor:
-            cursor.execute(
-                "select pg_try_advisory_lock(%s, hashtext(%s))", (_LOCK_CLASS, self.name)
-            )
-            return cursor.fetchone() == (True,)
+            return try_lock(cursor, Lock.ROUTINE, self.name)
 
 
 class Resting:

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from node import copying, watchdog
+from node import copy_binary, watchdog
 from node.postgres import Connection, connect
 
 _ASK = "select %s as 标题, array['停水'] as 诉求"
@@ -70,7 +70,8 @@ def test_texts_come_back_as_they_were_in_rows_names_notices_and_errors(
         cursor.execute(_TELL)
         assert connection.notices == ["NOTICE:  提示\n"]
         cursor.execute(_MAKE)
-        copying.copy(cursor, "登记", "标题", [copying.row([copying.text("𠀀")], 1)])
+        rows = [copy_binary.count(1) + copy_binary.text("𠀀")]
+        copy_binary.copy(cursor, "登记", "标题", rows)
         cursor.execute("select 标题 from 登记")
         assert cursor.fetchall() == [("𠀀",)]
         with pytest.raises(psycopg2.errors.UndefinedColumn, match="没有"):

@@ -372,7 +372,7 @@ def stall(*_):
 if sys.argv[1] == "folding":
     folding._CASES_AT_A_TIME = 1
     rebuild(load_settings(), stall)
-steps.Json = stall  # behind the swap, in front of the audit log
+steps.audit.note = stall  # after the swap, before the entry of the audit log
 rebuild(load_settings(), lambda *_: None)
 """
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
+from fastavro import schemaless_writer
+
+from schemas.catalogue import Schema
 from schemas.event import Event
 from schemas.headers import make_event
 
@@ -34,3 +38,11 @@ def registered(body: dict[str, Any] | None = None, **envelope: Any) -> Event:
 def record_of(event: Event) -> dict[str, Any]:
     """The whole Avro record of an event: envelope and body."""
     return {**{name: getattr(event, name) for name in ENVELOPE}, **event.body}
+
+
+def unchecked(schema: Schema, record: dict[str, Any]) -> bytes:
+    """The wire value of a record as fastavro alone writes it, whatever its values are."""
+    stream = BytesIO()
+    stream.write(schema.frame)
+    schemaless_writer(stream, schema.physical, record)
+    return stream.getvalue()

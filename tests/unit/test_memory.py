@@ -7,7 +7,7 @@ import os
 import weakref
 from pathlib import Path
 
-from node.memory import give_back, look_seldom
+from node.memory import collect_seldom, give_back
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _ROW_BYTES = 900
@@ -35,7 +35,7 @@ def test_circles_are_still_found_and_what_was_there_is_left_alone() -> None:
     """Seen failing with `gc.disable()` instead: a long-lived process would keep every circle."""
     before = gc.get_threshold()
     try:
-        look_seldom()
+        collect_seldom()
         assert gc.get_freeze_count() > 0
         circle: list[object] = []
         circle.append(circle)

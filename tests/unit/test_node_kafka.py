@@ -44,8 +44,9 @@ def test_a_cluster_that_is_away_costs_no_thread_and_no_socket_at_each_attempt(
 
 
 def test_a_poll_waits_although_a_heartbeat_is_overdue() -> None:
-    """Found by the soak (d); seen failing without `_wait_calmly`: on a link that swallows what is
-    sent a poll turns without a pause, 60,000 callbacks and 350 MB in one outage."""
+    """Found by the soak (d). Seen failing without `wait_while_heartbeat_is_overdue`: on a link that
+    swallows what is sent a poll turns without a pause, 60,000 callbacks and 350 MB in one outage.
+    """
     nobody = Settings(
         node="370000",
         postgres_dsn=SecretStr("postgresql://x"),

@@ -1,4 +1,4 @@
-"""The commands as JSON Schema 指令格式, made from the `.avsc` files: one definition for all.
+"""The commands as JSON Schema 指令格式, made from the specs of their fields.
 
 What `schemas.forms` accepts and refuses stands here for clients and their generators; the forms
 remain the judge. Rules that need the case or the clock are not in a schema.
@@ -6,13 +6,13 @@ remain the judge. Rules that need the case or the clock are not in a schema.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cases.commands import COMMANDS
 from cases.event_types import CORRECTED, REGISTERED
-from schemas.catalogue import Avro, catalogue
-from schemas.event import ENVELOPE_FIELDS
-from schemas.limits import MAX_INT, MAX_NUMBER
+from schemas.catalogue import catalogue
+from schemas.field_spec import INSTANT, UUID, FieldSpec, body_fields_of
 from schemas.petitioner import MAX_FIELD_CHARACTERS, PETITIONER_FIELDS
 
 JsonSchema = dict[str, Any]
@@ -47,9 +47,8 @@ def _name(command: str) -> str:
 
 def _command(command: str) -> JsonSchema:
     event_type = COMMANDS[command]
-    avro = catalogue().by_type[event_type].avro
-    fields = avro["fields"][len(ENVELOPE_FIELDS) :]
-    record = _record(fields, {})
+    schema = catalogue().by_type[event_type]
+    record = _record(body_fields_of(schema))
     common: JsonSchema = {
         "command": {"type": "string", "enum": [command]},
         "case_id": _CASE_ID,
@@ -63,85 +62,70 @@ def _command(command: str) -> JsonSchema:
     implied = {"to"} if command in ("object", "rule_objection") else set()
     return {
         "type": "object",
-        "description": avro.get("doc", ""),
+        "description": schema.avro.get("doc", ""),
         "additionalProperties": False,
         "properties": common | record["properties"],
         "required": required + [name for name in record["required"] if name not in implied],
     }
 
 
-def _record(fields: list[Avro], named: dict[str, JsonSchema], *, inner: bool = False) -> JsonSchema:
-    given = [field for field in fields if not field.get("computed")]
-    properties = {field["name"]: _field(field, named) for field in given}
-    required = [
-        field["name"]
-        for field in given
-        if field.get("required") or (inner and "default" not in field)
-    ]
+def _record(fields: dict[str, FieldSpec], *, inner: bool = False) -> JsonSchema:
+    given = {name: field for name, field in fields.items() if not field.computed}
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": properties,
-        "required": required,
+        "properties": {name: _field(field) for name, field in given.items()},
+        "required": [
+            name
+            for name, field in given.items()
+            if field.required or (inner and not field.has_default)
+        ],
     }
 
 
-def _field(field: Avro, named: dict[str, JsonSchema]) -> JsonSchema:
-    made = _type(field["type"], field, named)
-    return made | {"description": field["doc"]} if field.get("doc") else made
+def _field(field: FieldSpec) -> JsonSchema:
+    made = _value(field)
+    if field.nullable and not field.required:
+        made = {"anyOf": [made, {"type": "null"}]}
+    doc = field.attributes.get("doc")
+    return made | {"description": doc} if doc else made
 
 
-def _type(avro: Avro, field: Avro, named: dict[str, JsonSchema]) -> JsonSchema:
-    """As `schemas.forms` reads a type; `field` carries the limits that go with it."""
-    if isinstance(avro, list):
-        made = _type(avro[1], field, named)
-        return made if field.get("required") else {"anyOf": [made, {"type": "null"}]}
-    if isinstance(avro, str) and avro in named:
-        return named[avro]
-    avro = avro if isinstance(avro, dict) else {"type": avro}
-    if avro["type"] == "record":
-        made = named[avro["name"]] = _record(avro["fields"], named, inner=True)
-        return made
-    if avro["type"] == "array":
-        own = ("max_length", "required", "default", "doc")
-        item = {name: value for name, value in field.items() if name not in own}
-        return _array(field, _type(avro["items"], item, named))
-    return _simple(avro.get("logicalType") or avro["type"], field)
+def _value(field: FieldSpec) -> JsonSchema:
+    if field.fields is not None:
+        return _record(field.fields, inner=True)
+    if field.items is not None:
+        return _array(field, _field(field.items))
+    if field.meaning == INSTANT:
+        return {**_INSTANT}
+    if field.meaning == UUID:
+        return {"type": "string", "format": "uuid"}
+    return _KINDS[field.kind](field)
 
 
-def _simple(kind: str, field: Avro) -> JsonSchema:
-    made: JsonSchema = {
-        "timestamp-micros": _INSTANT,
-        "uuid": {"type": "string", "format": "uuid"},
-        "bytes": {"type": "string", "contentEncoding": "base64"},
-        "boolean": {"type": "boolean"},
-    }.get(kind, {})
-    if kind == "string":
-        made = _text(field)
-    elif kind in ("int", "long"):
-        highest = field.get("maximum", MAX_INT if kind == "int" else MAX_NUMBER)
-        made = {"type": "integer", "minimum": field.get("minimum", 0), "maximum": highest}
-    return {**made}
-
-
-def _text(field: Avro) -> JsonSchema:
-    codes = [*field.get("codes", ())]
-    if codes:
-        default = field.get("default")
-        extra = [default] if isinstance(default, str) and default not in codes else []
-        return {"type": "string", "enum": [*codes, *extra]}
+def _text(field: FieldSpec) -> JsonSchema:
+    if field.codes:
+        return {"type": "string", "enum": [*field.codes]}
     made: JsonSchema = {"type": "string"}
-    if "max_length" in field:
-        made["maxLength"] = field["max_length"]
-    if field.get("required"):
+    if "max_length" in field.attributes:
+        made["maxLength"] = field.high
+    if field.required:
         made |= {"minLength": 1, "pattern": r"\S"}
     return made
 
 
-def _array(field: Avro, items: JsonSchema) -> JsonSchema:
+def _array(field: FieldSpec, items: JsonSchema) -> JsonSchema:
     made: JsonSchema = {"type": "array", "items": items}
-    if "max_length" in field:
-        made["maxItems"] = field["max_length"]
-    if field.get("required"):
+    if "max_length" in field.attributes:
+        made["maxItems"] = field.high
+    if field.required:
         made["minItems"] = 1
     return made
+
+
+_KINDS: dict[type, Callable[[FieldSpec], JsonSchema]] = {
+    str: _text,
+    int: lambda field: {"type": "integer", "minimum": field.low, "maximum": field.high},
+    bool: lambda _: {"type": "boolean"},
+    bytes: lambda _: {"type": "string", "contentEncoding": "base64"},
+}

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Final, NamedTuple
 
+from node import audit
 from node.errors import Transient
 from node.postgres import Connection, Cursor
 from node.queries import attempts, query_codes
@@ -25,9 +26,6 @@ _CASE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
 # A check takes 50 ms, four run at once: whoever comes later is told so, rather than holding one of
 # the threads that answer everybody else.
 _CHECKS = threading.BoundedSemaphore(16)
-_SEEN: Final = (
-    "insert into audit_log (actor, action, case_id) values ('petitioner', 'enquiry.opened', %s)"
-)
 _STORED: Final = """
     select case_id from query_code where case_id in (%s, %s) order by case_id = %s desc limit 1
 """
@@ -85,7 +83,7 @@ def _open_case(
         return Refused.WRONG
     with _transaction(connections) as cursor:
         attempts.give_back(cursor, charged)
-        cursor.execute(_SEEN, (case_id,))
+        audit.note(cursor, "petitioner", "enquiry.opened", case_id=case_id)
         return Opened(case_id, tickets.make(cursor, case_id, kept))
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from psycopg2.extras import Json
-
 from cases.case import Case
 from cases.errors import Refusal
+from node import audit
 from node.postgres import Connection, Cursor
 from node.web.pages.tickets import Proven
 from producers.drafting import Command, draft
@@ -27,12 +26,6 @@ RESULTS: Final = {
 }
 _SHOWN_RESULTS: Final = {**RESULTS, "expired": "逾期未评价"}
 LONGEST_REASON: Final = 500
-
-
-_EVALUATED: Final = """
-    insert into audit_log (actor, action, case_id, detail)
-    values ('petitioner', 'enquiry.evaluated', %s, %s)
-"""
 
 
 class Standing(NamedTuple):
@@ -115,7 +108,7 @@ def _audit(cursor: Cursor, proven: Proven, done: Done) -> None:
         "proven_by": "query_code",
         "code_issued_at": proven.code_issued_at.isoformat(),
     }
-    cursor.execute(_EVALUATED, (proven.case_id, Json(detail)))
+    audit.note(cursor, "petitioner", "enquiry.evaluated", detail, proven.case_id)
 
 
 def _is_open(office: Office, case: Case, name: str) -> bool:

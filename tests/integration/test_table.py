@@ -11,7 +11,7 @@ import pytest
 from support.world import rows
 
 from cases.case import Case, Clock, State
-from node import case_rows, facets, upserting
+from node import case_rows, facets, table
 from node.case_rows import Row
 from node.postgres import Connection, connect
 from node.settings import Settings
@@ -59,14 +59,14 @@ def test_few_rows_are_written_as_many_are(
     NULL."""
     found = []
     for few in (0, 1000):
-        monkeypatch.setattr(upserting, "FEW", few)
+        monkeypatch.setattr(table, "MAX_ROWS_IN_STATEMENT", few)
         settings = fresh_settings("110000")
         for revision in (1, 2):  # the second time rows are changed
             _write(settings, [odd_case(number) for number in range(len(TEXTS))], revision)
         found.append({one: rows(settings, f"select t::text from {one} t order by 1")
                       for one in TABLES})  # fmt: skip
     assert found[0] == found[1]
-    assert {table: len(some) for table, some in found[0].items()} == dict.fromkeys(TABLES, 5)
+    assert {name: len(some) for name, some in found[0].items()} == dict.fromkeys(TABLES, 5)
 
 
 def _write(settings: Settings, cases: list[Case], revision: int) -> None:
@@ -82,7 +82,7 @@ def test_a_row_that_another_changed_meanwhile_is_not_overwritten(
     connection: Connection, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing without `where` of the upsert, both ways."""
-    monkeypatch.setattr(upserting, "FEW", few)
+    monkeypatch.setattr(table, "MAX_ROWS_IN_STATEMENT", few)
     case = odd_case(1)
     with connection, connection.cursor() as cursor:
         assert case_rows.put(cursor, [Row(case, 1, None)]) == 1
