@@ -6,7 +6,7 @@ import psycopg2
 from kafka import KafkaProducer, TopicPartition
 
 from node import kafka, localstack
-from node.settings import load_settings
+from node.localstack.settings import stack_settings
 
 TOPIC = "petition.uplink.370000"
 
@@ -49,7 +49,7 @@ def test_empty_topics_hold_nothing_of_other_tests(stack, request):
 
 def _bounds():
     """The first offset and the next one of a partition."""
-    client = kafka.plain_consumer(load_settings("370000"), "tests")
+    client = kafka.plain_consumer(stack_settings("370000"), "tests")
     partition = TopicPartition(TOPIC, 0)
     try:
         return (
