@@ -21,8 +21,8 @@ from cases.nodes import NATIONAL
 from cases.topics import uplink
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import connected
-from node.settings import load_settings
 from producers.office import Office, open_office
 from schemas.event import Event
 
@@ -47,7 +47,7 @@ class Flow(NamedTuple):
 
 def fill(province: str, make: _Order, events: int) -> Flow:
     """Put invented events on the uplink of `province`."""
-    settings = load_settings(province)
+    settings = stack_settings(province)
     sent, size = publish(settings, uplink(province), make(open_office(settings), events))
     return Flow(uplink(province), sent, size)
 

@@ -27,8 +27,8 @@ from node.cli.output import say
 from node.errors import PetitionLinkError
 from node.ledger import Entry, Packed, Source, body_json, pack
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import Connection, connect
-from node.settings import load_settings
 from node.write_events import pack_own, write_own_events
 from producers.office import open_office
 from producers.pending import Published, mark, take
@@ -72,7 +72,7 @@ def main(events: Annotated[int, typer.Option(min=10_000)] = 60_000) -> None:
     """Measure growth on a Postgres of its own and print it as Markdown."""
     with bench_stack(say) as stack:
         empty(stack)
-        made = list(events_apart(open_office(load_settings(_PROVINCE)), events))
+        made = list(events_apart(open_office(stack_settings(_PROVINCE)), events))
         _produce(stack, made)
         _receive(stack, made)
         sizes = {node: _sizes(stack, node, events) for node in (_PROVINCE, NATIONAL)}

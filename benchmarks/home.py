@@ -26,9 +26,10 @@ from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.localstack.folder import PROJECT
 from node.localstack.ports import free_port
+from node.localstack.settings import stack_settings
 from node.localstack.updown import Say
 from node.postgres import connect, connected
-from node.settings import ENV_PREFIX, Settings, load_settings
+from node.settings import ENV_PREFIX, Settings
 
 # The provinces that produce, one for each topic that must hold nothing else, and the one that cases
 # are sent on to.
@@ -91,7 +92,7 @@ def empty(stack: LocalStack, nodes: Sequence[str] = NODES) -> None:
 
 def know_own_records(node: str) -> None:
     """Let `node` know what it wrote to its topics before, or its relay would first look at that."""
-    settings = load_settings(node)
+    settings = stack_settings(node)
     _, behind = _bounds(settings, produced_topics(node))
     with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
         cursor.execute("truncate own_position")
@@ -104,7 +105,7 @@ def begin_at_end(node: str, *, but: str = "") -> int:
 
     The number of records on `but`.
     """
-    settings = load_settings(node)
+    settings = stack_settings(node)
     first, behind = _bounds(settings, consumed_topics(node))
     begins = {place: end if place[0] != but else first[place] for place, end in behind.items()}
     with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
@@ -114,13 +115,13 @@ def begin_at_end(node: str, *, but: str = "") -> int:
 
 def ends(node: str) -> offsets.Offsets:
     """Behind the last record of every partition that `node` reads."""
-    _, behind = _bounds(load_settings(node), consumed_topics(node))
+    _, behind = _bounds(stack_settings(node), consumed_topics(node))
     return behind
 
 
 def begin_at(node: str, places: offsets.Offsets) -> None:
     """Let `node`, whose database is empty, begin there."""
-    settings = load_settings(node)
+    settings = stack_settings(node)
     with connected(settings.dsn, "bench") as connection, connection, connection.cursor() as cursor:
         offsets.begin(cursor, places)
 
@@ -188,7 +189,7 @@ def processes(
 def _leave_group(node: str) -> None:
     """A consumer stays a member of its group for a session's time after its end, so that it may
     come again: the next one of another name would wait for that."""
-    settings = load_settings(node)
+    settings = stack_settings(node)
     group = kafka.group_of(node)
     # The very first consumer of a stack finds no group yet.
     with closing(kafka.admin(settings)) as client, suppress(CoordinatorNotAvailableError):

@@ -24,8 +24,8 @@ from node import kafka, ledger
 from node.clock import now_micros
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import Cursor, connected
-from node.settings import load_settings
 from node.write_events import pack, write_events
 from schemas.headers import read_event
 
@@ -120,7 +120,7 @@ def run(stack: LocalStack, script: Path, events: int) -> float:
 
 
 def _chunks(topic: str, events: int) -> Iterator[Sequence[Any]]:
-    settings = load_settings(NATIONAL)
+    settings = stack_settings(NATIONAL)
     read = 0
     with closing(kafka.plain_consumer(settings, "bench")) as client:
         for number in sorted(client.partitions_for_topic(topic)):

@@ -29,9 +29,10 @@ from node.cli.demo_life import Desk
 from node.cli.output import out, say, table
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack, broker
+from node.localstack.settings import stack_settings
 from node.localstack.state import Kafka, read_state
 from node.postgres import Connection, connected
-from node.settings import ENV_PREFIX, load_settings
+from node.settings import ENV_PREFIX
 from node.write_events import pack_own, write_own_events
 from producers.commands import parse
 from producers.handling import handle
@@ -97,7 +98,7 @@ def main(
     with bench_stack(say) as stack:
         line = machine(stack)
         empty(stack, [_NODE])
-        office = open_office(load_settings(_NODE))
+        office = open_office(stack_settings(_NODE))
         with connected(stack.dsn(_NODE), "bench") as connection:
             desk = Desk(office, connection)
             with _broker_away(stack):

@@ -20,8 +20,8 @@ from benchmarks.plan import Plan
 from cases.topics import uplink
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import Cursor, connect
-from node.settings import load_settings
 from producers.office import open_office
 
 _NODE = "660000"
@@ -97,7 +97,7 @@ def _drained(cursor: Cursor, relay: int, rows: int) -> Iterator[float]:
 def _fill(stack: LocalStack, rows: int) -> None:
     empty(stack, [_NODE])
     dsn = stack.dsn(_NODE)
-    write_ledger(dsn, events_together(open_office(load_settings(_NODE)), _PATTERN))
+    write_ledger(dsn, events_together(open_office(stack_settings(_NODE)), _PATTERN))
     with closing(connect(dsn, "bench")) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute(_COLUMNS)

@@ -19,8 +19,8 @@ from benchmarks.plan import Plan
 from cases.topics import uplink
 from node import kafka
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import connect
-from node.settings import load_settings
 from producers.office import open_office
 from schemas.event import Event
 from schemas.headers import wire_headers
@@ -44,7 +44,7 @@ _MARKED = (
 def measure(stack: LocalStack, plan: Plan) -> list[Figure]:
     """Events per second of the relay, and of the plain producer in the same run."""
     empty(stack, [_NODE])
-    office = open_office(load_settings(_NODE))
+    office = open_office(stack_settings(_NODE))
     events = list(events_together(office, min(plan.events, 60_000)))
     write_ledger(stack.dsn(_NODE), events)
     rates, references = [], []
@@ -85,7 +85,7 @@ def _fill_outbox(dsn: str, topic: str) -> None:
 def _plain(events: Iterable[Event]) -> float:
     topic = uplink(_NODE)
     records = [(event.key, event.value, wire_headers(event)) for event in events]
-    with closing(kafka.producer(load_settings(_NODE), "bench", linger_ms=_LINGER_MS)) as producer:
+    with closing(kafka.producer(stack_settings(_NODE), "bench", linger_ms=_LINGER_MS)) as producer:
         producer.partitions_for(topic)
         began = time.perf_counter()
         for key, value, headers in records:

@@ -26,8 +26,8 @@ from node import localstack
 from node.cli.output import say
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import connect
-from node.settings import load_settings
 from producers.office import Office, open_office
 from schemas.event import Event
 
@@ -137,8 +137,8 @@ def _against_first(rates: dict[str, list[float]], about: str) -> list[Figure]:
 def _load(provinces: Sequence[str], make: _Make, events: int = _EVENTS) -> _Load:
     before, sent = ends(NATIONAL), 0
     for province in provinces:
-        made = make(open_office(load_settings(province)), events // len(provinces))
-        sent += publish(load_settings(province), uplink(province), made)[0]
+        made = make(open_office(stack_settings(province)), events // len(provinces))
+        sent += publish(stack_settings(province), uplink(province), made)[0]
     after = ends(NATIONAL)
     return _Load({place: at for place, at in before.items() if after[place] != at}, sent)
 

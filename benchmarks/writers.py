@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any, NamedTuple
 
 from node.errors import PetitionLinkError
+from node.localstack.settings import stack_settings
 from node.postgres import connected
-from node.settings import load_settings
 from producers.commands import parse
 from producers.handling import handle
 from producers.office import open_office
@@ -71,7 +71,7 @@ def _received(pipe: Pipe, seconds: float) -> list[Committed]:
 
 
 def _write(node: str, plan: Sequence[Planned], pipe: Pipe) -> None:
-    settings = load_settings(node)
+    settings = stack_settings(node)
     office, committed = open_office(settings), []
     with connected(settings.dsn, "bench") as connection:
         pipe.send([])

@@ -1,14 +1,14 @@
 """Settings 设置 of one node: from the environment, prefix `PETITIONLINK_`.
 
-`deploy/petitionlink.env` is the commented reference. A node of the local stack needs none of
-them: `--node CODE` takes addresses, ports and keys from the stack's own file.
+`deploy/petitionlink.env` is the commented reference. Only the environment is read here; for a
+node of the local stack, `node.localstack.settings` adds the addresses, ports and keys.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from os import environ
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,47 +113,22 @@ class Settings(BaseSettings):
         return self.model_dump(mode="json")
 
 
-def load_settings(node: str | None = None) -> Settings:
-    """The settings of `node`, a node of the local stack, or of the environment when None.
+def load_settings(known: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of the environment; values in `known`, by field name, replace them.
 
     Raises `Fatal` with one line that names each wrong or missing setting.
     """
-    values = _local_values(node)
     try:
-        return Settings(**values)
+        return Settings(**(known or {}))
     except ValidationError as error:
-        raise Fatal(_explained(error, node)) from None
+        raise Fatal(_explained(error, environment_alone=not known)) from None
 
 
-def _local_values(node: str | None) -> dict[str, Any]:
-    if node is None:
-        return {}
-    known_node(node)
-    from node import localstack  # the stack reads settings of its own
-
-    stack = localstack.load()
-    if stack is None:
-        raise Fatal(
-            f"--node {node} picks a node of the local stack and none is set up: "
-            "run `petitionlink stack up`, or set PETITIONLINK_NODE and the other settings "
-            "of deploy/petitionlink.env instead"
-        )
-    ports = {"http_port": stack.http_port(node), "metrics_port": stack.metrics_port(node)}
-    return {
-        "node": node,
-        "postgres_dsn": stack.dsn(node),
-        "kafka_bootstrap_servers": stack.bootstrap_servers,
-        "key_folder": stack.key_folder,
-        # Two processes of one node, e.g. relay and consume, need a port each.
-        **{name: port for name, port in ports.items() if ENV_PREFIX + name.upper() not in environ},
-    }
-
-
-def _explained(error: ValidationError, node: str | None) -> str:
+def _explained(error: ValidationError, *, environment_alone: bool) -> str:
     problems = []
     for problem in error.errors(include_url=False, include_input=False):
         name = ENV_PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
         missing = problem["type"] == "missing"
         problems.append(f"{name} is not set" if missing else f"{name}: {problem['msg']}")
-    hint = "" if node else " (or pass --node CODE for a node of the local stack)"
+    hint = " (or pass --node CODE for a node of the local stack)" if environment_alone else ""
     return f"settings: {'; '.join(problems)}: see deploy/petitionlink.env{hint}"

@@ -4,7 +4,7 @@ Ask for what a test needs; nothing is started for tests that ask for none of it.
 
     def test_something(stack): ...
         The running LocalStack with nodes 000000, 110000, 370000 and 660000. PETITIONLINK_LOCAL
-        names its folder, so `load_settings("370000")`, `localstack.load()` and any
+        names its folder, so `stack_settings("370000")`, `localstack.load()` and any
         `petitionlink … --node 370000` that a test starts find it by themselves. Its databases
         and topics are shared by all tests of the session: look, or use what follows.
 
@@ -23,7 +23,7 @@ Ask for what a test needs; nothing is started for tests that ask for none of it.
     def test_something(new_nodes): ...
         The stack, its nodes as if new: empty tables, positions at the end of the topics.
 
-    def test_something(kafka_link): settings = through(load_settings("370000"), kafka=kafka_link)
+    def test_something(kafka_link): settings = through(stack_settings("370000"), kafka=kafka_link)
         A proxy in front of the stack's broker, up and passing everything (support/proxy.py).
 
     def test_something(stack_folder): ...
@@ -60,9 +60,10 @@ from support.proxy import Proxy
 from node import kafka, localstack, topics
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.metrics import Metrics
 from node.postgres import migrate
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 NODES = ("000000", "110000", "370000", "660000")
 _SESSIONS = Path(__file__).parents[1] / ".local" / "tests"
@@ -129,7 +130,7 @@ def new_nodes(stack: LocalStack) -> LocalStack:
     empty_groups(stack)
     forget_everything(stack)
     for node in stack.nodes:  # a test before may have restarted Postgres without a relay
-        confirm_database(load_settings(node).dsn)
+        confirm_database(stack_settings(node).dsn)
     return stack
 
 
@@ -181,7 +182,7 @@ def fresh_settings(stack: LocalStack, fresh_dsn: Callable[..., str]) -> Callable
 
     def make(node: str = "370000") -> Settings:
         dsn = SecretStr(fresh_dsn(node))
-        return load_settings(node).model_copy(update={"postgres_dsn": dsn})
+        return stack_settings(node).model_copy(update={"postgres_dsn": dsn})
 
     return make
 

@@ -8,7 +8,7 @@ from typing import Any
 from cases.nodes import NATIONAL
 from node import kafka
 from node.errors import PetitionLinkError
-from node.settings import load_settings
+from node.localstack.settings import stack_settings
 from schemas.envelope import decode_envelope
 
 _ANSWER_MS = 20_000
@@ -19,7 +19,7 @@ def last_event_ids(topic: str, events: int) -> list[str]:
 
     Raises `PetitionLinkError` unless `topic` holds exactly so many records, from offset 0 on.
     """
-    with closing(kafka.plain_consumer(load_settings(NATIONAL), "bench")) as client:
+    with closing(kafka.plain_consumer(stack_settings(NATIONAL), "bench")) as client:
         places = [
             kafka.TopicPartition(topic, number) for number in client.partitions_for_topic(topic)
         ]

@@ -12,11 +12,12 @@ from rich.table import Table
 from cases.nodes import NODES
 from cases.topics import receiver_of
 from node import localstack
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
 from node.clock import now_micros
 from node.postgres import own_connected
 from node.reading import read_case, read_events, read_hops
-from node.settings import Settings, load_settings
+from node.settings import Settings
 from schemas.instants import CHINA, text_of
 
 CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="The case id 信访件编号.")]
@@ -34,7 +35,7 @@ def show_command(
     case_id: CaseArgument, node: NodeOption = None, output: FormatOption = Format.table
 ) -> None:
     """The case as this node's ledger folds it, and its events; bodies with --format json."""
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "case-show") as connection:
         case = read_case(connection, case_id)
         events = read_events(connection, case_id)
@@ -126,7 +127,7 @@ def trace_command(
     `confirmed` is the receipt 回执: by then the receiver had durably applied it. With --node,
     the hops at all nodes of the local stack; else those that this node knows.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "case-trace") as connection:
         read_case(connection, case_id)  # says if it is unknown
     hops = [hop for place in _places(settings, node) for hop in _hops(place, case_id)]
@@ -138,7 +139,7 @@ def _places(settings: Settings, node: str | None) -> list[Settings]:
     stack = localstack.load() if node else None
     if stack is None:
         return [settings]
-    return [load_settings(code) for code in stack.nodes]
+    return [settings_for(code) for code in stack.nodes]
 
 
 def _hops(place: Settings, case_id: str) -> Iterator[dict[str, Any]]:

@@ -11,12 +11,12 @@ import typer
 
 from cases import event_types as types
 from cases.errors import Refusal
+from node.cli.node_settings import settings_for
 from node.cli.output import NodeOption, print_json, say
 from node.errors import PetitionLinkError
 from node.own_topics import await_gate
 from node.postgres import Connection, own_connected
 from node.queries import query_codes as codes
-from node.settings import load_settings
 from producers.commands import parse_line
 from producers.handling import handled
 from producers.office import Office, open_office
@@ -41,7 +41,7 @@ def command_command(
     query code; {"command": "assign", "case_id": "…", "to": "370000"} and all others are in
     docs/commands.md. Exit code 1 if one was refused.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     office = open_office(settings)
     refused = 0
     await_gate(settings)

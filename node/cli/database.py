@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from node.cli.node_settings import settings_for
 from node.cli.output import NodeOption, say
 from node.postgres import migrate
-from node.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def migrate_command(node: NodeOption = None) -> None:
     """Bring the node's database up to date 数据库升级; running it again changes nothing."""
-    settings = load_settings(node)
+    settings = settings_for(node)
     applied = migrate(settings.dsn, settings.node)
     for name in applied:
         say(f"applied {name}")

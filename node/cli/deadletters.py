@@ -14,6 +14,7 @@ from rich.table import Table
 from consumers.admin.replay import StillPoison, replay
 from consumers.admin.resolve import discard
 from node import audit
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.payload import known_headers, payload_as_data, payload_as_text
 from node.clock import now_micros
@@ -21,7 +22,7 @@ from node.errors import PetitionLinkError
 from node.postgres import Connection, own_connected
 from node.queries import dead_letters
 from node.queries.dead_letters import Payload, Selection
-from node.settings import Settings, load_settings
+from node.settings import Settings
 from schemas.errors import REASONS
 from schemas.instants import CHINA
 
@@ -86,7 +87,7 @@ def list_command(
     output: FormatOption = Format.table,
 ) -> None:
     """Dead letters in the order of their coming, without payload 死信清单."""
-    settings = load_settings(node)
+    settings = settings_for(node)
     wanted = Selection(None if status is Status.all else status.value, reason, topic, after, limit)
     with (
         own_connected(settings, "deadletters") as connection,
@@ -135,7 +136,7 @@ def show_command(
     output: FormatOption = Format.table,
 ) -> None:
     """All about one dead letter; not its payload, which may hold personal data 死信详情."""
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "deadletters") as connection:
         about, content = _looked_up(connection, settings, letter, with_payload=payload)
     headers = about.pop("headers")
@@ -196,7 +197,7 @@ def replay_command(
     """
     if every != bool(reason) or every == bool(letters):
         raise typer.BadParameter("name ID…, or --all with --reason CODE")
-    settings = load_settings(node)
+    settings = settings_for(node)
 
     def one(connection: Connection, number: int) -> dict[str, Any]:
         done = replay(connection, settings.node, number, settings.actor, now_micros())
@@ -221,7 +222,7 @@ def discard_command(
     why = " ".join(reason.split())
     if not why:
         raise typer.BadParameter("--reason is empty: say why nobody needs it")
-    settings = load_settings(node)
+    settings = settings_for(node)
 
     def one(connection: Connection, number: int) -> dict[str, Any]:
         discard(connection, number, settings.actor, why)

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from cases.nodes import NODES, known_node
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
 from node.postgres import own_connected
 from node.queries.deadlines import (
@@ -23,7 +24,6 @@ from node.queries.deadlines import (
     overdue,
     place_of,
 )
-from node.settings import load_settings
 from schemas.errors import Invalid
 from schemas.instants import CHINA
 
@@ -62,7 +62,7 @@ def deadlines_command(
     owner = owner and known_node(owner).code
     now = datetime.now(UTC)
     span = due_within(now, within) if within is not None else overdue(now)
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "deadlines") as connection:
         counts = deadline_counts(connection, span, clock=clock, owner=owner)
         place = _place(after) if after else None

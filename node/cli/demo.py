@@ -15,13 +15,13 @@ from cases.nodes import NATIONAL, NODES
 from node import localstack
 from node.cli.demo_figures import Figures, figures, quiet
 from node.cli.demo_life import Route, is_open, live, open_desks
+from node.cli.node_settings import settings_for
 from node.cli.output import err, out, say, table
 from node.cli.processes import running_nodes
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.postgres import connected
 from node.queries import query_codes
-from node.settings import load_settings
 from producers.importing import Totals, import_rows
 from producers.office import open_office
 from producers.register import Rejected, load_mapping, read_register
@@ -115,7 +115,7 @@ def _indented(text: str) -> None:
 
 
 def _import(code: str) -> str:
-    settings = load_settings(code)
+    settings = settings_for(code)
     totals = Totals()
     register = read_register(_REGISTER, load_mapping("register"))
     with closing(register), connected(settings.dsn, "demo-import") as connection:

@@ -12,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from cases.nodes import NATIONAL
+from node.cli.node_settings import settings_for
 from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.postgres import Connection, connected
-from node.settings import load_settings
 from producers.commands import parse
 from producers.handling import Done, handle
 from producers.office import Office, open_office
@@ -47,7 +47,7 @@ def open_desks(stack: LocalStack) -> Iterator[dict[str, Desk]]:
     with ExitStack() as exits:
         desks = {}
         for node in stack.nodes:
-            settings = load_settings(node)
+            settings = settings_for(node)
             connection = exits.enter_context(connected(settings.dsn, "demo"))
             desks[node] = Desk(open_office(settings), connection)
         yield desks

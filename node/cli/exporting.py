@@ -11,12 +11,12 @@ import typer
 
 from cases.case import State
 from cases.nodes import known_node
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.progress import rows_progress
 from node.errors import PetitionLinkError
 from node.postgres import own_connected
 from node.queries.export import Selection
-from node.settings import load_settings
 from producers.exporting import Totals, Wish, export
 from producers.office import open_office
 from producers.register import load_mapping
@@ -74,7 +74,7 @@ def export_command(
 
     Rows that cannot tell all of their case are counted as partial.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     wish = Wish(_selection(first, last, state, registered_by, handled_by), with_petitioner)
     columns, office = load_mapping(mapping), open_office(settings)
     with own_connected(settings, "export") as connection, rows_progress() as bar:

@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.progress import rows_progress
 from node.errors import PetitionLinkError
 from node.memory import collect_seldom
 from node.own_topics import await_gate
 from node.postgres import Connection, own_connected
-from node.settings import load_settings
 from producers.ahead import ahead
 from producers.code_file import CodeFile
 from producers.importing import Totals, write_parts
@@ -62,7 +62,7 @@ def import_command(
     Bad rows go to a reject file with row number and reason, never silently. Query codes are shown
     in their file only, readable by you alone; about 20 a second are made.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     columns = load_mapping(mapping)
     rejects = rejects or reject_path(file)
     _check_apart(("--rejects", rejects), ("--query-codes", query_codes), ("the register", file))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from node.cli.figures import facts_tables, indicator_tables, rising_tables
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data
 from node.postgres import own_connected
 from node.queries.indicators import indicators
@@ -15,7 +16,6 @@ from node.queries.overview import overview
 from node.queries.periods import today
 from node.queries.ratios import BASES
 from node.queries.rising import KEYS, rising
-from node.settings import load_settings
 
 _DATE = "%Y-%m-%d"
 _FROM = typer.Option("--from", formats=[_DATE], metavar="DATE", help="The first day 起始日.")
@@ -43,7 +43,7 @@ def indicators_command(
     Days of China, first and last inside.
     """
     _choice("--by-date", by_date, BASES)
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "indicators") as connection:
         found = indicators(connection, first.date(), last.date(), by_date=by_date)
     data = {"node": settings.node, **found}
@@ -62,7 +62,7 @@ def rising_command(
 ) -> None:
     """What people raise of late 近期反映: the last days against as many before, rising first."""
     _choice("--by", by, KEYS)
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "rising") as connection:
         until = last.date() if last else today()
         found = rising(connection, until, days, by, limit=limit)
@@ -80,7 +80,7 @@ def overview_command(
 
     Over all time, or over the days given.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "overview") as connection:
         found = overview(connection, first and first.date(), last and last.date())
     data = {"node": settings.node, **found}

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
 from node.postgres import own_connected
 from node.queries import query_codes
-from node.settings import load_settings
 
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case id 信访件编号.")]
 ActorOption = Annotated[
@@ -32,7 +32,7 @@ def query_code_command(
 
     Only a digest is kept: a code that was lost is replaced, it cannot be shown again.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     by = actor or settings.actor
     with (
         own_connected(settings, "query-code") as connection,

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.progress import rows_progress
 from node.rebuilding import Rebuilt, rebuild
-from node.settings import load_settings
 
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Compare only 只比较; exit code 1 if something differs.")
@@ -43,7 +43,7 @@ def rebuild_command(
     transaction. What differed is named, mended by the swap, and audited. A ledger that has lost or
     damaged events is not swapped in.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     with rows_progress() as bar:
         task = bar.add_task("cases", total=None, rows=0)
 

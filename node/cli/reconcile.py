@@ -15,6 +15,7 @@ from cases.topics import peers_of
 from node import localstack
 from node.auditing import Audited, audit
 from node.cli.ledger_state import Ledger, look
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.clock import now_micros
 from node.control import Channel
@@ -29,7 +30,7 @@ from node.reconciliation.side_by_side import reconcile_side_by_side
 from node.scrub import projections
 from node.scrub.healing import Context
 from node.scrub.ledger_pass import verify_ledger
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 # A node of the local stack that does not answer for so long is looked at in its database.
 _LOCAL_ANSWER_SECONDS = 6.0
@@ -61,7 +62,7 @@ def reconcile_command(
     from the bytes. Missing events are sent again by their source. Exit code 1 if the nodes differ,
     do not answer, have too much on its way to tell, or this ledger is known not to be whole.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     _check_peers(settings.node, peer)
     began = time.monotonic()
     with own_connected(settings, "reconcile") as connection:
@@ -156,7 +157,7 @@ def _outcome(settings: Settings, connection: Connection, peer: str, *, local: bo
         if not beside:
             raise
         say(f"{error}: comparing with its database in the local stack instead")
-    with own_connected(load_settings(peer), "reconcile") as other:
+    with own_connected(settings_for(peer), "reconcile") as other:
         return reconcile_side_by_side(settings.node, connection, peer, other)
 
 
@@ -232,7 +233,7 @@ def audit_command(
     there now: the rows are counted beside them. Exit code 1 if something is unaccounted for, or
     this ledger is known not to be whole.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     first = since.date() if since else date.min
     last = until.date() if until else date.max
     with own_connected(settings, "audit") as connection:

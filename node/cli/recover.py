@@ -13,13 +13,14 @@ from cases.nodes import NATIONAL
 from consumers.admin.reset_offsets import Moved, move_into_range
 from node import command_gate
 from node.audit import note
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.errors import PetitionLinkError
 from node.homecoming import bring_home
 from node.own_topics import existing_own_topics
 from node.postgres import Connection, own_connected
 from node.reconciliation import state
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 _LOOK_SECONDS = 1.0
 
@@ -48,7 +49,7 @@ def recover_command(
     3. The node asks its peers for whatever is still missing, own events included, as soon as it
        runs, until they hold the same.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "recover") as connection:
         if end:
             _end(settings, connection)

@@ -11,6 +11,7 @@ import typer
 
 from consumers.consumer import Consumer
 from consumers.group_membership import instance_of
+from node.cli.node_settings import settings_for
 from node.cli.output import NodeOption, say
 from node.cli.terminal import SafeFormatter
 from node.lifecycle import Stop, Worker, signals_stop, supervise
@@ -20,7 +21,7 @@ from node.metrics_server import metrics_served
 from node.observing import Observer
 from node.reconciliation.worker import Reconciler
 from node.scrub.worker import Scrubber
-from node.settings import Settings, load_settings
+from node.settings import Settings
 from producers.relay import Relay
 from producers.routines import routines
 
@@ -80,7 +81,7 @@ def web_server(settings: Settings, metrics: Metrics) -> Worker:
 
 def run_workers(node: str | None, make: Make) -> None:
     """Run what `make` gives until SIGTERM: the whole of a long-lived command."""
-    settings = load_settings(node)
+    settings = settings_for(node)
     _log_to_stderr(settings.log_level)
     sys.setswitchinterval(_SWITCH_SECONDS)
     collect_seldom()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from consumers.partition_status import partition_status
 from node import clock_skew
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.cli.verify import findings_table
 from node.clock import now_micros
@@ -25,7 +26,7 @@ from node.queries.status import (
 )
 from node.reconciliation.results import results
 from node.scrub import findings, position
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 _MOST_FINDINGS = 100
 
@@ -40,7 +41,7 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
 
     Exit code 1 if Kafka does not answer; what Postgres knows is shown all the same.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "status") as connection:
         partitions, problem = _partitions(settings, connection)
         data = {

@@ -9,11 +9,11 @@ import typer
 from rich.table import Table
 
 from cases.nodes import NODES
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
 from node.errors import PetitionLinkError
 from node.own_topics import await_gate
 from node.postgres import Connection, own_connected
-from node.settings import load_settings
 from producers.office import Office, open_office
 from producers.routines.policy import policy_file, read_policy
 from producers.routines.supervising import Look, Outcome, dry_run, issue
@@ -45,7 +45,7 @@ def supervise_command(
 
     Exit code 1 if something that was to be issued is refused.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     office = open_office(settings)
     rules = read_policy(policy or policy_file(settings.supervision_policy))
     if really:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from node.cli.node_settings import settings_for
 from node.cli.output import Format, FormatOption, NodeOption, print_data, table
 from node.cli.progress import rows_progress
 from node.errors import PetitionLinkError
@@ -16,7 +17,7 @@ from node.scrub import findings, position, projections
 from node.scrub.healing import Context
 from node.scrub.ledger_pass import Verified, verify_ledger
 from node.scrub.worker import read_own_topics
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 _SHOWN = 50
 _CASE = typer.Option("--case", metavar="ID", help="Only this case; may be given several times.")
@@ -40,7 +41,7 @@ def verify_command(
     bytes where these are sound, else its peers send it again (the node must run). Exit code 1 if
     something is open at the end.
     """
-    settings = load_settings(node)
+    settings = settings_for(node)
     with own_connected(settings, "verify") as connection:
         done = _verified(settings, connection, case, heals=heal)
         home = _own_home(settings, connection) if heal else 0

@@ -9,25 +9,26 @@ from support.links import postgres_link
 from support.proxy import Proxy
 
 from node.localstack import LocalStack
-from node.settings import Settings, load_settings
+from node.localstack.settings import stack_settings
+from node.settings import Settings
 
 
 @pytest.fixture
 def new_centre(new_nodes: LocalStack) -> Settings:
     """The centre, as if new."""
-    return load_settings("000000")
+    return stack_settings("000000")
 
 
 @pytest.fixture
 def new_shandong(new_nodes: LocalStack) -> Settings:
     """Shandong, as if new."""
-    return load_settings("370000")
+    return stack_settings("370000")
 
 
 @pytest.fixture
 def new_beijing(new_nodes: LocalStack) -> Settings:
     """Beijing, as if new."""
-    return load_settings("110000")
+    return stack_settings("110000")
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from support.web import client_of
 from support.world import rows
 
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import migrate
 from node.queries.history import UnknownHistory
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def settings_at(server: Cluster, database: str) -> Settings:
     """Shandong with a new, empty database on a server of the test's."""
     server.execute(f"create database {database} encoding 'UTF8' template template0")
     dsn = SecretStr(server.dsn(database))
-    return load_settings("370000").model_copy(update={"postgres_dsn": dsn})
+    return stack_settings("370000").model_copy(update={"postgres_dsn": dsn})
 
 
 def newest_transaction(settings: Settings) -> int:

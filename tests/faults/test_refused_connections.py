@@ -16,8 +16,9 @@ from node.errors import Fatal, Transient
 from node.localstack import LocalStack, postgres
 from node.localstack.account import run_as_owner
 from node.localstack.ports import free_port
+from node.localstack.settings import stack_settings
 from node.postgres import connect, migrate, own_connected
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_of_two_hosts_one_that_is_away_is_waited_for(chinese: Cluster) -> None:
 
 def test_a_command_says_in_one_line_that_it_is_refused(chinese: Cluster, stack: LocalStack) -> None:
     dsn = SecretStr(make_dsn(chinese.dsn(), password="wrong"))
-    settings = load_settings("370000").model_copy(update={"postgres_dsn": dsn})
+    settings = stack_settings("370000").model_copy(update={"postgres_dsn": dsn})
     assert "28P01" in refused(in_process("status", settings=as_environment(settings)))
 
 
@@ -113,7 +114,7 @@ def strange(stack: LocalStack) -> Iterator[Callable[[str], Settings]]:
         )
         made.append(name)
         dsn = SecretStr(make_dsn(stack.postgres_dsn, dbname=name))
-        return load_settings("370000").model_copy(update={"postgres_dsn": dsn})
+        return stack_settings("370000").model_copy(update={"postgres_dsn": dsn})
 
     yield make
     for name in made:

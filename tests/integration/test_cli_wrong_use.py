@@ -16,7 +16,8 @@ from support.registers import make_register
 from node.keys import make_local_keys
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.settings import Settings, load_settings
+from node.localstack.settings import stack_settings
+from node.settings import Settings
 
 SHANDONG, BEIJING, NOT_IN_THE_STACK = "370000", "110000", "440000"
 # What every command that talks to a node's database needs of it.
@@ -33,7 +34,7 @@ Environment = dict[str, str]
 @pytest.fixture(scope="module")
 def good_environment(stack: LocalStack) -> Environment:
     """Good settings of a node; tests spoil one of them."""
-    return as_environment(load_settings(SHANDONG))
+    return as_environment(stack_settings(SHANDONG))
 
 
 @pytest.fixture

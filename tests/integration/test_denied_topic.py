@@ -26,8 +26,9 @@ from consumers.consumer import Consumer
 from consumers.policy import ConsumerPolicy
 from node import kafka, localstack
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.metrics import Metrics
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 BEIJING, SHANDONG = "110000", "370000"
 TOPIC = uplink(BEIJING)
@@ -50,7 +51,7 @@ def guarded(stack_folder: Path) -> Iterator[LocalStack]:
 
 @pytest.fixture
 def centre(guarded: LocalStack) -> Settings:
-    settings = load_settings("000000")
+    settings = stack_settings("000000")
     confirm_database(settings.dsn)
     return settings
 
@@ -147,7 +148,7 @@ def test_a_province_that_may_not_see_its_only_topic_waits_until_it_may(
     centre: Settings, guarded: LocalStack
 ) -> None:
     """Its relay and its desk go on meanwhile."""
-    shandong, topic = load_settings(SHANDONG), downlink(SHANDONG)
+    shandong, topic = stack_settings(SHANDONG), downlink(SHANDONG)
     metrics = Metrics()
     with running(Consumer(shandong, metrics, policy=SOON), metrics):
         query = "select count(*) from consumer_offset"

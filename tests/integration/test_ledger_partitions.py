@@ -18,10 +18,11 @@ from support.world import count, event, register, rows
 
 from node import ledger, postgres
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import connect, connected, migrate
 from node.queries.feed import read_feed
 from node.queries.history import FeedPlace
-from node.settings import Settings, load_settings
+from node.settings import Settings
 from node.write_events import pack
 from schemas.event import Event
 
@@ -39,7 +40,7 @@ def unmigrated(stack: LocalStack) -> Iterator[Settings]:
         with connection.cursor() as cursor:
             cursor.execute(sql.SQL("create database {}").format(name))
             dsn = make_dsn(stack.postgres_dsn, dbname=name.string)
-            yield load_settings("370000").model_copy(update={"postgres_dsn": SecretStr(dsn)})
+            yield stack_settings("370000").model_copy(update={"postgres_dsn": SecretStr(dsn)})
             cursor.execute(sql.SQL("drop database {} with (force)").format(name))
 
 

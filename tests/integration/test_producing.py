@@ -13,7 +13,8 @@ from support.world import end_offset, eventually
 from cases.topics import uplink
 from node.errors import Transient
 from node.localstack import LocalStack
-from node.settings import Settings, load_settings
+from node.localstack.settings import stack_settings
+from node.settings import Settings
 from producers import publishing
 from producers.pending import Pending
 from producers.publishing import Publisher
@@ -36,7 +37,7 @@ def test_what_a_closed_producer_had_queued_is_never_sent(
 ) -> None:
     """Seen failing with the library's own `close`: the record comes when the link is back, behind
     what the next session may have sent, and the thread stays for good."""
-    direct = load_settings(NODE)
+    direct = stack_settings(NODE)
     publisher = Publisher(through(direct, kafka=kafka_link))
     assert publisher.publish([ROW])[1] is None
     before = behind_the_last(direct)

@@ -11,7 +11,8 @@ from support.world import WAIT_SECONDS
 
 from node import kafka, localstack
 from node.localstack import LocalStack
-from node.settings import Settings, load_settings
+from node.localstack.settings import stack_settings
+from node.settings import Settings
 
 TOPIC = "petition.uplink.370000"
 
@@ -58,7 +59,7 @@ def test_empty_topics_hold_nothing_of_other_tests(
 
 def _bounds() -> tuple[int, int]:
     """The first offset and the next one of a partition."""
-    client = kafka.plain_consumer(load_settings("370000"), "tests")
+    client = kafka.plain_consumer(stack_settings("370000"), "tests")
     partition = TopicPartition(TOPIC, 0)
     try:
         return (

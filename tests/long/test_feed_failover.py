@@ -11,8 +11,9 @@ from support.feeds import Reader, write_events
 from support.world import eventually, rows
 
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import migrate
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 _CAUGHT_UP = """
     select count(*) = 1 and bool_and(replay_lsn = pg_current_wal_lsn()) from pg_stat_replication
@@ -21,7 +22,7 @@ _CAUGHT_UP = """
 
 def at(server: Cluster) -> Settings:
     dsn = make_dsn(server.server.dsn, dbname="of_a_node")
-    return load_settings("370000").model_copy(update={"postgres_dsn": SecretStr(dsn)})
+    return stack_settings("370000").model_copy(update={"postgres_dsn": SecretStr(dsn)})
 
 
 def promoted(follower: Cluster) -> None:

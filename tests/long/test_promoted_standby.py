@@ -23,9 +23,10 @@ from node import kafka
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
+from node.localstack.settings import stack_settings
 from node.metrics import Metrics
 from node.postgres import migrate
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 DATABASE = "petitionlink_370000"
 EVENTS = "select event_id::text, md5(value) from case_event order by 1"
@@ -104,7 +105,7 @@ def node_on(primary: Cluster, standby: Cluster) -> Settings:
         "http_port": free_port(),
         "metrics_port": free_port(),
     }
-    return load_settings(SHANDONG).model_copy(update=changed)
+    return stack_settings(SHANDONG).model_copy(update=changed)
 
 
 def on(cluster: Cluster, query: str) -> list[tuple[Any, ...]]:

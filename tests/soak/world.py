@@ -17,7 +17,8 @@ from support.proxy import Conditions, Proxy
 
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.settings import Settings, load_settings
+from node.localstack.settings import stack_settings
+from node.settings import Settings
 
 # At the centre, beside its `run`: three consumers share the partitions.
 _MORE_CONSUMERS = 2
@@ -35,7 +36,7 @@ class World:
         self.nodes = [*kafka_links]
         self.kafka_links = kafka_links
         self.postgres_link = postgres_link
-        self.direct = {node: load_settings(node) for node in self.nodes}
+        self.direct = {node: stack_settings(node) for node in self.nodes}
         self.processes: dict[str, Process] = {}
         self.clocks = Clocks(stack.folder / "clocks")
         # Poison that was written, by the node that must have dead-lettered it.

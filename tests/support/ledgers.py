@@ -21,11 +21,11 @@ from node import digests, kafka
 from node.auditing import outgoing
 from node.kafka import TopicPartition
 from node.localstack import LocalStack
+from node.localstack.settings import stack_settings
 from node.postgres import Cursor, connected
 from node.queries.snapshot import snapshot
 from node.reconciliation.shares import shared
 from node.reconciliation.side_by_side import reconcile_side_by_side
-from node.settings import load_settings
 
 _TABLES = (
     "case_event, petition_case, case_clock, case_evaluation, case_supervision, node_contact, "
@@ -67,12 +67,12 @@ _STAND = "insert into own_position (topic, partition, next_offset) values (%s, %
 
 def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
     """What a query gives in the database of a node of the stack."""
-    return rows(load_settings(node), text, values)
+    return rows(stack_settings(node), text, values)
 
 
 def forget_everything(stack: LocalStack) -> None:
     """Every node of the stack as if new: empty tables, positions at the end of the topics."""
-    with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:
+    with closing(kafka.plain_consumer(stack_settings(NATIONAL), "test")) as client:
         for node in stack.nodes:
             query(node, f"truncate {_TABLES}")
             for (topic, partition), offset in _ends(client, consumed_topics(node)).items():
@@ -83,7 +83,7 @@ def forget_everything(stack: LocalStack) -> None:
 
 def empty_groups(stack: LocalStack) -> None:
     """Consumers that were killed hold their partitions no longer."""
-    with closing(kafka.admin(load_settings(NATIONAL))) as client:
+    with closing(kafka.admin(stack_settings(NATIONAL))) as client:
         groups = [one["group_id"] for one in client.list_groups()]
         for group, found in client.describe_groups(groups).items() if groups else ():
             members = [MemberToRemove(one["member_id"]) for one in found["members"]]
@@ -107,7 +107,7 @@ def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
 
 def records(node: str, topic: str) -> list[Any]:
     """All records that a topic holds now, in order within each partition."""
-    with closing(kafka.plain_consumer(load_settings(node), "test")) as client:
+    with closing(kafka.plain_consumer(stack_settings(node), "test")) as client:
         partitions = _partitions(client, topic)
         first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
         client.assign(partitions)
@@ -126,7 +126,7 @@ def records(node: str, topic: str) -> list[Any]:
 def await_settled(stack: LocalStack, seconds: float = WAIT_SECONDS) -> None:
     """Until every outbox is empty, every node has applied its topics to their end, and the centre,
     if it runs, has found first and repeat."""
-    with closing(kafka.plain_consumer(load_settings(NATIONAL), "test")) as client:
+    with closing(kafka.plain_consumer(stack_settings(NATIONAL), "test")) as client:
         eventually(lambda: _is_settled(client, stack), "all is delivered", seconds)
 
 
@@ -171,8 +171,8 @@ def differences(province: str) -> list[str]:
     """What the nodes' own proof finds between a province and the centre: digests that are not in
     step with the ledger, events that differ, flows that do not add up."""
     with (
-        connected(load_settings(province).dsn, "test") as own,
-        connected(load_settings(NATIONAL).dsn, "test") as centre,
+        connected(stack_settings(province).dsn, "test") as own,
+        connected(stack_settings(NATIONAL).dsn, "test") as centre,
     ):
         outcome = reconcile_side_by_side(province, own, NATIONAL, centre)
         wrong = [f"{province}: {one}" for one in outcome.findings]

@@ -6,8 +6,8 @@ from typing import Any
 
 from support.world import do, eventually, rows, running
 
+from node.localstack.settings import stack_settings
 from node.metrics import Metrics
-from node.settings import load_settings
 from producers.relay import Relay
 
 NODE = "110000"
@@ -27,7 +27,7 @@ EVENTS = 1 + len(_LIFE)
 
 def publish_a_case() -> str:
     """One case that lived and was closed in Beijing, acknowledged by the broker; its id."""
-    settings, metrics = load_settings(NODE), Metrics()
+    settings, metrics = stack_settings(NODE), Metrics()
     petitioner = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
     given = {"title": TITLE, "channel": "web", "accused": ["甲", "乙"], "petitioner": petitioner}
     case_id = do(settings, "register", **given).case.case_id

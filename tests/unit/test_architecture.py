@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +77,27 @@ def test_nothing_imports_the_composition_root() -> None:
         for path, name in every_import()
         if name.startswith("node.cli") and place_of(path) != "node.cli"
     ]
+    assert wrong == []
+
+
+def test_a_consumer_imports_nothing_of_the_local_stack_the_cli_or_the_web() -> None:
+    """Seen failing: the settings imported the local stack, and with it twenty modules."""
+    program = (
+        "import pkgutil, sys, importlib, consumers\n"
+        "for each in pkgutil.walk_packages(consumers.__path__, 'consumers.'):\n"
+        "    importlib.import_module(each.name)\n"
+        "import node.reconciliation.worker, node.scrub.worker, node.observing\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    kept_out = ("node.localstack", "node.cli", "node.web")
+    assert [name for name in done.stdout.split() if name.startswith(kept_out)] == []
+
+
+def test_settings_are_read_from_the_environment_only() -> None:
+    wrong = [name for name in imports(ROOT / "node" / "settings.py") if "localstack" in name]
     assert wrong == []
 
 
