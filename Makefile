@@ -37,7 +37,7 @@ check: setup-tests  ## lint, format, types, schemas, direction of imports, docs 
 	@$(VENV)/ruff check
 	@$(VENV)/ruff format --check
 	@$(VENV)/mypy --strict
-	@$(VENV)/python -m schemas.compatibility
+	@$(VENV)/python -m schemas.evolution.compatibility
 	@$(VENV)/pytest tests/unit/test_architecture.py tests/unit/test_metrics.py tests/unit/test_settings.py \
 		tests/unit/test_commands_document.py tests/unit/test_regulations.py tests/unit/test_protections.py \
 		tests/unit/test_documents.py

@@ -27,9 +27,9 @@ from benchmarks.home import bench_stack
 from benchmarks.machine import machine
 from benchmarks.peers import versions
 from benchmarks.plan import Plan
-from node.cli.output import out, say
-from node.errors import PetitionLinkError
+from node.entrypoints.cli.output import out, say
 from node.localstack import LocalStack
+from node.runtime.errors import PetitionLinkError
 
 _EVENTS = 60_000
 _FULL_EVENTS = 300_000

@@ -25,10 +25,10 @@ from benchmarks.plan_report import Answer
 from benchmarks.plans import plans_of
 from benchmarks.questions import Question, questions
 from cases.nodes import NATIONAL
-from node.cli.output import out, say
-from node.errors import PetitionLinkError
+from node.entrypoints.cli.output import out, say
 from node.localstack import LocalStack
-from node.postgres import connect
+from node.postgres.connection import connect
+from node.runtime.errors import PetitionLinkError
 
 _CASES = 1_000_000
 # A case by id is asked for often, to have a median over many cases.

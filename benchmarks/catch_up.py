@@ -18,15 +18,15 @@ from benchmarks.home import begin_at_end, empty, peak_megabytes, processes
 from benchmarks.pace import pace
 from benchmarks.plan import Plan
 from cases.nodes import NATIONAL
-from cases.topics import uplink
-from node.errors import PetitionLinkError
+from node.kafka.topic_names import uplink
+from node.keys.office import Office, open_office
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import connected
-from producers.office import Office, open_office
+from node.postgres.connection import connected
+from node.runtime.errors import PetitionLinkError
 from schemas.event import Event
 
-CONSUME = ("node.cli", "consume", "--node", NATIONAL)
+CONSUME = ("node.entrypoints.cli", "consume", "--node", NATIONAL)
 
 _Order = Callable[[Office, int], Iterator[Event]]
 # Positions move in the transaction that applies the records; a topic of this stack begins at 0.

@@ -17,10 +17,10 @@ import typer
 
 from benchmarks.home import bench_stack, empty
 from cases.nodes import NATIONAL
-from node.cli.output import say
-from node.errors import PetitionLinkError
+from node.entrypoints.cli.output import say
 from node.localstack import LocalStack
-from node.postgres import Cursor, connect
+from node.postgres.connection import Cursor, connect
+from node.runtime.errors import PetitionLinkError
 
 _STANDING, _ROWS, _BATCH = 500_000, 400_000, 2_000
 # A batch each so many seconds: with autovacuum looking every five, as 330 rows a second do with its

@@ -7,9 +7,9 @@ from random import Random
 from typing import Any
 
 from benchmarks.texts import Texts
-from producers.office import Office
+from node.keys.office import Office
 from schemas.event import Event
-from schemas.headers import make_event
+from schemas.wire import make_event
 
 EVENTS_PER_CASE = 10
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 
-from node import kafka, ledger
-from node.postgres import connected
-from node.settings import Settings
-from node.write_events import pack
+from node.kafka import clients
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
+from node.store import events as store_events
+from node.store.write_events import pack
 from schemas.event import Event
-from schemas.headers import wire_headers
+from schemas.wire import wire_headers
 
 _CHUNK = 5_000
 
@@ -19,7 +20,7 @@ _CHUNK = 5_000
 def publish(settings: Settings, topic: str, events: Iterable[Event]) -> tuple[int, float]:
     """Send events as the relay sends them; their number and mean value size in bytes."""
     sent = size = 0
-    with closing(kafka.producer(settings, "bench", linger_ms=20)) as producer:
+    with closing(clients.producer(settings, "bench", linger_ms=20)) as producer:
         for event in events:
             producer.send(topic, event.value, event.key, wire_headers(event))
             sent += 1
@@ -34,8 +35,10 @@ def write_ledger(dsn: str, events: Iterable[Event]) -> int:
     with connected(dsn, "bench") as connection:
         for chunk in chunks(events):
             with connection, connection.cursor() as cursor:
-                entries = [ledger.Entry(event, ledger.body_json(event.body)) for event in chunk]
-                written += len(ledger.write(cursor, pack(entries)))
+                entries = [
+                    store_events.Entry(event, store_events.body_json(event.body)) for event in chunk
+                ]
+                written += len(store_events.write(cursor, pack(entries)))
     return written
 
 

@@ -19,19 +19,19 @@ from benchmarks.filling import chunks
 from benchmarks.home import bench_stack, empty
 from benchmarks.machine import machine
 from cases.nodes import NATIONAL
-from cases.topics import produced_topics, uplink
 from consumers import offsets
-from consumers.applying import apply_batch
+from consumers.apply_batch import apply_batch
 from consumers.batch import Batch, DecodedRecord, OffsetRange
-from node.cli.output import say
-from node.errors import PetitionLinkError
-from node.ledger import Entry, Packed, Source, body_json, pack
+from node.entrypoints.cli.output import say
+from node.kafka.topic_names import produced_topics, uplink
+from node.keys.office import open_office
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import Connection, connect
-from node.write_events import pack_own, write_own_events
-from producers.office import open_office
-from producers.pending import Published, mark, take
+from node.postgres.connection import Connection, connect
+from node.runtime.errors import PetitionLinkError
+from node.store.events import Entry, Packed, Source, body_json, pack
+from node.store.write_events import pack_own, write_own_events
+from producers.relay.outbox_reader import Published, mark, take
 from schemas.event import Event
 
 _PROVINCE, _FURTHER = "370000", "110000"

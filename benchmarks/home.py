@@ -18,18 +18,19 @@ from kafka.admin import MemberToRemove
 from kafka.errors import CoordinatorNotAvailableError
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics, produced_topics
 from consumers import offsets
-from node import kafka, localstack
-from node.cli.processes import end, log_file
-from node.errors import PetitionLinkError
+from node import localstack
+from node.entrypoints.cli.node_processes import end, log_file
+from node.kafka import clients
+from node.kafka.topic_names import consumed_topics, produced_topics
 from node.localstack import LocalStack
 from node.localstack.folder import PROJECT
 from node.localstack.ports import free_port
 from node.localstack.settings import stack_settings
 from node.localstack.updown import Say
-from node.postgres import connect, connected
-from node.settings import ENV_PREFIX, Settings
+from node.postgres.connection import connect, connected
+from node.runtime.errors import PetitionLinkError
+from node.runtime.settings import ENV_PREFIX, Settings
 
 # The provinces that produce, one for each topic that must hold nothing else, and the one that cases
 # are sent on to.
@@ -128,10 +129,10 @@ def begin_at(node: str, places: offsets.Offsets) -> None:
 
 def _bounds(settings: Settings, topics: Sequence[str]) -> tuple[offsets.Offsets, offsets.Offsets]:
     """The first and the next offset of every partition of these topics."""
-    with closing(kafka.plain_consumer(settings, "bench")) as client:
+    with closing(clients.plain_consumer(settings, "bench")) as client:
         existing = client.topics()
         places = [
-            kafka.TopicPartition(topic, number)
+            clients.TopicPartition(topic, number)
             for topic in topics
             if topic in existing
             for number in client.partitions_for_topic(topic)
@@ -147,7 +148,7 @@ def _bounds(settings: Settings, topics: Sequence[str]) -> tuple[offsets.Offsets,
 @contextmanager
 def process(stack: LocalStack, node: str, command: str) -> Iterator[subprocess.Popen[bytes]]:
     """One process of a node, `petitionlink COMMAND --node NODE`, ended behind the block."""
-    with processes(stack, node, ("node.cli", command, "--node", node)) as (started,):
+    with processes(stack, node, ("node.entrypoints.cli", command, "--node", node)) as (started,):
         yield started
 
 
@@ -190,9 +191,9 @@ def _leave_group(node: str) -> None:
     """A consumer stays a member of its group for a session's time after its end, so that it may
     come again: the next one of another name would wait for that."""
     settings = stack_settings(node)
-    group = kafka.group_of(node)
+    group = clients.group_of(node)
     # The very first consumer of a stack finds no group yet.
-    with closing(kafka.admin(settings)) as client, suppress(CoordinatorNotAvailableError):
+    with closing(clients.admin(settings)) as client, suppress(CoordinatorNotAvailableError):
         described = client.describe_groups([group])[group]
         gone = [
             MemberToRemove(group_instance_id=member["group_instance_id"])

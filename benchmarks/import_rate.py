@@ -12,8 +12,8 @@ from benchmarks.figures import Figure, Goal
 from benchmarks.home import empty
 from benchmarks.plan import Plan
 from benchmarks.registers import write_register
-from node.errors import PetitionLinkError
 from node.localstack import LocalStack
+from node.runtime.errors import PetitionLinkError
 
 ROWS = 20_000
 _NODE = "370000"
@@ -47,7 +47,7 @@ def _figures(reply: bool, runs: list[tuple[float, int]]) -> list[Figure]:
 def _run(stack: LocalStack, file: Path) -> tuple[float, int]:
     """Seconds and events of one import into an empty database."""
     empty(stack, [_NODE])
-    command = [sys.executable, "-m", "node.cli", "import", str(file), "--node", _NODE]
+    command = [sys.executable, "-m", "node.entrypoints.cli", "import", str(file), "--node", _NODE]
     began = time.perf_counter()
     done = subprocess.run([*command, "--format", "json"], capture_output=True, check=False)
     seconds = time.perf_counter() - began

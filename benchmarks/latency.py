@@ -21,13 +21,13 @@ from benchmarks.plan import Plan
 from benchmarks.watcher import Seen, watching
 from benchmarks.writers import WRITERS, Planned, give
 from cases.nodes import NATIONAL
-from node.cli.demo_life import Desk, open_desks
-from node.cli.processes import running_nodes
-from node.errors import PetitionLinkError
+from node.entrypoints.cli.demo_cases import Desk, open_desks
+from node.entrypoints.cli.node_processes import running_nodes
 from node.localstack import LocalStack
-from node.postgres import connected
-from producers.commands import parse
-from producers.handling import handle
+from node.postgres.connection import connected
+from node.runtime.errors import PetitionLinkError
+from producers.commands.handle import handle
+from producers.commands.parse import parse
 
 PER_SECOND = 200
 SECONDS = 30

@@ -13,9 +13,9 @@ from consumers.consumer import Consumer
 from consumers.dead_letter_limits import tails
 from consumers.dead_letters import keep
 from consumers.outcomes import Outcome, classify
-from node import ledger, projection
-from node.cli.running import run_workers
-from node.postgres import Connection
+from node.entrypoints.cli.run import run_workers
+from node.postgres.connection import Connection
+from node.store import events, projection
 
 NODE = "000000"
 
@@ -23,10 +23,10 @@ NODE = "000000"
 def apply_to_ledger(
     connection: Connection, _node: str, batch: Batch, _doubts: object
 ) -> list[Outcome]:
-    """In place of `consumers.applying.apply_batch`."""
+    """In place of `consumers.apply_batch.apply_batch`."""
     with connection, connection.cursor() as cursor:
         offsets.advance(cursor, batch.ranges, tails(batch))
-        new = ledger.write(cursor, [decoded.packed for decoded in batch.records])
+        new = events.write(cursor, [decoded.packed for decoded in batch.records])
         keep(cursor, batch.poison)
     return classify(batch, {event.event_id for event in new}, ())
 

@@ -20,14 +20,15 @@ from typing import Any, NamedTuple
 
 from benchmarks.home import empty
 from cases.nodes import NATIONAL
-from node import kafka, ledger
-from node.clock import now_micros
-from node.errors import PetitionLinkError
+from node.kafka import clients
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import Cursor, connected
-from node.write_events import pack, write_events
-from schemas.headers import read_event
+from node.postgres.connection import Cursor, connected
+from node.runtime.clock import now_micros
+from node.runtime.errors import PetitionLinkError
+from node.store import events as store_events
+from node.store.write_events import pack, write_events
+from schemas.wire import read_event
 
 NAME = "the same rows by psql"
 
@@ -48,7 +49,7 @@ _TABLES = (
     _Table("case_clock", "case_id, clock, event_id", "case_clock.ended_at is null"),
     _Table("case_evaluation", "case_id, object", "true"),
 )
-_EVENT_COLUMNS = ledger.EVENTS.columns
+_EVENT_COLUMNS = store_events.EVENTS.columns
 # A server without lz4 compresses as it can.
 _BEGIN = f"""set default_toast_compression = lz4;
 \\set ON_ERROR_STOP on
@@ -122,9 +123,9 @@ def run(stack: LocalStack, script: Path, events: int) -> float:
 def _chunks(topic: str, events: int) -> Iterator[Sequence[Any]]:
     settings = stack_settings(NATIONAL)
     read = 0
-    with closing(kafka.plain_consumer(settings, "bench")) as client:
+    with closing(clients.plain_consumer(settings, "bench")) as client:
         for number in sorted(client.partitions_for_topic(topic)):
-            place = kafka.TopicPartition(topic, number)
+            place = clients.TopicPartition(topic, number)
             left = client.end_offsets([place])[place]
             client.assign([place])
             client.seek(place, 0)
@@ -176,9 +177,9 @@ def _upsert(cursor: Cursor, table: _Table, case_ids: list[str], base: Path) -> s
     )
 
 
-def _entry(record: Any, event: Any) -> ledger.Entry:
-    source = ledger.Source(record.topic, record.partition, record.offset, now_micros())
-    return ledger.Entry(event, ledger.body_json(event.body), source)
+def _entry(record: Any, event: Any) -> store_events.Entry:
+    source = store_events.Source(record.topic, record.partition, record.offset, now_micros())
+    return store_events.Entry(event, store_events.body_json(event.body), source)
 
 
 def _export(cursor: Cursor, statement: str, ids: list[str], path: Path) -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from node.localstack import LocalStack
 from node.localstack.java import jar_folder
-from node.postgres import connected
+from node.postgres.connection import connected
 
 _KAFKA_JAR = "kafka_2.13-"
 _SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")

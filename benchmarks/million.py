@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cases.nodes import NATIONAL, PROVINCES
-from node.postgres import Cursor, connect
+from node.postgres.connection import Cursor, connect
 
 _SQL = Path(__file__).with_name("million.sql")
 _TABLES = ("petition_case", "case_clock", "case_evaluation", "case_event")

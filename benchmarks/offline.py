@@ -24,20 +24,20 @@ from benchmarks.figures import percentile, shown
 from benchmarks.filling import chunks
 from benchmarks.home import bench_stack, empty, megabytes, peak_megabytes, process
 from benchmarks.machine import machine
-from cases.topics import uplink
-from node.cli.demo_life import Desk
-from node.cli.output import out, say, table
-from node.errors import PetitionLinkError
+from node.entrypoints.cli.demo_cases import Desk
+from node.entrypoints.cli.output import out, say, table
+from node.kafka.topic_names import uplink
+from node.keys.office import open_office
 from node.localstack import LocalStack, broker
 from node.localstack.settings import stack_settings
 from node.localstack.state import Kafka, read_state
-from node.postgres import Connection, connected
-from node.settings import ENV_PREFIX
-from node.write_events import pack_own, write_own_events
-from producers.commands import parse
-from producers.handling import handle
-from producers.office import open_office
-from producers.pending import take
+from node.postgres.connection import Connection, connected
+from node.runtime.errors import PetitionLinkError
+from node.runtime.settings import ENV_PREFIX
+from node.store.write_events import pack_own, write_own_events
+from producers.commands.handle import handle
+from producers.commands.parse import parse
+from producers.relay.outbox_reader import take
 
 _NODE = "110000"
 _FRESH_PER_SECOND = 40  # every other one urgent

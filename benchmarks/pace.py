@@ -11,8 +11,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from node.errors import PetitionLinkError
-from node.postgres import connected
+from node.postgres.connection import connected
+from node.runtime.errors import PetitionLinkError
 
 # Fine beside the seconds that a run takes, and cheap for the database.
 _LOOK_SECONDS = 0.01

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.progress import track
 
-from node.cli.output import err
+from node.entrypoints.cli.output import err
 
 
 @dataclass(frozen=True)

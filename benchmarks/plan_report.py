@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.figures import shown
 from benchmarks.questions import Question
-from node.cli.output import table
+from node.entrypoints.cli.output import table
 
 FILE = Path(__file__).parents[1] / "docs" / "query-plans.md"
 

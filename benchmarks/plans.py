@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from node.postgres import Connection
+from node.postgres.connection import Connection
 
 _ON = """
     load 'auto_explain';

@@ -13,12 +13,12 @@ from typing import Final
 
 from benchmarks.home import bench_stack, empty
 from cases.nodes import NATIONAL
-from node.cli.output import out, say, table
+from node.entrypoints.cli.output import out, say, table
 from node.localstack import LocalStack
-from node.postgres import Connection, connected
-from node.reconciliation import comparing
-from node.reconciliation.driving import Round
-from node.reconciliation.messages import Digests, Verdict
+from node.postgres.connection import Connection, connected
+from node.reconcile import responder
+from node.reconcile.initiator import Round
+from node.reconcile.protocol import Digests, Verdict
 
 _PROVINCE: Final = "370000"
 _SIZES: Final = (10_000, 100_000, 1_000_000)
@@ -82,7 +82,7 @@ def _proof(own: Connection, other: Connection) -> tuple[float, int, int]:
         (question,) = Round(_PROVINCE, NATIONAL, "bench").begin(cursor)
     assert isinstance(question, Digests)
     with other, other.cursor() as cursor:
-        (answer,) = comparing.answer_digests(cursor, NATIONAL, _PROVINCE, question)
+        (answer,) = responder.answer_digests(cursor, NATIONAL, _PROVINCE, question)
     seconds = time.perf_counter() - began
     assert isinstance(answer, Verdict)
     assert answer.verdict == "equal"

@@ -8,15 +8,15 @@ from functools import partial
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from node.postgres import Connection
+from node.postgres.connection import Connection
 from node.queries import deadlines as due
+from node.queries.case_history import read_events
 from node.queries.cases import Place, find_case, list_cases
 from node.queries.duties import duties
-from node.queries.indicators import indicators
-from node.queries.overview import overview
-from node.queries.periods import today
-from node.queries.rising import KEYS, rising
-from node.reading import read_events
+from node.queries.figures.indicators import indicators
+from node.queries.figures.overview import overview
+from node.queries.figures.periods import today
+from node.queries.figures.rising import KEYS, rising
 
 _PAGE = 50
 _CASE_MS, _LIST_MS, _RISING_MS, _YEAR_MS = 5, 50, 1_000, 2_000

@@ -17,12 +17,12 @@ from benchmarks.figures import Figure, Goal
 from benchmarks.filling import write_ledger
 from benchmarks.home import empty, know_own_records, megabytes, peak_megabytes, process
 from benchmarks.plan import Plan
-from cases.topics import uplink
-from node.errors import PetitionLinkError
+from node.kafka.topic_names import uplink
+from node.keys.office import open_office
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import Cursor, connect
-from producers.office import open_office
+from node.postgres.connection import Cursor, connect
+from node.runtime.errors import PetitionLinkError
 
 _NODE = "660000"
 _ROWS, _FULL_ROWS = 100_000, 1_000_000

@@ -16,14 +16,14 @@ from benchmarks.filling import write_ledger
 from benchmarks.home import empty, know_own_records, process
 from benchmarks.pace import pace
 from benchmarks.plan import Plan
-from cases.topics import uplink
-from node import kafka
+from node.kafka import clients
+from node.kafka.topic_names import uplink
+from node.keys.office import open_office
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import connect
-from producers.office import open_office
+from node.postgres.connection import connect
 from schemas.event import Event
-from schemas.headers import wire_headers
+from schemas.wire import wire_headers
 
 _NODE = "660000"
 # The producer alone is fastest when batches may fill up.
@@ -85,7 +85,9 @@ def _fill_outbox(dsn: str, topic: str) -> None:
 def _plain(events: Iterable[Event]) -> float:
     topic = uplink(_NODE)
     records = [(event.key, event.value, wire_headers(event)) for event in events]
-    with closing(kafka.producer(stack_settings(_NODE), "bench", linger_ms=_LINGER_MS)) as producer:
+    with closing(
+        clients.producer(stack_settings(_NODE), "bench", linger_ms=_LINGER_MS)
+    ) as producer:
         producer.partitions_for(topic)
         began = time.perf_counter()
         for key, value, headers in records:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from benchmarks.figures import Figure, Goal, shown
-from node.cli.output import table
+from node.entrypoints.cli.output import table
 
 FILE = Path(__file__).with_name("RESULTS.md")
 PROFILE = Path(__file__).with_name("PROFILE.md")

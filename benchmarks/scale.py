@@ -20,15 +20,15 @@ from benchmarks.home import begin_at, empty, ends, processes
 from benchmarks.pace import pace
 from benchmarks.plan import Plan
 from cases.nodes import NATIONAL, PROVINCES
-from cases.topics import uplink
 from consumers.offsets import Offsets
 from node import localstack
-from node.cli.output import say
-from node.errors import PetitionLinkError
+from node.entrypoints.cli.output import say
+from node.kafka.topic_names import uplink
+from node.keys.office import Office, open_office
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import connect
-from producers.office import Office, open_office
+from node.postgres.connection import connect
+from node.runtime.errors import PetitionLinkError
 from schemas.event import Event
 
 _EVENTS = 30_000

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
-from node.errors import PetitionLinkError
-from node.postgres import connect
-from node.statements import Prepared, Statement, run
+from node.postgres.connection import connect
+from node.postgres.statements import Prepared, Statement, run
+from node.runtime.errors import PetitionLinkError
 
 # When each event id was seen, in epoch seconds.
 Seen = dict[str, float]

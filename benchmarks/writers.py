@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection as Pipe
 from typing import Any, NamedTuple
 
-from node.errors import PetitionLinkError
+from node.keys.office import open_office
 from node.localstack.settings import stack_settings
-from node.postgres import connected
-from producers.commands import parse
-from producers.handling import handle
-from producers.office import open_office
+from node.postgres.connection import connected
+from node.runtime.errors import PetitionLinkError
+from producers.commands.handle import handle
+from producers.commands.parse import parse
 
 WRITERS = 3
 _START_SECONDS = 30

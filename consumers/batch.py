@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from kafka.consumer.fetcher import ConsumerRecord
 
-from node.kafka import TopicPartition
-from node.ledger import Packed
-from node.precompute import Precomputed
+from node.kafka.clients import TopicPartition
+from node.store.events import Packed
+from node.store.precompute import Precomputed
 from schemas.event import Event
 
 # Each takes about 17 kB, in the batch that is made and in that which is applied.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from consumers import outcomes, plausibility
-from consumers.applying import apply_batch
+from consumers import implausible_dates, outcomes
+from consumers.apply_batch import apply_batch
 from consumers.batch import Batch
 from consumers.dead_letter_limits import DeadLetterGuard
 from consumers.dead_letters import DeadLetterTopic
-from node.clock import Clock
-from node.clock_skew import ClockCheck
-from node.metrics import Metrics
-from node.postgres import Connection, Database
-from node.settings import Settings
+from node.postgres.connection import Connection, Database
+from node.runtime.clock import Clock
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store.clock_skew import ClockCheck
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +51,14 @@ class BatchApplier:
         with self._metrics.consumer_batch_seconds.time():
             results = apply_batch(connection, self._node, batch, doubts)
         new = {one.event.event_id for one in results if one.event is not None and one.is_new}
-        for source, number in plausibility.by_source(doubts, new).items():
+        for source, number in implausible_dates.by_source(doubts, new).items():
             self._metrics.events_implausible_time.labels(source).inc(number)
         self._metrics.consumer_batch_records.observe(len(batch))
         outcomes.count(self._metrics, results, self._clock())
         for poison in batch.poison:
             log.warning("dead letter: %s", poison)
 
-    def _doubts(self, connection: Connection, batch: Batch) -> list[plausibility.Doubt]:
+    def _doubts(self, connection: Connection, batch: Batch) -> list[implausible_dates.Doubt]:
         with connection, connection.cursor() as cursor:
             now = self._clock_check.true_now(cursor)
-        return plausibility.doubts(batch, now, self._clock_bound)
+        return implausible_dates.doubts(batch, now, self._clock_bound)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison
-from node.errors import is_data_error
+from node.runtime.errors import is_data_error
 from schemas.errors import REFUSED_BY_DATABASE
 
 _Place = tuple[str, int, int]

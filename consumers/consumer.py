@@ -12,16 +12,16 @@ from consumers.dead_letters import DeadLetterTopic
 from consumers.group_membership import Assignment, join, renamed
 from consumers.policy import DEFAULT_POLICY, ConsumerPolicy
 from consumers.session import ConsumerSession
-from node import kafka
-from node.clock import Clock, now_micros
-from node.lifecycle import Stop
-from node.metrics import Metrics
-from node.postgres import Database
-from node.settings import Settings
+from node.kafka import clients
+from node.postgres.connection import Database
+from node.runtime.clock import Clock, now_micros
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop
 
 
 class Consumer:
-    """Applies what other nodes sent to this one; a worker for `node.lifecycle`."""
+    """Applies what other nodes sent to this one; a worker for `node.runtime.supervisor`."""
 
     name = "consumer"
 
@@ -54,7 +54,7 @@ class Consumer:
     def _opened(self) -> Iterator[ConsumerSession]:
         settings, metrics, policy = self._settings, self._metrics, self._policy
         with ExitStack() as stack:
-            client = kafka.consumer(
+            client = clients.consumer(
                 settings, fetch_wait_ms=policy.fetch_wait_ms, instance=self._instance
             )
             stack.callback(client.close, autocommit=False, timeout_ms=policy.leave_ms)

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 
 from consumers.batch import Batch, DecodedRecord, Poison
 from consumers.stopped_partitions import DEAD_LETTERS, StopPartition, Stopped
-from node.kafka import TopicPartition
-from node.postgres import Connection
-from node.settings import Settings
+from node.kafka.clients import TopicPartition
+from node.postgres.connection import Connection
+from node.runtime.settings import Settings
 
 # A share of fewer records says nothing: the first one alone would be 100 %.
 LEAST_RECORDS: Final = 200

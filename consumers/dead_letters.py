@@ -13,12 +13,12 @@ import orjson
 from kafka import KafkaProducer
 from psycopg2.extras import execute_values
 
-from cases.topics import dead_letter
 from consumers.batch import Poison
-from node import kafka
-from node.errors import Fatal
-from node.postgres import Cursor
-from node.settings import Settings
+from node.kafka import clients
+from node.kafka.topic_names import dead_letter
+from node.postgres.connection import Cursor
+from node.runtime.errors import Fatal
+from node.runtime.settings import Settings
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
 _ACKNOWLEDGE_SECONDS = 30
@@ -83,9 +83,9 @@ class DeadLetterTopic:
             self._producer = None
 
     def _opened(self) -> KafkaProducer:
-        if self._topic not in kafka.existing_topics(self._settings):
+        if self._topic not in clients.existing_topics(self._settings):
             raise Fatal(f"topic {self._topic} is missing: run `petitionlink topics apply`")
-        self._producer = kafka.producer(self._settings, "dead-letters")
+        self._producer = clients.producer(self._settings, "dead-letters")
         return self._producer
 
     def _publish(self, producer: KafkaProducer, poison: Sequence[Poison]) -> None:

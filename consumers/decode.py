@@ -8,14 +8,14 @@ from typing import NamedTuple
 from kafka.consumer.fetcher import ConsumerRecord
 
 from cases.nodes import NODES
-from cases.topics import uplink
 from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison
-from node.ledger import Entry, Packed, Source, body_json, pack
-from node.record_format import PackedBatch
-from node.unpacking import MAX_BATCH_BYTES
+from node.kafka.decompression import MAX_BATCH_BYTES
+from node.kafka.record_reader import PackedBatch
+from node.kafka.topic_names import uplink
+from node.store.events import Entry, Packed, Source, body_json, pack
 from schemas.errors import INVALID_TEXT, TOO_LARGE, WRONG_EMITTER, Undecodable
 from schemas.event import Event
-from schemas.headers import read_event
+from schemas.wire import read_event
 
 _EMITTER_OF = {uplink(code): code for code in NODES}
 

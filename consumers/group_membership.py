@@ -18,16 +18,16 @@ from pathlib import Path
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics
 from consumers import offsets, stopped_partitions
 from consumers.batch import OffsetRange
 from consumers.stopped_partitions import HeldBounds, Stopped, ask_bounds
-from node import kafka
-from node.commit_waits import refuse_while_unconfirmed
-from node.errors import Fatal
-from node.kafka import TopicPartition
-from node.postgres import Connection, Cursor, Database
-from node.settings import Settings
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.kafka.topic_names import consumed_topics
+from node.postgres.connection import Connection, Cursor, Database
+from node.postgres.synchronous_standby import refuse_while_unconfirmed
+from node.runtime.errors import Fatal
+from node.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     @property
     def changed(self) -> bool:
         """Return whether partitions came or went, or a topic was created again, since `settle`."""
-        return self._changed.is_set() or self._ids != kafka.topic_ids(self._consumer, self._ids)
+        return self._changed.is_set() or self._ids != clients.topic_ids(self._consumer, self._ids)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Called on the I/O thread; the loop drops what was polled from these."""
@@ -99,7 +99,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         for one in self._on_trial:
             self._by_trial.pop(one, None)
         self._on_trial = {*self._by_trial}
-        kafka.refresh_metadata(self._consumer)  # a topic may have been created again
+        clients.refresh_metadata(self._consumer)  # a topic may have been created again
         self._changed.set()
 
     def settle(self, connection: Connection) -> None:
@@ -125,7 +125,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def _stored_positions(
         self, connection: Connection, held: set[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        existing = kafka.known_topics(self._consumer)
+        existing = clients.known_topics(self._consumer)
         topics = {partition.topic for partition in held}
         bounds = ask_bounds(self._consumer, held, existing)
         with connection, connection.cursor() as cursor:
@@ -136,7 +136,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
                 offsets.begin(cursor, {tuple(one): bounds.first[one] for one in new})
                 known = offsets.load(cursor, topics)
             found = {one: known[tuple(one)] for one in held if tuple(one) in known}
-            self._ids = kafka.topic_ids(self._consumer, topics)
+            self._ids = clients.topic_ids(self._consumer, topics)
             self._store_stopped(cursor, held, found, bounds, existing)
         return found
 
@@ -172,7 +172,7 @@ def join(
     before and are gone now are stopped partitions, and the rest of the node goes on.
     """
     wanted = consumed_topics(settings.node)
-    missing = not kafka.existing_topics(settings).intersection(wanted)
+    missing = not clients.existing_topics(settings).intersection(wanted)
     if missing and not _has_read(database, wanted):
         raise Fatal(f"topic {wanted[0]} is missing: run `petitionlink topics apply`")
     if settings.node == NATIONAL:

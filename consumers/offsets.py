@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from consumers.batch import OffsetRange
 from consumers.dead_letter_limits import Tail
-from node.errors import Fenced
-from node.postgres import Cursor
-from node.statements import Prepared, Statement, run
+from node.postgres.connection import Cursor
+from node.postgres.statements import Prepared, Statement, run
+from node.runtime.errors import Fenced
 
 Offsets = dict[tuple[str, int], int]
 

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 from kafka.consumer.fetcher import ConsumerRecord
 
 from consumers.batch import Batch
-from node import accounts
-from node.accounts import Entry, day_of
-from node.metrics import Metrics, observe_all
+from node.runtime.metrics import Metrics, observe_all
+from node.store import flow_counts
+from node.store.flow_counts import Entry, day_of
 from schemas.errors import Invalid
 from schemas.event import Event
 from schemas.instants import parse_instant
@@ -65,16 +65,16 @@ def flow_entries(node: str, outcomes: Iterable[Outcome]) -> Counter[Entry]:
         day = dead_letter_day(record) if event is None else day_of(event.recorded_at)
         counts[Entry(record.topic, day, _kind(node, event, result))] += 1
     for (topic, day, _), number in [*counts.items()]:
-        counts[Entry(topic, day, accounts.RECEIVED)] += number
+        counts[Entry(topic, day, flow_counts.RECEIVED)] += number
     return counts
 
 
 def _kind(node: str, event: Event | None, result: str) -> str:
     if event is None:
-        return accounts.DEAD_LETTERED
+        return flow_counts.DEAD_LETTERED
     if result == DUPLICATE:
-        return accounts.DUPLICATES
-    return accounts.RECOVERED if event.emitter == node else accounts.APPLIED
+        return flow_counts.DUPLICATES
+    return flow_counts.RECOVERED if event.emitter == node else flow_counts.APPLIED
 
 
 def dead_letter_day(record: ConsumerRecord) -> date:

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 from kafka import KafkaConsumer
 from kafka.errors import TopicAuthorizationFailedError
 
-from cases.topics import consumed_topics
 from consumers import offsets
 from consumers.lag import lag_records, lag_seconds
 from consumers.stopped_partitions import not_authorized
-from node import kafka
-from node.kafka import TopicPartition
-from node.postgres import Connection
-from node.record_format import UnreadableBatch
-from node.settings import Settings
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.kafka.record_reader import UnreadableBatch
+from node.kafka.topic_names import consumed_topics
+from node.postgres.connection import Connection
+from node.runtime.settings import Settings
 
 _ANSWER_MS = 5_000
 _LOOK_MS = 2_000
@@ -44,11 +44,11 @@ def partition_status(settings: Settings, connection: Connection, now: int) -> li
 
     Raises a Kafka error while the broker is away.
     """
-    existing = kafka.existing_topics(settings)
+    existing = clients.existing_topics(settings)
     topics = [topic for topic in consumed_topics(settings.node) if topic in existing]
     with connection, connection.cursor() as cursor:
         known = offsets.load(cursor, topics)
-    with closing(kafka.plain_consumer(settings, "status", uncommitted=True)) as client:
+    with closing(clients.plain_consumer(settings, "status", uncommitted=True)) as client:
         bounds = bounds_of(client, topics)
         positions = {one: known.get(tuple(one), first) for one, (first, _) in bounds.items()}
         return measure(client, bounds, positions, now)
@@ -89,7 +89,7 @@ def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, in
         for number in sorted(client.partitions_for_topic(topic) or ())
     ]
     # If one of them has no leader, the client returns the end of none.
-    partitions = [one for one in partitions if not kafka.is_leaderless(client, one)]
+    partitions = [one for one in partitions if not clients.is_leaderless(client, one)]
     ends: dict[TopicPartition, int] = (
         client.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}
     )

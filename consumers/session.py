@@ -28,7 +28,6 @@ from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics
 from consumers.batch import Batch, Polled, next_size, offset_ranges
 from consumers.batch_applier import BatchApplier
 from consumers.bisect import apply_bisecting
@@ -43,18 +42,19 @@ from consumers.stopped_partitions import (
     StoppedReporter,
     not_authorized,
 )
-from node import kafka
-from node.clock import Clock
-from node.errors import Fenced, Transient, is_too_slow
-from node.kafka import TopicPartition
-from node.lifecycle import Backoff, Stop, as_transient
-from node.metrics import DEPENDENCIES, Metrics
-from node.postgres import Database
-from node.precompute import Precompute
-from node.reconciliation.state import is_recovering
-from node.record_format import UnreadableBatch
-from node.settings import Settings
-from node.step_size import StepSize
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.kafka.record_reader import UnreadableBatch
+from node.kafka.topic_names import consumed_topics
+from node.postgres.connection import Database
+from node.recovery.flag import is_recovering
+from node.runtime.adaptive_batch import StepSize
+from node.runtime.clock import Clock
+from node.runtime.errors import Fenced, Transient, is_too_slow
+from node.runtime.metrics import DEPENDENCIES, Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Backoff, Stop, as_transient
+from node.store.precompute import Precompute
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class ConsumerSession:
         records = self._client.poll(timeout_ms=self._poll_ms(), max_records=most)
         if self._assignment.changed:
             return None
-        ranges = offset_ranges(self._next_offsets, kafka.next_offsets(self._client))
+        ranges = offset_ranges(self._next_offsets, clients.next_offsets(self._client))
         moved = [one.topic_partition for one in ranges]
         return Polled(records, ranges, {one: self._client.highwater(one) for one in moved})
 
@@ -207,7 +207,7 @@ class ConsumerSession:
 
     def _poll_ms(self) -> int:
         """On a busy machine a join takes longer than a poll: then the next one is twice as long."""
-        joining = kafka.keep_joining(self._client)
+        joining = clients.keep_joining(self._client)
         most = self._policy.poll_doublings
         self._poll_doublings = min(self._poll_doublings + 1, most) if joining else 0
         return self._policy.poll_ms << self._poll_doublings
@@ -255,7 +255,7 @@ class ConsumerSession:
         self._client.pause(*self._client.assignment())
         deadline = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < deadline:
-            kafka.keep_joining(self._client)
+            clients.keep_joining(self._client)
             self._client.poll(timeout_ms=self._policy.pause_poll_ms)
 
 

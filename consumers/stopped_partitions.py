@@ -18,10 +18,10 @@ from kafka import KafkaConsumer
 from kafka.errors import TopicAuthorizationFailedError
 
 from consumers.policy import ConsumerPolicy
-from node import kafka
-from node.kafka import TopicPartition
-from node.metrics import Metrics
-from node.postgres import Cursor
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.postgres.connection import Cursor
+from node.runtime.metrics import Metrics
 from schemas.errors import PetitionLinkError
 
 log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ def ask_bounds(
     for one in sorted(held):
         if one.topic not in existing:
             stopped.append(Stopped(one, MISSING, GONE))
-        elif kafka.is_leaderless(client, one):
+        elif clients.is_leaderless(client, one):
             stopped.append(Stopped(one, NO_LEADER, "no broker leads it"))
         else:
             asked.append(one)

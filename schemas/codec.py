@@ -1,7 +1,7 @@
 """Avro on the wire 编解码: a zero byte, the schema id in four bytes (big-endian), one Avro record.
 
 Strict on writing, exact on reading. Instants are ints (micros), uuids are strings. fastavro reads;
-`schemas.writing` writes, because it checks at the same time (ADR 33).
+`schemas.validation.checked_writer` writes, because it checks at the same time (ADR 33).
 """
 
 from io import BytesIO
@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 from fastavro import schemaless_reader
 
 from schemas.catalogue import Schema, catalogue
-from schemas.checking import check_instants, check_record
 from schemas.errors import (
     EMPTY,
     INVALID_TEXT,
@@ -24,7 +23,8 @@ from schemas.errors import (
     Undecodable,
 )
 from schemas.limits import MAX_VALUE_BYTES
-from schemas.writing import record_writer
+from schemas.validation.checked_writer import record_writer
+from schemas.validation.record_check import check_instants, check_record
 
 FRAME_BYTES: Final = 5
 

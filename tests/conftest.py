@@ -57,13 +57,15 @@ from support.links import Listener, broker_with, kafka_link_of, make_listeners
 from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks
 from support.proxy import Proxy
 
-from node import kafka, localstack, topics
-from node.kafka import TopicPartition
+from node import localstack
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.kafka.topics import apply as topics
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.metrics import Metrics
-from node.postgres import migrate
-from node.settings import Settings
+from node.postgres.connection import migrate
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 NODES = ("000000", "110000", "370000", "660000")
 _SESSIONS = Path(__file__).parents[1] / ".local" / "tests"
@@ -192,8 +194,8 @@ def empty_topics(stack: LocalStack) -> Iterator[LocalStack]:
     """The stack with nothing in its topics; see above."""
     cluster = localstack.cluster_settings(stack.bootstrap_servers)
     declared = topics.declared_topics(stack.nodes, local=True)
-    with closing(kafka.admin(cluster)) as client:
-        with closing(kafka.plain_consumer(cluster, "tests")) as reader:
+    with closing(clients.admin(cluster)) as client:
+        with closing(clients.plain_consumer(cluster, "tests")) as reader:
             ends = reader.end_offsets(
                 [TopicPartition(one.name, n) for one in declared for n in range(one.partitions)]
             )

@@ -82,7 +82,7 @@ CONTROL = (
     Protection(
         "a destination that is gone is left out by the relay",
         "31",
-        "producers/publishing.py",
+        "producers/relay/publisher.py",
         "gone = topics - self._existing(topics)",
         "gone = set[str]()",
         (_STOPPED + "test_a_destination_whose_topic_is_deleted_holds_up_no_other",),
@@ -90,7 +90,7 @@ CONTROL = (
     Protection(
         "a peer whose control topic is gone is left out of the proof",
         "31",
-        "node/control.py",
+        "node/reconcile/control_channel.py",
         "if not self._is_refused(topic, error):",
         "if topic:",
         (_STOPPED + "test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other",),
@@ -98,7 +98,7 @@ CONTROL = (
     Protection(
         "control messages are bounded 控制消息上限",
         "32",
-        "node/reconciliation/messages.py",
+        "node/reconcile/protocol.py",
         "Count = Annotated[int, Field(ge=0, le=_MOST_FIGURE)]",
         "Count = Annotated[int, Field(ge=0)]",
         (
@@ -109,7 +109,7 @@ CONTROL = (
     Protection(
         "what the database refuses of a control message drops that message",
         "32",
-        "node/reconciliation/intake.py",
+        "node/reconcile/message_intake.py",
         "if not _is_about_the_message(error):",
         "if error:",
         (_MESSAGES + "test_what_the_database_refuses_of_a_message_drops_it_and_no_more",),
@@ -117,7 +117,7 @@ CONTROL = (
     Protection(
         "a refusal of control messages is logged once",
         "32",
-        "node/reconciliation/intake.py",
+        "node/reconcile/message_intake.py",
         "if key not in self._told:",
         "if key:",
         (
@@ -128,7 +128,7 @@ CONTROL = (
     Protection(
         "the clock is compared with the broker's 时钟偏差",
         "34",
-        "node/reconciliation/worker.py",
+        "node/reconcile/worker.py",
         "clock_skew.note(cursor, ahead, self._clock())",
         "pass",
         (
@@ -139,7 +139,7 @@ CONTROL = (
     Protection(
         "no command is dated by a wrong clock",
         "34",
-        "producers/handling.py",
+        "producers/commands/handle.py",
         "    office.check_clock(cursor)\n",
         "",
         (
@@ -151,7 +151,7 @@ CONTROL = (
     Protection(
         "routines do nothing by a wrong clock",
         "34",
-        "producers/routines/worker.py",
+        "producers/routines/routine.py",
         "if self._may_act(connection, office):",
         "if self._may_act(connection, office) or True:",
         (_CLOCK + "test_routines_wait_while_the_clock_is_wrong_or_in_doubt_and_act_again_after",),
@@ -159,8 +159,8 @@ CONTROL = (
     Protection(
         "implausible dates are marked on receipt 时间存疑",
         "34",
-        "consumers/applying.py",
-        "plausibility.keep(cursor, doubts)",
+        "consumers/apply_batch.py",
+        "implausible_dates.keep(cursor, doubts)",
         "pass",
         (
             _CLOCK + "test_dates_of_2028_and_2038_and_1900_are_marked_on_receipt_and_the_events_"
@@ -170,7 +170,7 @@ CONTROL = (
     Protection(
         "a refused time is said as what it is",
         "34",
-        "node/errors.py",
+        "node/runtime/errors.py",
         'if name == "InvalidTimestampError":',
         'if name == "":',
         (
@@ -200,7 +200,7 @@ CONTROL = (
     Protection(
         "what a deleted topic held is published again 主题重建后补发",
         "31",
-        "producers/recreated_topics.py",
+        "producers/relay/recreated_topics.py",
         "where p.topic = seen.topic and p.topic_id <> seen.topic_id returning p.topic",
         "where p.topic = seen.topic and false returning p.topic",
         (
@@ -213,7 +213,7 @@ CONTROL = (
     Protection(
         "a running relay notices a topic that was made again",
         "31",
-        "producers/relay.py",
+        "producers/relay/relay.py",
         "                recreated_topics.check_same(ids, publisher.topic_ids(ids))\n",
         "",
         (

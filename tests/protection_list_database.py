@@ -47,7 +47,7 @@ DATABASE = (
     Protection(
         "the outcome of a command is asked for after a lost commit",
         "4",
-        "node/web/doing.py",
+        "node/entrypoints/web/execute_command.py",
         "            return was_committed(connection, lost.transaction)\n",
         "            return connection is None\n",
         (
@@ -58,7 +58,7 @@ DATABASE = (
     Protection(
         "an outcome that nobody can tell is said to be not known",
         "4",
-        "producers/handling.py",
+        "producers/commands/handle.py",
         "        raise OutcomeUnknown(done, transaction) from error\n",
         "        raise\n",
         (
@@ -70,7 +70,7 @@ DATABASE = (
     Protection(
         "a frozen transaction is cut off by Postgres",
         "3",
-        "node/postgres.py",
+        "node/postgres/connection.py",
         '                    cursor.execute(_LIMIT_FROZEN, (f"{_FROZEN_SECONDS}s",))\n',
         "",
         (
@@ -81,7 +81,7 @@ DATABASE = (
     Protection(
         "disk full is waited for",
         "6",
-        "node/errors.py",
+        "node/runtime/errors.py",
         '    "53",  # insufficient',
         "    # insufficient",
         (_REFUSES,),
@@ -89,7 +89,7 @@ DATABASE = (
     Protection(
         "a serialization failure is tried again",
         "6",
-        "node/errors.py",
+        "node/runtime/errors.py",
         '    "40",  # serialization',
         "    # serialization",
         (_REFUSES,),
@@ -97,7 +97,7 @@ DATABASE = (
     Protection(
         "a read-only database is waited for",
         "6",
-        "node/errors.py",
+        "node/runtime/errors.py",
         '    "25006",  # read-only',
         "    # read-only",
         (_REFUSES,),
@@ -105,7 +105,7 @@ DATABASE = (
     Protection(
         "a lost privilege is no error of the data",
         "6",
-        "node/errors.py",
+        "node/runtime/errors.py",
         '_DATA_CLASSES = (\n    "22",',
         '_DATA_CLASSES = (\n    "42",\n    "22",',
         (
@@ -116,7 +116,7 @@ DATABASE = (
     Protection(
         "a reset in the middle of an answer is a lost connection",
         "10",
-        "node/errors.py",
+        "node/runtime/errors.py",
         " or type(error) is psycopg2.DatabaseError",
         "",
         ("tests/unit/test_node_errors.py::test_a_lost_connection_is_waited_for",),

@@ -35,7 +35,7 @@ EVENTS = (
     Protection(
         "what is on its way is not taken again 在途",
         "13",
-        "producers/pending.py",
+        "producers/relay/outbox_reader.py",
         "and id <> all(%s::bigint[])",
         "and (true or id <> all(%s::bigint[]))",
         ("tests/integration/test_relay.py::test_what_is_taken_ahead_is_sent_once_and_in_order",),
@@ -43,7 +43,7 @@ EVENTS = (
     Protection(
         "a closed producer sends nothing any more",
         "9, 13",
-        "node/kafka_library_patches.py",
+        "node/kafka/library_patches.py",
         "except KafkaError:",
         "except ZeroDivisionError:",
         (
@@ -54,7 +54,7 @@ EVENTS = (
     Protection(
         "prefix marking of the relay 前缀标记",
         "13",
-        "producers/publishing.py",
+        "producers/relay/publisher.py",
         "if fine and (row.topic, row.case_id) not in failed:",
         "if fine:",
         (
@@ -65,7 +65,7 @@ EVENTS = (
     Protection(
         "the producer is idempotent: after a failed record nothing is sent",
         "10, 13",
-        "node/kafka.py",
+        "node/kafka/clients.py",
         "        enable_idempotence=True,\n",
         "        enable_idempotence=False,\n",
         (
@@ -76,7 +76,7 @@ EVENTS = (
     Protection(
         "one relay per topic: advisory lock",
         "2",
-        "node/advisory_lock.py",
+        "node/postgres/advisory_lock.py",
         "    return cursor.fetchone() == (True,)\n",
         "    return cursor.fetchone() is not None\n",
         ("tests/integration/test_relay.py::test_a_second_relay_stands_by_and_takes_over",),
@@ -84,7 +84,7 @@ EVENTS = (
     Protection(
         "a position that is gone is told, never moved (auto_offset_reset none)",
         "14",
-        "node/kafka.py",
+        "node/kafka/clients.py",
         '"none",\n        allow_auto_create_topics=False,\n        max_poll_records',
         '"earliest",\n        allow_auto_create_topics=False,\n        max_poll_records',
         (
@@ -138,7 +138,7 @@ EVENTS = (
     Protection(
         "a packed batch is unpacked within bounds (compression bombs)",
         "16",
-        "node/unpacking.py",
+        "node/kafka/decompression.py",
         "unpacker.decompress(packed, MAX_BATCH_BYTES)",
         "unpacker.decompress(packed)",
         (
@@ -170,7 +170,7 @@ EVENTS = (
     Protection(
         "NUL is refused at the desk",
         "17",
-        "schemas/fields.py",
+        "schemas/validation/field_checks.py",
         'if "\\0" in value or not (value.isascii() or _is_unicode(value)):',
         "if not (value.isascii() or _is_unicode(value)):",
         ("tests/unit/test_forms_fill.py::test_a_wrong_value_is_named_with_its_place",),
@@ -178,7 +178,7 @@ EVENTS = (
     Protection(
         "NUL is refused where an event is made",
         "17",
-        "schemas/writing.py",
+        "schemas/validation/checked_writer.py",
         'is not str or "\\0" in value',
         "is not str",
         (
@@ -205,7 +205,7 @@ EVENTS = (
     Protection(
         "an event is in the ledger once, by its id",
         "20",
-        "node/ledger.py",
+        "node/store/events.py",
         '"on conflict (event_id) do nothing"',
         '""',
         (
@@ -216,7 +216,7 @@ EVENTS = (
     Protection(
         "the events of a batch are written in the order in which they came",
         "10",
-        "node/ledger.py",
+        "node/store/events.py",
         ', feed_id) "\n    f"select {EVENTS.columns}, feed_id from',
         ') "\n    f"select {EVENTS.columns} from',
         (
@@ -243,7 +243,7 @@ EVENTS = (
     Protection(
         "a precomputed batch is used only if no row of it has changed",
         "20",
-        "node/precompute.py",
+        "node/store/precompute.py",
         "    return all(locked.get(case_id, 0) == revision",
         "    return all(locked is not None",
         (
@@ -254,7 +254,7 @@ EVENTS = (
     Protection(
         "a precomputed batch is used only if all events are new",
         "20",
-        "node/write_events.py",
+        "node/store/write_events.py",
         "    if len(new) != len(packed) or not still_valid(",
         "    if not still_valid(",
         (_PRECOMPUTE + "test_an_event_that_comes_twice_in_a_batch_counts_once",),
@@ -262,7 +262,7 @@ EVENTS = (
     Protection(
         "a precomputed batch is used only after the one that it is based on",
         "20",
-        "node/precompute.py",
+        "node/store/precompute.py",
         "    if precomputed is None or precomputed.is_outdated:\n",
         "    if precomputed is None:\n",
         (
@@ -275,7 +275,7 @@ EVENTS = (
     Protection(
         "a rebuild raises the revision of every row",
         "20",
-        "node/rebuilding/folding.py",
+        "node/rebuild/refold.py",
         "(revisions.get(case.case_id) or 0) + 1",
         "revisions.get(case.case_id) or 1",
         (_PRECOMPUTE + "test_what_a_rebuild_mended_meanwhile_stays_mended",),
@@ -310,7 +310,7 @@ EVENTS = (
     Protection(
         "only what a late event disturbs is folded again",
         "23",
-        "node/projection.py",
+        "node/store/projection.py",
         "        if continues(before.case, several):\n",
         "        if before.revision == 0 and continues(before.case, several):\n",
         (

@@ -24,7 +24,7 @@ KAFKA = (
     Protection(
         "records of aborted transactions are not applied 读已提交",
         "28",
-        "node/record_format.py",
+        "node/kafka/record_reader.py",
         "elif part._is_batch_aborted(batch):",
         "elif False:",
         (_MARKERS + "test_the_consumer_passes_markers_and_applies_no_aborted_record",),
@@ -32,8 +32,8 @@ KAFKA = (
     Protection(
         "the look at own topics ends by positions",
         "28",
-        "node/homecoming.py",
-        "position = position, kafka.next_offsets(client)[tail.partition]",
+        "node/recovery/own_events.py",
+        "position = position, clients.next_offsets(client)[tail.partition]",
         "position = position, records[-1].offset + 1 if records else position",
         (
             _MARKERS + "test_a_relay_whose_own_topics_end_with_markers_publishes",
@@ -44,15 +44,15 @@ KAFKA = (
     Protection(
         "own records after an open transaction are waited for",
         "28",
-        "node/homecoming.py",
-        "kafka.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)",
+        "node/recovery/own_events.py",
+        "clients.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)",
         "client.end_offsets(partitions, timeout_ms=_ANSWER_MS)",
         (_MARKERS + "test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm",),
     ),
     Protection(
         "an open transaction on one own topic holds up no other",
         "28",
-        "producers/relay.py",
+        "producers/relay/relay.py",
         "bring_home(self._settings, topics, stop, waits=False)",
         "bring_home(self._settings, topics, stop)",
         (_MARKERS + "test_an_open_transaction_on_one_own_topic_holds_up_that_topic_alone",),
@@ -61,7 +61,7 @@ KAFKA = (
         "an open transaction shows as lag",
         "28",
         "consumers/lag.py",
-        "kafka.high_watermarks(self._client, held, timeout_ms=limit)",
+        "clients.high_watermarks(self._client, held, timeout_ms=limit)",
         "self._client.end_offsets(held, timeout_ms=limit)",
         (
             _MARKERS + "test_an_open_transaction_shows_as_lag_and_its_records_are_applied_once_"
@@ -71,7 +71,7 @@ KAFKA = (
     Protection(
         "zstd is read 压缩",
         "29",
-        "node/unpacking.py",
+        "node/kafka/decompression.py",
         "    4: _zstd,\n",
         "",
         (
@@ -82,7 +82,7 @@ KAFKA = (
     Protection(
         "snappy is read, in blocks and whole",
         "29",
-        "node/unpacking.py",
+        "node/kafka/decompression.py",
         "    2: _snappy,\n",
         "",
         (
@@ -93,7 +93,7 @@ KAFKA = (
     Protection(
         "zstd stops at the bound",
         "29, 16",
-        "node/unpacking.py",
+        "node/kafka/decompression.py",
         "reader.read(MAX_BATCH_BYTES + 1)",
         "reader.read()",
         (
@@ -104,7 +104,7 @@ KAFKA = (
     Protection(
         "snappy stops at the bound",
         "29, 16",
-        "node/unpacking.py",
+        "node/kafka/decompression.py",
         "if cramjam.snappy.decompress_raw_len(block) > room:",
         "if False:",
         (_UNPACKING + "test_what_unpacks_to_too_much_costs_no_more_than_the_bound[snappy]",),
@@ -123,7 +123,7 @@ KAFKA = (
     Protection(
         "a client lets go of a batch that it could not read",
         "29",
-        "node/record_format.py",
+        "node/kafka/record_reader.py",
         "        part.drain()  # or the client",
         "        pass  # or the client",
         (
@@ -134,7 +134,7 @@ KAFKA = (
     Protection(
         "a discarded letter holds nothing back 废弃后补发",
         "30",
-        "node/reconciliation/accounting.py",
+        "node/reconcile/receipts.py",
         "where topic = %s and status = 'open' order by id desc limit %s",
         "where topic = %s and status <> 'replayed' order by id desc limit %s",
         (
@@ -146,7 +146,7 @@ KAFKA = (
     Protection(
         "reconcile names the letter that holds an event back",
         "30",
-        "node/cli/reconcile.py",
+        "node/entrypoints/cli/reconcile.py",
         "{'; '.join(_what_follows(outcome.findings))}{waiting}",
         "{'; '.join(_what_follows(outcome.findings))}",
         (

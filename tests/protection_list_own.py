@@ -11,7 +11,7 @@ OWN = (
     Protection(
         "the centre's own events go to its own topic, dispatched or not",
         "27",
-        "node/outbox.py",
+        "node/store/outbox.py",
         "    own = _own_copies(changes)\n",
         "    own: list[Owed] = []\n",
         (
@@ -23,7 +23,7 @@ OWN = (
     Protection(
         "own events of an older release are put on the own topic",
         "27",
-        "producers/own_topic.py",
+        "producers/relay/own_topic.py",
         "self._backfills = own_backfill.step(self._connection, self._settings.node)",
         "self._backfills = False",
         (
@@ -34,7 +34,7 @@ OWN = (
     Protection(
         "an own topic that was made again is noticed",
         "27, 31",
-        "node/own_backfill.py",
+        "node/recovery/own_backfill.py",
         "        cursor.execute(_OTHER_TOPIC, values)\n",
         '        cursor.execute("select 0")\n',
         (_OWN + "test_an_own_topic_that_was_deleted_and_made_again_gets_every_own_event_again",),
@@ -42,7 +42,7 @@ OWN = (
     Protection(
         "what came home from the own topic is not published to it once more",
         "27",
-        "node/homecoming.py",
+        "node/recovery/own_events.py",
         "if partition.topic == own_topic(NATIONAL):",
         "if not tail.partition.topic:",
         (
@@ -53,7 +53,7 @@ OWN = (
     Protection(
         "own rows that were published are pruned though nobody confirms them",
         "27",
-        "node/housekeeping.py",
+        "node/store/retention.py",
         "(topic = %(own)s or exists (",
         "(topic <> %(own)s and exists (",
         (_OWN + "test_old_rows_of_the_own_topic_go_and_how_far_it_reaches_is_kept",),
@@ -61,7 +61,7 @@ OWN = (
     Protection(
         "a database other than the confirmed one takes no commands",
         "38",
-        "node/command_gate.py",
+        "node/store/command_gate.py",
         "    if standing(cursor) not in OPEN:\n",
         "    if standing(cursor) is None:\n",
         (
@@ -75,7 +75,7 @@ OWN = (
     Protection(
         "a command is not judged by a database that lacks its case",
         "38",
-        "producers/handling.py",
+        "producers/commands/handle.py",
         "    command_gate.require_confirmed(cursor, office.node)\n",
         "",
         (
@@ -86,7 +86,7 @@ OWN = (
     Protection(
         "imports and routines ask the gate",
         "38",
-        "node/write_events.py",
+        "node/store/write_events.py",
         "    command_gate.require_confirmed(cursor, node)\n",
         "",
         (_GATE + "test_a_routine_that_finds_the_gate_closed_waits_and_emits_nothing",),
@@ -94,7 +94,7 @@ OWN = (
     Protection(
         "a start of Postgres is trusted only while Kafka is away",
         "8, 38",
-        "node/command_gate.py",
+        "node/store/command_gate.py",
         "return Standing.TRUSTED if away else Standing.RESTARTED",
         "return Standing.TRUSTED",
         (
@@ -105,7 +105,7 @@ OWN = (
     Protection(
         "what may still be on its way from a lost database is waited for",
         "38",
-        "node/own_topics.py",
+        "node/recovery/own_topics.py",
         "    remaining = settle_seconds - found.seconds\n",
         "    remaining = 0.0\n",
         (_GATE + "test_what_may_still_be_on_its_way_from_the_lost_database_is_waited_for",),

@@ -14,13 +14,13 @@ _DUMP = _RESTORED + "test_a_dump_loaded_into_a_younger_server_is_read_on_and_fro
 _RELEASES = "tests/faults/test_other_releases.py::"
 _POOLERS = "tests/faults/test_poolers.py::"
 _REFUSED = "tests/faults/test_refused_connections.py::"
-_MIGRATION = "node/migrations/0012_one_history.sql"
+_MIGRATION = "node/postgres/migrations/0012_one_history.sql"
 
 PGRULES = (
     Protection(
         "a cursor after the end of its epoch goes back to that end 沿革",
         "35",
-        "node/queries/history.py",
+        "node/queries/database_history.py",
         "        if bound is None or place.position <= bound:\n",
         "        if bound is not bound or place.position:\n",
         (_MODEL, _FILES),
@@ -28,7 +28,7 @@ PGRULES = (
     Protection(
         "a cursor of a history that went on differently goes back to the common epoch",
         "35",
-        "node/queries/history.py",
+        "node/queries/database_history.py",
         "        if name != place.epochs[0]:\n",
         "        if not name:\n",
         (_MODEL,),
@@ -64,17 +64,17 @@ PGRULES = (
     Protection(
         "migrate refuses while processes of the release before are connected",
         "36",
-        "node/postgres.py",
-        "            schema.await_no_processes(connection, wait_seconds)\n",
+        "node/postgres/connection.py",
+        "            postgres_schema_version.await_no_processes(connection, wait_seconds)\n",
         "            pass\n",
         (_RELEASES + "test_migrate_names_the_processes_that_still_run_and_changes_nothing",),
     ),
     Protection(
         "a process looks for the migration of its release when it connects",
         "36",
-        "node/postgres.py",
-        "    schema.check_version(cursor, node, ",
-        "    print(cursor, node, ",
+        "node/postgres/connection.py",
+        "postgres_schema_version.check_version(\n        cursor, node,",
+        "print(cursor, node,",
         (
             _RELEASES + "test_a_new_release_on_an_unmigrated_database_says_run_migrate[status]",
             _RELEASES + "test_an_old_release_on_a_newer_database_says_so",
@@ -83,7 +83,7 @@ PGRULES = (
     Protection(
         "a process that only reads hears of a migration",
         "36",
-        "node/observing.py",
+        "node/queries/database_gauges.py",
         "            check_version(cursor, self._settings.node, schema_version())\n",
         "",
         (_RELEASES + "test_a_process_that_only_reads_hears_of_the_migration_too",),
@@ -91,7 +91,7 @@ PGRULES = (
     Protection(
         "an encoding that loses characters is refused",
         "37",
-        "node/schema.py",
+        "node/postgres/schema_version.py",
         "    if encoding != _WANTED_ENCODING:\n",
         "    if not encoding:\n",
         (
@@ -102,7 +102,7 @@ PGRULES = (
     Protection(
         "a refusal is recognised by its SQLSTATE, in any language",
         "37",
-        "node/connecting.py",
+        "node/postgres/connection_errors.py",
         "_ONLY_SQLSTATE = 3  #",
         "_ONLY_SQLSTATE = 1  #",
         (_REFUSED + "test_a_refusal_in_chinese_is_recognised_by_its_code[a wrong password]",),
@@ -110,8 +110,8 @@ PGRULES = (
     Protection(
         "a pooler that changes sessions is noticed at the start",
         "37",
-        "node/postgres.py",
-        "        pooling.check(dsn, made, pid)\n",
+        "node/postgres/connection.py",
+        "        pooler_check.check(dsn, made, pid)\n",
         "",
         (
             _POOLERS + "test_other_modes_are_refused_at_once[more0-transaction]",

@@ -12,7 +12,7 @@ PGWAITS = (
     Protection(
         "a statement without an answer ends",
         "37",
-        "node/watchdog.py",
+        "node/runtime/watchdog.py",
         "            ours.shutdown(socket.SHUT_RDWR)\n",
         "            ours.fileno()\n",
         (_ANSWERS + "test_a_statement_without_an_answer_ends_with_its_connection",),
@@ -20,7 +20,7 @@ PGWAITS = (
     Protection(
         "a COMMIT has a limit of its own",
         "37",
-        "node/watchdog.py",
+        "node/runtime/watchdog.py",
         "        with self.watch.for_commit():\n            super().commit()\n",
         "        super().commit()\n",
         (_ANSWERS + "test_a_commit_without_an_answer_ends_and_its_outcome_is_unknown",),
@@ -28,7 +28,7 @@ PGWAITS = (
     Protection(
         "a patient statement is judged by whether Postgres answers others",
         "37",
-        "node/watchdog.py",
+        "node/runtime/watchdog.py",
         "            if hurried or not self.limit.patient:\n",
         "            if True:\n",
         (_ANSWERS + "test_a_patient_statement_takes_its_time_while_postgres_answers_others",),
@@ -36,7 +36,7 @@ PGWAITS = (
     Protection(
         "SIGTERM waits for no answer",
         "24, 37",
-        "node/lifecycle.py",
+        "node/runtime/supervisor.py",
         "    hurry(_HURRY_SECONDS)\n",
         "",
         (_ANSWERS + "test_a_worker_that_waits_for_an_answer_ends_soon_after_sigterm",),
@@ -44,7 +44,7 @@ PGWAITS = (
     Protection(
         "commits that no standby confirms are not ready",
         "37",
-        "node/web/api/status.py",
+        "node/entrypoints/web/api/status.py",
         "return _not_ready(description(waiting)) if waiting else ",
         "return ",
         (
@@ -66,7 +66,7 @@ PGWAITS = (
     Protection(
         "a take whose mark was too slow is made smaller",
         "37",
-        "producers/relay.py",
+        "producers/relay/relay.py",
         "                self._rows.too_slow(self._rows.now)\n",
         "                pass\n",
         (
@@ -77,7 +77,7 @@ PGWAITS = (
     Protection(
         "a value too large for Postgres concerns one record",
         "37",
-        "node/errors.py",
+        "node/runtime/errors.py",
         '    "54",  # program limit',
         "    # program limit",
         (
@@ -89,7 +89,7 @@ PGWAITS = (
     Protection(
         "an import is written in parts that Postgres has time for",
         "37",
-        "producers/importing.py",
+        "producers/register_import/import_rows.py",
         "(is_data_error(error) or is_too_slow(error))",
         "is_data_error(error)",
         (
@@ -100,7 +100,7 @@ PGWAITS = (
     Protection(
         "what takes too long is pruned in smaller batches",
         "37",
-        "node/housekeeping.py",
+        "node/store/retention.py",
         "        size.too_slow(tried)\n",
         "        raise\n",
         (

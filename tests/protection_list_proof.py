@@ -16,7 +16,7 @@ PROOF = (
     Protection(
         "digests are written with the events 摘要",
         "25",
-        "node/outbox.py",
+        "node/store/outbox.py",
         "[*digests.noted(shares), *_added(cursor, owed)]",
         "_added(cursor, owed)",
         (_PROOF + "test_nodes_that_hold_the_same_prove_it_in_one_exchange",),
@@ -24,7 +24,7 @@ PROOF = (
     Protection(
         "what is on its way is no loss 切面",
         "9, 25",
-        "node/reconciliation/comparing.py",
+        "node/reconcile/responder.py",
         "if ours[bucket] != theirs[bucket]",
         "if digests.buckets(cursor, peer)[bucket] != said.buckets[bucket]",
         (_PROOF + "test_a_proof_under_load_takes_nothing_that_is_on_its_way_for_a_loss",),
@@ -32,7 +32,7 @@ PROOF = (
     Protection(
         "what is missing is sent again by its source 补发",
         "14",
-        "node/reconciliation/resending.py",
+        "node/reconcile/resend.py",
         "return node in (NATIONAL, event.emitter)",
         "return False",
         (
@@ -43,7 +43,7 @@ PROOF = (
     Protection(
         "a batch is accounted for in its own transaction 收支",
         "25",
-        "consumers/applying.py",
+        "consumers/apply_batch.py",
         "flow_entries(node, outcomes))\n",
         "{})\n",
         (
@@ -54,7 +54,7 @@ PROOF = (
     Protection(
         "below the receiver's position nothing is in flight",
         "14",
-        "node/auditing.py",
+        "node/reconcile/flow_audit.py",
         'and o."offset" >= p.position and not o.resent',
         "and not o.resent",
         (_ACCOUNTS + "test_a_record_that_was_skipped_is_unaccounted_named_and_healed",),
@@ -62,7 +62,7 @@ PROOF = (
     Protection(
         "own events come home from own topics 回归",
         "7",
-        "node/homecoming.py",
+        "node/recovery/own_events.py",
         "reader.read(tail)",
         "pass",
         (
@@ -74,7 +74,7 @@ PROOF = (
         "a letter that is discarded leaves the accounts",
         "30",
         "consumers/admin/resolve.py",
-        "run(cursor, accounts.noted(closed(letter)))",
+        "run(cursor, flow_counts.noted(closed(letter)))",
         "run(cursor, ())",
         (
             _HEALING + "test_a_letter_explains_its_event_until_it_is_discarded_and_hides_no_loss_"
@@ -84,7 +84,7 @@ PROOF = (
     Protection(
         "a proof that is ahead of the receiver's account sends nothing again",
         "30",
-        "node/reconciliation/resending.py",
+        "node/reconcile/resend.py",
         'and o."offset" >= coalesce(p.next_offset, 0))\n    order by',
         'and o."offset" is null)\n    order by',
         (_HEALING + "test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter",),
@@ -92,7 +92,7 @@ PROOF = (
     Protection(
         "own events come home from peers while recovering",
         "7",
-        "node/reconciliation/resending.py",
+        "node/reconcile/resend.py",
         "return peer_recovers",
         "return False",
         (
@@ -180,15 +180,15 @@ PROOF = (
     Protection(
         "a look at the payload of a dead letter is on record 死信处置",
         "15",
-        "node/cli/deadletters.py",
-        "audit.note(cursor, settings.actor, _SEEN, place)",
+        "node/entrypoints/cli/dead_letters.py",
+        "audit_log.note(cursor, settings.actor, _SEEN, place)",
         "",
         (_LETTERS + "test_a_payload_is_shown_only_when_asked_for_and_each_look_is_on_record",),
     ),
     Protection(
         "what waits of a case becomes urgent with it 重大紧急",
         "9",
-        "node/outbox.py",
+        "node/store/outbox.py",
         "if risen:",
         "if not changes:",
         (_OFFLINE + "test_a_case_that_becomes_urgent_in_the_middle_of_a_backlog_keeps_its_order",),
@@ -196,7 +196,7 @@ PROOF = (
     Protection(
         "a promotion never waits for the relay's marks",
         "9",
-        "node/outbox.py",
+        "node/store/outbox.py",
         "for update of o skip locked",
         "for update of o",
         (_OFFLINE + "test_a_promotion_never_waits_for_rows_that_are_being_marked",),
@@ -204,7 +204,7 @@ PROOF = (
     Protection(
         "a backlog is sent at the rate that is set 限速",
         "9",
-        "producers/relay.py",
+        "producers/relay/relay.py",
         "self._pace.spend(len(pending))",
         "",
         (_OFFLINE + "test_the_rate_is_kept_on_the_topic",),
@@ -212,7 +212,7 @@ PROOF = (
     Protection(
         "a paced wait ends with the process",
         "24",
-        "producers/relay.py",
+        "producers/relay/relay.py",
         "while not stop.wait(self._pace.wait_seconds()):",
         "while not stop.is_set() and not Stop().wait(self._pace.wait_seconds()):",
         (_OFFLINE + "test_stop_interrupts_a_paced_wait",),

@@ -15,7 +15,7 @@ REGISTER = (
     Protection(
         "a number that lost its digits is refused 科学计数法",
         "17",
-        "producers/register/codes.py",
+        "producers/register/code_cells.py",
         "    if is_shortened(text):\n",
         "    if False:\n",
         (
@@ -27,7 +27,7 @@ REGISTER = (
     Protection(
         "a number of more than 15 digits was rounded by a program",
         "17",
-        "producers/register/codes.py",
+        "producers/register/code_cells.py",
         '    if len(number.lstrip("+-0")) > EXACT_DIGITS:\n',
         "    if False:\n",
         (
@@ -39,7 +39,7 @@ REGISTER = (
     Protection(
         "an identity number that ends in 000 has its right last digit",
         "17",
-        "producers/register/codes.py",
+        "producers/register/code_cells.py",
         "_ROUNDED_IDENTITY.fullmatch(joined) and joined[-1] != _check_digit(joined)",
         "False",
         (_DIGITS + "test_an_identity_number_that_excel_ended_in_zeros_is_refused",),
@@ -47,7 +47,7 @@ REGISTER = (
     Protection(
         "marks around a code come off 防转换标记",
         "17",
-        "producers/register/codes.py",
+        "producers/register/code_cells.py",
         '    text = bare_code(_INVISIBLE.sub("", bare_code(text)).strip())\n',
         "",
         (_DIGITS + "test_what_was_put_around_an_identity_number_comes_off",),
@@ -55,7 +55,7 @@ REGISTER = (
     Protection(
         "how a program writes nothing is no value",
         "17",
-        "producers/register/codes.py",
+        "producers/register/code_cells.py",
         "    if text in _NO_VALUE:\n",
         "    if False:\n",
         (_DIGITS + "test_how_a_program_writes_nothing_is_no_value",),
@@ -132,7 +132,7 @@ REGISTER = (
     Protection(
         "what XML cannot hold is not written into it",
         "17",
-        "producers/register/sinks.py",
+        "producers/register/file_writers.py",
         "cell if cell.isprintable() else NO_XML.sub(_REPLACEMENT, cell)",
         "cell",
         (
@@ -143,7 +143,7 @@ REGISTER = (
     Protection(
         "a text that looks like an escape of Excel is escaped",
         "17",
-        "producers/register/sinks.py",
+        "producers/register/file_writers.py",
         "        cell = escaped(cell)\n",
         "",
         (

@@ -10,7 +10,7 @@ SCRUB = (
     Protection(
         "a value is compared with its digest 校验",
         "26",
-        "node/scrub/rows.py",
+        "node/store/row_check.py",
         "if computed != row.digest or event.event_id != row.event_id:",
         "if event.event_id != row.event_id:",
         (_SCRUB + "test_reconcile_and_audit_claim_only_what_they_looked_at",),
@@ -19,7 +19,7 @@ SCRUB = (
         "rows are compared with the kept digests 校验",
         "26",
         "node/scrub/verifier.py",
-        "if sums.agree(kept, recorded) or sums.agree(kept, by_bytes):",
+        "if digest_check.agree(kept, recorded) or digest_check.agree(kept, by_bytes):",
         "if kept is not None:",
         (
             _SCRUB + "test_a_truncated_ledger_comes_back_whole",
@@ -29,7 +29,7 @@ SCRUB = (
     Protection(
         "damage is not sent to other nodes",
         "26",
-        "producers/pending.py",
+        "producers/relay/outbox_reader.py",
         "damaged = digest not in (0, of_event(",
         "damaged = wire == (0, of_event(",
         (_SCRUB + "test_one_letter_changed_in_a_value_is_never_sent_on_and_is_healed",),
@@ -37,7 +37,7 @@ SCRUB = (
     Protection(
         "a lost event that comes back is not passed on again 失而复得",
         "26",
-        "consumers/applying.py",
+        "consumers/apply_batch.py",
         "        restores=True,\n",
         "",
         (_SCRUB + "test_a_truncated_ledger_comes_back_whole",),
@@ -45,7 +45,7 @@ SCRUB = (
     Protection(
         "own events that are damaged come home",
         "26",
-        "node/scrub/healing.py",
+        "node/scrub/repair.py",
         "if context.node in lost or unknown:",
         "if unknown:",
         (_SCRUB + "test_an_own_event_that_is_damaged_comes_home",),
@@ -53,7 +53,7 @@ SCRUB = (
     Protection(
         "different bytes for one id are named 异值",
         "26",
-        "node/reconciliation/comparing.py",
+        "node/reconcile/responder.py",
         "if event_id in events and events[event_id].digest != digest",
         "if event_id not in events and digest is None",
         (
@@ -64,7 +64,7 @@ SCRUB = (
     Protection(
         "rows are counted against the digests before a claim",
         "26",
-        "node/cli/ledger_state.py",
+        "node/entrypoints/cli/ledger_state.py",
         "wrong = [one for one in self.rows if one.differs]",
         "wrong: list[Counted] = []",
         (_SCRUB + "test_reconcile_and_audit_claim_only_what_they_looked_at",),
@@ -72,7 +72,7 @@ SCRUB = (
     Protection(
         "a rebuild does not swap a loss in 重建",
         "26",
-        "node/rebuilding/steps.py",
+        "node/rebuild/run.py",
         "self._losses.check()",
         "",
         (_SCRUB + "test_rebuild_does_not_swap_a_loss_in",),

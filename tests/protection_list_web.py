@@ -16,7 +16,7 @@ WEB = (
     Protection(
         "heavy queries leave connections to all others 重查询",
         "40",
-        "node/web/api/figures.py",
+        "node/entrypoints/web/api/figures.py",
         "with services.heavy() as connection:\n        return indicators(",
         "with services.connections() as connection:\n        return indicators(",
         (_HEAVY + "test_however_many_ask_for_indicators_cases_and_commands_get_a_connection",),
@@ -24,7 +24,7 @@ WEB = (
     Protection(
         "what exceeds a limit of Postgres is the request's fault",
         "37",
-        "node/web/problems.py",
+        "node/entrypoints/web/problems.py",
         "if is_too_large(error):",
         "if False:",
         (_HEAVY + "test_what_exceeds_a_limit_of_postgres_is_422_and_changes_nothing",),
@@ -32,7 +32,7 @@ WEB = (
     Protection(
         "a repeated name in JSON is found in linear time",
         "40",
-        "node/web/json_body.py",
+        "node/entrypoints/web/json_body.py",
         "        if name in known:\n            return name\n        known.add(name)",
         "        if sum(1 for other, _ in pairs if other == name) > 1:\n            return name",
         (_READING + "test_a_repeated_name_is_found_in_linear_time",),
@@ -40,7 +40,7 @@ WEB = (
     Protection(
         "the names of a JSON body are counted",
         "40",
-        "node/web/json_body.py",
+        "node/entrypoints/web/json_body.py",
         "if self._counted > MAX_NAMES:",
         "if self._counted < 0:",
         (_READING + "test_a_body_of_very_many_names_is_refused",),
@@ -48,7 +48,7 @@ WEB = (
     Protection(
         "the fields of a form are counted before it is split",
         "40",
-        "node/web/limits.py",
+        "node/entrypoints/web/request_limits.py",
         'body.count(b"&") + body.count(b";") >= MAX_FORM_FIELDS',
         "not body",
         (_READING + "test_a_form_of_very_many_fields_is_refused_before_it_is_split",),
@@ -56,7 +56,7 @@ WEB = (
     Protection(
         "each route has its own limit of a body",
         "40",
-        "node/web/limits.py",
+        "node/entrypoints/web/request_limits.py",
         'allowed = _BODIES.get(scope["path"], _OTHER)',
         'allowed = _BODIES["/v1/commands"]',
         (_READING + "test_each_route_reads_no_more_than_it_needs",),
@@ -64,7 +64,7 @@ WEB = (
     Protection(
         "slow clients are ended",
         "40",
-        "node/web/slow_clients.py",
+        "node/entrypoints/web/client_limits.py",
         "            if reason:\n",
         "            if not reason and reason:\n",
         (
@@ -76,7 +76,7 @@ WEB = (
     Protection(
         "connections stay below the descriptors of the process",
         "40",
-        "node/web/slow_clients.py",
+        "node/entrypoints/web/client_limits.py",
         "soft - _RESERVED_DESCRIPTORS",
         "soft * 4",
         (_SLOW + "test_slow_clients_by_the_hundred_do_not_stop_a_process_of_256_descriptors",),
@@ -84,7 +84,7 @@ WEB = (
     Protection(
         "one address has a half of the connections",
         "40",
-        "node/web/slow_clients.py",
+        "node/entrypoints/web/client_limits.py",
         "return max(1, self.connections // 2)",
         "return self.connections",
         (_SLOW + "test_one_address_never_has_more_than_its_half_and_others_are_answered",),
@@ -92,7 +92,7 @@ WEB = (
     Protection(
         "a body in very many chunks is refused",
         "40",
-        "node/web/slow_clients.py",
+        "node/entrypoints/web/client_limits.py",
         "if self._chunks > MAX_CHUNKS:",
         "if self._chunks < 0:",
         (_SLOW + "test_a_body_in_very_many_chunks_is_refused",),
@@ -100,7 +100,7 @@ WEB = (
     Protection(
         "silent scrapes make room for others",
         "40",
-        "node/metrics_server.py",
+        "node/runtime/metrics_server.py",
         "while len(self._open) >= MOST_CONNECTIONS:",
         "while len(self._open) < 0:",
         (_SLOW + "test_silent_scrapes_keep_nobody_from_the_metrics",),
@@ -108,7 +108,7 @@ WEB = (
     Protection(
         "a scrape has a bound of time",
         "40",
-        "node/metrics_server.py",
+        "node/runtime/metrics_server.py",
         "if since < before]:",
         "if since < before - 1e9]:",
         (_SLOW + "test_a_scrape_that_stops_in_the_middle_has_a_bound",),
@@ -116,7 +116,7 @@ WEB = (
     Protection(
         "metrics listen on loopback",
         "40",
-        "node/metrics_server.py",
+        "node/runtime/metrics_server.py",
         "server = MetricsServer(address, port, metrics)",
         'server = MetricsServer("0.0.0.0", port, metrics)',
         (_SLOW + "test_metrics_are_answered_on_loopback_only",),
@@ -124,7 +124,7 @@ WEB = (
     Protection(
         "only names of the node are answered 主机名",
         "40",
-        "node/web/hosts.py",
+        "node/entrypoints/web/hosts.py",
         "return host in self._allowed or _is_address(host, local[0])",
         "return bool(local)",
         (_HOSTS + "test_under_a_foreign_name_nothing_is_read_or_written",),
@@ -132,7 +132,7 @@ WEB = (
     Protection(
         "a form of another site is refused",
         "40",
-        "node/web/hosts.py",
+        "node/entrypoints/web/hosts.py",
         "return site.lower() in _OWN_SITE",
         "return True",
         (_HOSTS + "test_a_form_of_another_site_is_refused",),
@@ -140,7 +140,7 @@ WEB = (
     Protection(
         "the instant of a cursor is brought to UTC",
         "40",
-        "node/web/cursors.py",
+        "node/entrypoints/web/cursors.py",
         "return instant.astimezone(UTC)",
         "return instant",
         (
@@ -151,7 +151,7 @@ WEB = (
     Protection(
         "all the world is no trusted proxy",
         "40",
-        "node/settings.py",
+        "node/runtime/settings.py",
         "if network is None or network.prefixlen == 0:",
         'if network is None and name != "*":',
         ("tests/unit/test_settings.py::test_a_wrong_value_is_named",),
@@ -159,7 +159,7 @@ WEB = (
     Protection(
         "a ticket is good for the present code of its case only 凭据",
         "40",
-        "node/web/pages/tickets.py",
+        "node/entrypoints/web/pages/tickets.py",
         "\n      and query_code.digest = enquiry_ticket.code_digest",
         "",
         (_ENQUIRY + "test_a_new_code_voids_the_old_one_and_is_audited",),
@@ -167,7 +167,7 @@ WEB = (
     Protection(
         "the use of a ticket is audited",
         "40",
-        "node/web/pages/evaluating.py",
+        "node/entrypoints/web/pages/evaluate.py",
         "                    _audit(cursor, proven, evaluated)\n",
         "                    pass\n",
         (_ENQUIRY + "test_a_ticket_stands_nowhere_and_its_use_is_audited",),
@@ -175,7 +175,7 @@ WEB = (
     Protection(
         "wrong codes lock no case",
         "40",
-        "node/queries/attempts.py",
+        "node/enquiry_access/attempt_limit.py",
         "    if failures == CASE_ALERT_AN_HOUR + 1:",
         "    if failures > CASE_ALERT_AN_HOUR:\n        return Charge(allowed=False)\n"
         "    if failures == CASE_ALERT_AN_HOUR + 1:",
@@ -184,7 +184,7 @@ WEB = (
     Protection(
         "checks of codes that wait are bounded",
         "40",
-        "node/web/pages/asking.py",
+        "node/entrypoints/web/pages/open_case.py",
         "if not _CHECKS.acquire(blocking=False):",
         "if not _CHECKS.acquire():",
         (
@@ -195,7 +195,7 @@ WEB = (
     Protection(
         "a table shows escape codes",
         "40",
-        "node/cli/output.py",
+        "node/entrypoints/cli/output.py",
         "else escaped(str(cell))",
         "else str(cell)",
         (_TERMINAL + "test_a_table_shows_codes_in_cells_titles_and_columns",),
@@ -203,7 +203,7 @@ WEB = (
     Protection(
         "a log line shows escape codes and stays one line",
         "40",
-        "node/cli/terminal.py",
+        "node/entrypoints/cli/terminal.py",
         "return escaped(super().formatMessage(record), one_line=True)",
         "return super().formatMessage(record)",
         (_TERMINAL + "test_a_log_line_stays_one_line_and_shows_codes",),
@@ -211,7 +211,7 @@ WEB = (
     Protection(
         "a reject file is private where it was there before",
         "40",
-        "producers/register/rejects.py",
+        "producers/register/reject_file.py",
         "os.fchmod(number, PRIVATE_MODE)",
         "number = number",
         ("tests/unit/test_register_rejects.py::test_only_its_owner_reads_a_reject_file",),
@@ -219,7 +219,7 @@ WEB = (
     Protection(
         "a malformed address of the database is never quoted",
         "40",
-        "node/dsn.py",
+        "node/runtime/dsn.py",
         "if _is_split_wrongly(dsn, found):",
         "if not found and dsn:",
         ("tests/unit/test_dsn.py::test_a_malformed_address_is_refused_without_being_quoted",),

@@ -234,7 +234,7 @@ def _take_down(tree: Path) -> None:
     for session in (tree / ".local" / "tests").glob("*.session"):
         folder = session.with_suffix("")
         subprocess.run(
-            [sys.executable, "-m", "node.cli", "stack", "down", "--purge"],
+            [sys.executable, "-m", "node.entrypoints.cli", "stack", "down", "--purge"],
             cwd=tree,
             env={**os.environ, "PYTHONPATH": str(tree), "PETITIONLINK_LOCAL": str(folder)},
             check=False,

@@ -9,8 +9,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from node.errors import PetitionLinkError
 from node.localstack.ports import HOST
+from node.runtime.errors import PetitionLinkError
 
 _READY_SECONDS = 90
 _ANSWER_SECONDS = 30

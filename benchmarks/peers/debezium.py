@@ -26,10 +26,10 @@ from psycopg2.extensions import parse_dsn
 from benchmarks.peers.connect_worker import Worker
 from benchmarks.peers.python_peer import PEERS_FOLDER
 from benchmarks.peers.running import Course, course, process
-from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.localstack.java import java_program
 from node.localstack.ports import free_port
+from node.runtime.errors import PetitionLinkError
 from schemas.catalogue import FOLDER
 
 _OURS = Path(__file__).with_name("connect")

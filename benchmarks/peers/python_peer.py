@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers.running import Course, course, postgres_environment, process
-from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.localstack.folder import PROJECT
+from node.runtime.errors import PetitionLinkError
 from schemas.catalogue import FOLDER
 
 PEERS_FOLDER = PROJECT / ".local" / "peers"

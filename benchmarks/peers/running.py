@@ -15,7 +15,7 @@ from psycopg2.extensions import parse_dsn
 from benchmarks.pace import pace
 from benchmarks.peers import tables
 from benchmarks.peers.topic import last_event_ids
-from node.cli.processes import end
+from node.entrypoints.cli.node_processes import end
 from node.localstack import LocalStack
 from node.localstack.folder import PROJECT
 

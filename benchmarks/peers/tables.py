@@ -12,9 +12,9 @@ from contextlib import closing
 from psycopg2 import errors
 from psycopg2.extensions import make_dsn
 
-from node.errors import PetitionLinkError
 from node.localstack import LocalStack
-from node.postgres import connect, connected
+from node.postgres.connection import connect, connected
+from node.runtime.errors import PetitionLinkError
 
 _DATABASE = "petitionlink_peers"
 _TABLE = """

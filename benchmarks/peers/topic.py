@@ -6,9 +6,9 @@ from contextlib import closing
 from typing import Any
 
 from cases.nodes import NATIONAL
-from node import kafka
-from node.errors import PetitionLinkError
+from node.kafka import clients
 from node.localstack.settings import stack_settings
+from node.runtime.errors import PetitionLinkError
 from schemas.envelope import decode_envelope
 
 _ANSWER_MS = 20_000
@@ -19,9 +19,9 @@ def last_event_ids(topic: str, events: int) -> list[str]:
 
     Raises `PetitionLinkError` unless `topic` holds exactly so many records, from offset 0 on.
     """
-    with closing(kafka.plain_consumer(stack_settings(NATIONAL), "bench")) as client:
+    with closing(clients.plain_consumer(stack_settings(NATIONAL), "bench")) as client:
         places = [
-            kafka.TopicPartition(topic, number) for number in client.partitions_for_topic(topic)
+            clients.TopicPartition(topic, number) for number in client.partitions_for_topic(topic)
         ]
         ends: dict[Any, int] = client.end_offsets(places, timeout_ms=_ANSWER_MS)
         if sum(ends.values()) != events:

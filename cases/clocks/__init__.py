@@ -6,7 +6,7 @@ and nobody computes it again. `run_clocks` belongs to the fold: it only reads wh
 
 from __future__ import annotations
 
-from cases.clocks.beginning import Deadline, starting
-from cases.clocks.running import run_clocks
+from cases.clocks.starts import Deadline, starting
+from cases.clocks.transitions import run_clocks
 
 __all__ = ["Deadline", "run_clocks", "starting"]

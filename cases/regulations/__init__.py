@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from cases.regulations.loader import read
 from cases.regulations.model import ClockRule, MatterClass, Regulation
-from cases.regulations.reading import read
 from schemas.errors import Invalid
 
 __all__ = ["RULE_SETS", "ClockRule", "MatterClass", "Regulation", "regulation"]

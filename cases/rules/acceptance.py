@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cases import event_types as types
 from cases.case import Case, State
 from cases.fact import Fact
 from cases.nodes import NATIONAL
@@ -18,6 +17,7 @@ from cases.rules.responsibility import (
     take_part,
     to_a_known_node,
 )
+from cases.vocabulary import event_types as types
 from schemas.event import Event
 
 

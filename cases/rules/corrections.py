@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from cases import event_types as types
+from cases.vocabulary import event_types as types
 from schemas.catalogue import catalogue
 from schemas.errors import Invalid
-from schemas.forms import fill
+from schemas.validation.forms import fill
 
 # What a registration must have, so that one field of it can be checked alone.
 _REST = {"title": "-", "channel": "other"}

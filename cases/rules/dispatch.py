@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cases import event_types as types
 from cases.case import Case, State
 from cases.fact import Fact
 from cases.regulations import RULE_SETS, regulation
@@ -23,6 +22,7 @@ from cases.rules.responsibility import (
     to_a_known_node,
     to_another_node,
 )
+from cases.vocabulary import event_types as types
 from schemas.event import Event
 
 _OBJECTION = "D05"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cases import event_types as types
 from cases.case import Case
 from cases.evaluable import is_statutory
 from cases.fact import Fact
@@ -13,6 +12,7 @@ from cases.rules.model import (
     Violation,
 )
 from cases.rules.responsibility import by_participant
+from cases.vocabulary import event_types as types
 from schemas.event import Event
 
 OBJECTS = ("office", "unit")

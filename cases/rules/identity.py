@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cases import event_types as types
 from cases.case import Case
 from cases.fact import Fact
 from cases.nodes import NATIONAL
@@ -11,6 +10,7 @@ from cases.rules.model import (
     Rule,
     Violation,
 )
+from cases.vocabulary import event_types as types
 from schemas.event import Event
 
 FIRST, REPEAT = "first", "repeat"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cases import event_types as types
 from cases.accusation import is_barred
 from cases.case import Case, State
 from cases.fact import Fact
@@ -16,6 +15,7 @@ from cases.rules.model import (
     Violation,
 )
 from cases.rules.responsibility import by_handler_or_centre, by_participant, take_part
+from cases.vocabulary import event_types as types
 from schemas.errors import Invalid
 from schemas.event import Event
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cases import event_types as types
 from cases.case import Case, State
 from cases.fact import Fact
 from cases.rules.model import (
@@ -11,6 +10,7 @@ from cases.rules.model import (
     Violation,
 )
 from cases.rules.responsibility import by_participant, not_to_the_accused
+from cases.vocabulary import event_types as types
 from schemas.event import Event
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cases import event_types as types
 from cases.case import Case
 from cases.fact import Fact
 from cases.nodes import NATIONAL
@@ -14,6 +13,7 @@ from cases.rules.model import (
     Violation,
 )
 from cases.rules.responsibility import by_participant, not_to_the_accused
+from cases.vocabulary import event_types as types
 from schemas.event import Event
 
 

@@ -13,16 +13,16 @@ from typing import NamedTuple
 import psycopg2
 
 from consumers.admin.resolve import Letter, closed, hold, resolve
-from consumers.applying import note, write
+from consumers.apply_batch import note, write
 from consumers.batch import Batch
 from consumers.decode import ReadContext, decode_batch
 from consumers.outcomes import Outcome, classify, dead_letter_day, flow_entries
-from node import accounts
-from node.accounts import Entry
-from node.errors import PetitionLinkError, Transient, classified, is_data_error
-from node.postgres import Connection, Cursor
+from node.postgres.connection import Connection, Cursor
 from node.queries.dead_letters import REPLAYED
-from node.reconciliation.state import is_recovering
+from node.recovery.flag import is_recovering
+from node.runtime.errors import PetitionLinkError, Transient, classified, is_data_error
+from node.store import flow_counts
+from node.store.flow_counts import Entry
 from schemas.errors import REFUSED_BY_DATABASE
 
 # Another process creates the same case, or a deadlock: the next attempt succeeds.
@@ -112,5 +112,5 @@ def _moved(node: str, letter: Letter, outcome: Outcome) -> Counter[Entry]:
     """Move the letter from the dead letters of its day to its outcome; it was received once."""
     counts = flow_entries(node, [outcome])
     counts.update(closed(letter))
-    counts[Entry(letter.topic, dead_letter_day(letter), accounts.RECEIVED)] -= 1
+    counts[Entry(letter.topic, dead_letter_day(letter), flow_counts.RECEIVED)] -= 1
     return counts

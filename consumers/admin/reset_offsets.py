@@ -11,12 +11,12 @@ import uuid
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from cases.topics import consumed_topics
-from node import kafka
-from node.audit import note
-from node.kafka import TopicPartition
-from node.postgres import Connection, Cursor
-from node.settings import Settings
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.kafka.topic_names import consumed_topics
+from node.postgres.connection import Connection, Cursor
+from node.runtime.settings import Settings
+from node.store.audit_log import note
 
 _HELD = "select topic, partition, next_offset, topic_id from consumer_offset order by 1, 2"
 _MOVE = """
@@ -44,16 +44,16 @@ def move_into_range(settings: Settings, connection: Connection) -> list[Moved]:
     topics = [
         topic
         for topic in consumed_topics(settings.node)
-        if topic in kafka.existing_topics(settings)
+        if topic in clients.existing_topics(settings)
     ]
-    with closing(kafka.plain_consumer(settings, "recover", uncommitted=True)) as client:
+    with closing(clients.plain_consumer(settings, "recover", uncommitted=True)) as client:
         partitions = [
             TopicPartition(topic, number)
             for topic in topics
             for number in sorted(client.partitions_for_topic(topic) or ())
         ]
         first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
-        ids = kafka.topic_ids(client, topics)
+        ids = clients.topic_ids(client, topics)
     with connection, connection.cursor() as cursor:
         cursor.execute(_HELD)
         held = cursor.fetchall()

@@ -11,10 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from consumers import offsets
 from consumers.outcomes import dead_letter_day
-from node import accounts, audit
-from node.accounts import Entry
-from node.errors import PetitionLinkError
-from node.postgres import Connection, Cursor
+from node.postgres.connection import Connection, Cursor
+from node.postgres.statements import run
 from node.queries.dead_letters import (
     DISCARDED,
     OPEN,
@@ -24,7 +22,9 @@ from node.queries.dead_letters import (
     headers_of,
     unknown,
 )
-from node.statements import run
+from node.runtime.errors import PetitionLinkError
+from node.store import audit_log, flow_counts
+from node.store.flow_counts import Entry
 from schemas.instants import CHINA
 
 _ACTIONS: Final = {
@@ -89,12 +89,12 @@ def resolve(
     about = {name: getattr(letter, name) for name in ("id", "topic", "partition", "offset")}
     case_id = also.pop("case_id", None)
     detail = {**about, "reason": letter.reason, "resolution": resolution, **also}
-    audit.note(cursor, actor, _ACTIONS[status], detail, case_id)
+    audit_log.note(cursor, actor, _ACTIONS[status], detail, case_id)
 
 
 def closed(letter: Letter) -> Counter[Entry]:
     """Return the entries that take an open letter out of the accounts: it explains no loss now."""
-    return Counter({Entry(letter.topic, dead_letter_day(letter), accounts.DEAD_LETTERED): -1})
+    return Counter({Entry(letter.topic, dead_letter_day(letter), flow_counts.DEAD_LETTERED): -1})
 
 
 def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
@@ -104,6 +104,6 @@ def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
     """
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
-        run(cursor, accounts.noted(closed(letter)))
+        run(cursor, flow_counts.noted(closed(letter)))
         resolve(cursor, letter, DISCARDED, actor, why)
     return letter

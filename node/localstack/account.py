@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from node.errors import Fatal
 from node.localstack.folder import make_folder, not_ours
+from node.runtime.errors import Fatal
 
 # `nobody` serves where Postgres came as a Python wheel and nobody made the other user.
 _ACCOUNTS = ("postgres", "nobody")

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from node.errors import Fatal
+from node.runtime.errors import Fatal
 
 _PROGRAMS = ("initdb", "pg_ctl", "postgres")
 _DEBIAN = Path("/usr/lib/postgresql")

@@ -11,7 +11,6 @@ import uuid
 from pathlib import Path
 from string import Template
 
-from node.errors import Fatal
 from node.localstack import process
 from node.localstack.folder import deploy_file, make_folder
 from node.localstack.java import jar_folder, java_program
@@ -19,6 +18,7 @@ from node.localstack.logs import last_lines
 from node.localstack.ports import HOST, free_port, is_free
 from node.localstack.probe import answers
 from node.localstack.state import Kafka
+from node.runtime.errors import Fatal
 
 # Small, for a laptop; a few hundred partitions and a few thousand records a second fit well.
 _HEAP = ("-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")

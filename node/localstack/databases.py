@@ -6,9 +6,9 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
-from node.errors import Fatal
 from node.localstack.stack import LocalStack, database_name
-from node.postgres import Cursor, connected, migrate
+from node.postgres.connection import Cursor, connected, migrate
+from node.runtime.errors import Fatal
 
 _ROLE = "stack"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from node.errors import Fatal
+from node.runtime.errors import Fatal
 
 _VARIABLE = "PETITIONLINK_LOCAL"
 PROJECT = Path(__file__).resolve().parents[2]

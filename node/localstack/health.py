@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from psycopg2.extensions import parse_dsn
 
-from node.errors import PetitionLinkError
 from node.localstack import broker, postgres
 from node.localstack.databases import existing_nodes
 from node.localstack.folder import local_folder
@@ -15,6 +14,7 @@ from node.localstack.ports import HOST, listens
 from node.localstack.probe import any_answers
 from node.localstack.stack import LocalStack, as_stack, database_name
 from node.localstack.state import Kafka, Postgres, State, read_state
+from node.runtime.errors import PetitionLinkError
 
 BROKER, POSTGRES = "broker", "Postgres"
 

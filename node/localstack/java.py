@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from node.errors import Fatal
 from node.localstack.folder import PROJECT
+from node.runtime.errors import Fatal
 
 # Kafka 4 brokers need it.
 _OLDEST_JAVA = 17

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from node.errors import Fatal
 from node.localstack.folder import make_folder, not_ours
+from node.runtime.errors import Fatal
 
 # Longer than the slowest `stack up`: a cold one with all 33 nodes on a busy machine.
 _WAIT_LIMIT_SECONDS = 180.0

@@ -11,8 +11,8 @@ import os
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
 
-from node.errors import Fatal
 from node.localstack.state import Kafka, Postgres, State
+from node.runtime.errors import Fatal
 
 _KAFKA = "PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS"
 _POSTGRES = "PETITIONLINK_POSTGRES_DSN"

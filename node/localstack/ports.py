@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from node.errors import Fatal
+from node.runtime.errors import Fatal
 
 HOST = "127.0.0.1"
 # Below the kernel's range for outgoing connections (32768 and up), which would take them away

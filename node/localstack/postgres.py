@@ -11,7 +11,6 @@ from pathlib import Path
 
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from node.errors import Fatal
 from node.localstack import process
 from node.localstack.account import own, possible_folders, run_as_owner, server_folder
 from node.localstack.binaries import binary_folder
@@ -19,6 +18,7 @@ from node.localstack.logs import last_lines
 from node.localstack.ports import HOST, free_port, is_free
 from node.localstack.postgres_settings import settings_text
 from node.localstack.state import Postgres
+from node.runtime.errors import Fatal
 
 _USER = "petitionlink"
 _SETTINGS_FILE = "petitionlink.conf"

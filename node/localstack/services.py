@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from node.errors import Fatal, Transient
 from node.localstack import broker, postgres
 from node.localstack.ports import is_free
 from node.localstack.probe import any_answers
 from node.localstack.state import State, write_state
+from node.runtime.errors import Fatal, Transient
 
 Say = Callable[[str], None]
 

@@ -6,9 +6,9 @@ from os import environ
 from typing import Any
 
 from cases.nodes import known_node
-from node.errors import Fatal
 from node.localstack.stack import load
-from node.settings import ENV_PREFIX, Settings, load_settings
+from node.runtime.errors import Fatal
+from node.runtime.settings import ENV_PREFIX, Settings, load_settings
 
 
 def stack_settings(node: str) -> Settings:

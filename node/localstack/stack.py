@@ -9,9 +9,9 @@ from pathlib import Path
 from psycopg2.extensions import make_dsn
 
 from cases.nodes import known_node
-from node.errors import Fatal
 from node.localstack.folder import local_folder
 from node.localstack.state import Ports, State, read_state
+from node.runtime.errors import Fatal
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from node.errors import Fatal
 from node.localstack.folder import not_ours
+from node.runtime.errors import Fatal
 
 FILE_NAME = "stack.json"
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from cases.nodes import NATIONAL, NODES, known_node
-from cases.topics import own_topic
-from node import command_gate
-from node.keys import make_local_keys
+from node.kafka.topic_names import own_topic
+from node.keys.key_ring import make_local_keys
 from node.localstack import postgres
 from node.localstack.databases import make_databases
 from node.localstack.folder import local_folder
@@ -21,8 +20,9 @@ from node.localstack.ports import free_port
 from node.localstack.services import begin_broker, bring_up_postgres, end_services, finish_broker
 from node.localstack.stack import LocalStack, as_stack
 from node.localstack.state import FILE_NAME, Ports, State, read_state, write_state
-from node.postgres import connected
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
+from node.store import command_gate
 
 Say = Callable[[str], None]
 
@@ -108,9 +108,10 @@ def cluster_settings(bootstrap_servers: str) -> Settings:
 
 def _apply_topics(stack: LocalStack, say: Say) -> None:
     # Loading Kafka's client takes a tenth of a second; who only looks for the stack is spared it.
-    from node import kafka, topics
+    from node.kafka import clients
+    from node.kafka.topics import apply as topics
 
-    client = kafka.admin(cluster_settings(stack.bootstrap_servers))
+    client = clients.admin(cluster_settings(stack.bootstrap_servers))
     try:
         local = topics.brokers(client) == 1
         declared = topics.declared_topics(stack.nodes, local=local)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from psycopg2.extras import RealDictCursor
 
-from node.postgres import Connection, Cursor
+from node.postgres.connection import Connection, Cursor
 
 _COLUMNS = """
     c.case_id, c.state, c.title, c.channel, c.area, c.content_category_1, c.content_category_2,

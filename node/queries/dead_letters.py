@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from psycopg2.extras import RealDictCursor
 
-from node.errors import PetitionLinkError
-from node.postgres import Cursor
+from node.postgres.connection import Cursor
+from node.runtime.errors import PetitionLinkError
 
 OPEN: Final = "open"
 REPLAYED: Final = "replayed"

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from psycopg2.extras import RealDictCursor
 
-from node.postgres import Connection, Cursor
+from node.postgres.connection import Connection, Cursor
 from node.queries.duties import chosen_duties, duties
 from schemas.errors import Invalid
 

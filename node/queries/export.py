@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from node.postgres import Connection
+from node.postgres.connection import Connection
 from schemas.instants import CHINA
 
 _BATCH_ROWS = 500

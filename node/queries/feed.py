@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from node.errors import Transient
-from node.postgres import Connection, Cursor
-from node.queries.history import FeedPlace, History, is_standby, read_history
-from node.queries.snapshot import snapshot
+from node.postgres.connection import Connection, Cursor
+from node.postgres.snapshot import snapshot
+from node.queries.database_history import FeedPlace, History, is_standby, read_history
+from node.runtime.errors import Transient
 
 _COLUMNS = """
     event_id::text, event_type, case_id, version, emitter, emitter_sequence, occurred_at,

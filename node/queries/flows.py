@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from cases.nodes import NATIONAL, PROVINCES
-from cases.topics import downlink, uplink
-from node.postgres import Connection, Cursor
+from node.kafka.topic_names import downlink, uplink
+from node.postgres.connection import Connection, Cursor
 
 # Long enough to be steady, short enough to show what happens now.
 MINUTES: Final = 5

@@ -6,9 +6,9 @@ from typing import Any
 
 from psycopg2.extras import RealDictCursor
 
-from cases.topics import own_topic
-from node import command_gate
-from node.postgres import Connection
+from node.kafka.topic_names import own_topic
+from node.postgres.connection import Connection
+from node.store import command_gate
 
 _OUTBOX = """
     select topic, count(*) filter (where published_at is null) as pending,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from node.postgres import Cursor
+from node.postgres.connection import Cursor
 
 # Further kinds beside those of `rows`.
 MISSING: Final = "missing"  # the kept digests, or the projection, count an event that is not there

@@ -9,13 +9,13 @@ from typing import Final, NamedTuple
 import psycopg2
 from psycopg2.errors import QueryCanceled
 
-from node import audit
-from node.errors import Transient
-from node.postgres import Connection, Cursor
-from node.scrub import findings, healing, position, restoring
+from node.postgres.connection import Connection, Cursor
+from node.runtime.errors import Transient
+from node.scrub import findings, position, repair
 from node.scrub.findings import Finding
-from node.scrub.healing import Context
+from node.scrub.repair import Context
 from node.scrub.verifier import Look, examine, next_cases
+from node.store import audit_log, lost_events
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +75,11 @@ def verify_cases(
     found: list[Finding] = []
     quarantined = 0
     if not heals:
-        healing.record(connection, context, looks)
+        repair.record(connection, context, looks)
         return Chunk(events, [one for look in looks for one in look.findings], 0)
     for case_id in _to_heal(connection, looks):
         try:
-            done = healing.heal(connection, context, case_id)
+            done = repair.heal(connection, context, case_id)
         except Transient:
             _look_later(connection, case_id)
             continue
@@ -98,7 +98,7 @@ def verify_buckets(connection: Connection, context: Context, *, heals: bool) -> 
         found = [_of_bucket(*row) for row in cursor.fetchall()]
         for one in findings.note(cursor, found):
             detail = {"kind": one.kind, "peer": one.peer, "detail": one.detail}
-            audit.note(cursor, context.actor, "scrub.found", detail)
+            audit_log.note(cursor, context.actor, "scrub.found", detail)
         if heals:
             findings.heal(cursor, "", [findings.BUCKETS_DIFFER], "added up again")
     return found
@@ -168,7 +168,7 @@ def _looks(connection: Connection, context: Context, case_ids: Sequence[str]) ->
 def _look_later(connection: Connection, case_id: str) -> None:
     """Writers were in the way: the case is looked at again before others."""
     with connection, connection.cursor() as cursor:
-        restoring.request(cursor, [case_id])
+        lost_events.request(cursor, [case_id])
 
 
 def _unreadable(

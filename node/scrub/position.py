@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from node.postgres import Cursor
+from node.postgres.connection import Cursor
 
 _READ = """
     select last_case, extract(epoch from began_at)::float, events, quarantined,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from cases.topics import peers_of
-from node.digests import EMPTY, Digest
-from node.postgres import Cursor
-from node.scrub import findings, projections, restoring, rows, sums
+from node.kafka.topic_names import peers_of
+from node.postgres.connection import Cursor
+from node.scrub import findings, projection_check
 from node.scrub.findings import Finding
-from node.scrub.rows import Checked
-from node.scrub.sums import Shares
+from node.store import digest_check, lost_events, row_check
+from node.store.digest_check import Shares
+from node.store.digests import EMPTY, Digest
+from node.store.row_check import Checked
 
 # More numbers of one emitter than this are not looked through one by one.
 _MOST_NUMBERS: Final = 100_000
@@ -51,7 +52,7 @@ class Look(NamedTuple):
     findings: Sequence[Finding]
     missing: Sequence[Numbered] = ()
     surplus: Sequence[Checked] = ()
-    lost: Sequence[restoring.Lost] = ()
+    lost: Sequence[lost_events.Lost] = ()
 
     @property
     def is_sound(self) -> bool:
@@ -70,13 +71,13 @@ def examine(cursor: Cursor, node: str, live: str, case_ids: Sequence[str]) -> li
 
     `live` is the schema of the live tables.
     """
-    shares = sums.load(cursor, node, case_ids)
+    shares = digest_check.load(cursor, node, case_ids)
     found: dict[str, list[Checked]] = {case_id: [] for case_id in case_ids}
-    for one in rows.read(cursor, case_ids):
+    for one in row_check.read(cursor, case_ids):
         found[one.row.case_id].append(one)
-    counted = projections.sequences(cursor, case_ids)
-    lost: dict[str, list[restoring.Lost]] = {}
-    for one_lost in restoring.lost_of(cursor, case_ids):
+    counted = projection_check.sequences(cursor, case_ids)
+    lost: dict[str, list[lost_events.Lost]] = {}
+    for one_lost in lost_events.lost_of(cursor, case_ids):
         lost.setdefault(one_lost[0], []).append(one_lost)
     looks = [
         _judge(case_id, some, shares, counted.get(case_id), lost.get(case_id, []))
@@ -89,16 +90,16 @@ def _judge(
     case_id: str,
     all_rows: Sequence[Checked],
     shares: Shares,
-    counted: projections.Counted | None,
-    lost: Sequence[restoring.Lost],
+    counted: projection_check.Counted | None,
+    lost: Sequence[lost_events.Lost],
 ) -> Look:
     mine = [one for one in all_rows if one.case_id == case_id]
     kept = shares.kept.get(case_id, {})
-    recorded = sums.add_up(shares, case_id, mine)
-    by_bytes = sums.add_up(shares, case_id, mine, by_bytes=True)
+    recorded = digest_check.add_up(shares, case_id, mine)
+    by_bytes = digest_check.add_up(shares, case_id, mine, by_bytes=True)
     look = Look(case_id, all_rows, shares, [*_of_rows(case_id, all_rows, kept, recorded, by_bytes)])
     look = look._replace(lost=lost)
-    if sums.agree(kept, recorded) or sums.agree(kept, by_bytes):
+    if digest_check.agree(kept, recorded) or digest_check.agree(kept, by_bytes):
         # At the centre no digest counts its own events until the case is sent to somebody.
         own = shares.node if not shares.covers_own_events(case_id) else ""
         numbers = _numbers(mine, counted, lost, own) if own else []
@@ -107,7 +108,7 @@ def _judge(
     if short > 0:
         numbers = _numbers(mine, counted, lost, None)
         return _lacking(look, numbers, len(mine) + max(short, len(numbers)))
-    extra = sums.surplus(shares, case_id, mine, kept)
+    extra = digest_check.surplus(shares, case_id, mine, kept)
     added = [_added(case_id, one) for one in extra] or [_unexplained(case_id, kept, recorded)]
     return look._replace(findings=[*look.findings, *added], surplus=extra)
 
@@ -125,29 +126,31 @@ def _of_rows(
     by_bytes: Mapping[str, Digest],
 ) -> Iterator[Finding]:
     """The findings about single rows. The kept digests decide which is wrong, value or digest."""
-    vindicated = bool(kept) and sums.agree(kept, by_bytes) and not sums.agree(kept, recorded)
+    vindicated = (
+        bool(kept) and digest_check.agree(kept, by_bytes) and not digest_check.agree(kept, recorded)
+    )
     for one in all_rows:
         kind = one.problem
-        if kind == rows.VALUE_ALTERED and vindicated and one.event is not None:
-            kind = rows.DIGEST_ALTERED
+        if kind == row_check.VALUE_ALTERED and vindicated and one.event is not None:
+            kind = row_check.DIGEST_ALTERED
         if kind is not None:
             detail = f"event {one.row.emitter_sequence} of {one.row.emitter}: {_MEANING[kind]}"
             yield Finding(kind, case_id, one.row.event_id, detail)
 
 
 _MEANING: Final = {
-    rows.VALUE_ALTERED: "its value does not match the digest that was recorded with it",
-    rows.UNDECODABLE: "its value does not decode",
-    rows.COLUMNS_DIFFER: "its columns say something else than its value",
-    rows.BODY_DIFFERS: "its body is not that of its value",
-    rows.DIGEST_ALTERED: "its digest was altered, its value is what the case's digests count",
+    row_check.VALUE_ALTERED: "its value does not match the digest that was recorded with it",
+    row_check.UNDECODABLE: "its value does not decode",
+    row_check.COLUMNS_DIFFER: "its columns say something else than its value",
+    row_check.BODY_DIFFERS: "its body is not that of its value",
+    row_check.DIGEST_ALTERED: "its digest was altered, its value is what the case's digests count",
 }
 
 
 def _numbers(
     mine: Sequence[Checked],
-    counted: projections.Counted | None,
-    lost: Sequence[restoring.Lost],
+    counted: projection_check.Counted | None,
+    lost: Sequence[lost_events.Lost],
     only: str | None,
 ) -> list[Numbered]:
     """The events that the projection has folded and that are not there, of `only` one emitter."""
@@ -195,7 +198,7 @@ def _unexplained(
 
 def _with_projections(cursor: Cursor, live: str, looks: Sequence[Look]) -> list[Look]:
     sound = {one.case_id: one.rows for one in looks if one.is_sound}
-    wrong = projections.compare(cursor, live, sound)
+    wrong = projection_check.compare(cursor, live, sound)
     return [
         one._replace(findings=[*one.findings, _projection(one.case_id, wrong[one.case_id])])
         if one.case_id in wrong

@@ -18,18 +18,18 @@ from typing import Final
 
 from kafka import errors as kafka_errors
 
-from cases.topics import produced_topics
-from node import kafka
-from node.advisory_lock import Lock, try_lock
-from node.homecoming import bring_home
-from node.lifecycle import Stop
-from node.metrics import Metrics
-from node.postgres import Connection, connect, own_database
-from node.scrub import findings, position, projections
-from node.scrub.healing import Context
+from node.kafka import clients
+from node.kafka.topic_names import produced_topics
+from node.postgres.advisory_lock import Lock, try_lock
+from node.postgres.connection import Connection, connect, own_database
+from node.recovery.own_events import bring_home
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop
+from node.scrub import findings, position, projection_check
 from node.scrub.ledger_pass import CASES_AT_A_TIME, Chunk, verify_buckets, verify_cases
+from node.scrub.repair import Context
 from node.scrub.verifier import next_cases
-from node.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ MOST_QUARANTINED: Final = 1000
 
 
 class Scrubber:
-    """The background scrub of a node; a worker for `node.lifecycle`."""
+    """The background scrub of a node; a worker for `node.runtime.supervisor`."""
 
     name = "scrubber"
 
@@ -77,7 +77,7 @@ class Scrub:
         self._metrics = metrics
         self._connection = connection
         self._rate = settings.scrub_events_per_second
-        self._context = Context(settings.node, settings.actor, projections.prepare(connection))
+        self._context = Context(settings.node, settings.actor, projection_check.prepare(connection))
         self._next_at = self._show_at = self._own_at = time.monotonic()
 
     def work_until(self, stop: Stop) -> None:
@@ -162,7 +162,7 @@ def read_own_topics(settings: Settings, connection: Connection) -> int:
 
     Raises a Kafka error if the cluster is away; then it is still to be done.
     """
-    existing = kafka.existing_topics(settings)
+    existing = clients.existing_topics(settings)
     mine = [topic for topic in produced_topics(settings.node) if topic in existing]
     home = bring_home(settings, mine, whole=True)
     with connection, connection.cursor() as cursor:

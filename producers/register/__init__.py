@@ -13,9 +13,9 @@ by name, because what they need of openpyxl takes long to load.
 from producers.register.errors import RegisterError
 from producers.register.mapping import Mapping
 from producers.register.mapping_file import load_mapping, shipped_names
-from producers.register.reading import RegisterRows, read_register
+from producers.register.reader import RegisterRows, read_register
 from producers.register.records import Registration, Rejected
-from producers.register.rejects import RejectWriter, reject_path
+from producers.register.reject_file import RejectWriter, reject_path
 
 __all__ = [
     "Mapping",

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
-from producers.register.encoding import find_encoding
+from producers.register.clean_text import clean_line
 from producers.register.errors import RegisterError
-from producers.register.guard import MARK, unguarded
+from producers.register.formula_guard import MARK, unguarded
 from producers.register.mapping import Mapping
 from producers.register.source import (
     MAX_COLUMNS,
@@ -28,7 +28,7 @@ from producers.register.source import (
     read_line,
     text_progress,
 )
-from producers.register.text import clean_line
+from producers.register.text_encoding import find_encoding
 
 # Python's own bound is 131,072 characters, and texts beyond it must be rejected by us with their
 # row, not by an error of the csv module; it also bounds what an unclosed quote can swallow.

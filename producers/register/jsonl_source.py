@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
-from producers.register.encoding import find_encoding
+from producers.register.clean_text import quoted
 from producers.register.errors import RegisterError, RowError
 from producers.register.mapping import Mapping
 from producers.register.source import (
@@ -23,7 +23,7 @@ from producers.register.source import (
     read_line,
     text_progress,
 )
-from producers.register.text import quoted
+from producers.register.text_encoding import find_encoding
 from schemas.limits import MAX_NUMBER
 
 Line = tuple[int, str]

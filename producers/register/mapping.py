@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from producers.register.clean_text import clean_line
 from producers.register.records import REJECT_COLUMNS
 from producers.register.targets import Target, parts_of, required_targets
-from producers.register.text import clean_line
 
 # Blanks, line breaks and invisible characters stand in headers for the look of a printed table;
 # an asterisk, a colon or 必填 tells who fills it in what to do.

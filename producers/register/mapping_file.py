@@ -33,11 +33,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from producers.register.case_steps import HANDLING
+from producers.register.cell_values import BOUNDLESS, converter
 from producers.register.errors import CellError, RegisterError
-from producers.register.life import HANDLING
 from producers.register.mapping import Mapping, same_headers
 from producers.register.targets import AT, Kind, Target, parts_of, required_targets, targets
-from producers.register.values import BOUNDLESS, converter
 
 SHIPPED_FOLDER: Final = Path(__file__).parent.parent / "mappings"
 

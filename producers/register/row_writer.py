@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from producers.register.cells import Cell, cell_maker
-from producers.register.life import HANDLING
+from producers.register.case_steps import HANDLING
+from producers.register.cell_format import Cell, cell_maker
 from producers.register.mapping import Mapping
 from producers.register.records import CASE_ID, HANDLER, STATE, Registration
-from producers.register.rows import RowReader
+from producers.register.row_reader import RowReader
 from producers.register.source import RawRow
 from producers.register.targets import AT, PETITIONER, REGISTERED, REGISTERED_AT, parts_of
 from schemas.catalogue import catalogue

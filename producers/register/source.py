@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
-from producers.register.encoding import Encoding
 from producers.register.errors import RegisterError
+from producers.register.text_encoding import Encoding
 
 # No register has such a line; without a bound a file that is none would fill the memory.
 LINE_CHARACTERS_LIMIT: Final = 16 << 20

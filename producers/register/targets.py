@@ -17,10 +17,10 @@ from functools import cache
 from typing import Any, Final
 
 from cases.nodes import NODES
-from producers.register.life import HANDLING
+from producers.register.case_steps import HANDLING
 from schemas.catalogue import catalogue
 from schemas.event import ENVELOPE_FIELDS
-from schemas.petitioner import MAX_FIELD_CHARACTERS, PETITIONER_FIELDS
+from schemas.sealing.petitioner import MAX_FIELD_CHARACTERS, PETITIONER_FIELDS
 
 REGISTERED_AT: Final = "registered_at"
 AT: Final = "at"

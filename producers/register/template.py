@@ -14,9 +14,9 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter, quote_sheetname
 from openpyxl.worksheet.datavalidation import DataValidation
 
-from producers.register.cells import words_by_code
+from producers.register.cell_format import words_by_code
+from producers.register.file_writers import SHEET, new_file, new_register
 from producers.register.mapping import Mapping
-from producers.register.sinks import SHEET, new_file, new_register
 from producers.register.targets import Kind, Target
 
 _GUIDE: Final = "填表说明"

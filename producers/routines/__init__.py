@@ -8,12 +8,12 @@
 from __future__ import annotations
 
 from cases.nodes import NATIONAL
-from node.lifecycle import Worker
-from node.settings import Settings
-from producers.routines.housekeeping import Housekeeping
-from producers.routines.identifying import Identifying
-from producers.routines.superviser import Supervising
-from producers.routines.timekeeping import Timekeeping
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Worker
+from producers.routines.expiry import Timekeeping
+from producers.routines.identify_repeats import Identifying
+from producers.routines.retention import Housekeeping
+from producers.routines.supervision_routine import Supervising
 
 __all__ = ["Housekeeping", "Identifying", "Supervising", "Timekeeping", "routines"]
 

@@ -16,9 +16,9 @@ from avro.schema import parse
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 from support import golden
 
-from schemas import compatibility
 from schemas.catalogue import CATALOGUE_FILE, EVENTS_FOLDER, catalogue, load
-from schemas.versions import differences, expanded, unsuitable_types
+from schemas.evolution import compatibility
+from schemas.evolution.resolution import differences, expanded, unsuitable_types
 
 TYPE = "petition.case.registered.v1"
 Edit = Callable[[dict[str, Any]], Any]

@@ -15,7 +15,7 @@ from support import golden
 
 from schemas.catalogue import EVENTS_FOLDER, catalogue
 from schemas.codec import decode, encode
-from schemas.headers import make_event, read_event, wire_headers
+from schemas.wire import make_event, read_event, wire_headers
 
 NAMES = golden.names()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

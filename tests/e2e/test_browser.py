@@ -19,15 +19,15 @@ from support.web import post, served
 from support.world import do, eventually, rows, running
 
 from cases.nodes import PROVINCES
-from cases.topics import downlink, uplink
 from consumers.consumer import Consumer
+from node.entrypoints.web.pages import monitor
+from node.entrypoints.web.pages.link_lag import Lag
+from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
-from node.web.pages import monitor
-from node.web.pages.links import Lag
-from producers.relay import Relay
+from node.postgres.connection import connected
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.relay.relay import Relay
 
 CENTRE, BEIJING, SHANDONG = "000000", "110000", "370000"
 # Where pictures for docs/ go; else they are taken and thrown away.
@@ -260,7 +260,7 @@ def test_the_monitor_is_readable_refreshes_itself_and_tells_when_it_cannot(
     fresh_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     centre = fresh_settings(CENTRE)
-    monkeypatch.setattr("node.web.pages.board.lags", lambda *_: _behind())
+    monkeypatch.setattr("node.entrypoints.web.pages.dashboard.lags", lambda *_: _behind())
     if not _PICTURES:  # a picture shows what is true
         monkeypatch.setitem(monitor._WORDS, "refresh_seconds", 1)
     with connected(centre.dsn, "test") as connection, connection, connection.cursor() as cursor:

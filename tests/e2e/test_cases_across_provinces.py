@@ -22,7 +22,7 @@ from support.ledgers import (
 from support.processes import running_nodes
 from support.world import eventually
 
-from cases.topics import downlink, own_topic, uplink
+from node.kafka.topic_names import downlink, own_topic, uplink
 from node.localstack import LocalStack
 
 CENTRE, BEIJING, SHANDONG, CORPS = NODES = ("000000", "110000", "370000", "660000")

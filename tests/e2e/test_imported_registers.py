@@ -23,9 +23,9 @@ from support.real_data import REAL_DATA, needs_real_data
 from support.registers import LONGEST_TEXT, make_register
 from support.world import eventually
 
-from cases import event_types as types
+from cases.vocabulary import event_types as types
 from node.localstack import LocalStack
-from producers.register.life import HANDLING
+from producers.register.case_steps import HANDLING
 from producers.register.records import REASON, ROW
 
 CENTRE, SHANDONG = "000000", "370000"

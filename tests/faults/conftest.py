@@ -10,7 +10,7 @@ from support.proxy import Proxy
 
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from contextlib import closing, contextmanager, suppress
 import psycopg2
 import pytest
 
-from node import lifecycle
-from node.errors import NoAnswer
-from node.lifecycle import Stop, supervise
-from node.metrics import Metrics
-from node.postgres import Connection, connect
-from node.watchdog import Limit, answered_within, hurry
+from node.postgres.connection import Connection, connect
+from node.runtime import supervisor
+from node.runtime.errors import NoAnswer
+from node.runtime.metrics import Metrics
+from node.runtime.supervisor import Stop, supervise
+from node.runtime.watchdog import Limit, answered_within, hurry
 
 _SHORT = Limit(0.5, 0.5)
 _THAW_SECONDS = 20.0
@@ -135,8 +135,8 @@ def test_a_worker_that_waits_for_an_answer_ends_soon_after_sigterm(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """docs/faults.md 24. Seen failing without `hurry` in `supervise`: the thread waits on."""
-    monkeypatch.setattr(lifecycle, "_HURRY_SECONDS", 0.5)
-    monkeypatch.setattr(lifecycle, "_STOP_LIMIT_SECONDS", 10.0)
+    monkeypatch.setattr(supervisor, "_HURRY_SECONDS", 0.5)
+    monkeypatch.setattr(supervisor, "_STOP_LIMIT_SECONDS", 10.0)
     worker = Asking(dsn)
     with closing(worker.connection) as connection, frozen(connection):
         supervise([worker], Metrics(), Stop())

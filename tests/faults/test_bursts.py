@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from support.world import count, event, eventually, raw, rows, running, send
 
-from cases import event_types as types
 from cases import fold
-from cases.topics import downlink
+from cases.vocabulary import event_types as types
 from consumers.consumer import Consumer
-from node import ledger
+from node.kafka.topic_names import downlink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.settings import Settings
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store import events
 from schemas.event import Event
 
 LONG = "110000-20260401-7K3M9QXA"
@@ -48,9 +48,9 @@ def test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other(
     """docs/faults.md 23. Seen failing with `continues` always false (cases/fold.py): each batch
     reads and folds the whole case again. A late event alone does that, once; neither a batch whose
     cases were precomputed nor the few events that are folded in the transaction itself
-    (node/projection.py)."""
+    (node/store/projection.py)."""
     folded = Counted(monkeypatch, fold, "_take")
-    read = Counted(monkeypatch, ledger, "read")
+    read = Counted(monkeypatch, events, "read")
     written = [raw(event(LONG)), *(raw(progress(LONG, n)) for n in range(1, EVENTS))]
     late = written.pop(EVENTS // 2)
     metrics = Metrics()

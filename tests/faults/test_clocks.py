@@ -10,12 +10,12 @@ from support.flows import assert_in_order, flowing, live
 from support.ledgers import assert_sound, await_settled
 from support.world import count, eventually
 
-from node.clock import Clock, now_micros
+from node.keys.office import open_office
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connect
-from node.settings import Settings
-from producers.office import open_office
+from node.postgres.connection import connect
+from node.runtime.clock import Clock, now_micros
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 _TEN_MINUTES_MICROS = 600 * 1_000_000
 

@@ -14,12 +14,12 @@ from support.proxy import Proxy, Verdict
 from support.web import client_of, post
 from support.world import count, eventually, rows, sample
 
+from node.keys.office import open_office
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
-from producers.handling import OutcomeUnknown
-from producers.office import open_office
+from node.postgres.connection import connected
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.commands.handle import OutcomeUnknown
 
 COMMIT = b"COMMIT\x00"
 MARK = b"execute mark_published"
@@ -84,8 +84,9 @@ def test_a_relay_cut_off_at_its_mark_sends_again_or_not_and_marks_once(
 def test_a_command_cut_off_at_its_commit_is_answered_by_what_became_of_it(
     new_shandong: Settings, database_link: Proxy, verdict: Verdict
 ) -> None:
-    """docs/faults.md 4. Without asking Postgres for the outcome (node/web/doing.py) a command that
-    was done is answered with "nothing was changed"."""
+    """docs/faults.md 4. Without asking Postgres for the outcome
+    (node/entrypoints/web/execute_command.py) a command that was done is answered with "nothing was
+    changed"."""
     cut = Cut(COMMIT)
     database_link.watch = cut
     with client_of(through(new_shandong, postgres=database_link)) as client:

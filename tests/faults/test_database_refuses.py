@@ -26,10 +26,10 @@ from support.world import (
 
 from consumers.consumer import Consumer
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
-from producers.relay import Relay
+from node.postgres.connection import connected
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.relay.relay import Relay
 
 # docs/faults.md 6 holds the lock for 60 s; the soak does that, here it is long enough to be
 # noticed.
@@ -89,8 +89,8 @@ def test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lett
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """docs/faults.md 6. Seen failing with the SQLSTATE taken out of `_TRANSIENT_CLASSES` or
-    `_TRANSIENT_CODES` (node/errors.py): the consumer ends. Each is waited for until it is said: the
-    connection that `read_only` cuts is away for another reason."""
+    `_TRANSIENT_CODES` (node/runtime/errors.py): the consumer ends. Each is waited for until it is
+    said: the connection that `read_only` cuts is away for another reason."""
     with flowing(new_centre, new_shandong) as flow:
         made = live_many(new_shandong, 1)
         await_settled(new_nodes)
@@ -118,8 +118,8 @@ def is_said(caplog: pytest.LogCaptureFixture, text: str) -> bool:
 def test_a_lost_privilege_stops_the_process_and_nothing_is_dead_lettered(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """docs/faults.md 6. Seen failing with 42501 among the data errors (node/errors.py): the whole
-    batch goes to the dead letters one by one."""
+    """docs/faults.md 6. Seen failing with 42501 among the data errors (node/runtime/errors.py): the
+    whole batch goes to the dead letters one by one."""
     metrics, relayed = Metrics(), Metrics()
     made = live_many(new_shandong, 2)
     with running(Relay(new_shandong, relayed), relayed):
@@ -169,8 +169,8 @@ def test_a_batch_that_takes_longer_than_statement_timeout_is_tried_in_smaller_on
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """docs/faults.md 37. Seen failing with batches of one size (consumers/session.py), none of
-    which is ever applied, and with takes of one size (producers/relay.py), none of which is ever
-    marked.
+    which is ever applied, and with takes of one size (producers/relay/relay.py), none of which is
+    ever marked.
 
     Sixty events take 1.2 s of the 0.3 s that a statement has.
     """
@@ -196,7 +196,7 @@ def test_a_record_too_large_for_an_index_is_dead_lettered_alone(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """docs/faults.md 37: SQLSTATE 54000. Seen failing with class 54 out of `_DATA_CLASSES`
-    (node/errors.py): the process ends, and ends again when it is started."""
+    (node/runtime/errors.py): the process ends, and ends again when it is started."""
     draw = Random(54000)
     opinion = "".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(10_000))
     made = live_many(new_shandong, 3)

@@ -15,9 +15,9 @@ from support.world import rows
 
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import migrate
-from node.queries.history import UnknownHistory
-from node.settings import Settings
+from node.postgres.connection import migrate
+from node.queries.database_history import UnknownHistory
+from node.runtime.settings import Settings
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from support.processes import Process, one, running_nodes
 from support.web import new_case
 from support.world import WAIT_SECONDS, event, eventually, raw, rows, send
 
-from cases.topics import downlink
+from node.kafka.topic_names import downlink
 from node.localstack import LocalStack
 from node.localstack.binaries import binary_folder
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 CENTRE, SHANDONG = "000000", "370000"
 _WAITING = """

@@ -13,11 +13,11 @@ from support.links import through
 from support.proxy import Conditions, Proxy
 from support.world import count, eventually, running, sample
 
-from node import kafka
+from node.kafka import clients
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.observing import Observer
-from node.settings import Settings
+from node.queries.database_gauges import Observer
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 SHANDONG, TOPIC = "370000", "petition.uplink.370000"
 # The real 20 s are waited for by `make soak`.
@@ -73,8 +73,8 @@ def test_a_broken_link_to_kafka_under_load_costs_time_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """docs/faults.md 10. Seen failing with a relay that marks what it has sent without waiting for
-    the acknowledgement (producers/publishing.py)."""
-    monkeypatch.setattr(kafka, "_REQUEST_TIMEOUT_MS", _PATIENCE_MS)
+    the acknowledgement (producers/relay/publisher.py)."""
+    monkeypatch.setattr(clients, "_REQUEST_TIMEOUT_MS", _PATIENCE_MS)
     both = through(new_centre, kafka=kafka_link), through(new_shandong, kafka=kafka_link)
     with flowing(*both), loaded(new_shandong) as load:
         load.await_more(5)
@@ -90,7 +90,7 @@ def test_a_broken_link_to_postgres_under_load_costs_time_and_nothing_else(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack, database_link: Proxy
 ) -> None:
     """docs/faults.md 10. Seen failing with a lost connection that counts as a defect: the bare
-    DatabaseError of a reset without SQLSTATE (node/errors.py) ended the relay."""
+    DatabaseError of a reset without SQLSTATE (node/runtime/errors.py) ended the relay."""
     both = (
         through(new_centre, postgres=database_link),
         through(new_shandong, postgres=database_link),
@@ -111,7 +111,7 @@ def test_a_link_that_is_down_for_long_fills_the_outbox_and_drains_it_in_order(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack, kafka_link: Proxy
 ) -> None:
     """docs/faults.md 9. Seen failing with an age that is that of the newest row
-    (node/observing.py)."""
+    (node/queries/database_gauges.py)."""
     watched = Metrics()
     away = through(new_shandong, kafka=kafka_link)
     with running(Observer(new_shandong, watched), watched), flowing(new_centre, away):

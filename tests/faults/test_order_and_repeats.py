@@ -9,12 +9,12 @@ from functools import partial
 from support.ledgers import events, folds
 from support.world import event, eventually, raw, rows, running, sample, send
 
-from cases import event_types as types
-from cases.topics import downlink, uplink
+from cases.vocabulary import event_types as types
 from consumers.consumer import Consumer
+from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.settings import Settings
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 from schemas.event import Event
 
 CENTRE, BEIJING, SHANDONG = "000000", "110000", "370000"
@@ -47,7 +47,8 @@ def test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """docs/faults.md 20. Seen failing with `continues` always true (cases/fold.py): late events are
-    passed over, and without `on conflict` (node/ledger.py): the consumer takes them for poison."""
+    passed over, and without `on conflict` (node/store/events.py): the consumer takes them for
+    poison."""
     chance = random.Random(_SEED)
     # So small that a batch brings what belongs before the last one.
     new_centre, new_shandong = (
@@ -96,7 +97,8 @@ def test_events_of_one_batch_stand_in_the_feed_in_the_order_in_which_they_came(
     new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """docs/faults.md 10, found by it. Seen failing without the order of the insert
-    (node/ledger.py): a small row goes into a page that had no room for the large one before it."""
+    (node/store/events.py): a small row goes into a page that had no room for the large one before
+    it."""
     chance = random.Random(_SEED)
     texts = [_text(chance, chance.choice((1, 230))) for _ in range(400)]
     base = {"channel": "web", "received_at": 1_767_225_600_000_000, "title": "测试"}

@@ -21,20 +21,22 @@ from support.world import (
     running,
 )
 
-from node import ledger, postgres, schema
-from node.errors import Fatal, OtherRelease, classified
+from node.keys.office import open_office
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.metrics import Metrics
-from node.observing import Observer
-from node.postgres import Migration, connect, migrate, own_connected
-from node.schema import schema_version
-from node.settings import Settings
-from node.write_events import pack
-from producers.commands import parse
-from producers.handling import handle
-from producers.office import open_office
-from producers.relay import Relay
+from node.postgres import connection as postgres
+from node.postgres import schema_version as postgres_schema_version
+from node.postgres.connection import Migration, connect, migrate, own_connected
+from node.postgres.schema_version import schema_version
+from node.queries.database_gauges import Observer
+from node.runtime.errors import Fatal, OtherRelease, classified
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store import events
+from node.store.write_events import pack
+from producers.commands.handle import handle
+from producers.commands.parse import parse
+from producers.relay.relay import Relay
 
 _NEXT = Migration(9999, "9999_next.sql", "create table of_next_release (n integer)", "digest")
 
@@ -51,7 +53,9 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
     def run(settings: Settings, wait_seconds: float = 0.5) -> list[str]:
         with monkeypatch.context() as patch:
-            patch.setattr(postgres, "migrations", lambda: (*schema.migrations(), _NEXT))
+            patch.setattr(
+                postgres, "migrations", lambda: (*postgres_schema_version.migrations(), _NEXT)
+            )
             return migrate(settings.dsn, settings.node, wait_seconds)
 
     return run
@@ -61,7 +65,7 @@ def write(connection: Any, number: int = 1) -> None:
     """An event into the ledger, in the open transaction."""
     one = event(f"110000-20260401-RELEASE{number}")
     with connection.cursor() as cursor:
-        ledger.write(cursor, pack([ledger.Entry(one, ledger.body_json(one.body))]))
+        events.write(cursor, pack([events.Entry(one, events.body_json(one.body))]))
 
 
 def test_migrate_names_the_processes_that_still_run_and_changes_nothing(

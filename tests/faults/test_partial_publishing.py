@@ -13,15 +13,16 @@ from support.flows import flowing, live
 from support.ledgers import assert_sound, await_settled
 from support.world import count, do, ended_with, rows, running
 
-from cases.topics import uplink
-from node import kafka, topics
+from node.kafka import clients
+from node.kafka.topic_names import uplink
+from node.kafka.topics import apply as topics
+from node.keys.office import open_office
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connect
-from node.settings import Settings
-from producers import publishing
-from producers.office import open_office
-from producers.relay import Relay
+from node.postgres.connection import connect
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.relay import publisher
+from producers.relay.relay import Relay
 
 TOPIC = uplink("370000")
 _SMALL_BYTES = 2_000
@@ -39,7 +40,7 @@ _ORDER = "select array_agg(version order by feed_id) from case_event where case_
 def limit(settings: Settings, value: str) -> None:
     """How large a batch of the topic may be."""
     resource = ConfigResource(ConfigResourceType.TOPIC, TOPIC, {"max.message.bytes": value})
-    with closing(kafka.admin(settings)) as client:
+    with closing(clients.admin(settings)) as client:
         client.alter_configs([resource])
 
 
@@ -55,9 +56,10 @@ def test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
     new_nodes: LocalStack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """docs/faults.md 13. Seen failing with a producer that is not idempotent (node/kafka.py): what
-    stands behind the refused event is acknowledged and arrives before it. That such a row would not
-    be marked either is held by tests/unit/test_producers_publishing.py."""
+    """docs/faults.md 13. Seen failing with a producer that is not idempotent
+    (node/kafka/clients.py): what stands behind the refused event is acknowledged and arrives before
+    it. That such a row would not be marked either is held by
+    tests/unit/test_producers_publishing.py."""
     send_one_by_one(monkeypatch)
     given = {"case_id": live_until_accepted(new_shandong), "progress": "短"}
     do(new_shandong, "progress", **given | {"progress": _LONG_TEXT})
@@ -88,7 +90,7 @@ def send_one_by_one(patch: pytest.MonkeyPatch) -> None:
         return send(*given, **named)
 
     patch.setattr(KafkaProducer, "send", slow)
-    patch.setattr(publishing, "_LINGER_MS", 0)
+    patch.setattr(publisher, "_LINGER_MS", 0)
 
 
 def live_until_accepted(settings: Settings) -> str:

@@ -12,15 +12,15 @@ from support.cli import as_environment, in_process, petitionlink, refused
 from support.pooler import pooler
 from support.world import count, eventually, register, rows, running
 
-from node import pooling
-from node.errors import Fatal
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.metrics import Metrics
-from node.postgres import connect, connected
-from node.settings import Settings
-from node.statements import Prepared, Statement, run
-from producers.relay import Relay
+from node.postgres import pooler_check
+from node.postgres.connection import connect, connected
+from node.postgres.statements import Prepared, Statement, run
+from node.runtime.errors import Fatal
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.relay.relay import Relay
 
 _PENDING = "select count(*) from outbox where published_at is null"
 _CURE = "pool_mode = session"
@@ -44,7 +44,7 @@ def test_session_pooling_serves_and_is_asked_about_once(
 ) -> None:
     with through_pooler(fresh_province, "session") as pooled:
         register(pooled)
-        assert pooled.dsn in pooling._keeps_sessions
+        assert pooled.dsn in pooler_check._keeps_sessions
         metrics = Metrics()
         with running(Relay(pooled, metrics), metrics) as ended:
             eventually(lambda: rows(fresh_province, _PENDING) == [(0,)], "the relay publishes")
@@ -113,4 +113,4 @@ def test_without_a_pooler_nothing_is_asked(fresh_province: Settings) -> None:
     with closing(connect(fresh_province.dsn, "test")) as made, made.cursor() as cursor:
         cursor.execute("select pg_backend_pid()")
         assert cursor.fetchone() == (made.info.backend_pid,)
-    assert fresh_province.dsn not in pooling._keeps_sessions
+    assert fresh_province.dsn not in pooler_check._keeps_sessions

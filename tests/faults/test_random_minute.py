@@ -25,7 +25,7 @@ def test_faults_at_random_under_load_leave_every_ledger_and_case_whole(
     new_nodes: LocalStack, kafka_link: Proxy, database_link: Proxy, tmp_path: Path
 ) -> None:
     """docs/faults.md 25. TEST_SEED=<the printed number> draws the same faults again. Seen failing
-    without the retries of a reset connection (node/errors.py): a process ends by itself."""
+    without the retries of a reset connection (node/runtime/errors.py): a process ends by itself."""
     print(f"TEST_SEED={_SEED}")
     links = {"000000": kafka_link, "370000": kafka_link}
     kinds = [kind for kind in KINDS if kind.name not in _LONG]

@@ -12,13 +12,13 @@ from pydantic import SecretStr
 from support.cli import as_environment, in_process, refused
 from support.clusters import Cluster, cluster
 
-from node.errors import Fatal, Transient
 from node.localstack import LocalStack, postgres
 from node.localstack.account import run_as_owner
 from node.localstack.ports import free_port
 from node.localstack.settings import stack_settings
-from node.postgres import connect, migrate, own_connected
-from node.settings import Settings
+from node.postgres.connection import connect, migrate, own_connected
+from node.runtime.errors import Fatal, Transient
+from node.runtime.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,13 @@ from support.world import (
     send,
 )
 
-from cases.topics import downlink, uplink
 from consumers.consumer import Consumer
+from node.kafka.decompression import MAX_BATCH_BYTES
+from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.metrics import Metrics
-from node.settings import Settings
-from node.unpacking import MAX_BATCH_BYTES
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 from schemas.errors import Invalid
 from schemas.limits import MAX_VALUE_BYTES
 
@@ -73,8 +73,9 @@ def test_an_event_just_under_the_size_limit_goes_the_whole_way_and_one_over_it_i
 def test_rare_characters_come_back_byte_for_byte_and_impossible_ones_are_refused_at_the_desk(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
-    """docs/faults.md 17. Seen failing without both checks for NUL (schemas/fields.py,
-    schemas/checking.py): the record gets as far as the database."""
+    """docs/faults.md 17. Seen failing without both checks for NUL
+    (schemas/validation/field_checks.py, schemas/validation/record_check.py): the record gets as far
+    as the database."""
     with flowing(new_centre, new_shandong):
         register(new_shandong, text=EXTENSION_B)
         for bad in ("a\0b", "a\ud800b"):
@@ -124,8 +125,8 @@ def test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied(
 def test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_is_applied(
     new_shandong: Settings, new_nodes: LocalStack, codec: str
 ) -> None:
-    """docs/faults.md 16. Seen failing without the bound of node/unpacking.py: it grows by 200 MB,
-    cannot write the dead letter, and ends at every start."""
+    """docs/faults.md 16. Seen failing without the bound of node/kafka/decompression.py: it grows by
+    200 MB, cannot write the dead letter, and ends at every start."""
     own = new_shandong.model_copy(update={"metrics_port": free_port()})
     process = Process(new_nodes, "370000", "consume", own)
     try:

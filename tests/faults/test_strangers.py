@@ -7,13 +7,13 @@ from collections.abc import Callable
 from support.offices import CENTRE, SHANDONG, Desk
 from support.world import count, event, eventually, raw, rows, running, sample, send
 
-from cases import event_types as types
-from cases.topics import downlink
+from cases.vocabulary import event_types as types
 from consumers.consumer import Consumer
+from node.kafka.topic_names import downlink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.observing import Observer
-from node.settings import Settings
+from node.queries.database_gauges import Observer
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 CASE = "110000-20260401-7K3M9QXA"
 LONG_AGO = 1_112_313_600_000_000  # 2005-04-01, before any rule set of ours

@@ -13,15 +13,15 @@ from support.world import count, eventually, running, sample
 
 from cases.case import Case
 from cases.fold import extend
+from node.keys.office import open_office
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.observing import Observer
-from node.postgres import connect, connected
-from node.settings import Settings
-from node.write_events import pack_own, write_own_events
-from producers.commands import parse
-from producers.drafting import draft
-from producers.office import open_office
+from node.postgres.connection import connect, connected
+from node.queries.database_gauges import Observer
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store.write_events import pack_own, write_own_events
+from producers.commands.draft_event import draft
+from producers.commands.parse import parse
 
 OLDEST = "postgres_oldest_transaction_seconds"
 WRITERS = 8
@@ -34,7 +34,8 @@ def test_eight_writers_with_random_commits_lose_nothing_on_the_whole_way(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """docs/faults.md 12. Seen failing with a relay that takes `id > last` instead of what is not
-    marked (producers/pending.py): rows whose transaction commits behind a later one never leave."""
+    marked (producers/relay/outbox_reader.py): rows whose transaction commits behind a later one
+    never leave."""
     chance = random.Random(_SEED)
     writers = [
         threading.Thread(target=_write_slowly, args=(new_shandong, random.Random(chance.random())))
@@ -73,7 +74,7 @@ def test_an_idle_transaction_in_another_database_of_the_cluster_stalls_nothing(
 ) -> None:
     """docs/faults.md 12. A relay that read below `pg_snapshot_xmin`, as the feed does, would be
     held up by any open write transaction of the cluster; the metric shows who is. Seen failing
-    without the metric (node/observing.py)."""
+    without the metric (node/queries/database_gauges.py)."""
     watched = Metrics()
     with connected(new_beijing.dsn, "idle") as idle, idle.cursor() as cursor:
         cursor.execute("create table idle_transaction (id integer)")

@@ -15,13 +15,14 @@ from support.proxy import Conditions, Proxy, Verdict
 from support.world import count, eventually, running, sample
 
 from consumers.consumer import Consumer
-from node import kafka, postgres
-from node.errors import Transient, classified
+from node.kafka import clients
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.metrics import Metrics
-from node.settings import Settings
-from producers.relay import Relay
+from node.postgres import connection as postgres
+from node.runtime.errors import Transient, classified
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.relay.relay import Relay
 
 _CONSUMERS = 3
 _ROUNDS = 2
@@ -96,7 +97,8 @@ def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_onl
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """docs/faults.md 3. The frozen one is played by a connection of the same kind that does not go
-    on. Seen failing without the limit on idle transactions (node/postgres.py): for ever."""
+    on. Seen failing without the limit on idle transactions (node/postgres/connection.py): for
+    ever."""
     monkeypatch.setattr(postgres, "_FROZEN_SECONDS", 1)
     with flowing(new_centre, new_shandong):
         made = live_many(new_shandong, 1)
@@ -121,7 +123,7 @@ def test_consumers_restarted_in_turn_under_load_stall_no_partition_for_long(
 ) -> None:
     """docs/faults.md 11, two of its twenty rounds; the others are run by `make soak`. Seen failing
     with a consumer that comes again under another instance name: it waits for its own session."""
-    monkeypatch.setattr(kafka, "_SESSION_TIMEOUT_MS", _ENDLESS_SESSION_MS)
+    monkeypatch.setattr(clients, "_SESSION_TIMEOUT_MS", _ENDLESS_SESSION_MS)
     relayed = Metrics()
     with (
         running(Relay(new_shandong, relayed), relayed),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from node.localstack import LocalStack
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 
 @pytest.fixture

@@ -19,14 +19,14 @@ from support.offices import (
 )
 from support.world import count, do, eventually, rows, running, sample, send
 
-from cases.topics import control_downlink, control_uplink, uplink
 from consumers.consumer import Consumer
-from node import kafka
-from node.auditing import Audited, audit
-from node.postgres import connected
-from node.queries.snapshot import snapshot
-from producers.pending import take
-from producers.publishing import Publisher
+from node.kafka import clients
+from node.kafka.topic_names import control_downlink, control_uplink, uplink
+from node.postgres.connection import connected
+from node.postgres.snapshot import snapshot
+from node.reconcile.flow_audit import Audited, audit
+from producers.relay.outbox_reader import take
+from producers.relay.publisher import Publisher
 
 _SKIP = "update consumer_offset set next_offset = %s + 1 where topic = %s and partition = %s"
 
@@ -200,7 +200,7 @@ def test_without_control_topics_events_flow_and_kafka_is_not_called_away(desks: 
     """Seen failing with a missing control topic as `Transient`: `dependency_up` of Kafka flaps."""
     centre, beijing, _ = desks
     names = [way(BEIJING) for way in (control_uplink, control_downlink)]
-    with closing(kafka.admin(beijing.settings)) as client:
+    with closing(clients.admin(beijing.settings)) as client:
         client.delete_topics(names)
         eventually(lambda: not {*client.list_topics()}.intersection(names), "they are gone")
     with at_work(centre, beijing) as ended:

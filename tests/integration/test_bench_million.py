@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from benchmarks import million
-from node.postgres import connected
+from node.postgres.connection import connected
 
 _CASES = 1_000
 _INDEXES = """

@@ -12,7 +12,7 @@ import pytest
 import typer
 from support.cli import petitionlink
 
-from node.cli.app import MODULES, app_for
+from node.entrypoints.cli.app import MODULES, app_for
 
 # Processor time: a person waits for it. It takes half a second; others on the machine do not count.
 _QUICK_SECONDS = 10.0
@@ -42,14 +42,15 @@ def test_every_command_is_found_in_its_module() -> None:
 def test_a_command_loads_nothing_of_the_others() -> None:
     """Fails when all modules are loaded for every command, as before."""
     program = (
-        "import sys; from node.cli.app import app_for; app_for(['migrate']); print(*sys.modules)"
+        "import sys; from node.entrypoints.cli.app import app_for; "
+        "app_for(['migrate']); print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    loaded = {name for name in done.stdout.split() if name.startswith("node.cli.")}
-    own = ("app", "database", "node_settings", "output", "terminal")
-    assert loaded == {f"node.cli.{name}" for name in own}
+    loaded = {name for name in done.stdout.split() if name.startswith("node.entrypoints.cli.")}
+    own = ("app", "migrate", "node_settings", "output", "terminal")
+    assert loaded == {f"node.entrypoints.cli.{name}" for name in own}
     assert "openpyxl" not in done.stdout
 
 

@@ -12,7 +12,7 @@ from support.registers import make_register
 from support.world import register
 
 from node.localstack import LocalStack
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 SHANDONG = "370000"
 

@@ -13,11 +13,11 @@ from support.cli import Done, as_environment, in_process, petitionlink, refused
 from support.letters import kept, misread, states
 from support.registers import make_register
 
-from node.keys import make_local_keys
+from node.keys.key_ring import make_local_keys
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
 from node.localstack.settings import stack_settings
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 SHANDONG, BEIJING, NOT_IN_THE_STACK = "370000", "110000", "440000"
 # What every command that talks to a node's database needs of it.

@@ -11,21 +11,22 @@ from support.routines import served
 from support.web import client_of
 from support.world import count, event, eventually, raw, register, rows, running, sample, send
 
-from cases.topics import uplink
 from consumers.consumer import Consumer
-from node import clock_skew, control
-from node.clock import Clock, now_micros
-from node.clock_skew import ClockCheck, ClockWrong
-from node.metrics import Metrics
-from node.observing import Observer
-from node.postgres import connected
-from node.reconciliation.worker import Reconciler
-from node.settings import Settings
-from producers.commands import parse
-from producers.handling import handle
-from producers.office import open_office
-from producers.relay import Relay
-from producers.routines.timekeeping import Timekeeping
+from node.kafka.topic_names import uplink
+from node.keys.office import open_office
+from node.postgres.connection import connected
+from node.queries.database_gauges import Observer
+from node.reconcile import control_channel
+from node.reconcile.worker import Reconciler
+from node.runtime.clock import Clock, now_micros
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store import clock_skew
+from node.store.clock_skew import ClockCheck, ClockWrong
+from producers.commands.handle import handle
+from producers.commands.parse import parse
+from producers.relay.relay import Relay
+from producers.routines.expiry import Timekeeping
 
 SHANDONG, BEIJING = "370000", "110000"
 _HOUR = 3_600_000_000
@@ -116,7 +117,7 @@ def test_routines_wait_while_the_clock_is_wrong_or_in_doubt_and_act_again_after(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """docs/faults.md 34. Formerly: false evaluation.expired events went out."""
-    monkeypatch.setattr("producers.routines.worker._CLOCK_SECONDS", 0.05)
+    monkeypatch.setattr("producers.routines.routine._CLOCK_SECONDS", 0.05)
     served(province_with_topics, 10.0)  # the window is open for twenty days yet
     clock = Steppable(2 * _YEAR)
     measured(province_with_topics)
@@ -213,8 +214,8 @@ def test_a_topic_without_the_brokers_time_leaves_the_skew_unknown(
     province_with_topics: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cluster on which `topics apply` has not been run yet."""
-    with control.Channel(province_with_topics, "test") as channel:
-        monkeypatch.setattr(control, "control_between", lambda *_: uplink(SHANDONG))
+    with control_channel.Channel(province_with_topics, "test") as channel:
+        monkeypatch.setattr(control_channel, "control_between", lambda *_: uplink(SHANDONG))
         assert channel.clock_ahead("000000", now_micros) is None
         assert channel.clock_ahead("000000", ahead_by(2 * _HOUR)) == 3_601_000_000
     assert clock_skew.Reading(None).seconds is None

@@ -27,13 +27,13 @@ from support.world import (
     send,
 )
 
-from cases.topics import own_topic, uplink
-from node import own_topics
-from node.command_gate import NotConfirmed, Standing
+from node.kafka.topic_names import own_topic, uplink
 from node.localstack import LocalStack
-from node.settings import Settings
-from producers.relay import Relay
-from producers.routines.identifying import Identifying
+from node.recovery import own_topics
+from node.runtime.settings import Settings
+from node.store.command_gate import NotConfirmed, Standing
+from producers.relay.relay import Relay
+from producers.routines.identify_repeats import Identifying
 
 REGISTER = {"command": "register", "title": "供暖不足", "channel": "web"}
 LOST = "370000-20260401-7K3M9QXA"

@@ -25,16 +25,17 @@ from support.world import (
     sample,
 )
 
-from cases.topics import downlink, uplink
 from consumers.consumer import Consumer
 from consumers.partition_status import partition_status
-from node import kafka, localstack
-from node.clock import now_micros
-from node.kafka import TopicPartition
+from node import localstack
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
-from node.postgres import connected
-from node.settings import Settings
-from producers.relay import Relay
+from node.postgres.connection import connected
+from node.runtime.clock import now_micros
+from node.runtime.settings import Settings
+from producers.relay.relay import Relay
 from schemas.event import Event
 
 # Compacted as soon as the cleaner comes by, each 15 s; the segment that is written to never is.
@@ -52,7 +53,7 @@ _CASE = "110000-20260401-7K3M9QX"
 def compacted(stack: LocalStack, topic: str) -> Iterator[None]:
     """The topic is compacted inside the block, as an administrator might have it by mistake."""
     resource = ConfigResourceType.TOPIC
-    with closing(kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))) as client:
+    with closing(clients.admin(localstack.cluster_settings(stack.bootstrap_servers))) as client:
         client.alter_configs([ConfigResource(resource, topic, _COMPACT)])
         try:
             yield
@@ -75,7 +76,7 @@ def offsets(settings: Settings, topic: str) -> list[int]:
     """The offsets at which records stand in partition 0."""
     place = TopicPartition(topic, 0)
     end = end_offset(settings, topic)
-    with closing(kafka.plain_consumer(settings, "test")) as client:
+    with closing(clients.plain_consumer(settings, "test")) as client:
         client.assign([place])
         client.seek(place, client.beginning_offsets([place])[place])
         found: list[int] = []

@@ -30,16 +30,16 @@ from support.world import (
     send,
 )
 
-from cases.topics import control_between, downlink, uplink
 from consumers.consumer import Consumer
 from consumers.policy import ConsumerPolicy
 from consumers.stopped_partitions import UNREADABLE
-from node import kafka
-from node.homecoming import bring_home
+from node.kafka import clients
+from node.kafka.record_reader import UnreadableBatch
+from node.kafka.topic_names import control_between, downlink, uplink
 from node.localstack import LocalStack
-from node.record_format import UnreadableBatch
-from node.settings import Settings
-from producers.relay import Relay
+from node.recovery.own_events import bring_home
+from node.runtime.settings import Settings
+from producers.relay.relay import Relay
 
 TOPIC = downlink(SHANDONG)
 CODECS = ("zstd", "snappy", "gzip", "lz4")
@@ -50,7 +50,7 @@ POSITION = "select next_offset from consumer_offset where topic = %s and partiti
 
 def set_compression(settings: Settings, topics: list[str], codec: str) -> None:
     """As an administrator sets it: the broker packs again whatever a producer sends."""
-    with closing(kafka.admin(settings)) as client:
+    with closing(clients.admin(settings)) as client:
         client.alter_configs(
             [
                 ConfigResource(ConfigResourceType.TOPIC, one, {"compression.type": codec})
@@ -62,7 +62,8 @@ def set_compression(settings: Settings, topics: list[str], codec: str) -> None:
 def test_a_topic_set_to_any_codec_is_read_by_consumers_recovery_and_the_proof(
     desks: Desks, stack: LocalStack
 ) -> None:
-    """Seen failing with a codec taken out of node/unpacking.py: its batches are unreadable."""
+    """Seen failing with a codec taken out of node/kafka/decompression.py: its batches are
+    unreadable."""
     centre, beijing, shandong = desks
     ways = [uplink(BEIJING), control_between(CENTRE, SHANDONG), control_between(SHANDONG, CENTRE)]
     backup = Backup(stack, beijing.settings)

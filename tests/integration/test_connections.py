@@ -11,8 +11,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from node import copy_binary, watchdog
-from node.postgres import Connection, connect
+from node.postgres import copy_binary
+from node.postgres.connection import Connection, connect
+from node.runtime import watchdog
 
 _ASK = "select %s as 标题, array['停水'] as 诉求"
 _TELL = "do $$ begin raise notice '提示'; end $$"

@@ -24,19 +24,20 @@ from support.world import (
     stopped_with,
 )
 
-from cases import event_types as types
-from cases.topics import dead_letter, downlink, uplink
+from cases.vocabulary import event_types as types
 from consumers import decode, offsets
-from consumers.applying import apply_batch
+from consumers.apply_batch import apply_batch
 from consumers.batch import Batch, DecodedRecord, OffsetRange
 from consumers.consumer import Consumer
-from node import kafka, ledger
-from node.errors import Fenced
-from node.kafka import TopicPartition
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.kafka.topic_names import dead_letter, downlink, uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.runtime.errors import Fenced
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store import events
 
 SHANDONG = "370000"
 TOPIC = downlink(SHANDONG)
@@ -226,7 +227,7 @@ def test_a_zombie_rolls_back(province_with_topics: Settings) -> None:
             offsets.begin(cursor, {(TOPIC, 0): 0})
         apply_batch(connection, SHANDONG, Batch([], [], advance))
         record: Any = type("Record", (), {"topic": TOPIC, "partition": 0, "offset": 0})
-        packed = ledger.pack(ledger.Entry(one, b"{}"))
+        packed = events.pack(events.Entry(one, b"{}"))
         late = Batch([DecodedRecord(record, one, packed)], [], advance)
         with pytest.raises(Fenced):
             apply_batch(connection, SHANDONG, late)
@@ -285,7 +286,7 @@ def test_positions_come_from_postgres_whatever_kafka_has_committed(
 def test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays(
     province_with_topics: Settings, base: int
 ) -> None:
-    client = kafka.admin(province_with_topics)
+    client = clients.admin(province_with_topics)
     client.delete_topics([dead_letter(SHANDONG)])
     client.close()
     send(province_with_topics, TOPIC, [(b"k", b"\x01poison", [])])
@@ -296,7 +297,7 @@ def test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays(
 
 
 def test_a_missing_topic_is_an_error_at_the_start(province_with_topics: Settings) -> None:
-    client = kafka.admin(province_with_topics)
+    client = clients.admin(province_with_topics)
     client.delete_topics([TOPIC])
     client.close()
     with start(province_with_topics, Metrics()) as ended:
@@ -310,7 +311,7 @@ def test_a_truncated_topic_stops_its_partition_and_names_the_offsets(
     with start(province_with_topics, Metrics()):
         applied(province_with_topics, 3)
     send(province_with_topics, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3, 8)])
-    client = kafka.admin(province_with_topics)
+    client = clients.admin(province_with_topics)
     client.delete_records({TopicPartition(TOPIC, 0): base + 6})
     client.close()
     with start(province_with_topics, Metrics()) as ended:
@@ -325,9 +326,9 @@ def test_a_client_whose_position_is_deleted_while_it_reads_is_told_and_never_mov
 ) -> None:
     """Settling finds out what is gone before reading begins; this is what Kafka deletes later."""
     send(shandong, TOPIC, [raw(event(f"{CASE}{n}")) for n in range(3)])
-    with closing(kafka.admin(shandong)) as admin:
+    with closing(clients.admin(shandong)) as admin:
         admin.delete_records({TopicPartition(TOPIC, 0): base + 3})
-    with closing(kafka.consumer(shandong, fetch_wait_ms=100)) as client:
+    with closing(clients.consumer(shandong, fetch_wait_ms=100)) as client:
         client.assign([TopicPartition(TOPIC, 0)])
         client.seek(TopicPartition(TOPIC, 0), base)
         with pytest.raises(OffsetOutOfRangeError):

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from support.world import count, event, eventually, raw, running, sample, send
 
-from cases.topics import downlink
 from consumers.consumer import Consumer
 from consumers.group_membership import instance_of, renamed
+from node.kafka.topic_names import downlink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.settings import Settings
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 SHANDONG = "370000"
 CASE = "110000-20260401-7K3M9QXA"

@@ -8,16 +8,16 @@ from kafka import KafkaConsumer
 from support.world import eventually
 
 from consumers.group_membership import Assignment
-from node import kafka
+from node.kafka import clients
 from node.localstack import LocalStack
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 
 def test_a_join_that_ended_between_two_polls_still_gives_partitions(
     empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
 ) -> None:
     settings = fresh_settings("370000")
-    client = kafka.consumer(settings, fetch_wait_ms=100)
+    client = clients.consumer(settings, fetch_wait_ms=100)
     try:
         client.subscribe(topics=["petition.downlink.370000"], listener=Assignment(client))
         eventually(lambda: _polled(client) and bool(client.assignment()), "the first join")
@@ -28,7 +28,7 @@ def test_a_join_that_ended_between_two_polls_still_gives_partitions(
         for _ in range(5):
             _polled(client)
         assert coordinator.rejoining, "the client finishes it by itself: keep_joining can go"
-        kafka.keep_joining(client)
+        clients.keep_joining(client)
         eventually(lambda: _polled(client) and not coordinator.rejoining, "the join is finished")
         assert coordinator._generation.generation_id > generation
         assert client.assignment()

@@ -13,20 +13,19 @@ from support.control import EVENT_ID, MemoryChannel, mutated, received, valid
 from support.offices import CENTRE, SHANDONG, Desk, Desks
 from support.world import eventually, register, rows, running, sample, send
 
-from cases.topics import control_between, uplink
-from node import control
-from node.control import Received
-from node.metrics import Metrics
-from node.postgres import connected
-from node.reconciliation import messages
-from node.reconciliation.conversation import Conversation
-from node.reconciliation.intake import RESULTS, Intake
-from node.reconciliation.worker import Reconciler
-from node.settings import Settings
+from node.kafka.topic_names import control_between, uplink
+from node.postgres.connection import connected
+from node.reconcile import control_channel, protocol
+from node.reconcile.control_channel import Received
+from node.reconcile.message_intake import RESULTS, Intake
+from node.reconcile.session import Conversation
+from node.reconcile.worker import Reconciler
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 BEIJING = "110000"
 _DAY = valid()["account"]["received"][0]
-_LONG = "x" * (messages.MAX_MESSAGE_BYTES + 1)
+_LONG = "x" * (protocol.MAX_MESSAGE_BYTES + 1)
 
 # Messages out of bounds, by what is wrong with them.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -49,7 +48,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "more cases that differ than an integer holds": ("concluded", {"mismatched": 2**31}),
     "a date that no calendar has": ("account", {"sent": [{"day": "10000-01-01"}]}),
-    "a list that is too long": ("events", {"cases": [{}] * (messages.MOST_CASES + 1)}),
+    "a list that is too long": ("events", {"cases": [{}] * (protocol.MOST_CASES + 1)}),
 }
 
 
@@ -113,9 +112,9 @@ def test_what_the_database_refuses_of_a_message_drops_it_and_no_more(
     """The second line of defence: our bounds taken out, Postgres refuses, the node goes on."""
 
     def unbounded(kind: str, payload: bytes) -> Any:
-        return messages.KINDS[kind].model_construct(**_built(kind, json.loads(payload)))
+        return protocol.KINDS[kind].model_construct(**_built(kind, json.loads(payload)))
 
-    monkeypatch.setattr(messages, "read", unbounded)
+    monkeypatch.setattr(protocol, "read", unbounded)
     names = ["a position beyond bigint", "a partition beyond integer", "a day twice",
              "NUL in the reason of a dead letter", "a count beyond bigint"]  # fmt: skip
     metrics, channel = Metrics(), MemoryChannel()
@@ -132,11 +131,11 @@ def _built(kind: str, given: dict[str, Any]) -> dict[str, Any]:
     assert kind == "account"
     return {
         "positions": {int(key): value for key, value in given["positions"].items()},
-        "received": [messages.Day.model_construct(**one) for one in given["received"]],
+        "received": [protocol.Day.model_construct(**one) for one in given["received"]],
         "dead_letters": [
-            messages.DeadLettered.model_construct(**one) for one in given["dead_letters"]
+            protocol.DeadLettered.model_construct(**one) for one in given["dead_letters"]
         ],
-        "sent": [messages.SentDay.model_construct(**one) for one in given["sent"]],
+        "sent": [protocol.SentDay.model_construct(**one) for one in given["sent"]],
     }
 
 
@@ -149,7 +148,7 @@ def test_no_mutation_of_any_message_ends_a_conversation(
     centre: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Seeded: 1,200 of them, through the real handling on a real database that holds cases."""
-    caplog.set_level(logging.ERROR, "node.reconciliation.intake")
+    caplog.set_level(logging.ERROR, "node.reconcile.message_intake")
     for _ in range(2):
         register(centre)
     dice, metrics, channel = random.Random(20261126), Metrics(), MemoryChannel()
@@ -187,4 +186,4 @@ def test_a_message_that_is_too_long_is_not_even_parsed() -> None:
 
 def test_a_kind_without_a_value_is_a_kind_that_nobody_knows() -> None:
     """Another client may write a header without a value; ours does not."""
-    assert control._kind(SimpleNamespace(headers=[("ce_type", None)])) == ""
+    assert control_channel._kind(SimpleNamespace(headers=[("ce_type", None)])) == ""

@@ -24,17 +24,17 @@ from support.world import (
     stopped_with,
 )
 
-from cases.topics import dead_letter, downlink
 from consumers import batch_applier, decode
 from consumers.admin.resolve import discard
-from consumers.applying import apply_batch
+from consumers.apply_batch import apply_batch
 from consumers.consumer import Consumer
 from consumers.partition_status import ends_of
-from node import kafka
+from node.kafka import clients
+from node.kafka.topic_names import dead_letter, downlink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 SHANDONG = "370000"
 TOPIC = downlink(SHANDONG)
@@ -83,7 +83,7 @@ def mixed(signs: str) -> list[Raw]:
 
 def on_the_topic(settings: Settings) -> int:
     """How many dead letters were ever published."""
-    with closing(kafka.plain_consumer(settings, "test")) as client:
+    with closing(clients.plain_consumer(settings, "test")) as client:
         return sum(ends_of(client, [dead_letter(SHANDONG)]).values())
 
 

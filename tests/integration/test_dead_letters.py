@@ -30,24 +30,24 @@ from support.world import (
     send,
 )
 
-from cases import event_types as types
-from cases.topics import downlink, uplink
+from cases.vocabulary import event_types as types
 from consumers import decode
 from consumers.admin.replay import StillPoison, replay
 from consumers.admin.resolve import discard
 from consumers.batch import Poison
 from consumers.consumer import Consumer
 from consumers.dead_letters import DeadLetterTopic
-from node import accounts, observing
-from node.cli.payload import payload_as_text
-from node.clock import now_micros
-from node.errors import PetitionLinkError
+from node.entrypoints.cli.payload import payload_as_text
+from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.observing import Observer
-from node.postgres import connected
-from node.queries import dead_letters
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.queries import database_gauges, dead_letters
+from node.queries.database_gauges import Observer
+from node.runtime.clock import now_micros
+from node.runtime.errors import PetitionLinkError
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store import flow_counts
 from schemas.errors import TRAILING_BYTES, WRONG_HEADERS
 
 SHANDONG, CENTRE = "370000", "000000"
@@ -249,7 +249,7 @@ def test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead(
 
 def account(settings: Settings) -> dict[str, int]:
     with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
-        (day,) = accounts.days(cursor, TOPIC).values()
+        (day,) = flow_counts.days(cursor, TOPIC).values()
     return {name: getattr(day, name) for name in ("received", "applied", "dead_lettered")}
 
 
@@ -362,7 +362,7 @@ def test_whatever_a_record_is_it_can_be_kept_and_looked_at(province_with_desk: S
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The observer looks often."""
-    monkeypatch.setattr(observing, "_PERIOD_SECONDS", 0.05)
+    monkeypatch.setattr(database_gauges, "_PERIOD_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("quick_looks")

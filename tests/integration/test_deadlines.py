@@ -14,12 +14,12 @@ from support.facts import FactCase, FactClock, write_facts
 from support.world import eventually, register, running, sample
 
 from cases.regulations import regulation
-from node.metrics import Metrics
-from node.observing import Observer
-from node.postgres import connected
+from node.postgres.connection import connected
+from node.queries.database_gauges import Observer
 from node.queries.deadlines import Span, deadline_counts, deadlines, due_within, overdue, place_of
 from node.queries.duties import duties
-from node.settings import Settings
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 from schemas.errors import Invalid
 
 NOW = datetime(2026, 3, 20, 4, tzinfo=UTC)

@@ -21,14 +21,15 @@ from support.gate import confirm_database
 from support.links import broker_with
 from support.world import event, eventually, raw, rows, running, sample, send, stopped_with
 
-from cases.topics import downlink, uplink
 from consumers.consumer import Consumer
 from consumers.policy import ConsumerPolicy
-from node import kafka, localstack
+from node import localstack
+from node.kafka import clients
+from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.metrics import Metrics
-from node.settings import Settings
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 BEIJING, SHANDONG = "110000", "370000"
 TOPIC = uplink(BEIJING)
@@ -66,12 +67,12 @@ def rights(topic: str, operation: ACLOperation) -> list[ACL]:
 
 
 def deny(stack: LocalStack, topic: str, operation: ACLOperation) -> None:
-    with closing(kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))) as client:
+    with closing(clients.admin(localstack.cluster_settings(stack.bootstrap_servers))) as client:
         assert client.create_acls(rights(topic, operation))["failed"] == []
 
 
 def allow(stack: LocalStack, topic: str, operation: ACLOperation) -> None:
-    with closing(kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))) as client:
+    with closing(clients.admin(localstack.cluster_settings(stack.bootstrap_servers))) as client:
         client.delete_acls(rights(topic, operation))
 
 

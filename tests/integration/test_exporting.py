@@ -23,13 +23,13 @@ from support.exports import (
 from support.world import do, register, rows
 
 from cases.case import State
-from node.cli.exporting import _selection
+from node.entrypoints.cli.export import _selection
 from node.queries.export import Selection
-from node.settings import Settings
-from producers.exporting import Totals, Wish
+from node.runtime.settings import Settings
 from producers.register import load_mapping
 from producers.register.errors import RegisterError
-from producers.telling import _STATES
+from producers.register_export.case_to_row import _STATES
+from producers.register_export.export_cases import Totals, Wish
 from schemas.errors import PetitionLinkError
 
 
@@ -127,7 +127,7 @@ def test_the_file_is_the_owners_whole_or_not_there_and_never_replaced_unasked(
         exported(beijing, path)
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("producers.exporting.told", lambda case: 1 / 0)
+        patch.setattr("producers.register_export.export_cases.told", lambda case: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             exported(beijing, path, force=True)
     assert path.read_bytes() == before

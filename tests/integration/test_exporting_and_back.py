@@ -23,16 +23,16 @@ from support.exports import (
 from support.real_data import MESSAGES_WITH_REPLIES, needs_real_data
 from support.world import count, do, register, rows
 
-from node.postgres import connected
-from node.settings import Settings
-from node.write_events import pack_own, write_own_events
-from producers.drafting import Command, draft
-from producers.exporting import Totals
-from producers.office import open_office
-from producers.preparing import draft_row
+from node.keys.office import open_office
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
+from node.store.write_events import pack_own, write_own_events
+from producers.commands.draft_event import Command, draft
 from producers.register import Registration, Rejected, load_mapping, read_register
+from producers.register_export.export_cases import Totals
+from producers.register_import.prepare_rows import draft_row
 from schemas.catalogue import catalogue
-from schemas.forms import fill
+from schemas.validation.forms import fill
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from support.world import do, event, receive, rows
 
-from cases import event_types as types
 from cases.errors import Refusal
-from node.settings import Settings
+from cases.vocabulary import event_types as types
+from node.runtime.settings import Settings
 from schemas.event import Event
 
 CASE = "110000-20260401-7K3M9QXA"

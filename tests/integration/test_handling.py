@@ -8,12 +8,12 @@ import pytest
 from support.world import count, do, event, receive, register, rows
 
 from cases.errors import Refusal
-from cases.topics import uplink
-from node.keys import load_keys
-from node.ledger import bytes_of
-from node.settings import Settings
+from node.kafka.topic_names import uplink
+from node.keys.key_ring import load_keys
+from node.runtime.settings import Settings
+from node.store.events import bytes_of
 from schemas.errors import Invalid, PetitionLinkError
-from schemas.sealing import unseal
+from schemas.sealing.sealed_record import unseal
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
 

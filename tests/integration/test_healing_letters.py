@@ -13,15 +13,15 @@ from support.letters import defective_release, kept, misread, states
 from support.offices import BEIJING, CENTRE, Desk, Desks, at_work, loops, round_with
 from support.world import count, do, end_offset, eventually, register, rows, running
 
-from cases.topics import uplink
 from consumers.consumer import Consumer
-from node.lifecycle import Worker
-from node.postgres import connected
-from node.queries.snapshot import snapshot
-from node.reconciliation import accounting, worker
-from node.reconciliation.driving import Outcome
-from node.reconciliation.side_by_side import reconcile_side_by_side
-from producers.relay import Relay
+from node.kafka.topic_names import uplink
+from node.postgres.connection import connected
+from node.postgres.snapshot import snapshot
+from node.reconcile import receipts, worker
+from node.reconcile.initiator import Outcome
+from node.reconcile.side_by_side import reconcile_side_by_side
+from node.runtime.supervisor import Worker
+from producers.relay.relay import Relay
 from schemas.errors import WRONG_MAGIC
 
 TOPIC = uplink(BEIJING)
@@ -95,9 +95,9 @@ def proven(driver: Desk, other: Desk) -> Outcome:
 def told(teller: Desk, hearer: Desk) -> None:
     """The account of one node has come to the other."""
     with connected(teller.settings.dsn, "test") as connection, snapshot(connection) as cursor:
-        said = accounting.account(cursor, teller.node, hearer.node)
+        said = receipts.account(cursor, teller.node, hearer.node)
     with connected(hearer.settings.dsn, "test") as made, made, made.cursor() as cursor:
-        accounting.take(cursor, hearer.node, teller.node, said)
+        receipts.take(cursor, hearer.node, teller.node, said)
 
 
 def test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter(

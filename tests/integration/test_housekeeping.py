@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from support.world import count, register, rows
 
-from node import housekeeping
-from node.lifecycle import Stop
-from node.postgres import connect, connected
-from node.settings import Settings
-from producers.office import open_office
+from node.keys.office import open_office
+from node.postgres.connection import connect, connected
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop
+from node.store import retention
 from producers.routines import Housekeeping
 
 TOPIC = "petition.uplink.370000"
@@ -94,16 +94,16 @@ def test_published_rows_go_when_they_are_old_and_their_destination_has_confirmed
 def test_a_month_of_rows_goes_in_batches_and_a_stop_is_heard_between_them(
     province_with_retention: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "BATCH_ROWS", 10)
+    monkeypatch.setattr(retention, "BATCH_ROWS", 10)
     publish(province_with_retention, 40, range(0, 60, 2))
     publish(province_with_retention, 2, range(1, 60, 2))
     confirm(province_with_retention, 31)
-    keep, stop = housekeeping.Retention(30, 180), Stop()
+    keep, stop = retention.Retention(30, 180), Stop()
     with connected(province_with_retention.dsn, "test") as connection:
         stop.set()
-        assert housekeeping.prune(connection, keep, stop) == (0, 0, 0)
+        assert retention.prune(connection, keep, stop) == (0, 0, 0)
         stop.clear()
-        assert housekeeping.prune(connection, keep, stop) == (16, 0, 0)
+        assert retention.prune(connection, keep, stop) == (16, 0, 0)
     assert count(province_with_retention, "outbox") == 44
 
 
@@ -161,7 +161,7 @@ def test_months_are_made_ahead_every_hour_and_the_ledger_is_analysed_once_a_day(
     assert rows(province_with_retention, months) == [(before + 1,)]
     register(province_with_retention)
     with connected(province_with_retention.dsn, "test") as connection:
-        assert not housekeeping.analyse_ledger(connection)
+        assert not retention.analyse_ledger(connection)
     assert rows(
         province_with_retention, "select count(*) from pg_stats where tablename = 'case_event'"
     ) == [(0,)]
@@ -176,9 +176,9 @@ def test_a_transaction_that_holds_the_ledger_for_long_delays_the_months_and_nobo
     province_with_retention: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing without lock_timeout: the round waits, and every reader behind it."""
-    monkeypatch.setattr(housekeeping, "_LOCK_WAIT", "200ms")
+    monkeypatch.setattr(retention, "_LOCK_WAIT", "200ms")
     monkeypatch.setattr(
-        housekeeping, "_MAKE_AHEAD", "select ensure_event_partitions(now() + interval '9 months')"
+        retention, "_MAKE_AHEAD", "select ensure_event_partitions(now() + interval '9 months')"
     )
     publish(province_with_retention, 31, [1])
     confirm(province_with_retention, 2)
@@ -208,9 +208,9 @@ def test_what_takes_longer_than_statement_timeout_is_pruned_in_smaller_batches(
     publish(province_with_retention, 40, range(60))
     confirm(province_with_retention, 60)
     rows(province_with_retention, _SLOW)
-    keep = housekeeping.Retention(30, 180)
+    keep = retention.Retention(30, 180)
     with closing(connect(province_with_retention.dsn, "test")) as connection:
         with connection, connection.cursor() as cursor:
             cursor.execute("set statement_timeout = '300ms'")
-        assert housekeeping.prune(connection, keep, Stop()).outbox == 60
+        assert retention.prune(connection, keep, Stop()).outbox == 60
     assert left(province_with_retention) == []

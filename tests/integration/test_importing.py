@@ -15,17 +15,17 @@ import pytest
 from support.cli import as_environment, petitionlink, refused
 from support.world import count, rows
 
-from node.keyfiles import KeysUnusable
-from node.ledger import bytes_of
-from node.postgres import connect, connected
-from node.queries.query_codes import matches, stored, understood
-from node.settings import Settings
-from producers.code_file import CodeFile
-from producers.importing import Totals, import_rows
-from producers.office import open_office
+from node.enquiry_access.query_codes import matches, stored, understood
+from node.keys.key_files import KeysUnusable
+from node.keys.office import open_office
+from node.postgres.connection import connect, connected
+from node.runtime.settings import Settings
+from node.store.events import bytes_of
 from producers.register import Rejected, load_mapping, read_register
+from producers.register_import.import_rows import Totals, import_rows
+from producers.register_import.query_code_file import CodeFile
 from schemas.errors import PetitionLinkError
-from schemas.sealing import unseal
+from schemas.sealing.sealed_record import unseal
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "demo" / "register.csv"
 HEADER = "留言编号,留言用户,留言主题,留言时间,留言详情,答复意见,答复时间\n"
@@ -218,7 +218,7 @@ def test_keys_of_ones_own_that_are_missing_stop_the_import(
     def missing(self: object, node: str) -> None:
         raise KeysUnusable(f"no key of {node}")
 
-    monkeypatch.setattr("node.keys.NodeKeys.public", missing)
+    monkeypatch.setattr("node.keys.key_ring.NodeKeys.public", missing)
     with pytest.raises(KeysUnusable):
         run_own(shandong, path)
 

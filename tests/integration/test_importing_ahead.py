@@ -12,9 +12,9 @@ from pathlib import Path
 from support.cli import PROGRAM, as_environment, environment, petitionlink
 from support.world import count, eventually, rows
 
-from node.postgres import connect
-from node.settings import Settings
-from producers.preparing import CHUNK_ROWS
+from node.postgres.connection import connect
+from node.runtime.settings import Settings
+from producers.register_import.prepare_rows import CHUNK_ROWS
 
 # Some work is left when the first chunks are written.
 _MANY = 40 * CHUNK_ROWS

@@ -12,7 +12,7 @@ from support.exports import exported, imported, life
 from support.workbooks import HEADER, Cell, Value, save_workbook
 from support.world import count, rows
 
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 NUMBER = "110101199003075678"  # invented
 TITLE = "U+FFFE 试\ufffe,_x0041_ 与 =1+1"

@@ -15,11 +15,11 @@ from support.facts import SHANGHAI, FactCase, FactClock, expected, volumes, writ
 from support.world import do, register
 
 from benchmarks.million import fill
-from node.postgres import connected
-from node.queries.indicators import indicators
-from node.queries.overview import overview
-from node.queries.ratios import BASES, RATIOS
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.queries.figures.indicators import indicators
+from node.queries.figures.overview import overview
+from node.queries.figures.ratios import BASES, RATIOS
+from node.runtime.settings import Settings
 from schemas.errors import Invalid
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 31)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import pytest
 from support.world import event, rows
 
-from node import ledger
-from node.postgres import connected
-from node.settings import Settings
-from node.write_events import pack, write_events
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
+from node.store import events as store_events
+from node.store.write_events import pack, write_events
 from schemas.event import Event
 
 FEED = "select event_id::text from case_event order by applied_xid, feed_id"
@@ -30,7 +30,7 @@ def test_events_stand_in_the_feed_in_the_order_in_which_they_are_written(
         for at in range(0, len(made), 400):  # the table is only used again in the second
             behind = max(0, at - known)
             with connection, connection.cursor() as cursor:
-                new = ledger.write(cursor, _packed(made[behind : at + 400]))
+                new = store_events.write(cursor, _packed(made[behind : at + 400]))
             assert new == made[at : at + 400]
     assert [event_id for (event_id,) in rows(shandong, FEED)] == [one.event_id for one in made]
 
@@ -42,11 +42,11 @@ def test_an_event_twice_in_a_batch_and_one_known_are_written_once(
     first, second, third = (event(f"110000-{n}") for n in range(3))
     with connected(shandong.dsn, "test") as connection:
         with connection, connection.cursor() as cursor:
-            assert ledger.write(cursor, _packed([first, second, first])) == [first, second]
+            assert store_events.write(cursor, _packed([first, second, first])) == [first, second]
         with connection, connection.cursor() as cursor:
-            assert ledger.write(cursor, _packed([second, third, first, third])) == [third]
+            assert store_events.write(cursor, _packed([second, third, first, third])) == [third]
         with connection, connection.cursor() as cursor:
-            assert ledger.write(cursor, _packed([first])) == []
+            assert store_events.write(cursor, _packed([first])) == []
     found = [event_id for (event_id,) in rows(shandong, FEED)]
     assert found == [one.event_id for one in (first, second, third)]
 
@@ -65,8 +65,8 @@ def test_of_two_events_with_one_id_the_digest_is_that_of_the_one_which_was_kept(
     )
 
 
-def _packed(events: Sequence[Event]) -> list[ledger.Packed]:
-    return pack(ledger.Entry(one, ledger.body_json(one.body)) for one in events)
+def _packed(events: Sequence[Event]) -> list[store_events.Packed]:
+    return pack(store_events.Entry(one, store_events.body_json(one.body)) for one in events)
 
 
 def _text(chance: random.Random) -> str:

@@ -16,14 +16,15 @@ from pydantic import SecretStr
 from support.gate import confirm_database
 from support.world import count, event, register, rows
 
-from node import ledger, postgres
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import connect, connected, migrate
+from node.postgres import connection as postgres
+from node.postgres.connection import connect, connected, migrate
+from node.queries.database_history import FeedPlace
 from node.queries.feed import read_feed
-from node.queries.history import FeedPlace
-from node.settings import Settings
-from node.write_events import pack
+from node.runtime.settings import Settings
+from node.store import events as store_events
+from node.store.write_events import pack
 from schemas.event import Event
 
 CASE = "110000-20260101-PART0000"
@@ -64,9 +65,9 @@ def place(number: int) -> str:
 
 def write(settings: Settings, *events: Event) -> list[str]:
     """Write events as one transaction; the ids of those that were new."""
-    entries = [ledger.Entry(one, ledger.body_json(one.body)) for one in events]
+    entries = [store_events.Entry(one, store_events.body_json(one.body)) for one in events]
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        return [one.event_id for one in ledger.write(cursor, pack(entries))]
+        return [one.event_id for one in store_events.write(cursor, pack(entries))]
 
 
 def ensure(settings: Settings, months: int) -> int:

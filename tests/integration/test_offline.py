@@ -22,23 +22,23 @@ from support.world import (
     running,
 )
 
-from cases import event_types as types
 from cases.case import Case
-from cases.topics import downlink, uplink
+from cases.vocabulary import event_types as types
+from node.kafka.topic_names import downlink, uplink
+from node.keys.office import Office, open_office
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import Connection, connected
-from node.reconciliation.resending import resend
-from node.settings import Settings
-from node.write_events import pack_own, write_own_events
-from producers import pending as pendings
-from producers.commands import parse
-from producers.drafting import draft
-from producers.handling import handle
-from producers.office import Office, open_office
-from producers.pacing import Pace
-from producers.pending import Pending, take
-from producers.relay import Relay
+from node.postgres.connection import Connection, connected
+from node.reconcile.resend import resend
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store.write_events import pack_own, write_own_events
+from producers.commands.draft_event import draft
+from producers.commands.handle import handle
+from producers.commands.parse import parse
+from producers.relay import outbox_reader as pendings
+from producers.relay.outbox_reader import Pending, take
+from producers.relay.rate_limit import Pace
+from producers.relay.relay import Relay
 
 BEIJING, SHANDONG, CORPS = "110000", "370000", "660000"
 TOPIC = uplink(BEIJING)
@@ -261,7 +261,7 @@ def test_the_migration_promotes_what_waits_of_urgent_cases(beijing_on_slow_line:
         beijing_on_slow_line,
         "create index outbox_pending on outbox (topic, id) where published_at is null",
     )
-    file = resources.files("node").joinpath("migrations/0006_urgent_first.sql")
+    file = resources.files("node.postgres").joinpath("migrations/0006_urgent_first.sql")
     rows(beijing_on_slow_line, file.read_text(encoding="utf-8"))
     assert lane(beijing_on_slow_line) == [False, True]
 

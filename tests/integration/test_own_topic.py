@@ -22,15 +22,16 @@ from support.offices import (
 from support.topics import delete_topic, make_topic
 from support.world import count, do, end_offset, eventually, read_topic, register, rows, sample
 
-from cases.topics import downlink, own_topic
-from node import housekeeping, kafka
-from node.auditing import audit
-from node.lifecycle import Stop, Worker
+from node.kafka import clients
+from node.kafka.topic_names import downlink, own_topic
 from node.localstack import LocalStack
-from node.observing import Observer
-from node.postgres import connected
-from node.queries.snapshot import snapshot
-from producers.relay import Relay
+from node.postgres.connection import connected
+from node.postgres.snapshot import snapshot
+from node.queries.database_gauges import Observer
+from node.reconcile.flow_audit import audit
+from node.runtime.supervisor import Stop, Worker
+from node.store import retention
+from producers.relay.relay import Relay
 
 OWN = own_topic(CENTRE)
 SEQUENCES = """
@@ -55,8 +56,8 @@ def await_published(desk: Desk) -> None:
 def ids_on(desk: Desk, topic: str) -> list[str]:
     """The events that stand on a topic, in the order of their ids."""
     ends = sum(end_offset(desk.settings, topic, number) for number in range(6))
-    with closing(kafka.plain_consumer(desk.settings, "test")) as client:
-        places = [kafka.TopicPartition(topic, number) for number in range(6)]
+    with closing(clients.plain_consumer(desk.settings, "test")) as client:
+        places = [clients.TopicPartition(topic, number) for number in range(6)]
         ends -= sum(client.beginning_offsets(places).values())
     found = [dict(one.headers)["ce_id"].decode() for one in read_topic(desk.settings, topic, ends)]
     return sorted(found)
@@ -156,7 +157,7 @@ def test_own_events_of_an_older_release_are_put_on_the_own_topic_batch_by_batch(
     desks: Desks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing with `backfill_after` left null: they stay in the database alone."""
-    monkeypatch.setattr("node.own_backfill._CASES", 2)
+    monkeypatch.setattr("node.recovery.own_backfill._CASES", 2)
     centre, *_ = desks
     for _ in range(5):
         do(centre.settings, "accept", case_id=register(centre.settings))
@@ -198,6 +199,6 @@ def test_old_rows_of_the_own_topic_go_and_how_far_it_reaches_is_kept(desks: Desk
     (place,) = rows(centre.settings, 'select partition, "offset" + 1 from outbox')
     rows(centre.settings, "update outbox set published_at = now() - interval '31 days'")
     with connected(centre.settings.dsn, "test") as connection:
-        assert housekeeping.prune(connection, housekeeping.Retention(30, 180), Stop()).outbox == 1
+        assert retention.prune(connection, retention.Retention(30, 180), Stop()).outbox == 1
     stands = "select partition, next_offset from own_position where topic = %s and partition = %s"
     assert rows(centre.settings, stands, (OWN, place[0])) == [place]

@@ -18,11 +18,11 @@ from support.cli import as_environment, petitionlink, refused
 from support.web import client_of
 from support.world import count, do, eventually, register, rows
 
-from node.keys import load_keys
-from node.postgres import connected
-from node.queries import attempts, query_codes
-from node.settings import Settings
-from node.web.pages import asking
+from node.enquiry_access import attempt_limit, query_codes
+from node.entrypoints.web.pages import open_case
+from node.keys.key_ring import load_keys
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
 from schemas.errors import PetitionLinkError
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
@@ -133,7 +133,7 @@ def test_wrong_codes_from_anywhere_never_lock_the_petitioner_out(
     for host in range(2, 5):
         elsewhere = httpx.HTTPTransport(local_address=f"127.0.0.{host}")
         with Client(base_url=client.base_url, transport=elsewhere) as guesser:
-            for _ in range(attempts.CASE_ALERT_AN_HOUR):
+            for _ in range(attempt_limit.CASE_ALERT_AN_HOUR):
                 assert ask(guesser, case_id, "0000-0000-0000").status_code == 403
     assert ask(client, case_id, code).status_code == 200
     told = [one.message for one in caplog.records if "wrong query codes" in one.message]
@@ -143,7 +143,7 @@ def test_wrong_codes_from_anywhere_never_lock_the_petitioner_out(
 def test_an_address_that_was_wrong_too_often_may_try_again_after_an_hour(
     beijing: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "ADDRESS_FAILURES_AN_HOUR", 3)
+    monkeypatch.setattr(attempt_limit, "ADDRESS_FAILURES_AN_HOUR", 3)
     case_id = register(beijing)
     code = code_of(beijing, case_id)
     for _ in range(6):
@@ -156,12 +156,12 @@ def test_an_address_that_was_wrong_too_often_may_try_again_after_an_hour(
 def test_an_address_that_tries_around_is_stopped_and_others_are_not(
     beijing: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "ADDRESS_FAILURES_AN_HOUR", 5)
+    monkeypatch.setattr(attempt_limit, "ADDRESS_FAILURES_AN_HOUR", 5)
     case_id = register(beijing)
     code = code_of(beijing, case_id)
     answers = [
         ask(client, f"110000-20260401-{number:08}", code).status_code
-        for number in range(attempts.ADDRESS_FAILURES_AN_HOUR + 1)
+        for number in range(attempt_limit.ADDRESS_FAILURES_AN_HOUR + 1)
     ]
     assert set(answers[:-1]) == {403}
     assert answers[-1] == 429
@@ -179,14 +179,14 @@ def test_many_at_once_do_not_pass_the_limit_together(beijing: Settings) -> None:
     def attempt() -> None:
         with connected(beijing.dsn, "test") as made, made, made.cursor() as cursor:
             for _ in range(4):
-                allowed.append(attempts.charge(cursor, key, "CASE", "192.0.2.7").allowed)
+                allowed.append(attempt_limit.charge(cursor, key, "CASE", "192.0.2.7").allowed)
 
     threads = [threading.Thread(target=attempt) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert allowed.count(True) == attempts.ADDRESS_FAILURES_AN_HOUR
+    assert allowed.count(True) == attempt_limit.ADDRESS_FAILURES_AN_HOUR
 
 
 def test_right_attempts_do_not_count_and_old_ones_are_forgotten(
@@ -376,13 +376,15 @@ def test_a_ticket_stands_nowhere_and_its_use_is_audited(beijing: Settings, clien
 def test_when_too_many_codes_are_checked_at_once_the_page_says_so_and_others_are_answered(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.web.pages.asking._CHECKS", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(
+        "node.entrypoints.web.pages.open_case._CHECKS", threading.BoundedSemaphore(1)
+    )
     monkeypatch.setattr(query_codes, "_AT_ONCE", threading.BoundedSemaphore(1))
     given = (client, "110000-20260401-7K3M9QXA", "0000-0000-0000")
     with ThreadPoolExecutor(1) as pool:
         with query_codes._AT_ONCE:
             first = pool.submit(ask, *given)
-            eventually(lambda: not _is_free(asking._CHECKS), "the first is being checked")
+            eventually(lambda: not _is_free(open_case._CHECKS), "the first is being checked")
             second = ask(*given)
             assert client.get("/enquiry").status_code == 200
         assert first.result().status_code == 403
@@ -438,12 +440,12 @@ def test_while_the_database_is_away_a_page_says_so(
     def away(*_: object) -> None:
         raise psycopg2.OperationalError("connection refused")
 
-    monkeypatch.setattr("node.web.pages.asking.attempts.charge", away)
+    monkeypatch.setattr("node.entrypoints.web.pages.open_case.attempt_limit.charge", away)
     answer = ask(client, "110000-20260401-7K3M9QXA", "0000-0000-0000")
     assert answer.status_code == 503
     assert "系统暂时不可用" in answer.text
     assert answer.headers["Retry-After"]
-    monkeypatch.setattr("node.web.pages.asking.attempts.charge", lambda: None)
+    monkeypatch.setattr("node.entrypoints.web.pages.open_case.attempt_limit.charge", lambda: None)
     broken = ask(client, "110000-20260401-7K3M9QXA", "0000-0000-0000")
     assert broken.status_code == 500
     assert "charge" not in broken.text
@@ -452,7 +454,7 @@ def test_while_the_database_is_away_a_page_says_so(
 def test_only_a_trusted_proxy_names_another_address(
     beijing: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "ADDRESS_FAILURES_AN_HOUR", 2)
+    monkeypatch.setattr(attempt_limit, "ADDRESS_FAILURES_AN_HOUR", 2)
     case_id = register(beijing)
     code = code_of(beijing, case_id)
     behind = beijing.model_copy(update={"http_trusted_proxies": "127.0.0.1"})

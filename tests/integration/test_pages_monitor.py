@@ -25,14 +25,14 @@ from support.world import (
 )
 
 from cases.nodes import PROVINCES
-from cases.topics import downlink, uplink
 from consumers.consumer import Consumer
+from node.entrypoints.web.pages import link_lag
+from node.entrypoints.web.pages.dashboard import clock_names
+from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.settings import Settings
-from node.web.pages import links
-from node.web.pages.board import clock_names
-from producers.relay import Relay
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.relay.relay import Relay
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +176,7 @@ def test_while_kafka_is_away_the_page_comes_and_says_so(
     def away(*_: Any) -> None:
         raise KafkaConnectionError("no broker")
 
-    monkeypatch.setattr(links, "partition_status", away)
+    monkeypatch.setattr(link_lag, "partition_status", away)
     with client_of(centre) as client:
         text = looked(client, lambda text: "Kafka 没有应答" in text)
     assert row_of(text, "北京市").up_lag == "未知"
@@ -192,7 +192,7 @@ def test_a_page_does_not_wait_for_what_takes_long(
         answered.wait()
         return []
 
-    monkeypatch.setattr(links, "partition_status", takes_until_it_is_answered)
+    monkeypatch.setattr(link_lag, "partition_status", takes_until_it_is_answered)
     with client_of(centre) as client:
         try:
             answer: Response = client.get("/monitor")

@@ -12,25 +12,26 @@ import pytest
 from support.walks import Walk
 from support.world import count, event, eventually, raw, rows, running, sample, send
 
-from cases import event_types as types
 from cases.fold import fold
 from cases.nodes import NATIONAL
-from cases.topics import uplink
+from cases.vocabulary import event_types as types
 from consumers import offsets
-from consumers.applying import apply_batch
+from consumers.apply_batch import apply_batch
 from consumers.batch import MOST_CASES, Batch, DecodedRecord, next_size
 from consumers.consumer import Consumer
+from consumers.implausible_dates import Doubt
 from consumers.outcomes import APPLIED, DUPLICATE, Outcome
-from consumers.plausibility import Doubt
 from consumers.policy import ConsumerPolicy
-from node import ledger, precompute
-from node.ledger import Entry, Source, body_json, pack
+from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import Connection, Cursor, Database, connect
-from node.precompute import Precompute, Precomputed, still_valid
-from node.rebuilding import rebuild
-from node.settings import Settings
+from node.postgres.connection import Connection, Cursor, Database, connect
+from node.rebuild import rebuild
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store import events as store_events
+from node.store import precompute
+from node.store.events import Entry, Source, body_json, pack
+from node.store.precompute import Precompute, Precomputed, still_valid
 from schemas.event import Event
 
 CASE = "110000-20260401-7K3M9QXA"
@@ -170,7 +171,7 @@ def valid(monkeypatch: pytest.MonkeyPatch) -> Counter[bool]:
         noted[found] += len(made.revisions) if made is not None else 0
         return found
 
-    monkeypatch.setattr("node.write_events.still_valid", noting)
+    monkeypatch.setattr("node.store.write_events.still_valid", noting)
     return noted
 
 
@@ -218,7 +219,7 @@ def test_a_batch_that_is_based_on_one_that_was_folded_again_is_folded_again_too(
     centre: Settings, connection: Connection, ahead: Precompute
 ) -> None:
     """The row has the revision that was foreseen, but another content: the previous batch brought
-    a duplicate only. Seen failing with `is_outdated` never true (node/precompute.py)."""
+    a duplicate only. Seen failing with `is_outdated` never true (node/store/precompute.py)."""
     apply(connection, batch_of([event(CASE)]))
     ours, correction = accepted("another")
     second = precomputed(ahead, batch_of([ours]))
@@ -235,7 +236,7 @@ def test_a_batch_that_is_based_on_one_that_was_not_committed_is_folded_again(
     centre: Settings, connection: Connection, ahead: Precompute
 ) -> None:
     """As when the previous batch is halved to find the record that Postgres refuses. Seen failing
-    with `committed` set inside the transaction (consumers/applying.py)."""
+    with `committed` set inside the transaction (consumers/apply_batch.py)."""
     apply(connection, batch_of([event(CASE)]))
     ours, correction = accepted("another")
     second = precomputed(ahead, batch_of([ours]))
@@ -282,7 +283,7 @@ def folded(settings: Settings) -> list[tuple[Any, ...]]:
 def folded_again(settings: Settings) -> list[tuple[Any, ...]]:
     """The cases as the ledger's events give them."""
     with closing(connect(settings.dsn, "test")) as connection, connection.cursor() as cursor:
-        events = ledger.read(cursor, [CASE])
+        events = store_events.read(cursor, [CASE])
     return [(case_id, fold(case_id, some).to_json()) for case_id, some in sorted(events.items())]
 
 
@@ -299,7 +300,7 @@ def test_a_case_that_another_began_meanwhile_is_folded_again(
 def test_what_a_rebuild_mended_meanwhile_stays_mended(
     centre: Settings, connection: Connection, ahead: Precompute
 ) -> None:
-    """Seen failing with rows that keep their revision in a rebuild (node/rebuilding/folding.py)."""
+    """Seen failing with rows that keep their revision in a rebuild (node/rebuild/refold.py)."""
     apply(connection, batch_of([event(CASE)]))
     rows(centre, 'update petition_case set fold = fold || \'{"rule_set": "wrong"}\'')
     late = batch_of([event(CASE, 2, type_=types.ACCEPTED, body={})])

@@ -10,14 +10,14 @@ from support.links import through
 from support.proxy import Proxy
 from support.world import end_offset, eventually
 
-from cases.topics import uplink
-from node.errors import Transient
+from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.settings import Settings
-from producers import publishing
-from producers.pending import Pending
-from producers.publishing import Publisher
+from node.runtime.errors import Transient
+from node.runtime.settings import Settings
+from producers.relay import publisher as relay_publisher
+from producers.relay.outbox_reader import Pending
+from producers.relay.publisher import Publisher
 
 NODE = "370000"
 TOPIC = uplink(NODE)
@@ -41,7 +41,7 @@ def test_what_a_closed_producer_had_queued_is_never_sent(
     publisher = Publisher(through(direct, kafka=kafka_link))
     assert publisher.publish([ROW])[1] is None
     before = behind_the_last(direct)
-    monkeypatch.setattr(publishing, "_FLUSH_SECONDS", 0.5)
+    monkeypatch.setattr(relay_publisher, "_FLUSH_SECONDS", 0.5)
     kafka_link.down()
     published, failure = publisher.publish([ROW])
     publisher.close()

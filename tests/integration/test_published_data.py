@@ -16,12 +16,12 @@ import pytest
 from support.real_data import MESSAGES_WITH_REPLIES, needs_real_data
 from support.world import rows
 
-from node.postgres import connected
-from node.queries.indicators import indicators
-from node.settings import Settings
-from producers.importing import Totals, import_rows
-from producers.office import open_office
+from node.keys.office import open_office
+from node.postgres.connection import connected
+from node.queries.figures.indicators import indicators
+from node.runtime.settings import Settings
 from producers.register import load_mapping, read_register
+from producers.register_import.import_rows import Totals, import_rows
 
 CHINA = ZoneInfo("Asia/Shanghai")
 NODE = "370000"

@@ -15,19 +15,20 @@ from support.cli import as_environment, environment, petitionlink, refused
 from support.routines import ago, all_events, registered, served
 from support.world import WAIT_SECONDS, count, do, register, rows
 
-from node import ledger
-from node.clock import now_micros
-from node.errors import Fatal, Transient
-from node.postgres import connect, connected
-from node.rebuilding import Rebuilt, comparing, folding, rebuild, shadow, steps
-from node.settings import Settings
-from node.write_events import pack, write_events
-from producers.commands import parse
-from producers.handling import handled
-from producers.office import open_office
+from node.keys.office import open_office
+from node.postgres.connection import connect, connected
+from node.rebuild import Rebuilt, rebuild, refold, run, shadow_tables
+from node.rebuild import compare as rebuild_compare
+from node.runtime.clock import now_micros
+from node.runtime.errors import Fatal, Transient
+from node.runtime.settings import Settings
+from node.store import events as store_events
+from node.store.write_events import pack, write_events
+from producers.commands.handle import handled
+from producers.commands.parse import parse
 from schemas.event import Event
 
-TABLES = shadow.TABLES
+TABLES = shadow_tables.TABLES
 _SHADOW = "select count(*) from pg_namespace where nspname = 'petitionlink_rebuild'"
 
 
@@ -58,7 +59,9 @@ def arrive(settings: Settings, events: Sequence[Event]) -> None:
     """Apply events as the consumer does, without Kafka."""
     now = now_micros()
     entries = [
-        ledger.Entry(one, ledger.body_json(one.body), ledger.Source("petition.test", 0, n, now))
+        store_events.Entry(
+            one, store_events.body_json(one.body), store_events.Source("petition.test", 0, n, now)
+        )
         for n, one in enumerate(events)
     ]
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
@@ -214,7 +217,7 @@ def test_a_node_that_goes_on_writing_loses_nothing_and_waits_for_nobody(
     """Seen failing without the last folding under the lock: cases of the last moment were gone."""
     for _ in range(20):
         register(lived)
-    monkeypatch.setattr(folding, "_CASES_AT_A_TIME", 3)
+    monkeypatch.setattr(refold, "_CASES_AT_A_TIME", 3)
     with writing(lived) as failures:
         several = [again(lived) for _ in range(3)]
     assert failures == []
@@ -259,7 +262,7 @@ def test_a_transaction_that_commits_late_is_in_the_swapped_tables(
     lived: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing with the newest transaction's number in place of the horizon: `registered`."""
-    fold_all, case_id = folding.fold_all, register(lived)
+    fold_all, case_id = refold.fold_all, register(lived)
     with open_command(lived, case_id) as commit:
         register(lived)  # a later transaction commits first
 
@@ -267,7 +270,7 @@ def test_a_transaction_that_commits_late_is_in_the_swapped_tables(
             fold_all(*arguments)
             commit()
 
-        monkeypatch.setattr(folding, "fold_all", folded)
+        monkeypatch.setattr(refold, "fold_all", folded)
         assert not again(lived).differs
     state = "select state from petition_case where case_id = %s"
     assert rows(lived, state, (case_id,)) == [("withdrawn",)]
@@ -277,9 +280,9 @@ def test_a_transaction_that_holds_a_case_for_long_is_waited_for_and_stops_nobody
     lived: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing without lock_timeout: it hangs, and every writer behind it."""
-    monkeypatch.setattr(steps, "_WRITERS_OUT_WAIT", "100ms")
-    monkeypatch.setattr(steps, "_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(steps, "_ATTEMPTS", 3)
+    monkeypatch.setattr(run, "_WRITERS_OUT_WAIT", "100ms")
+    monkeypatch.setattr(run, "_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(run, "_ATTEMPTS", 3)
     case_id = register(lived)
     with open_command(lived, case_id):
         before = content(lived)
@@ -294,14 +297,14 @@ def test_a_transaction_that_holds_a_case_for_long_is_waited_for_and_stops_nobody
 def test_more_changes_than_writers_can_wait_for_are_not_swapped_in(
     lived: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "_MOST_CASES", 0)
-    compare = comparing.compare
+    monkeypatch.setattr(run, "_MOST_CASES", 0)
+    compare = rebuild_compare.compare
 
     def compared(*arguments: Any) -> None:
         compare(*arguments)
         register(lived)
 
-    monkeypatch.setattr(comparing, "compare", compared)
+    monkeypatch.setattr(rebuild_compare, "compare", compared)
     with pytest.raises(Fatal, match="1 cases changed while they were folded"):
         again(lived)
     assert rows(lived, _SHADOW) == [(0,)]
@@ -311,7 +314,7 @@ def test_a_report_that_begins_before_the_swap_and_reads_behind_it_sees_every_cas
     lived: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing with the snapshot taken in front of `settle`: as one connection would do it."""
-    compare, swap = comparing.compare, steps._swap
+    compare, swap = rebuild_compare.compare, run._swap
     report = connect(lived.dsn, "test")
     report.set_session(isolation_level="REPEATABLE READ", readonly=True)
 
@@ -324,8 +327,8 @@ def test_a_report_that_begins_before_the_swap_and_reads_behind_it_sees_every_cas
             cursor.execute("select node from node_identity")  # the snapshot of all that follows
         swap(*arguments)
 
-    monkeypatch.setattr(comparing, "compare", compared)
-    monkeypatch.setattr(steps, "_swap", swapped)
+    monkeypatch.setattr(rebuild_compare, "compare", compared)
+    monkeypatch.setattr(run, "_swap", swapped)
     with closing(report):
         assert again(lived).cases == 6
         with report.cursor() as cursor:
@@ -337,14 +340,14 @@ def test_a_migration_in_between_is_not_undone_by_the_swap(
     lived: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing without the check: the new index was gone with the table that had it."""
-    fold_all = folding.fold_all
+    fold_all = refold.fold_all
 
     def folded(*arguments: Any) -> None:
         fold_all(*arguments)
         rows(lived, "create index made_later on case_supervision (kind)")
         rows(lived, "insert into schema_migration values (9999, 'later', '')")
 
-    monkeypatch.setattr(folding, "fold_all", folded)
+    monkeypatch.setattr(refold, "fold_all", folded)
     with pytest.raises(Fatal, match="migrated meanwhile"):
         again(lived)
     assert rows(lived, "select to_regclass('made_later') is not null") == [(True,)]
@@ -364,15 +367,17 @@ def test_what_somebody_built_upon_the_tables_is_named_and_left_alone(lived: Sett
 
 _STALLED = """
 import sys, time
-from node.rebuilding import folding, rebuild, steps
-from node.settings import load_settings
+from node.rebuild import rebuild
+from node.rebuild import refold
+from node.rebuild import run
+from node.runtime.settings import load_settings
 def stall(*_):
     print("here", flush=True)
     time.sleep(60)
 if sys.argv[1] == "folding":
-    folding._CASES_AT_A_TIME = 1
+    refold._CASES_AT_A_TIME = 1
     rebuild(load_settings(), stall)
-steps.audit.note = stall  # after the swap, before the entry of the audit log
+run.audit_log.note = stall  # after the swap, before the entry of the audit log
 rebuild(load_settings(), lambda *_: None)
 """
 

@@ -21,8 +21,8 @@ from support.offices import (
 from support.topics import delete_topic, make_topic
 from support.world import do, eventually, rows, running, stopped_with
 
-from cases.topics import downlink, uplink
 from consumers.consumer import Consumer
+from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
 
 LEDGER = "select event_id::text, md5(value) from case_event order by 1"

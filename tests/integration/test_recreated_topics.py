@@ -8,13 +8,14 @@ import pytest
 from support.topics import delete_topic, make_topic
 from support.world import count, eventually, read_topic, register, rows, running
 
-from cases.topics import uplink
-from node import accounts, kafka
+from node.kafka import clients
+from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
-from producers.relay import Relay
+from node.postgres.connection import connected
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store import flow_counts
+from producers.relay.relay import Relay
 
 BEIJING = "110000"
 TOPIC = uplink(BEIJING)
@@ -62,14 +63,14 @@ def test_only_what_the_receiver_has_not_confirmed_is_published_again_and_counted
         drained(beijing)
         assert published(beijing, len(lost)) == lost
     with connected(beijing.dsn, "test") as connection, connection.cursor() as cursor:
-        (day,) = accounts.days(cursor, TOPIC).values()
+        (day,) = flow_counts.days(cursor, TOPIC).values()
     assert (day.committed, day.published) == (4, 4)
 
 
 def test_a_running_relay_notices_that_its_topic_was_made_again(
     beijing: Settings, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka, "_METADATA_AGE_MS", 300)
+    monkeypatch.setattr(clients, "_METADATA_AGE_MS", 300)
     register(beijing)
     with running(Relay(beijing, Metrics()), Metrics()) as ended:
         drained(beijing)

@@ -25,22 +25,22 @@ from support.world import (
 
 from cases.case import Case
 from cases.fold import extend
-from cases.topics import uplink
-from node import kafka
-from node.lifecycle import Backoff
+from node.kafka import clients
+from node.kafka.topic_names import uplink
+from node.keys.office import open_office
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connect, connected
-from node.settings import Settings
-from node.write_events import pack_own, write_own_events
-from producers import relay as relays
-from producers import turns
-from producers.commands import parse
-from producers.drafting import draft
-from producers.office import open_office
-from producers.pending import take
-from producers.publishing import Publisher
-from producers.relay import Relay
+from node.postgres.connection import connect, connected
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Backoff
+from node.store.write_events import pack_own, write_own_events
+from producers.commands.draft_event import draft
+from producers.commands.parse import parse
+from producers.relay import relay as relays
+from producers.relay import send_loop
+from producers.relay.outbox_reader import take
+from producers.relay.publisher import Publisher
+from producers.relay.relay import Relay
 from schemas.event import Event
 
 BEIJING = "110000"
@@ -226,7 +226,7 @@ def test_pauses_grow_and_are_short_again_after_a_success() -> None:
 
 
 def test_a_missing_topic_is_an_error_at_the_start(beijing_with_topics: Settings) -> None:
-    client = kafka.admin(beijing_with_topics)
+    client = clients.admin(beijing_with_topics)
     client.delete_topics([TOPIC])
     client.close()
     with start(beijing_with_topics) as ended:
@@ -238,7 +238,7 @@ def test_what_is_taken_ahead_is_sent_once_and_in_order(
     beijing_with_topics: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing without `id <> all(…)` in the take: what is on its way is sent twice."""
-    monkeypatch.setattr(turns, "_MANY", 4)
+    monkeypatch.setattr(send_loop, "_MANY", 4)
     monkeypatch.setattr(relays, "_ROWS_PER_TAKE", 8)
     monkeypatch.setattr(relays, "_LEAST_ROWS_PER_TOPIC", 8)
     made: list[list[str]] = []

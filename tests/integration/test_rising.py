@@ -14,10 +14,10 @@ from support.cli import as_environment, petitionlink
 from support.facts import SHANGHAI, FactCase, FactClock, day_of, write_facts
 from support.world import register, rows
 
-from node.postgres import connected
-from node.queries.overview import overview
-from node.queries.rising import KEYS, rising
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.queries.figures.overview import overview
+from node.queries.figures.rising import KEYS, rising
+from node.runtime.settings import Settings
 from schemas.errors import Invalid
 
 LAST = date(2026, 3, 31)

@@ -11,16 +11,17 @@ from support.world import count, do, eventually, receive, rows, running
 
 from cases.case import Case
 from cases.errors import Refusal
-from node.lifecycle import Stop
-from node.metrics import Metrics
-from node.postgres import Connection, connected
-from node.settings import Settings
-from node.watchdog import WatchedCursor
-from producers.drafting import Command, draft
-from producers.office import Office, open_office
-from producers.routines import acting, identifying
-from producers.routines.identifying import Identifying, identify_some
-from producers.routines.worker import Resting
+from node.keys.office import Office, open_office
+from node.postgres.connection import Connection, connected
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop
+from node.runtime.watchdog import WatchedCursor
+from producers.commands import act_on_many
+from producers.commands.draft_event import Command, draft
+from producers.routines import identify_repeats
+from producers.routines.identify_repeats import Identifying, identify_some
+from producers.routines.routine import Resting
 from schemas.event import Event
 
 _UNFOUND = "select count(*) from petition_case where finding is null"
@@ -136,7 +137,7 @@ def test_what_was_identified_by_hand_is_left_alone(centre: Settings) -> None:
 def test_the_worker_sees_new_cases_soon_and_a_second_process_does_nothing_until_it_is_gone(
     centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producers.routines.worker._TRY_SECONDS", 0.05)
+    monkeypatch.setattr("producers.routines.routine._TRY_SECONDS", 0.05)
     first, second = Identifying(centre), Identifying(centre)
     rounds: list[str] = []
     for name, worker in (("first", first), ("second", second)):
@@ -186,7 +187,7 @@ def test_a_case_that_refuses_stops_no_other_and_rests(
             raise Refusal("some_rule", "this one is refused")
         return draft(office, case, command)
 
-    monkeypatch.setattr(acting, "draft", refusing)
+    monkeypatch.setattr(act_on_many, "draft", refusing)
     worker, office = Identifying(centre), open_office(centre)
     worker._resting = Resting()
     with connected(centre.dsn, "test") as connection:
@@ -203,7 +204,7 @@ def test_a_batch_that_fails_is_undone_and_comes_again(
 ) -> None:
     registered(centre)
     with monkeypatch.context() as patch:
-        patch.setattr(acting, "record", _fails)
+        patch.setattr(act_on_many, "record", _fails)
         with pytest.raises(ConnectionError):
             identify_all(centre)
     assert rows(centre, _UNFOUND) == [(1,)]
@@ -249,8 +250,8 @@ def _another(event: Event, number: int) -> Event:
 def test_a_placeholder_identity_of_thousands_is_decided_in_bounded_pieces(
     centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identifying, "_PERSON_CASES", 3)
-    monkeypatch.setattr(identifying, "BATCH_CASES", 2)
+    monkeypatch.setattr(identify_repeats, "_PERSON_CASES", 3)
+    monkeypatch.setattr(identify_repeats, "BATCH_CASES", 2)
     for number in range(8):
         registered(centre, 9 - number, petitioner=person(1))
     assert identify_all(centre) == 8
@@ -270,6 +271,6 @@ def test_only_the_centre_has_this_routine(fresh_settings: Callable[..., Settings
 
 
 def test_the_search_for_cases_without_a_finding_uses_its_index(centre: Settings) -> None:
-    query = "set enable_seqscan = off; explain " + identifying._UNIDENTIFIED
+    query = "set enable_seqscan = off; explain " + identify_repeats._UNIDENTIFIED
     plan = "\n".join(line for (line,) in rows(centre, query, ([ago(1)], 500)))
     assert "petition_case_unidentified" in plan

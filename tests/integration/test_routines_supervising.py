@@ -13,16 +13,16 @@ from support.routines import ago, all_events, registered
 from support.world import do, ended_with, eventually, receive, rows, running
 
 from cases.errors import Refusal
-from node.clock import now_micros
-from node.lifecycle import Stop
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
-from producers.office import open_office
-from producers.routines import supervising
-from producers.routines.policy import DEFAULT_FILE, Policy, read_policy
-from producers.routines.superviser import Supervising
-from producers.routines.supervising import Look, Outcome, dry_run, issue
+from node.keys.office import open_office
+from node.postgres.connection import connected
+from node.runtime.clock import now_micros
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop
+from producers.routines import supervision
+from producers.routines.supervision import Look, Outcome, dry_run, issue
+from producers.routines.supervision_policy import DEFAULT_FILE, Policy, read_policy
+from producers.routines.supervision_routine import Supervising
 
 DAY = 86_400_000_000
 POLICY = read_policy(DEFAULT_FILE)
@@ -267,7 +267,7 @@ def test_the_worker_does_not_try_a_refused_case_in_every_round(
 ) -> None:
     sent(centre, 12)
     try_it(centre)
-    monkeypatch.setattr(supervising, "handle", _refuse)
+    monkeypatch.setattr(supervision, "handle", _refuse)
     worker = Supervising(centre.model_copy(update={"supervision": "issue"}))
     worker._policy = POLICY
     with connected(centre.dsn, "test") as connection:
@@ -295,7 +295,9 @@ def test_the_worker_of_a_wrong_policy_ends_with_one_line_and_off_reads_none(
 def test_without_the_projects_folder_a_default_worker_waits_and_an_issuing_one_ends(
     centre: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("producers.routines.policy.DEFAULT_FILE", tmp_path / "none.toml")
+    monkeypatch.setattr(
+        "producers.routines.supervision_policy.DEFAULT_FILE", tmp_path / "none.toml"
+    )
     assert Supervising(centre)._read() is None
     issuing = Supervising(centre.model_copy(update={"supervision": "issue"}))
     with running(issuing, Metrics()) as ended:

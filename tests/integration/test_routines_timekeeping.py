@@ -11,14 +11,14 @@ from support.routines import ago, all_events, events_of, registered, served
 from support.world import count, do, receive, rows
 
 from cases.calendar import WorkingDays, due
-from node.clock import now_micros
-from node.lifecycle import Stop
-from node.postgres import connected
-from node.reading import read_case
-from node.settings import Settings
-from producers.office import open_office
-from producers.routines import timekeeping
-from producers.routines.timekeeping import Timekeeping
+from node.keys.office import open_office
+from node.postgres.connection import connected
+from node.queries.case_history import read_case
+from node.runtime.clock import now_micros
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop
+from producers.routines import expiry
+from producers.routines.expiry import Timekeeping
 
 _DAY = 86_400_000_000
 # Holds for cases that were accepted and served long ago: a window of 30 days.
@@ -120,7 +120,7 @@ def test_a_second_round_and_a_restart_do_nothing_more(shandong: Settings) -> Non
 def test_many_windows_are_worked_off_in_batches_and_a_refusal_stops_none(
     shandong: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timekeeping, "BATCH_CASES", 2)
+    monkeypatch.setattr(expiry, "BATCH_CASES", 2)
     several = [served(shandong, LAPSED) for _ in range(5)]
     refusing = several[1]
     _make_unevaluable(shandong, refusing)

@@ -35,17 +35,17 @@ from support.tampering import (
 )
 from support.world import do, eventually, register, rows
 
-from node.auditing import audit
-from node.errors import Fatal
-from node.lifecycle import Worker
-from node.metrics import Metrics
-from node.postgres import connected
-from node.queries.snapshot import snapshot
-from node.rebuilding import rebuild
+from node.postgres.connection import connected
+from node.postgres.snapshot import snapshot
+from node.rebuild import rebuild
+from node.reconcile.flow_audit import audit
+from node.runtime.errors import Fatal
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Worker
 from node.scrub import ledger_pass, worker
 from node.scrub.verifier import examine
 from node.scrub.worker import Scrub, Scrubber
-from node.settings import Settings
 
 _FORGE = """update case_event set body = body || '{"title": "假"}'"""
 LOST = "select count(*) from lost_event"

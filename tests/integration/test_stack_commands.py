@@ -14,7 +14,7 @@ from node.localstack import LocalStack
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "node.cli", *arguments],
+        [sys.executable, "-m", "node.entrypoints.cli", *arguments],
         capture_output=True,
         text=True,
         timeout=WAIT_SECONDS,

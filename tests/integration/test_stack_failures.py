@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import PetitionLinkError
 from node.localstack import broker, postgres
+from node.runtime.errors import PetitionLinkError
 
 
 def test_a_broker_that_ends_while_starting_shows_its_last_lines(stack_folder: Path) -> None:

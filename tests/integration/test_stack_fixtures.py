@@ -9,10 +9,11 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 from support.world import WAIT_SECONDS
 
-from node import kafka, localstack
+from node import localstack
+from node.kafka import clients
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 TOPIC = "petition.uplink.370000"
 
@@ -59,7 +60,7 @@ def test_empty_topics_hold_nothing_of_other_tests(
 
 def _bounds() -> tuple[int, int]:
     """The first offset and the next one of a partition."""
-    client = kafka.plain_consumer(stack_settings("370000"), "tests")
+    client = clients.plain_consumer(stack_settings("370000"), "tests")
     partition = TopicPartition(TOPIC, 0)
     try:
         return (

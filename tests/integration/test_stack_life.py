@@ -20,9 +20,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from support.world import WAIT_SECONDS, eventually
 
 from node import localstack
-from node.errors import PetitionLinkError
 from node.localstack import LocalStack, broker, postgres
 from node.localstack.state import Kafka, Postgres, read_state
+from node.runtime.errors import PetitionLinkError
 
 TOPIC = "petition.uplink.110000"
 
@@ -151,7 +151,7 @@ def test_a_stack_that_was_taken_down_is_not_found(folder: Path, with_data: Local
 
 def test_two_commands_at_once_bring_up_one_stack(folder: Path, with_data: LocalStack) -> None:
     take_down()
-    command = [sys.executable, "-m", "node.cli", "stack", "up"]
+    command = [sys.executable, "-m", "node.entrypoints.cli", "stack", "up"]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     texts = [process.communicate(timeout=WAIT_SECONDS)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], texts

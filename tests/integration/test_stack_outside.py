@@ -8,9 +8,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from node import kafka, localstack, topics
-from node.errors import PetitionLinkError
+from node import localstack
+from node.kafka import clients
+from node.kafka.topics import apply as topics
 from node.localstack import LocalStack, broker, postgres, probe
+from node.runtime.errors import PetitionLinkError
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def outside(
     with connection.cursor() as cursor:
         cursor.execute("drop database if exists petitionlink_120000")
     connection.close()
-    client = kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))
+    client = clients.admin(localstack.cluster_settings(stack.bootstrap_servers))
     names = {topic.name for topic in topics.declared_topics(["120000"], local=True)}
     client.delete_topics(sorted(names & set(client.list_topics())))
     client.close()

@@ -27,18 +27,18 @@ from support.world import (
     stopped_with,
 )
 
-from cases.topics import uplink
 from consumers import stopped_partitions
 from consumers.consumer import Consumer
 from consumers.policy import ConsumerPolicy
-from node import kafka
-from node.control import Channel
+from node.kafka import clients
+from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
-from producers import publishing
-from producers.relay import Relay
+from node.postgres.connection import connected
+from node.reconcile.control_channel import Channel
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.relay import publisher
+from producers.relay.relay import Relay
 
 BEIJING, SHANDONG = "110000", "370000"
 CASE = "20260401-7K3M9QXA"
@@ -138,7 +138,7 @@ def test_a_partition_has_been_stopped_since_its_reason_began_whatever_its_detail
 ) -> None:
     """Seen failing with a new time for each new detail, such as an end that goes on."""
     since = "select since, reason, detail from stopped_partition"
-    place = kafka.TopicPartition(uplink(BEIJING), 0)
+    place = clients.TopicPartition(uplink(BEIJING), 0)
     seen = []
     for reason, detail in (("beyond_end", "ends at 1"), ("beyond_end", "ends at 2"),
                            ("missing", "ends at 2")):  # fmt: skip
@@ -241,8 +241,8 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
 ) -> None:
     """docs/faults.md 31. Formerly: all others waited as long as a producer waits for a topic; a
     province's node ended."""
-    monkeypatch.setattr(kafka, "DELIVERY_TIMEOUT_SECONDS", 10 * WAIT_SECONDS)
-    monkeypatch.setattr(publishing, "_FLUSH_SECONDS", 10 * WAIT_SECONDS)
+    monkeypatch.setattr(clients, "DELIVERY_TIMEOUT_SECONDS", 10 * WAIT_SECONDS)
+    monkeypatch.setattr(publisher, "_FLUSH_SECONDS", 10 * WAIT_SECONDS)
     metrics = Metrics()
     gone, fine = f"petition.downlink.{BEIJING}", f"petition.downlink.{SHANDONG}"
     published = "select count(*) from outbox where topic = %s and published_at is not null"

@@ -11,11 +11,12 @@ import pytest
 from support.world import rows
 
 from cases.case import Case, Clock, State
-from node import case_rows, facets, table
-from node.case_rows import Row
-from node.postgres import Connection, connect
-from node.settings import Settings
-from node.statements import Prepared, Statement, run
+from node.postgres import table
+from node.postgres.connection import Connection, connect
+from node.postgres.statements import Prepared, Statement, run
+from node.runtime.settings import Settings
+from node.store import case_details, case_rows
+from node.store.case_rows import Row
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
 TABLES = ("petition_case", "case_clock", "case_evaluation", "case_supervision")
@@ -74,7 +75,7 @@ def _write(settings: Settings, cases: list[Case], revision: int) -> None:
     with closing(connect(settings.dsn, "test")) as made, made, made.cursor() as cursor:
         written = [Row(case, revision, INSTANTS[0]) for case in cases]
         assert case_rows.put(cursor, written) == len(cases)
-        facets.write(cursor, [*zip(before, cases, strict=True)])
+        case_details.write(cursor, [*zip(before, cases, strict=True)])
 
 
 @pytest.mark.parametrize("few", [0, 1000], ids=["many", "few"])

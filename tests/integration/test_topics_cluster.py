@@ -9,11 +9,12 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from support.world import eventually
 
-from node import kafka, localstack
-from node.errors import PetitionLinkError
+from node import localstack
+from node.kafka import clients
+from node.kafka.topics.apply import Action, Change, apply, plan
+from node.kafka.topics.declared import Topic, declared_topics
 from node.localstack import LocalStack
-from node.topic_file import Topic, declared_topics
-from node.topics import Action, Change, apply, plan
+from node.runtime.errors import PetitionLinkError
 
 UPLINK = "petition.uplink.120000"
 STRANGER = "petition.uplink.999999"
@@ -21,7 +22,7 @@ STRANGER = "petition.uplink.999999"
 
 @pytest.fixture
 def client(stack: LocalStack) -> Iterator[KafkaAdminClient]:
-    client = kafka.admin(localstack.cluster_settings(stack.bootstrap_servers))
+    client = clients.admin(localstack.cluster_settings(stack.bootstrap_servers))
     yield client
     ours = {topic.name for topic in declared_topics(["120000"], local=True)} | {STRANGER}
     client.delete_topics(sorted(ours & set(client.list_topics())))

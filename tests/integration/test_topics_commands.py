@@ -15,7 +15,7 @@ from node.localstack import LocalStack
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "node.cli", "topics", *arguments],
+        [sys.executable, "-m", "node.entrypoints.cli", "topics", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

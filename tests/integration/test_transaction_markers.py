@@ -29,20 +29,20 @@ from support.world import (
     send,
 )
 
-from cases.topics import control_between, downlink, uplink
 from consumers.consumer import Consumer
 from consumers.partition_status import partition_status
-from node import kafka, silence
-from node.clock import now_micros
-from node.errors import Transient
-from node.homecoming import bring_home
-from node.kafka import TopicPartition
+from node.kafka import clients, silence
+from node.kafka.clients import TopicPartition
+from node.kafka.topic_names import control_between, downlink, uplink
 from node.localstack import LocalStack
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
-from producers import claims
-from producers.relay import Relay
+from node.postgres.connection import connected
+from node.recovery.own_events import bring_home
+from node.runtime.clock import now_micros
+from node.runtime.errors import Transient
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.relay import topic_locks
+from producers.relay.relay import Relay
 
 TOPIC = downlink(SHANDONG)
 POSITIONS = "select partition, next_offset from consumer_offset where topic = %s"
@@ -51,13 +51,13 @@ NOTHING: Raw = (b"k", b"nobody reads this", [])
 
 
 def partitions_of(settings: Settings, topic: str) -> list[int]:
-    with closing(kafka.plain_consumer(settings, "test")) as client:
+    with closing(clients.plain_consumer(settings, "test")) as client:
         return sorted(client.partitions_for_topic(topic))
 
 
 def high_watermarks(settings: Settings, topic: str) -> dict[int, int]:
     places = [TopicPartition(topic, number) for number in partitions_of(settings, topic)]
-    with closing(kafka.plain_consumer(settings, "test", uncommitted=True)) as client:
+    with closing(clients.plain_consumer(settings, "test", uncommitted=True)) as client:
         return {one.partition: end for one, end in client.end_offsets(places).items()}
 
 
@@ -108,7 +108,7 @@ def test_markers_alone_that_retention_takes_away_are_no_lost_records(desks: Desk
         abort(settings, TOPIC, [NOTHING] * 3)  # so that a poll gives these alone
         await_at_the_end(shandong, TOPIC)
     ends = high_watermarks(settings, TOPIC)
-    with closing(kafka.admin(settings)) as admin:
+    with closing(clients.admin(settings)) as admin:
         admin.delete_records({TopicPartition(TOPIC, n): end for n, end in ends.items() if end})
     commit(settings, TOPIC, [raw(event(CASES[1]))])
     with running(Consumer(*shandong), shandong.metrics) as again:
@@ -217,7 +217,7 @@ def test_an_open_transaction_on_one_own_topic_holds_up_that_topic_alone(
     """The relay publishes to all others; what stands after the transaction is read once it ends."""
     centre, _, _ = desks
     settings = centre.settings
-    monkeypatch.setattr(claims, "_HELD_UP_SECONDS", 0.5)
+    monkeypatch.setattr(topic_locks, "_HELD_UP_SECONDS", 0.5)
     held, free = downlink(BEIJING), downlink(SHANDONG)
     waiting = "select count(*) from outbox where topic = %s and published_at is null"
     for to in (BEIJING, SHANDONG):

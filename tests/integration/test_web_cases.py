@@ -10,7 +10,7 @@ import pytest
 from support.web import client_of, new_case, post
 from support.world import do, event, receive, rows
 
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
 

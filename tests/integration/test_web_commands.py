@@ -11,10 +11,10 @@ import pytest
 from support.web import client_of, new_case, post
 from support.world import count, rows
 
-from node.queries import query_codes
-from node.settings import Settings
-from node.web import doing
-from producers.handling import handled
+from node.enquiry_access import query_codes
+from node.entrypoints.web import execute_command
+from node.runtime.settings import Settings
+from producers.commands.handle import handled
 
 NEW = {"command": "register", "title": "供暖不足", "channel": "web"}
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
@@ -181,10 +181,10 @@ def test_after_a_crash_in_the_middle_of_a_list_only_the_rest_is_done(
         return handled(*given)
 
     commands = [NEW | {"title": f"第{number}件"} for number in range(4)]
-    monkeypatch.setattr(doing, "handled", dies_at_third)
+    monkeypatch.setattr(execute_command, "handled", dies_at_third)
     problem(post(client, commands, key="k-1"), 500)
     done_before = {one for (one,) in rows(beijing, "select case_id from petition_case")}
-    monkeypatch.setattr(doing, "handled", handled)
+    monkeypatch.setattr(execute_command, "handled", handled)
     results = post(client, commands, key="k-1").json()["results"]
     assert {one["case_id"] for one in results[:2]} == done_before
     assert count(beijing, "petition_case") == 4

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from support.web import client_of, new_case, post
 
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 # What a client may put in place of a part of a cursor: the ends of every type, and a bit beyond.
 PARTS: list[Any] = [

@@ -12,10 +12,10 @@ import pytest
 from support.web import client_of, new_case
 from support.world import do, event, eventually, register, rows
 
-from node import ledger
-from node.postgres import Connection, connect
-from node.settings import Settings
-from node.write_events import pack
+from node.postgres.connection import Connection, connect
+from node.runtime.settings import Settings
+from node.store import events
+from node.store.write_events import pack
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def write(connection: Connection, case_id: str) -> str:
     """An event in the ledger, in the open transaction of `connection`; its id."""
     one = event(case_id)
     with connection.cursor() as cursor:
-        ledger.write(cursor, pack([ledger.Entry(one, ledger.body_json(one.body))]))
+        events.write(cursor, pack([events.Entry(one, events.body_json(one.body))]))
     return one.event_id
 
 

@@ -14,11 +14,11 @@ import pytest
 from support.web import new_case, post, served
 from support.world import WAIT_SECONDS, count, eventually, rows
 
-from node.postgres import Connection
-from node.queries import indicators
-from node.settings import Settings
-from node.web import heavy
-from node.web.api import figures
+from node.entrypoints.web import heavy
+from node.entrypoints.web.api import figures
+from node.postgres.connection import Connection
+from node.queries.figures import indicators
+from node.runtime.settings import Settings
 
 YEAR = {"from": "2026-01-01", "to": "2026-12-31"}
 MANY = 30

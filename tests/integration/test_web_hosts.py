@@ -9,7 +9,7 @@ import pytest
 from support.web import client_of
 from support.world import count
 
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 REGISTER = {"command": "register", "title": "供暖不足", "channel": "web"}
 

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from support.web import served
 from support.world import do, register
 
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 # Enough to meet each parameter with good and bad values; `make test` has two cores for all.
 _EXAMPLES = 40

@@ -15,13 +15,13 @@ from support.servers import postgres_away
 from support.web import client_of, new_case, post, served
 from support.world import ended_with, eventually, rows, running
 
+from node.entrypoints.web.request_limits import MAX_BODY_BYTES
+from node.entrypoints.web.server import WebServer
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.metrics import Metrics
-from node.postgres import migrations
-from node.settings import Settings
-from node.web.limits import MAX_BODY_BYTES
-from node.web.server import WebServer
+from node.postgres.connection import migrations
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_a_defect_is_a_500_problem_without_its_text(
     def broken(*_given: Any) -> Any:
         raise RuntimeError("secret thing")
 
-    monkeypatch.setattr("node.web.api.cases.find_case", broken)
+    monkeypatch.setattr("node.entrypoints.web.api.cases.find_case", broken)
     answer = client.get("/v1/cases/x")
     assert rule(answer, 500) == "internal"
     assert "secret" not in answer.text
@@ -210,7 +210,7 @@ def test_a_defect_costs_a_client_neither_its_connection_nor_its_next_request(
     def broken(*_given: Any) -> Any:
         raise RuntimeError
 
-    monkeypatch.setattr("node.web.api.cases.find_case", broken)
+    monkeypatch.setattr("node.entrypoints.web.api.cases.find_case", broken)
     answers = [client.get("/v1/cases/x"), client.get("/healthz"), client.get("/v1/cases/x")]
     assert [answer.status_code for answer in answers] == [500, 200, 500]
     used = {one.extensions["network_stream"].get_extra_info("client_addr") for one in answers}

@@ -16,12 +16,12 @@ from support.processes import Process, metric_at
 from support.web import served
 from support.world import WAIT_SECONDS, eventually, sample
 
+from node.entrypoints.web.client_limits import MAX_CHUNKS, ClientLimits
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.metrics import Metrics
-from node.metrics_server import MOST_CONNECTIONS, MetricsServer, metrics_served
-from node.settings import Settings
-from node.web.slow_clients import MAX_CHUNKS, ClientLimits
+from node.runtime.metrics import Metrics
+from node.runtime.metrics_server import MOST_CONNECTIONS, MetricsServer, metrics_served
+from node.runtime.settings import Settings
 
 LIMITS = ClientLimits(
     connections=8, header_seconds=0.5, patience_seconds=0.5, bytes_a_second=2000.0
@@ -33,7 +33,7 @@ def web(
     shandong: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[tuple[str, int], Metrics]]:
     """The address of a web server of few and short patience, and its metrics."""
-    monkeypatch.setattr("node.web.server.limits_of_process", lambda: LIMITS)
+    monkeypatch.setattr("node.entrypoints.web.server.limits_of_process", lambda: LIMITS)
     metrics = Metrics()
     with served(shandong, metrics) as base:
         yield ("127.0.0.1", httpx.URL(base).port or 0), metrics
@@ -135,7 +135,7 @@ def test_one_address_never_has_more_than_its_half_and_others_are_answered(
     shandong: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = LIMITS._replace(header_seconds=3600.0)
-    monkeypatch.setattr("node.web.server.limits_of_process", lambda: patient)
+    monkeypatch.setattr("node.entrypoints.web.server.limits_of_process", lambda: patient)
     metrics = Metrics()
     with served(shandong, metrics) as base, ExitStack() as stack:
         address = ("127.0.0.1", httpx.URL(base).port or 0)
@@ -196,7 +196,7 @@ def test_slow_clients_by_the_hundred_do_not_stop_a_process_of_256_descriptors(
 @pytest.fixture
 def scrapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], MetricsServer]]:
     """A maker of servers of metrics whose only bound of time is the one that is given."""
-    monkeypatch.setattr("node.metrics_server._Handler.timeout", 3600.0)
+    monkeypatch.setattr("node.runtime.metrics_server._Handler.timeout", 3600.0)
     with ExitStack() as made:
 
         def make(seconds: float) -> MetricsServer:

@@ -12,8 +12,8 @@ from support.world import eventually, rows
 
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import migrate
-from node.settings import Settings
+from node.postgres.connection import migrate
+from node.runtime.settings import Settings
 
 _CAUGHT_UP = """
     select count(*) = 1 and bool_and(replay_lsn = pg_current_wal_lsn()) from pg_stat_replication

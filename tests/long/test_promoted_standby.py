@@ -18,15 +18,15 @@ from support.processes import Process
 from support.web import post
 from support.world import WAIT_SECONDS, eventually, read_topic, rows
 
-from cases.topics import uplink
-from node import kafka
-from node.kafka import TopicPartition
+from node.kafka import clients as kafka_clients
+from node.kafka.clients import TopicPartition
+from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
 from node.localstack.settings import stack_settings
-from node.metrics import Metrics
-from node.postgres import migrate
-from node.settings import Settings
+from node.postgres.connection import migrate
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 DATABASE = "petitionlink_370000"
 EVENTS = "select event_id::text, md5(value) from case_event order by 1"
@@ -116,7 +116,7 @@ def on(cluster: Cluster, query: str) -> list[tuple[Any, ...]]:
 def ids_on_uplink(settings: Settings) -> set[str]:
     """Every event that the node ever published."""
     topic = uplink(SHANDONG)
-    with closing(kafka.plain_consumer(settings, "test")) as client:
+    with closing(kafka_clients.plain_consumer(settings, "test")) as client:
         places = [TopicPartition(topic, n) for n in client.partitions_for_topic(topic)]
         first, end = client.beginning_offsets(places), client.end_offsets(places)
     number = sum(end.values()) - sum(first.values())

@@ -20,7 +20,7 @@ from support.servers import broker_frozen, broker_killed, postgres_away
 from support.standby import promote_standby
 from support.world import rows
 
-from node.postgres import connect
+from node.postgres.connection import connect
 
 Do = Callable[[World, random.Random], None]
 

@@ -22,7 +22,8 @@ from support.cli import petitionlink
 from support.topics import delete_topic, make_topic
 from support.world import Raw
 
-from cases.topics import (
+from node.kafka import clients
+from node.kafka.topic_names import (
     consumed_topics,
     control_downlink,
     control_uplink,
@@ -30,7 +31,6 @@ from cases.topics import (
     produced_topics,
     uplink,
 )
-from node import kafka
 
 _CODECS = ("gzip", "snappy", "lz4", "zstd", "uncompressed", "producer")
 _ABORTED = 20
@@ -68,7 +68,7 @@ def set_codec(world: World, chance: random.Random) -> None:
         ConfigResourceType.TOPIC, topic, {"compression.type": chance.choice(_CODECS)}
     )
     try:
-        with closing(kafka.admin(world.direct[node])) as admin:
+        with closing(clients.admin(world.direct[node])) as admin:
             admin.alter_configs([resource])
     except kafka_errors.KafkaError as error:
         world.find(f"the soak could not set a codec: {type(error).__name__}: {error}")

@@ -18,12 +18,12 @@ from support.streams import import_arguments
 
 from cases.errors import Refusal
 from cases.nodes import NATIONAL
-from node.errors import Transient
-from node.postgres import Connection, connect
-from node.settings import Settings
-from producers.commands import parse
-from producers.handling import OutcomeUnknown, handle
-from producers.office import Office, open_office
+from node.keys.office import Office, open_office
+from node.postgres.connection import Connection, connect
+from node.runtime.errors import Transient
+from node.runtime.settings import Settings
+from producers.commands.handle import OutcomeUnknown, handle
+from producers.commands.parse import parse
 
 _PAUSE_SECONDS = 0.25
 _REGISTER_ROWS = 60

@@ -13,7 +13,7 @@ from support.ledgers import query, records
 from support.world import Raw, event, raw, send
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics, downlink, uplink
+from node.kafka.topic_names import consumed_topics, downlink, uplink
 
 _REPEATED = 40
 # A node that has no part in the soak, so that nobody waits for its events.

@@ -8,11 +8,11 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, parse_dsn
 
-from node import kafka
-from node.kafka import TopicPartition
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
 from node.localstack import LocalStack
-from node.postgres import migrate
-from node.settings import Settings
+from node.postgres.connection import migrate
+from node.runtime.settings import Settings
 
 
 class Backup:
@@ -41,12 +41,12 @@ def lose_database(stack: LocalStack, settings: Settings) -> None:
 
 def lose_records(settings: Settings, *topics: str) -> None:
     """Everything that these topics hold now is gone from Kafka, as after its retention."""
-    with closing(kafka.plain_consumer(settings, "test")) as client:
+    with closing(clients.plain_consumer(settings, "test")) as client:
         places = [
             TopicPartition(one, n) for one in topics for n in client.partitions_for_topic(one)
         ]
         ends = client.end_offsets(places)
-    with closing(kafka.admin(settings)) as admin:
+    with closing(clients.admin(settings)) as admin:
         admin.delete_records({place: end for place, end in ends.items() if end})
 
 

@@ -10,7 +10,7 @@ from fastavro import schemaless_writer
 from support.events import ENVELOPE, REGISTERED
 
 from schemas.catalogue import Schema, catalogue
-from schemas.versions import expanded
+from schemas.evolution.resolution import expanded
 
 
 def zigzag(number: int) -> bytes:

@@ -15,8 +15,8 @@ from unittest import mock
 import orjson
 from support.world import WAIT_SECONDS
 
-from node.cli.app import main
-from node.settings import Settings
+from node.entrypoints.cli.app import main
+from node.runtime.settings import Settings
 
 PROGRAM = Path(sys.executable).with_name("petitionlink")
 

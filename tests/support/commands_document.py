@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cases.commands import COMMANDS
 from cases.regulations import regulation
 from cases.rules import RULES
 from cases.rules.model import ANY_REGISTERED, LIVING, Rule
+from cases.vocabulary.commands import COMMANDS
 from schemas.catalogue import Avro, catalogue
 from schemas.event import ENVELOPE_FIELDS
 

@@ -8,8 +8,8 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from node.control import Received
-from node.digests import BUCKETS
+from node.reconcile.control_channel import Received
+from node.store.digests import BUCKETS
 
 EVENT_ID = "01890000-0000-7000-8000-000000000001"
 CASE_ID = "110000-20260401-7K3M9QXA"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from crc32c import crc32c
 
+from node.kafka.decompression import codec_name
 from node.localstack import LocalStack
-from node.unpacking import codec_name
 
 _HEAD = struct.Struct(">qi")  # base offset, length of what follows
 _CRC_AT, _ATTRIBUTES_AT = 17, 21

@@ -9,7 +9,7 @@ from fastavro import schemaless_writer
 
 from schemas.catalogue import Schema
 from schemas.event import Event
-from schemas.headers import make_event
+from schemas.wire import make_event
 
 REGISTERED = "petition.case.registered.v1"
 ENVELOPE: dict[str, Any] = {

@@ -8,13 +8,13 @@ from typing import Any
 
 from support.world import do
 
-from node.postgres import connected
-from node.settings import Settings
-from producers.exporting import Totals, Wish, export
-from producers.importing import Totals as Imported
-from producers.importing import import_rows
-from producers.office import open_office
+from node.keys.office import open_office
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
 from producers.register import load_mapping, read_register
+from producers.register_export.export_cases import Totals, Wish, export
+from producers.register_import.import_rows import Totals as Imported
+from producers.register_import.import_rows import import_rows
 
 BEIJING, SHANDONG = "110000", "370000"
 # A case without what only the node that has it knows: ids, keys, seals.

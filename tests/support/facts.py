@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg2.extras import execute_values
 
-from node.postgres import connected
+from node.postgres.connection import connected
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 FOLD = '{"gaps": [], "conflicts": []}'

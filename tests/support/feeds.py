@@ -7,13 +7,13 @@ from contextlib import closing
 
 from support.world import event
 
-from node import ledger
-from node.postgres import connect
+from node.entrypoints.web import cursors
+from node.postgres.connection import connect
+from node.queries.database_history import FeedPlace
 from node.queries.feed import read_feed
-from node.queries.history import FeedPlace
-from node.settings import Settings
-from node.web import cursors
-from node.write_events import pack
+from node.runtime.settings import Settings
+from node.store import events
+from node.store.write_events import pack
 
 _LIMIT = 7
 _number = itertools.count(1)
@@ -51,6 +51,6 @@ def write_events(settings: Settings, number: int) -> list[str]:
         for _ in range(number):
             one = event(f"110000-20260401-{next(_number):08}")
             with connection, connection.cursor() as cursor:
-                ledger.write(cursor, pack([ledger.Entry(one, ledger.body_json(one.body))]))
+                events.write(cursor, pack([events.Entry(one, events.body_json(one.body))]))
             written.append(one.event_id)
     return written

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 from support.world import eventually, rows, running
 
-from cases.commands import event_type_of
+from cases.vocabulary.commands import event_type_of
 from consumers.consumer import Consumer
-from node.clock import Clock, now_micros
-from node.metrics import Metrics
-from node.postgres import Connection, connect
-from node.settings import Settings
-from producers.commands import parse
-from producers.handling import handle
-from producers.office import Office, open_office
-from producers.relay import Relay
+from node.keys.office import Office, open_office
+from node.postgres.connection import Connection, connect
+from node.runtime.clock import Clock, now_micros
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from producers.commands.handle import handle
+from producers.commands.parse import parse
+from producers.relay.relay import Relay
 
 # A short life within one office: whatever happens, these three are legal in this order.
 LIFE = (

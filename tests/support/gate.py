@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from support.world import eventually
 
-from node import command_gate
-from node.postgres import connected
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
+from node.store import command_gate
 
 
 def confirm_database(dsn: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from schemas.catalogue import Avro
-from schemas.versions import expanded
+from schemas.evolution.resolution import expanded
 
 FOLDER = Path(__file__).parents[1] / "contract" / "golden"
 

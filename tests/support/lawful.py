@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from cases import event_types as types
 from cases.case import Case, Clock
-from cases.commands import COMMANDS
 from cases.fold import extend
+from cases.vocabulary import event_types as types
+from cases.vocabulary.commands import COMMANDS
 from schemas.event import Event
 
 NAME_OF = {event_type: name for name, event_type in COMMANDS.items()}

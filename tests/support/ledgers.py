@@ -16,16 +16,17 @@ from support.processes import is_running
 from support.world import WAIT_SECONDS, eventually, rows
 
 from cases.nodes import NATIONAL
-from cases.topics import consumed_topics, produced_topics
-from node import digests, kafka
-from node.auditing import outgoing
-from node.kafka import TopicPartition
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.kafka.topic_names import consumed_topics, produced_topics
 from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
-from node.postgres import Cursor, connected
-from node.queries.snapshot import snapshot
-from node.reconciliation.shares import shared
-from node.reconciliation.side_by_side import reconcile_side_by_side
+from node.postgres.connection import Cursor, connected
+from node.postgres.snapshot import snapshot
+from node.reconcile.flow_audit import outgoing
+from node.reconcile.shared_events import shared
+from node.reconcile.side_by_side import reconcile_side_by_side
+from node.store import digests
 
 _TABLES = (
     "case_event, petition_case, case_clock, case_evaluation, case_supervision, node_contact, "
@@ -72,7 +73,7 @@ def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def forget_everything(stack: LocalStack) -> None:
     """Every node of the stack as if new: empty tables, positions at the end of the topics."""
-    with closing(kafka.plain_consumer(stack_settings(NATIONAL), "test")) as client:
+    with closing(clients.plain_consumer(stack_settings(NATIONAL), "test")) as client:
         for node in stack.nodes:
             query(node, f"truncate {_TABLES}")
             for (topic, partition), offset in _ends(client, consumed_topics(node)).items():
@@ -83,7 +84,7 @@ def forget_everything(stack: LocalStack) -> None:
 
 def empty_groups(stack: LocalStack) -> None:
     """Consumers that were killed hold their partitions no longer."""
-    with closing(kafka.admin(stack_settings(NATIONAL))) as client:
+    with closing(clients.admin(stack_settings(NATIONAL))) as client:
         groups = [one["group_id"] for one in client.list_groups()]
         for group, found in client.describe_groups(groups).items() if groups else ():
             members = [MemberToRemove(one["member_id"]) for one in found["members"]]
@@ -107,7 +108,7 @@ def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
 
 def records(node: str, topic: str) -> list[Any]:
     """All records that a topic holds now, in order within each partition."""
-    with closing(kafka.plain_consumer(stack_settings(node), "test")) as client:
+    with closing(clients.plain_consumer(stack_settings(node), "test")) as client:
         partitions = _partitions(client, topic)
         first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
         client.assign(partitions)
@@ -116,7 +117,7 @@ def records(node: str, topic: str) -> list[Any]:
         found: list[Any] = []
         deadline = time.monotonic() + WAIT_SECONDS
         # By positions: what stands last may be the marker of a transaction.
-        while any(at < end[one] for one, at in kafka.next_offsets(client).items()):
+        while any(at < end[one] for one, at in clients.next_offsets(client).items()):
             assert time.monotonic() < deadline, f"not in time: the records of {topic}"
             for several in client.poll(timeout_ms=200).values():
                 found += several
@@ -126,7 +127,7 @@ def records(node: str, topic: str) -> list[Any]:
 def await_settled(stack: LocalStack, seconds: float = WAIT_SECONDS) -> None:
     """Until every outbox is empty, every node has applied its topics to their end, and the centre,
     if it runs, has found first and repeat."""
-    with closing(kafka.plain_consumer(stack_settings(NATIONAL), "test")) as client:
+    with closing(clients.plain_consumer(stack_settings(NATIONAL), "test")) as client:
         eventually(lambda: _is_settled(client, stack), "all is delivered", seconds)
 
 

@@ -13,8 +13,8 @@ from consumers import decode
 from consumers.batch import Poison
 from consumers.dead_letters import keep
 from consumers.decode import ReadContext, decode_batch
-from node.postgres import connected
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
 from schemas.errors import MALFORMED, Undecodable
 
 _ALL = 'select id, status, reason, actor, resolution from dead_letter order by "offset"'

@@ -19,7 +19,7 @@ from support.proxy import HOST, Proxy, Verdict
 from node.localstack import broker
 from node.localstack.ports import free_port
 from node.localstack.state import Kafka
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 
 class Listener(NamedTuple):

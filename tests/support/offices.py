@@ -9,15 +9,15 @@ from typing import NamedTuple
 from support.world import do, eventually, rows, running
 
 from consumers.consumer import Consumer
-from node.control import Channel
-from node.lifecycle import Worker
-from node.metrics import Metrics
-from node.postgres import connected
-from node.reconciliation.asking import reconcile
-from node.reconciliation.driving import Outcome
-from node.reconciliation.worker import Reconciler
-from node.settings import Settings
-from producers.relay import Relay
+from node.postgres.connection import connected
+from node.reconcile.control_channel import Channel
+from node.reconcile.initiator import Outcome
+from node.reconcile.run_once import reconcile
+from node.reconcile.worker import Reconciler
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Worker
+from producers.relay.relay import Relay
 
 CENTRE, BEIJING, SHANDONG = "000000", "110000", "370000"
 _UNSENT = "select count(*) from outbox where published_at is null"

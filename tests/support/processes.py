@@ -17,7 +17,7 @@ from support.world import WAIT_SECONDS, eventually
 
 from node.localstack import LocalStack
 from node.localstack.logs import last_lines
-from node.settings import Settings
+from node.runtime.settings import Settings
 
 # What operators are promised for SIGTERM (docs/faults.md 24): a bound that is tested, not a wait.
 STOP_SECONDS = 30.0

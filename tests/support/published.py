@@ -7,8 +7,8 @@ from typing import Any
 from support.world import do, eventually, rows, running
 
 from node.localstack.settings import stack_settings
-from node.metrics import Metrics
-from producers.relay import Relay
+from node.runtime.metrics import Metrics
+from producers.relay.relay import Relay
 
 NODE = "110000"
 TOPIC = f"petition.uplink.{NODE}"

@@ -7,9 +7,9 @@ from typing import Any
 
 from support.world import do, rows
 
-from node.postgres import connected
-from node.scrub import rows as stored
-from node.settings import Settings
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
+from node.store import row_check as stored
 from schemas.event import Event
 
 DAY = timedelta(days=1)

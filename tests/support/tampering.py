@@ -7,17 +7,17 @@ from typing import Any
 from support.offices import Desk
 from support.world import rows
 
-from node.postgres import connected
-from node.scrub import projections
-from node.scrub.healing import Context
+from node.postgres.connection import connected
+from node.runtime.settings import Settings
+from node.scrub import projection_check
 from node.scrub.ledger_pass import Verified, verify_ledger
-from node.settings import Settings
+from node.scrub.repair import Context
 
 
 def verify(settings: Settings, *, heals: bool = True) -> Verified:
     """The whole ledger recomputed now, as `petitionlink verify` does it."""
     with connected(settings.dsn, "test") as connection:
-        context = Context(settings.node, "test", projections.prepare(connection))
+        context = Context(settings.node, "test", projection_check.prepare(connection))
         return verify_ledger(connection, context, lambda *_: None, heals=heals)
 
 

@@ -6,7 +6,9 @@ from contextlib import closing
 
 from support.world import eventually
 
-from node import kafka, localstack, topics
+from node import localstack
+from node.kafka import clients
+from node.kafka.topics import apply as topics
 from node.localstack import LocalStack
 
 
@@ -14,13 +16,13 @@ def make_topic(stack: LocalStack, topic: str) -> None:
     """Make a topic that was deleted."""
     cluster = localstack.cluster_settings(stack.bootstrap_servers)
     declared = [one for one in topics.declared_topics(stack.nodes, local=True) if one.name == topic]
-    with closing(kafka.admin(cluster)) as client:
+    with closing(clients.admin(cluster)) as client:
         topics.apply(client, declared, [topics.Change(topic, topics.Action.CREATE)])
 
 
 def delete_topic(stack: LocalStack, topic: str) -> None:
     """Delete a topic, as somebody might by mistake."""
     cluster = localstack.cluster_settings(stack.bootstrap_servers)
-    with closing(kafka.admin(cluster)) as client:
+    with closing(clients.admin(cluster)) as client:
         client.delete_topics([topic])
         eventually(lambda: topic not in client.list_topics(), f"{topic} is gone")

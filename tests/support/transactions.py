@@ -10,9 +10,9 @@ import uuid_utils
 from kafka import KafkaProducer
 from support.world import WAIT_SECONDS, Raw, eventually
 
-from node import kafka
-from node.kafka import TopicPartition
-from node.settings import Settings
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.runtime.settings import Settings
 
 _API_VERSION = (4, 0)
 
@@ -82,9 +82,9 @@ def _transaction(
 
 def await_marker(settings: Settings, topic: str) -> None:
     """Until no transaction is open in the topic: markers are written after the answer."""
-    with closing(kafka.plain_consumer(settings, "test")) as client:
+    with closing(clients.plain_consumer(settings, "test")) as client:
         places = [TopicPartition(topic, number) for number in client.partitions_for_topic(topic)]
         eventually(
-            lambda: kafka.high_watermarks(client, places) == client.end_offsets(places),
+            lambda: clients.high_watermarks(client, places) == client.end_offsets(places),
             f"the markers stand in {topic}",
         )

@@ -1,7 +1,8 @@
 """Four nodes in memory 四节点世界: the real drafting, folding and routing, no Kafka, no Postgres.
 
-What `node/outbox.py` writes as rows is a bag of letters here, which are delivered in any order and
-as often as the walk likes. `tests/integration/test_guards.py` holds the same for the real outbox.
+What `node/store/outbox.py` writes as rows is a bag of letters here, which are delivered in any
+order and as often as the walk likes. `tests/integration/test_guards.py` holds the same for the real
+outbox.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from cases.case import Case
 from cases.fold import continues, extend, fold, position
 from cases.nodes import NATIONAL
 from cases.routing import barred, recipients
-from node.keys import NodeKeys
-from producers.drafting import Command, draft, passes_petitioner_on
-from producers.office import Office
+from node.keys.key_ring import NodeKeys
+from node.keys.office import Office
+from producers.commands.draft_event import Command, draft, passes_petitioner_on
 from schemas.event import Event
-from schemas.sealing import KeyPair, PublicKey, Sealer, case_key
-from schemas.suites import X25519_AES_GCM, Secret, suite_named
+from schemas.sealing.cipher_suites import X25519_AES_GCM, Secret, suite_named
+from schemas.sealing.sealed_record import KeyPair, PublicKey, Sealer, case_key
 
 CODES = (NATIONAL, "110000", "370000", "660000")
 HOUR = 3_600_000_000
@@ -113,7 +114,7 @@ class Node:
         return fold(event.case_id, self.ledger[event.case_id].values())
 
     def _onward(self, case: Case, event: Event) -> list[Letter]:
-        """As node/outbox.py: news to the known, the whole history to those who join."""
+        """As node/store/outbox.py: news to the known, the whole history to those who join."""
         routes, closed = self.routes.setdefault(case.case_id, []), barred(case)
         news = [Letter(to, event) for to in recipients(NATIONAL, event.emitter, routes, closed)]
         joined = recipients(NATIONAL, NATIONAL, case.participants, closed)
@@ -123,7 +124,7 @@ class Node:
         return news + [Letter(to, e) for to in joined for e in history if e.emitter != to]
 
     def _key(self, case_id: str) -> bytes | None:
-        """As producers/handling.py, for a record that this node can read."""
+        """As producers/commands/handle.py, for a record that this node can read."""
         bodies = [event.body for event in self.events(case_id)]
         sealed = [body["petitioner"] for body in bodies if body.get("petitioner")]
         if not sealed or not any(key["node"] == self.code for key in sealed[-1]["keys"]):

@@ -10,10 +10,10 @@ from support.givens import CASES, given
 from support.lawful import check, check_every_move
 from support.universe import CODES, DAY, HOUR, Letter, Node, Universe
 
-from cases import event_types as types
 from cases.case import Case
-from cases.commands import COMMANDS
 from cases.rules import violation
+from cases.vocabulary import event_types as types
+from cases.vocabulary.commands import COMMANDS
 from schemas.errors import PetitionLinkError
 from schemas.event import Event
 

@@ -10,10 +10,10 @@ import httpx
 import orjson
 from support.world import WAIT_SECONDS, eventually, running
 
+from node.entrypoints.web.server import WebServer
 from node.localstack.ports import free_port
-from node.metrics import Metrics
-from node.settings import Settings
-from node.web.server import WebServer
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 
 @contextmanager

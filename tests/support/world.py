@@ -11,21 +11,22 @@ from typing import Any
 
 import uuid_utils
 
-from node import kafka, ledger
-from node.errors import PetitionLinkError
-from node.kafka import TopicPartition
-from node.lifecycle import Stop, Worker, keep_open
-from node.metrics import Metrics
-from node.postgres import connected
-from node.settings import Settings
-from node.write_events import pack, write_events
-from producers.commands import parse
-from producers.handling import Done, handle
-from producers.office import open_office
+from node.kafka import clients
+from node.kafka.clients import TopicPartition
+from node.keys.office import open_office
+from node.postgres.connection import connected
+from node.runtime.errors import PetitionLinkError
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop, Worker, keep_open
+from node.store import events as store_events
+from node.store.write_events import pack, write_events
+from producers.commands.handle import Done, handle
+from producers.commands.parse import parse
 from schemas.catalogue import catalogue
 from schemas.event import Event
-from schemas.forms import fill
-from schemas.headers import make_event, wire_headers
+from schemas.validation.forms import fill
+from schemas.wire import make_event, wire_headers
 
 # How long a test waits for any state. An idle machine needs seconds; one that runs other suites
 # beside it needs many more, and a longer bound costs nothing where the state comes. `protections`
@@ -110,8 +111,10 @@ def event(case_id: str, version: int = 1, emitter: str = "110000", **changed: An
 def receive(settings: Settings, *events: Event) -> None:
     """Apply events as the consumer would, without Kafka."""
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        source = ledger.Source("petition.test", 0, 0, 0)
-        entries = [ledger.Entry(one, ledger.body_json(one.body), source) for one in events]
+        source = store_events.Source("petition.test", 0, 0, 0)
+        entries = [
+            store_events.Entry(one, store_events.body_json(one.body), source) for one in events
+        ]
         write_events(cursor, settings.node, pack(entries))
 
 
@@ -125,7 +128,7 @@ def raw(one: Event) -> Raw:
 
 def send(settings: Settings, topic: str, records: Sequence[Raw], partition: int = 0) -> None:
     """Write records to one partition, in order."""
-    producer = kafka.producer(settings, "test")
+    producer = clients.producer(settings, "test")
     try:
         sent = [
             producer.send(topic, value, key, headers, partition=partition)
@@ -139,7 +142,7 @@ def send(settings: Settings, topic: str, records: Sequence[Raw], partition: int 
 
 def read_topic(settings: Settings, topic: str, expected: int) -> list[Any]:
     """The first `expected` records of a topic over all its partitions."""
-    client = kafka.plain_consumer(settings, "test")
+    client = clients.plain_consumer(settings, "test")
     try:
         partitions = [
             TopicPartition(topic, number) for number in client.partitions_for_topic(topic) or ()
@@ -159,7 +162,7 @@ def read_topic(settings: Settings, topic: str, expected: int) -> list[Any]:
 
 def end_offset(settings: Settings, topic: str, partition: int = 0) -> int:
     """Where the next record of a partition will stand."""
-    client = kafka.plain_consumer(settings, "test")
+    client = clients.plain_consumer(settings, "test")
     try:
         one = TopicPartition(topic, partition)
         return int(client.end_offsets([one])[one])

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import pytest
 
-from producers.ahead import HelperLost, ahead
 from producers.register import RegisterError
+from producers.register_import.iterate_in_subprocess import HelperLost, ahead
 
 
 def helper_pid() -> int:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from node.cli import output
-from node.cli.terminal import SafeFormatter, escaped, escaped_json
+from node.entrypoints.cli import output
+from node.entrypoints.cli.terminal import SafeFormatter, escaped, escaped_json
 
 BAD = "供暖\x1b[2J\x1b]0;x\x07\x9b31m\x7f\r\u202e反\u2066\u2069\u200f\u2028"
 SHOWN = (r"\x1b[2J", r"\x07", r"\x9b31m", r"\x7f", r"\x0d", r"\u202e反", r"\u2066", r"\u2069")

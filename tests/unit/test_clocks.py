@@ -278,7 +278,7 @@ def test_others_take_the_due_instant_as_it_was_sent(monkeypatch: pytest.MonkeyPa
     story = Story().to("recheck_decided")
     events = story.universe.centre.events(story.case.case_id)
     for name in ("due", "prolonged", "paused"):
-        monkeypatch.setattr(f"cases.clocks.beginning.{name}", None)
+        monkeypatch.setattr(f"cases.clocks.starts.{name}", None)
     assert fold(story.case.case_id, events) == story.case
 
 

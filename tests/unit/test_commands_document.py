@@ -7,7 +7,7 @@ from pathlib import Path
 from support.commands_document import CHINESE, command_rows, refusal_rows
 
 from cases.case import State
-from cases.commands import COMMANDS
+from cases.vocabulary.commands import COMMANDS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 LINES = TEXT.splitlines()

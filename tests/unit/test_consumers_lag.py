@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from consumers.lag import LagGauges
-from node.kafka import TopicPartition
-from node.metrics import Metrics
+from node.kafka.clients import TopicPartition
+from node.runtime.metrics import Metrics
 
 PARTITION = TopicPartition("petition.uplink.370000", 0)
 _MICROS = 1_000_000

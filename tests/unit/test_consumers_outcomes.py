@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from consumers.batch import Batch, DecodedRecord, Poison
 from consumers.outcomes import classify, count, flow_entries
-from node import accounts
-from node.accounts import Account
-from node.metrics import Metrics
+from node.runtime.metrics import Metrics
+from node.store import flow_counts
+from node.store.flow_counts import Account
 
 TOPIC = "petition.uplink.370000"
 SHANDONG, CENTRE = "370000", "000000"
@@ -50,11 +50,11 @@ def test_accounts_count_by_the_day_of_the_event_and_own_events_as_recovered() ->
     events = [FakeEvent("a"), FakeEvent("b", CENTRE), FakeEvent("c", recorded_at=_DAY)]
     counts = flow_entries(CENTRE, classify(batch_of(events), {"a", "b", "c"}, ()))
     assert {(one.day.isoformat(), one.kind): number for one, number in counts.items()} == {
-        ("1970-01-01", accounts.RECEIVED): 2,
-        ("1970-01-01", accounts.APPLIED): 1,
-        ("1970-01-01", accounts.RECOVERED): 1,
-        ("1970-01-02", accounts.RECEIVED): 1,
-        ("1970-01-02", accounts.APPLIED): 1,
+        ("1970-01-01", flow_counts.RECEIVED): 2,
+        ("1970-01-01", flow_counts.APPLIED): 1,
+        ("1970-01-01", flow_counts.RECOVERED): 1,
+        ("1970-01-02", flow_counts.RECEIVED): 1,
+        ("1970-01-02", flow_counts.APPLIED): 1,
     }
 
 

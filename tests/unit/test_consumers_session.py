@@ -13,8 +13,8 @@ import pytest
 from consumers.batch import Batch, Polled
 from consumers.policy import DEFAULT_POLICY
 from consumers.session import ConsumerSession
-from node.metrics import Metrics
-from node.settings import Settings
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
 
 _LONG = 10.0
 _NOTHING = Polled({}, [], {})

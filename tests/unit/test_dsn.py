@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from node.dsn import check_dsn, without_secrets
-from node.errors import PetitionLinkError
-from node.postgres import connect
-from node.settings import load_settings
+from node.postgres.connection import connect
+from node.runtime.dsn import check_dsn, without_secrets
+from node.runtime.errors import PetitionLinkError
+from node.runtime.settings import load_settings
 
 MALFORMED = [
     *("postgresql://u:Geh@eim@127.0.0.1/db", "postgresql://u:Geh/eim@127.0.0.1/db"),

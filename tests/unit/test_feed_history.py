@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from node.queries.history import Epoch, FeedPlace, History, UnknownHistory
+from node.queries.database_history import Epoch, FeedPlace, History, UnknownHistory
 
 
 class Row(NamedTuple):

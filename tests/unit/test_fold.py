@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from support.givens import CASES
 from support.walks import Walk
 
-from cases import event_types as types
 from cases.case import Case, Gap, State
 from cases.fold import continues, extend, fold
+from cases.vocabulary import event_types as types
 from schemas.event import Event
 
 CASE = "110000-20260401-7K3M9QXA"

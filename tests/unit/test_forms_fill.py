@@ -10,7 +10,7 @@ from schemas.catalogue import Schema, catalogue
 from schemas.codec import encode
 from schemas.errors import Invalid
 from schemas.event import ENVELOPE_FIELDS
-from schemas.forms import fill
+from schemas.validation.forms import fill
 
 GIVEN: dict[str, Any] = {
     "origin_number": "SD20260001",

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import Schema, catalogue
 from schemas.errors import Invalid
-from schemas.forms import fill, parse_instant, render
 from schemas.instants import text_of
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
+from schemas.validation.forms import fill, parse_instant, render
 
 SCHEMAS = list(catalogue().by_id.values())
 

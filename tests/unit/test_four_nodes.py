@@ -22,11 +22,9 @@ from support import universe
 from support.universe import Node
 from support.walks import Walk
 
-from cases import event_types as types
 from cases import rules
 from cases.case import Case, State
-from cases.clocks import running
-from cases.commands import COMMANDS
+from cases.clocks import transitions
 from cases.fold import extend
 from cases.rules.responsibility import (
     by_handler,
@@ -34,6 +32,8 @@ from cases.rules.responsibility import (
     not_to_the_accused,
     to_another_node,
 )
+from cases.vocabulary import event_types as types
+from cases.vocabulary.commands import COMMANDS
 from schemas.event import Event
 
 STEPS = 50
@@ -114,7 +114,7 @@ MUTANTS = {
         "the accused .* got",
     ),
     "no event ends a clock": (
-        lambda patch: patch.setattr(running, "ENDS", {}),
+        lambda patch: patch.setattr(transitions, "ENDS", {}),
         "a clock runs in a case that ended",
     ),
     "the accused may act": (

@@ -21,15 +21,15 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
-from node import record_format
-from node.kafka_library_patches import LIBRARY_VERSION, PRIVATE_NAMES, ForceClosingProducer
-from node.unpacking import MAX_BATCH_BYTES
+from node.kafka import record_reader
+from node.kafka.decompression import MAX_BATCH_BYTES
+from node.kafka.library_patches import LIBRARY_VERSION, PRIVATE_NAMES, ForceClosingProducer
 
 ROOT = Path(__file__).parents[2]
 NOBODY = {"bootstrap_servers": "127.0.0.1:1", "api_version": (4, 0)}
 GZIP = 1
 # The only modules that may use what is private in the library.
-INSIDE = ("kafka_library_patches.py", "record_format.py")
+INSIDE = ("library_patches.py", "record_reader.py")
 CLIENTS = {"client", "consumer", "producer", "admin", "fetcher", "coordinator", "part", "batch"}
 
 
@@ -69,7 +69,7 @@ def test_an_admin_client_looks_at_what_is_set_in_it(name: str) -> None:
 
 def test_batches_are_read_by_our_reader_and_the_library_has_no_bound_of_its_own() -> None:
     """If this fails the library may have a bound now: see `install_record_reader`."""
-    assert Fetcher.PartitionRecords._unpack_records is record_format.records_of_fetch
+    assert Fetcher.PartitionRecords._unpack_records is record_reader.records_of_fetch
     builder = MemoryRecordsBuilder(2, GZIP, 2 * MAX_BATCH_BYTES)
     builder.append(0, None, bytes(MAX_BATCH_BYTES + 1), [])
     builder.close()

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cases.errors import UnknownNode
-from node.errors import Fatal, PetitionLinkError
-from node.keys import KeysUnusable, load_keys, make_local_keys
-from schemas.sealing import Sealer, unseal
+from node.keys.key_ring import KeysUnusable, load_keys, make_local_keys
+from node.runtime.errors import Fatal, PetitionLinkError
+from schemas.sealing.sealed_record import Sealer, unseal
 
 NODES = ["000000", "110000", "370000"]
 

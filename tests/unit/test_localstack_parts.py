@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support.world import WAIT_SECONDS
 
-from node.errors import PetitionLinkError
 from node.localstack import account, binaries, java, lock, ports, probe
 from node.localstack.logs import last_lines
+from node.runtime.errors import PetitionLinkError
 
 
 def test_a_port_on_which_somebody_listens_is_not_free() -> None:

@@ -9,10 +9,10 @@ import pytest
 from psycopg2.extensions import parse_dsn
 
 from node import localstack
-from node.errors import PetitionLinkError
 from node.localstack import LocalStack
 from node.localstack.outside import with_outside, without_outside
 from node.localstack.state import Kafka, Ports, Postgres, State, read_state, write_state
+from node.runtime.errors import PetitionLinkError
 
 OWN = State(
     up=True,

@@ -7,7 +7,7 @@ import os
 import weakref
 from pathlib import Path
 
-from node.memory import collect_seldom, give_back
+from node.runtime.memory import collect_seldom, give_back
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _ROW_BYTES = 900

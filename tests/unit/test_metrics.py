@@ -7,8 +7,8 @@ from pathlib import Path
 from prometheus_client import generate_latest
 
 from consumers.lag import LagGauges
-from node.kafka import TopicPartition
-from node.metrics import Metrics, documentation
+from node.kafka.clients import TopicPartition
+from node.runtime.metrics import Metrics, documentation
 
 PARTITION = TopicPartition("petition.downlink.370000", 2)
 # docs/contract.md §6, what concerns relay, consumer and cases.

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from node.metrics import observe_all
+from node.runtime.metrics import observe_all
 
 BOUNDS = (0.005, 0.1, 1, 86400)
 

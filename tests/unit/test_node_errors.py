@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
-from node.errors import Fatal, Transient, classified
+from node.runtime.errors import Fatal, Transient, classified
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from kafka.errors import KafkaError
 from pydantic import SecretStr
 
-from node import kafka
-from node.memory import give_back
-from node.settings import Settings
+from node.kafka import clients
+from node.runtime.memory import give_back
+from node.runtime.settings import Settings
 
 ATTEMPTS = 3
 
@@ -29,7 +29,7 @@ def test_a_cluster_that_is_away_costs_no_thread_and_no_socket_at_each_attempt(
 ) -> None:
     """A node asks every few seconds. Found by the soak (d); seen failing with the library's own
     client: a thread and four files each time."""
-    monkeypatch.setattr(kafka, "_LOOK_TIMEOUT_MS", 100)
+    monkeypatch.setattr(clients, "_LOOK_TIMEOUT_MS", 100)
     nobody = Settings(
         node="370000",
         postgres_dsn=SecretStr("postgresql://x"),
@@ -38,7 +38,7 @@ def test_a_cluster_that_is_away_costs_no_thread_and_no_socket_at_each_attempt(
     seen = []
     for _ in range(ATTEMPTS):
         with pytest.raises(KafkaError):
-            kafka.existing_topics(nobody)
+            clients.existing_topics(nobody)
         seen.append(held())
     assert len(set(seen)) == 1, seen
 
@@ -52,7 +52,7 @@ def test_a_poll_waits_although_a_heartbeat_is_overdue() -> None:
         postgres_dsn=SecretStr("postgresql://x"),
         kafka_bootstrap_servers="127.0.0.1:1",
     )
-    client = kafka.consumer(nobody, fetch_wait_ms=100)
+    client = clients.consumer(nobody, fetch_wait_ms=100)
     try:
         coordinator = client._coordinator
         coordinator.time_to_next_heartbeat = lambda: 0

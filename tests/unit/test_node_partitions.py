@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kafka.partitioner.default import DefaultPartitioner
 
-from node.partitions import KeyPartitioner, hash_of_key
+from node.kafka.partitioner import KeyPartitioner, hash_of_key
 
 # Of the Java client's own tests (UtilsTest.testMurmur2), as unsigned.
 _KNOWN = {

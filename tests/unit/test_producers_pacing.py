@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from producers.pacing import Pace, Rate, rest_seconds
+from producers.relay.rate_limit import Pace, Rate, rest_seconds
 
 
 class Clock:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from kafka import errors as kafka_errors
 
-from node.errors import Transient
-from producers import publishing
-from producers.pending import Pending
-from producers.publishing import Publisher, Refused, TopicsRefused, outcomes
+from node.runtime.errors import Transient
+from producers.relay import publisher as relay_publisher
+from producers.relay.outbox_reader import Pending
+from producers.relay.publisher import Publisher, Refused, TopicsRefused, outcomes
 
 
 class Acknowledged:
@@ -87,7 +87,7 @@ def test_behind_a_failure_nobody_waits_for_what_never_ends(monkeypatch: pytest.M
     stuck: Any = Stuck()
     publisher = Publisher.__new__(Publisher)
     publisher._producer = stuck
-    monkeypatch.setattr(publishing, "_FLUSH_SECONDS", 0.2)
+    monkeypatch.setattr(relay_publisher, "_FLUSH_SECONDS", 0.2)
     publisher._await(
         [Acknowledged(1), Refused(kafka_errors.KafkaTimeoutError("expired")), Unanswered()],
         {"up"},

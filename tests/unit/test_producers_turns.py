@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from node.errors import Transient
-from node.metrics import Metrics
-from producers import turns as turning
-from producers.pending import Pending, Published
-from producers.publishing import Failure
-from producers.turns import Turns
+from node.runtime.errors import Transient
+from node.runtime.metrics import Metrics
+from producers.relay import send_loop as turning
+from producers.relay.outbox_reader import Pending, Published
+from producers.relay.publisher import Failure
+from producers.relay.send_loop import Turns
 
 MANY = 4
 

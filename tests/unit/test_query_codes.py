@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.queries.attempts import network_of
-from node.queries.query_codes import ALPHABET, LENGTH, Stored, matches, shown, understood
+from node.enquiry_access.attempt_limit import network_of
+from node.enquiry_access.query_codes import ALPHABET, LENGTH, Stored, matches, shown, understood
 
 _CODE = "0123ABCDXYZ9"
 

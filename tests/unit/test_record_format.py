@@ -12,7 +12,7 @@ from kafka.errors import CorruptRecordError
 from kafka.record import MemoryRecords, MemoryRecordsBuilder
 from kafka.record.default_records import DefaultRecordBatch
 
-from node import record_format
+from node.kafka import record_reader
 from schemas.packed_headers import UNREADABLE, PackedHeaders, pack, read_varint, varint
 
 Content = st.none() | st.binary(max_size=200)
@@ -34,7 +34,7 @@ def batch_of(records: list[Any], compression: int = 0) -> DefaultRecordBatch:
 
 @given(st.lists(Record, min_size=1, max_size=20), st.sampled_from([0, 1, 3, 4]))
 def test_it_reads_what_the_library_reads(records: list[Any], compression: int) -> None:
-    ours = [*record_format.records_of(batch_of(records, compression), "topic", 3)]
+    ours = [*record_reader.records_of(batch_of(records, compression), "topic", 3)]
     theirs = [*batch_of(records, compression)]
     assert [
         (one.offset, one.timestamp, one.timestamp_type, one.key, one.value, [*one.headers])
@@ -55,7 +55,7 @@ def test_damaged_records_are_named_never_misread_beyond_the_batch(data: Any) -> 
     batch._buffer = buffer
     found = []
     with suppress(CorruptRecordError):
-        found += [[*one.headers] for one in record_format.records_of(batch, "topic", 0)]
+        found += [[*one.headers] for one in record_reader.records_of(batch, "topic", 0)]
         assert len(found) == 3
 
 
@@ -63,7 +63,7 @@ def test_a_record_that_ends_too_soon_is_corrupt() -> None:
     batch = batch_of([(5, b"key", b"value", [])])
     batch._buffer = batch._buffer[:-2]
     with pytest.raises(CorruptRecordError, match="topic partition 0"):
-        [*record_format.records_of(batch, "topic", 0)]
+        [*record_reader.records_of(batch, "topic", 0)]
 
 
 @given(st.lists(st.tuples(st.text(max_size=70), st.binary(max_size=200)), max_size=12))

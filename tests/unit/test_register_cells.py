@@ -6,11 +6,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from producers.register.cell_values import BOUNDLESS, converter
+from producers.register.clean_text import clean_line, clean_text, quoted
+from producers.register.dates import DAY, Instant, not_before, parse_instant
 from producers.register.errors import CellError
-from producers.register.instants import DAY, Instant, not_before, parse_instant
 from producers.register.targets import targets
-from producers.register.text import clean_line, clean_text, quoted
-from producers.register.values import BOUNDLESS, converter
 
 CHINA = timezone(timedelta(hours=8))
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given, settings, strategies
 
 from producers.register import RegisterError, Registration, Rejected, load_mapping, read_register
+from producers.register.clean_text import clean_line, clean_text
 from producers.register.errors import CellError
+from producers.register.file_writers import NO_XML, XlsxSink, new_register
 from producers.register.private_use import TABLE, assigned
 from producers.register.row_writer import RowWriter, Told
-from producers.register.sinks import NO_XML, XlsxSink, new_register
-from producers.register.text import clean_line, clean_text
 
 MAPPING = load_mapping("register")
 ROW = {"登记编号": "1", "信访形式": "来信", "信访日期": "2024-01-08", "标题": "虚构"}

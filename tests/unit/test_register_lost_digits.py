@@ -12,10 +12,10 @@ from hypothesis import given, strategies
 from support.workbooks import Cell, save_workbook
 
 from producers.register import Registration, Rejected, load_mapping, read_register
-from producers.register.codes import clean_code, number_or_none
+from producers.register.cell_values import BOUNDLESS, converter
+from producers.register.code_cells import clean_code, number_or_none
 from producers.register.errors import CellError
 from producers.register.targets import Kind, targets
-from producers.register.values import BOUNDLESS, converter
 
 MAPPING = load_mapping("register")
 GOOD = {"登记编号": "虚构-1", "信访形式": "来信", "信访日期": "2024-05-06", "标题": "虚构标题"}

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from producers.register import Mapping, Registration, Rejected, load_mapping, read_register
-from producers.register.life import HANDLING
+from producers.register.case_steps import HANDLING
 from schemas.catalogue import catalogue
-from schemas.forms import fill
+from schemas.validation.forms import fill
 
 MAPPING = load_mapping("register")
 GOOD = {

@@ -12,7 +12,7 @@ from support.real_data import REAL_DATA, needs_real_data
 
 from producers.register import Registration, Rejected, load_mapping, read_register
 from schemas.catalogue import catalogue
-from schemas.forms import fill
+from schemas.validation.forms import fill
 
 PROJECT = Path(__file__).parents[2]
 SAMPLE = PROJECT / "deploy" / "demo" / "register.csv"

@@ -11,14 +11,14 @@ from hypothesis import given, strategies
 from openpyxl import load_workbook
 
 from producers.register import RegisterError, load_mapping, read_register
-from producers.register.cells import cell_maker, instant_cell
-from producers.register.guard import guarded, unguarded
-from producers.register.instants import parse_instant
+from producers.register.cell_format import cell_maker, instant_cell
+from producers.register.cell_values import BOUNDLESS, converter
+from producers.register.dates import parse_instant
+from producers.register.file_writers import XlsxSink, new_register
+from producers.register.formula_guard import guarded, unguarded
 from producers.register.row_writer import RowWriter, Told
-from producers.register.sinks import XlsxSink, new_register
 from producers.register.targets import Kind, targets
 from producers.register.template import write_template
-from producers.register.values import BOUNDLESS, converter
 
 REGISTER = load_mapping("register")
 MORNING = 1_704_676_350_000_000  # 2024-01-08 09:12:30 in China
@@ -100,7 +100,7 @@ def test_a_workbook_cannot_hold_control_characters() -> None:
 
 
 def test_a_workbook_ends_at_its_last_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producers.register.sinks._SHEET_ROWS", 2)
+    monkeypatch.setattr("producers.register.file_writers._SHEET_ROWS", 2)
     sink = XlsxSink(Path("r.xlsx"))
     sink.write(["登记编号"])
     sink.write(["1"])

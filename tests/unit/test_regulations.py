@@ -9,8 +9,8 @@ import pytest
 
 from cases import regulations
 from cases.regulations import RULE_SETS, ClockRule, regulation
-from cases.regulations.reading import read
-from cases.rule_sets import rule_set_of
+from cases.regulations.applicable import rule_set_of
+from cases.regulations.loader import read
 from schemas.errors import Invalid
 from schemas.instants import parse_instant
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from producers.routines.due import MICROS_PER_DAY, Issued, Overdue, propose
-from producers.routines.policy import Policy
+from producers.routines.supervision_policy import Policy
+from producers.routines.supervision_rules import MICROS_PER_DAY, Issued, Overdue, propose
 
 POLICY = Policy.model_validate(
     {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import Fatal
 from node.queries.duties import duties
-from producers.routines.policy import DEFAULT_FILE, Policy, read_policy
+from node.runtime.errors import Fatal
+from producers.routines.supervision_policy import DEFAULT_FILE, Policy, read_policy
 
 RULE = """
 [[rule]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.routines.sameness import Known, identify, plain_title
+from producers.routines.same_matter import Known, identify, plain_title
 
 
 def known(case_id: str, at: int = 0, digest: str | None = "p", **more: Any) -> Known:

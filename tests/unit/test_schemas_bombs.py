@@ -12,8 +12,8 @@ from support.events import ENVELOPE, REGISTERED, registered, unchecked
 from schemas.catalogue import Schema, catalogue
 from schemas.codec import decode
 from schemas.errors import MALFORMED, Undecodable
+from schemas.evolution.resolution import expanded, unsuitable_types
 from schemas.limits import MAX_VALUE_BYTES
-from schemas.versions import expanded, unsuitable_types
 
 SCHEMAS = list(catalogue().by_id.values())
 MAX_GROWTH_BYTES = 50_000_000  # what a bomb may cost at most
@@ -76,7 +76,7 @@ def test_five_bytes_of_array_are_refused() -> None:
 
 
 def test_the_densest_records_at_the_size_limit_stay_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("schemas.headers.encode", unchecked)
+    monkeypatch.setattr("schemas.wire.encode", unchecked)
     room = MAX_VALUE_BYTES - 1_000
     corrections = [{"field": "", "value": ""}] * (room // 2)
     corrected = catalogue().by_type["petition.case.corrected.v1"]

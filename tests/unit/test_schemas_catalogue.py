@@ -14,7 +14,7 @@ import pytest
 
 from schemas.catalogue import CATALOGUE_FILE, EVENTS_FOLDER, Schema, catalogue, load
 from schemas.errors import SchemaError
-from schemas.versions import expanded
+from schemas.evolution.resolution import expanded
 
 SCHEMAS = list(catalogue().by_id.values())
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -76,7 +76,7 @@ def test_importing_reads_no_schema_files() -> None:
     program = (
         "import sys; seen = [];"
         "sys.addaudithook(lambda e, a: seen.append(a[0]) if e == 'open' else None);"
-        "import schemas.headers; sys.exit(any(str(p).endswith('.avsc') for p in seen))"
+        "import schemas.wire; sys.exit(any(str(p).endswith('.avsc') for p in seen))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 

@@ -13,13 +13,13 @@ from schemas import errors
 from schemas.catalogue import catalogue
 from schemas.codec import decode, encode
 from schemas.errors import REASONS, Invalid, Undecodable
-from schemas.headers import make_event
 from schemas.limits import (
     MAX_INSTANT_MICROS,
     MAX_NUMBER,
     MAX_VALUE_BYTES,
     MIN_INSTANT_MICROS,
 )
+from schemas.wire import make_event
 
 SCHEMA = catalogue().by_type[REGISTERED]
 GOOD = registered().value

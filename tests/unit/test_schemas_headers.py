@@ -13,8 +13,8 @@ from schemas import errors
 from schemas.catalogue import catalogue
 from schemas.cloudevents import instant_text
 from schemas.errors import Undecodable
-from schemas.headers import Headers, new_traceparent, read_event, wire_headers
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
+from schemas.wire import Headers, new_traceparent, read_event, wire_headers
 
 EVENT = registered()
 STANDARD = wire_headers(EVENT)
@@ -157,7 +157,7 @@ def test_a_record_without_a_value_is_refused(value: bytes | None) -> None:
 def test_an_envelope_that_cannot_be_stored_is_refused(
     envelope: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schemas.headers.encode", unchecked)
+    monkeypatch.setattr("schemas.wire.encode", unchecked)
     event = registered(**envelope)
     assert reason_of(event.key, event.value, STANDARD) == reason
 

@@ -15,8 +15,8 @@ from schemas.codec import decode, encode
 from schemas.envelope import decode_envelope
 from schemas.errors import Undecodable
 from schemas.event import ENVELOPE_FIELDS
-from schemas.headers import read_event, wire_headers
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
+from schemas.wire import read_event, wire_headers
 
 # CJK extension B and others beyond the BMP take four bytes and two halves in UTF-16.
 RARE = st.characters(min_codepoint=0x20000, max_codepoint=0x2A6DF)

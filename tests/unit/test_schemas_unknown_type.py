@@ -12,7 +12,7 @@ from support.events import ENVELOPE, REGISTERED, registered
 from schemas import errors
 from schemas.envelope import decode_envelope
 from schemas.errors import Undecodable
-from schemas.headers import Headers, read_event, wire_headers
+from schemas.wire import Headers, read_event, wire_headers
 
 NEWER = "petition.case.mediated.v1"
 NEWER_BODY = [

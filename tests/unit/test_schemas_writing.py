@@ -11,11 +11,11 @@ from support import golden
 from support.events import REGISTERED, record_of, registered, unchecked
 
 from schemas.catalogue import EVENTS_FOLDER, Schema, catalogue
-from schemas.checking import check_record
 from schemas.codec import FRAME_BYTES
 from schemas.errors import Invalid
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
-from schemas.writing import NotGood, record_writer
+from schemas.validation.checked_writer import NotGood, record_writer
+from schemas.validation.record_check import check_record
 
 # One of each kind, and each at its borders: what some field must not be.
 _VALUES: tuple[Any, ...] = (

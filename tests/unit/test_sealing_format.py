@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from schemas import suites
-from schemas.sealing import KeyPair, PublicKey, SealBroken, Sealer, unseal
-from schemas.suites import Cipher, Secret
+from schemas.sealing import cipher_suites
+from schemas.sealing.cipher_suites import Cipher, Secret
+from schemas.sealing.sealed_record import KeyPair, PublicKey, SealBroken, Sealer, unseal
 
 SUITE = "X25519-HKDF-SHA256+AES-256-GCM"
 PRIVATE = bytes(range(1, 33))
@@ -139,7 +139,7 @@ class _Mirror:
 
 
 def test_a_further_suite_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(suites.SUITES, "TOY", _Toy())
+    monkeypatch.setitem(cipher_suites.SUITES, "TOY", _Toy())
     pair = KeyPair(PublicKey(NODE, KEY_ID, b"publ"), Secret(b"priv"))
     record, _ = Sealer("TOY").seal(CASE, {"name": "赵六"}, [pair.public])
     assert record["suite"] == record["keys"][0]["suite"] == "TOY"

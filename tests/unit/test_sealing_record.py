@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import sealing
 from schemas.errors import Invalid
-from schemas.petitioner import MAX_FIELD_CHARACTERS, PADDING_BYTES, PETITIONER_FIELDS
-from schemas.sealing import (
+from schemas.sealing import sealed_record
+from schemas.sealing.cipher_suites import X25519_AES_GCM, suite_named
+from schemas.sealing.petitioner import MAX_FIELD_CHARACTERS, PADDING_BYTES, PETITIONER_FIELDS
+from schemas.sealing.sealed_record import (
     KeyPair,
     NotForThisNode,
     PublicKey,
@@ -21,7 +22,6 @@ from schemas.sealing import (
     case_key,
     unseal,
 )
-from schemas.suites import X25519_AES_GCM, suite_named
 
 CASE = "0190b7e2-0000-7000-8000-000000000001"
 PETITIONER = {
@@ -186,7 +186,7 @@ def test_nothing_of_the_petitioner_stands_in_the_record() -> None:
 
 
 def test_the_ephemeral_pair_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "MAX_WRAPS_PER_PAIR", 4)
+    monkeypatch.setattr(sealed_record, "MAX_WRAPS_PER_PAIR", 4)
     sealer = Sealer()
     recipients = [SHANDONG.public, NATIONAL.public]
     records = [sealer.seal(CASE, PETITIONER, recipients)[0] for _ in range(5)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import Fatal, PetitionLinkError
-from node.settings import ENV_PREFIX, Settings, load_settings
+from node.runtime.errors import Fatal, PetitionLinkError
+from node.runtime.settings import ENV_PREFIX, Settings, load_settings
 
 REFERENCE = Path(__file__).parents[2] / "deploy" / "petitionlink.env"
 GOOD = {

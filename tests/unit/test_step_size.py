@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.step_size import StepSize
+from node.runtime.adaptive_batch import StepSize
 
 
 def test_a_step_is_halved_down_to_one_row_and_comes_back() -> None:

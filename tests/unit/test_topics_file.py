@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cases.nodes import NODES
-from node.errors import PetitionLinkError
-from node.topic_file import Topic, declared_topics
+from node.kafka.topics.declared import Topic, declared_topics
+from node.runtime.errors import PetitionLinkError
 
 WHOLE = "[default]\npartitions = 2\nreplication_factor = 3\n"
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatch
 
-from node import unpacking
-from node.unpacking import MAX_BATCH_BYTES, TooLarge, Unreadable, unpacked
+from node.kafka import decompression
+from node.kafka.decompression import MAX_BATCH_BYTES, TooLarge, Unreadable, unpacked
 
 Pack = Callable[[bytes], bytes]
 
@@ -61,7 +61,7 @@ def test_the_numbers_are_those_of_the_wire_format() -> None:
         4: DefaultRecordBatch.CODEC_ZSTD,
     }
     assert all(number == known for number, known in wire.items())
-    assert unpacking.CODECS.keys() == wire.keys()
+    assert decompression.CODECS.keys() == wire.keys()
 
 
 @EVERY
@@ -120,4 +120,4 @@ def test_any_bytes_at_all_end_in_the_same_way(codec: int, packed: bytes) -> None
 def test_a_codec_of_the_future_is_named_by_its_number() -> None:
     with pytest.raises(Unreadable, match="does not know"):
         unpacked(5, b"x")
-    assert unpacking.codec_name(5) == "number 5"
+    assert decompression.codec_name(5) == "number 5"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from cases.commands import COMMANDS
-from node.web.api.command_schemas import command_components
+from cases.vocabulary.commands import COMMANDS
+from node.entrypoints.web.api.command_schemas import command_components
 from schemas.catalogue import catalogue
 from schemas.errors import Invalid
 from schemas.event import ENVELOPE_FIELDS
-from schemas.forms import fill
+from schemas.validation.forms import fill
 
 COMPONENTS = command_components()
 COMMON = {"command", "case_id", "occurred_at", "actor", "petitioner"}

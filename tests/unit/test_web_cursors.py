@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.entrypoints.web import cursors
+from node.entrypoints.web.problems import ProblemError
 from node.queries.cases import Place
+from node.queries.database_history import MOST_EPOCHS, FeedPlace
 from node.queries.feed import EventPlace
-from node.queries.history import MOST_EPOCHS, FeedPlace
-from node.web import cursors
-from node.web.problems import ProblemError
 
 CASE_IDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
 INSTANTS = st.none() | st.datetimes(

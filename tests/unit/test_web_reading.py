@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.web.hosts import host_of
-from node.web.json_body import MAX_NAMES, read_json
-from node.web.limits import (
+from node.entrypoints.web.hosts import host_of
+from node.entrypoints.web.json_body import MAX_NAMES, read_json
+from node.entrypoints.web.problems import INVALID, ProblemError, problem
+from node.entrypoints.web.request_limits import (
     MAX_BODY_BYTES,
     MAX_ENQUIRY_BYTES,
     MAX_FORM_FIELDS,
@@ -21,7 +22,6 @@ from node.web.limits import (
     MAX_QUERY_BYTES,
     Limits,
 )
-from node.web.problems import INVALID, ProblemError, problem
 
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 

@@ -28,9 +28,9 @@ def test_the_wheel_holds_packages_schemas_migrations_and_mappings(tmp_path: Path
             "schemas/events/*.avsc",
             "schemas/catalogue.json",
             "cases/regulations/*.toml",
-            "node/migrations/*.sql",
-            "node/web/templates/*",
-            "node/web/static/*",
+            "node/postgres/migrations/*.sql",
+            "node/entrypoints/web/templates/*",
+            "node/entrypoints/web/static/*",
             "producers/mappings/*.toml",
         )
         for path in ROOT.glob(pattern)

@@ -1,0 +1,115 @@
+"""`petitionlink import`: a case register becomes events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from node.entrypoints.cli.node_settings import settings_for
+from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.entrypoints.cli.progress import rows_progress
+from node.keys.office import Office, open_office
+from node.postgres.connection import Connection, own_connected
+from node.recovery.own_topics import await_gate
+from node.runtime.errors import PetitionLinkError
+from node.runtime.memory import collect_seldom
+from producers.register import (
+    RegisterRows,
+    RejectWriter,
+    load_mapping,
+    read_register,
+    reject_path,
+)
+from producers.register_import.import_rows import Totals, write_parts
+from producers.register_import.iterate_in_subprocess import ahead
+from producers.register_import.prepare_rows import PreparedChunk, chunks_of
+from producers.register_import.query_code_file import CodeFile
+
+MappingOption = Annotated[
+    str,
+    typer.Option("--mapping", help="A shipped mapping (register, messages) or a TOML file 列映射."),
+]
+RejectsOption = Annotated[
+    Path | None,
+    typer.Option("--rejects", help="Where refused rows go; beside FILE unless given 退回文件."),
+]
+CodesOption = Annotated[
+    Path | None,
+    typer.Option("--query-codes", help="Issue a query code 查询码 for each case, into this CSV."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("import")(import_command)
+
+
+def import_command(
+    file: Annotated[Path, typer.Argument(help="CSV, XLSX or JSON lines; UTF-8 or GB18030.")],
+    mapping: MappingOption = "register",
+    rejects: RejectsOption = None,
+    query_codes: CodesOption = None,
+    node: NodeOption = None,
+    output: FormatOption = Format.table,
+) -> None:
+    """A case register 登记簿 becomes events; running it again adds nothing.
+
+    Bad rows go to a reject file with row number and reason, never silently. Query codes are shown
+    in their file only, readable by you alone; about 20 a second are made.
+    """
+    settings = settings_for(node)
+    columns = load_mapping(mapping)
+    rejects = rejects or reject_path(file)
+    _check_apart(("--rejects", rejects), ("--query-codes", query_codes), ("the register", file))
+    office = open_office(settings)
+    totals = Totals()
+    collect_seldom()
+    await_gate(settings)
+    with (
+        read_register(file, columns) as rows,
+        ahead(_prepared(office, rows)) as chunks,
+        own_connected(settings, "import") as connection,
+        RejectWriter(rejects, formula_guard=columns.formula_guard) as refused,
+        CodeFile(query_codes, office.actor) if query_codes else nullcontext() as codes,
+        rows_progress() as progress,
+    ):
+        task = progress.add_task("rows", total=1.0, rows=0)
+        for prepared, read in chunks:
+            _check_clock(office, connection)
+            for chunk in write_parts(connection, office.node, prepared, codes):
+                totals.add(chunk.totals)
+                for row in chunk.rejected:
+                    refused.write(row)
+            progress.update(task, completed=read, rows=totals.read)
+    if totals.rejected:
+        say(f"rows refused: {totals.rejected}; row number and reason of each: {refused.path}")
+    result = asdict(totals)
+    print_data(
+        result, output, lambda: table(f"import {file.name}", [*result], [[*result.values()]])
+    )
+
+
+def _check_clock(office: Office, connection: Connection) -> None:
+    with connection, connection.cursor() as cursor:
+        office.check_clock(cursor)
+
+
+def _prepared(office: Office, rows: RegisterRows) -> Iterator[tuple[PreparedChunk, float]]:
+    """The chunks of a register, each with the share of the file that is read by then."""
+    return ((chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows))
+
+
+def _check_apart(*files: tuple[str, Path | None]) -> None:
+    """`PetitionLinkError` if two of the files are one."""
+    seen: dict[Path, str] = {}
+    for name, path in files:
+        if path is None:
+            continue
+        other = seen.setdefault(path.resolve(), name)
+        if other != name:
+            raise PetitionLinkError(f"{other} {path} is {name} itself: name another file")

@@ -1,0 +1,102 @@
+"""`petitionlink run`, `relay`, `consume`: the long-lived processes of a node."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+
+from consumers.consumer import Consumer
+from consumers.group_membership import instance_of
+from node.entrypoints.cli.node_settings import settings_for
+from node.entrypoints.cli.output import NodeOption, say
+from node.entrypoints.cli.terminal import SafeFormatter
+from node.queries.database_gauges import Observer
+from node.reconcile.worker import Reconciler
+from node.runtime.memory import collect_seldom
+from node.runtime.metrics import Metrics
+from node.runtime.metrics_server import metrics_served
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop, Worker, signals_stop, supervise
+from node.scrub.worker import Scrubber
+from producers.relay.relay import Relay
+from producers.routines import routines
+
+Make = Callable[[Settings, Metrics], Sequence[Worker]]
+
+# With several threads in one process, a shorter switch lets the other loop answer sooner.
+_SWITCH_SECONDS = 0.0005
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("run")(run_command)
+    app.command("relay")(relay_command)
+    app.command("consume")(consume_command)
+
+
+def run_command(node: NodeOption = None) -> None:
+    """Relay, consumer, web, scrub, routines, metrics of a node in one supervised process 节点运行.
+
+    Stops cleanly on SIGTERM; degraded, not dead, while Kafka or Postgres is away.
+    """
+    run_workers(
+        node,
+        lambda s, m: [
+            *(Relay(s, m), _consumer(s, m), web_server(s, m), Observer(s, m), Reconciler(s, m)),
+            Scrubber(s, m),
+            *routines(s),
+        ],
+    )
+
+
+def relay_command(node: NodeOption = None) -> None:
+    """The relay alone 中继: outbox → Kafka."""
+    run_workers(node, lambda s, m: [Relay(s, m), Observer(s, m)])
+
+
+def consume_command(node: NodeOption = None) -> None:
+    """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
+    run_workers(
+        node,
+        lambda s, m: [_consumer(s, m), Observer(s, m), Reconciler(s, m), Scrubber(s, m)],
+    )
+
+
+def _consumer(settings: Settings, metrics: Metrics) -> Consumer:
+    instance = instance_of(settings.node, socket.gethostname(), settings.metrics_port)
+    return Consumer(settings, metrics, instance=instance)
+
+
+def web_server(settings: Settings, metrics: Metrics) -> Worker:
+    """The web service, imported only by who serves: other commands start quicker without it."""
+    from node.entrypoints.web.server import WebServer
+
+    say(f"web on http://{settings.http_address}:{settings.http_port}/monitor")
+    return WebServer(settings, metrics)
+
+
+def run_workers(node: str | None, make: Make) -> None:
+    """Run what `make` gives until SIGTERM: the whole of a long-lived command."""
+    settings = settings_for(node)
+    _log_to_stderr(settings.log_level)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    collect_seldom()
+    metrics = Metrics()
+    metrics.about(settings.node)
+    stop = Stop()
+    with metrics_served(settings, metrics), signals_stop(stop):
+        where = f"{settings.metrics_address}:{settings.metrics_port}"
+        say(f"node {settings.node} runs; metrics on http://{where}/metrics")
+        supervise(make(settings, metrics), metrics, stop)
+    say(f"node {settings.node} stopped")
+
+
+def _log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    form = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
+    handler.setFormatter(SafeFormatter(form))
+    logging.basicConfig(level=level.upper(), handlers=[handler])

@@ -1,0 +1,140 @@
+"""Connections 数据库连接 of the web service: a few, lent to one request at a time.
+
+Requests come on many threads, so unlike the node's loops the web service needs several. A
+connection that broke is thrown away together with all that lie idle, for Postgres went away
+under them too; one that lay idle for long is tried before it is lent.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+
+from node.postgres.connection import Connection, connect, own_database
+from node.postgres.synchronous_standby import refuse_while_unconfirmed
+from node.runtime.errors import NoAnswer, Transient
+from node.runtime.settings import Settings
+from node.runtime.watchdog import answered_within
+
+_MOST = 8
+# Longer than any good answer takes; then it is better to say "busy" than to pile up.
+_WAIT_SECONDS = 5.0
+_TRUSTED_IDLE_SECONDS = 1.0
+# One that lay idle answers at once or not at all.
+_TRIAL_SECONDS = 3.0
+# A query of a page takes milliseconds, indicators of a year up to 2 s. What takes longer than
+# this holds back others; a command waits this long for a case that another one holds. With the
+# zone fixed, every instant that an event can hold can also be read.
+_SESSION = "set statement_timeout = '15s'; set lock_timeout = '10s'; set timezone = 'UTC'"
+
+
+class Connections:
+    """Calling it lends a connection for a `with` block; safe for many threads."""
+
+    def __init__(self, settings: Settings, most: int = _MOST) -> None:
+        self._settings = settings
+        self._free = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._idle: list[tuple[Connection, float]] = []
+        self._doubted = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[Connection]:
+        """A connection to the node's own database, without an open transaction.
+
+        Raises `Transient` while Postgres is away or all connections are busy, `Fatal` if the
+        database is not this node's; errors of the driver inside the block pass through.
+        """
+        if not self._free.acquire(timeout=_WAIT_SECONDS):
+            raise Transient("all database connections of the web service are busy")
+        try:
+            with self._lent() as connection:
+                yield connection
+        finally:
+            self._free.release()
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        connection = self._take() or self._make()
+        try:
+            yield connection
+        except psycopg2.Error as error:
+            if connection.closed:
+                self.close()
+            if isinstance(error, NoAnswer):
+                self.doubt()
+            raise
+        finally:
+            self._give_back(connection)
+
+    def doubt(self) -> None:
+        """A statement was given up: whether commits are confirmed is asked before the next."""
+        self._doubted = True
+
+    def check_commits(self, connection: Connection) -> None:
+        """Before a command: raise `Transient` while commits are known not to be confirmed.
+
+        Costs nothing unless a statement was given up before.
+        """
+        if self._doubted:
+            with connection, connection.cursor() as cursor:
+                refuse_while_unconfirmed(cursor)
+            self._doubted = False
+
+    def close(self) -> None:
+        """Close what lies idle."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            connection.close()
+
+    def _take(self) -> Connection | None:
+        """The connection that was used last, if there is one and it lives."""
+        with self._lock:
+            if not self._idle:
+                return None
+            connection, since = self._idle.pop()
+        if time.monotonic() - since < _TRUSTED_IDLE_SECONDS or _lives(connection):
+            return connection
+        connection.close()
+        self.close()
+        return None
+
+    def _make(self) -> Connection:
+        connection = connect(self._settings.dsn, "web")
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(_SESSION)
+                own_database(cursor, self._settings.node)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.closed:
+            return
+        try:
+            connection.rollback()  # nothing to do behind a block that committed
+        except psycopg2.Error:
+            connection.close()
+            return
+        with self._lock:
+            self._idle.append((connection, time.monotonic()))
+
+
+def _lives(connection: Connection) -> bool:
+    try:
+        with (
+            answered_within(connection, _TRIAL_SECONDS),
+            connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("select 1")
+    except psycopg2.Error:
+        return False
+    return True

@@ -1,0 +1,129 @@
+"""Cursors 游标: where a page ends, as opaque text that a client gives back.
+
+A cursor names what it is for, so that one of another list or another node is refused instead of
+silently giving a wrong page.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from node.entrypoints.web.problems import INVALID, ProblemError
+from node.queries.cases import Place
+from node.queries.database_history import EPOCH_ID_CHARACTERS, MOST_EPOCHS, FeedPlace
+from node.queries.feed import EventPlace
+from schemas.limits import MAX_CASE_ID_CHARACTERS, MAX_NUMBER, UUID_PATTERN
+
+MAX_CHARACTERS = 300
+_LARGEST_GENERATION = 2**31 - 1
+_LARGEST_XID = 2**64 - 1
+_LARGEST_ROW = 2**63 - 1
+_UUID = re.compile(UUID_PATTERN)
+
+
+def case_cursor(row: dict[str, Any]) -> str:
+    """Behind this case of a list."""
+    registered = row["registered_at"]
+    return _written("cases", [registered and registered.isoformat(), row["case_id"]])
+
+
+def case_place(cursor: str) -> Place:
+    """What `case_cursor` wrote; a problem if it is something else."""
+    match _read("cases", cursor):
+        case [str() | None as at, str(case_id)] if _is_case_id(case_id):
+            return Place(None if at is None else _instant(at), case_id)
+    raise _wrong()
+
+
+def feed_cursor(node: str, place: FeedPlace) -> str:
+    """After this place of the node's feed."""
+    return _written(f"feed-{node}", [*place.position, *place.epochs])
+
+
+def feed_place(node: str, cursor: str) -> FeedPlace:
+    """The place that `feed_cursor` wrote; a problem if it is something else.
+
+    Cursors of releases before migration 12 have a transaction and a row only.
+    """
+    match _read(f"feed-{node}", cursor):
+        case [int(transaction), int(row)] if _is_position(0, transaction, row):
+            return FeedPlace(1, transaction, row)
+        case [int(generation), int(transaction), int(row), *epochs] if (
+            epochs and len(epochs) <= MOST_EPOCHS and all(map(_is_epoch, epochs))
+        ) and _is_position(generation, transaction, row):
+            return FeedPlace(generation, transaction, row, tuple(map(str, epochs)))
+    raise _wrong()
+
+
+def _is_position(generation: int, transaction: int, row: int) -> bool:
+    return (
+        0 <= generation <= _LARGEST_GENERATION
+        and 0 <= transaction <= _LARGEST_XID
+        and 0 <= row <= _LARGEST_ROW
+    )
+
+
+def _is_epoch(value: object) -> bool:
+    return isinstance(value, str) and len(value) == EPOCH_ID_CHARACTERS and value.isalnum()
+
+
+def event_cursor(row: dict[str, Any]) -> str:
+    """Behind this event of a case."""
+    return _written("events", [row["version"], row["emitter"], row["event_id"]])
+
+
+def event_place(cursor: str) -> EventPlace:
+    """What `event_cursor` wrote; a problem if it is something else."""
+    match _read("events", cursor):
+        case [int(version), str(emitter), str(event_id)] if 0 <= version <= MAX_NUMBER:
+            if _UUID.fullmatch(event_id) and "\0" not in emitter:
+                return EventPlace(version, emitter, event_id)
+    raise _wrong()
+
+
+def _written(purpose: str, values: Sequence[Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([purpose, *values])).decode().rstrip("=")
+
+
+def _read(purpose: str, cursor: str) -> list[Any]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        value = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except ValueError:
+        raise _wrong() from None
+    if (
+        not isinstance(value, list)
+        or value[:1] != [purpose]
+        or any(isinstance(one, bool) for one in value)
+    ):
+        raise _wrong()
+    return value[1:]
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise _wrong() from None
+    if instant.tzinfo is None:
+        raise _wrong()
+    try:
+        return instant.astimezone(UTC)  # Postgres knows fewer zones than Python
+    except OverflowError:
+        raise _wrong() from None
+
+
+def _is_case_id(text: str) -> bool:
+    return 0 < len(text) <= MAX_CASE_ID_CHARACTERS and "\0" not in text
+
+
+def _wrong() -> ProblemError:
+    return ProblemError(
+        INVALID, "after: this is no cursor of this list: take it from `next` of the page before"
+    )

@@ -1,0 +1,79 @@
+"""Lag of both directions 双向积压, asked of Kafka from outside.
+
+What we read stands in our own Postgres; how far the readers of what we write have come, they
+commit to Kafka about every second. A reader that never committed has everything before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from typing import NamedTuple
+
+from cases.nodes import NATIONAL
+from consumers.partition_status import PartitionStatus, bounds_of, measure, partition_status
+from node.entrypoints.web.pages.open_case import Connections
+from node.kafka import clients
+from node.kafka.topic_names import consumed_topics, peer_topics
+from node.runtime.clock import now_micros
+from node.runtime.settings import Settings
+
+
+class Lag(NamedTuple):
+    """Of one topic: records that its reader has not applied, and the age of the oldest.
+
+    `seconds` is None while that record cannot be read.
+    """
+
+    records: int
+    seconds: float | None
+
+
+def lags(settings: Settings, connections: Connections) -> dict[str, Lag]:
+    """By topic, all that this node reads and writes; a topic that does not exist is not there.
+
+    Takes some tenths of a second, and seconds while the broker is away; then it raises.
+    """
+    with connections() as connection:
+        read_by_us = partition_status(settings, connection, now_micros())
+    return _by_topic(read_by_us) | _by_topic(_read_by_others(settings))
+
+
+def _read_by_others(settings: Settings) -> list[PartitionStatus]:
+    with closing(clients.admin(settings)) as client:
+        existing = set(client.list_topics())
+        topics = [topic for topic in peer_topics(settings.node) if topic in existing]
+        if not topics:
+            return []
+        committed = client.list_group_offsets({_group(topic): None for topic in topics})
+    applied = {
+        partition: one.offset
+        for group in committed.values()
+        for partition, one in group.items()
+        if one.offset >= 0
+    }
+    with closing(clients.plain_consumer(settings, "monitor", uncommitted=True)) as client:
+        bounds = bounds_of(client, topics)
+        positions = {one: max(applied.get(one, 0), first) for one, (first, _) in bounds.items()}
+        return measure(client, bounds, positions, now_micros())
+
+
+def _group(topic: str) -> str:
+    province = topic.rsplit(".", 1)[1]
+    reader = province if topic in consumed_topics(province) else NATIONAL
+    return clients.group_of(reader)
+
+
+def _by_topic(partitions: Iterable[PartitionStatus]) -> dict[str, Lag]:
+    found: dict[str, Lag] = {}
+    for one in partitions:
+        found[one.topic] = _sum(found.get(one.topic), one.lag_records, one.lag_seconds)
+    return found
+
+
+def _sum(before: Lag | None, records: int, seconds: float | None) -> Lag:
+    if before is None:
+        return Lag(records, seconds)
+    known = [one for one in (before.seconds, seconds) if one is not None]
+    unknown = (before.records and before.seconds is None) or (records and seconds is None)
+    return Lag(before.records + records, None if unknown or not known else max(known))

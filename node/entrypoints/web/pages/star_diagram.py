@@ -1,0 +1,150 @@
+"""The star 星形图 as a picture: the centre, its provinces, and what flows on each link.
+
+Width says how much, colour how far behind; the table beside it says both in figures.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+from cases.nodes import NODES, PROVINCES
+from node.entrypoints.web.pages.link_lag import Lag
+from node.kafka.topic_names import downlink, uplink
+from node.queries.flows import MINUTES, Flow
+
+# An alert looks at 300 s (docs/metrics.md); well before that it should be seen.
+SLOW_SECONDS: Final = 30.0
+LATE_SECONDS: Final = 300.0
+SIZE: Final = 780
+_CENTRE_RADIUS: Final = 62.0
+_RIM: Final = 285.0
+_LABEL: Final = _RIM + 14
+# Half the distance between the two directions of a link.
+_APART: Final = 5.0
+_THINNEST, _WIDEST = 1.5, 8.0
+
+_SHORT: Final = {
+    "000000": "国家",
+    "150000": "内蒙古",
+    "450000": "广西",
+    "540000": "西藏",
+    "640000": "宁夏",
+    "650000": "新疆",
+    "660000": "兵团",
+}
+
+
+class Line(NamedTuple):
+    """One direction of a link."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    width: float
+    kind: str  # ok, slow, late, unknown
+
+
+class Spoke(NamedTuple):
+    """One province: its two lines, its dot and its name."""
+
+    name: str
+    connected: bool
+    up: Line
+    down: Line
+    x: float
+    y: float
+    label_x: float
+    label_y: float
+    turn: float
+    anchor: str
+
+
+class Row(NamedTuple):
+    """One province in figures; a lag is None where Kafka does not tell."""
+
+    flow: Flow
+    name: str
+    connected: bool
+    up_lag: Lag | None
+    down_lag: Lag | None
+    kafka_told: bool
+
+    def kind(self, lag: Lag | None) -> str:
+        """How far behind, as a word for colours; absent: there is no such topic."""
+        if lag is None:
+            return "absent" if self.kafka_told else "unknown"
+        if lag.records == 0:
+            return "ok"
+        seconds = lag.seconds
+        if seconds is None:
+            return "slow"
+        return "late" if seconds >= LATE_SECONDS else "slow" if seconds >= SLOW_SECONDS else "ok"
+
+
+def short_name(code: str) -> str:
+    """What a province is called in a picture."""
+    return _SHORT.get(code) or NODES[code].chinese[:-1]
+
+
+def rows(flows: list[Flow], lags: dict[str, Lag] | None) -> list[Row]:
+    """Flows with the lag of both their directions, None while Kafka does not tell."""
+    known = lags or {}
+    return [
+        Row(
+            flow,
+            NODES[flow.node].chinese,
+            flow.connected_since is not None,
+            known.get(uplink(flow.node)),
+            known.get(downlink(flow.node)),
+            lags is not None,
+        )
+        for flow in flows
+    ]
+
+
+def spokes(several: list[Row]) -> list[Spoke]:
+    """The picture's spokes, clockwise from the top; a single one goes to the right."""
+    if len(several) == 1:
+        return [_spoke(several[0], 0.0)]
+    return [
+        _spoke(row, 2 * math.pi * place / len(PROVINCES) - math.pi / 2)
+        for place, row in enumerate(several)
+    ]
+
+
+def _spoke(row: Row, angle: float) -> Spoke:
+    cos, sin = math.cos(angle), math.sin(angle)
+    left = cos < -1e-9
+    return Spoke(
+        short_name(row.flow.node),
+        row.connected,
+        _line(angle, _RIM - 8, _CENTRE_RADIUS + 6, _APART, row.flow.up, row.kind(row.up_lag)),
+        _line(angle, _CENTRE_RADIUS + 6, _RIM - 8, -_APART, row.flow.down, row.kind(row.down_lag)),
+        round(_RIM * cos, 1),
+        round(_RIM * sin, 1),
+        round(_LABEL * cos, 1),
+        round(_LABEL * sin, 1),
+        round(math.degrees(angle) + (180 if left else 0), 2),
+        "end" if left else "start",
+    )
+
+
+def _line(angle: float, begin: float, end: float, apart: float, events: int, kind: str) -> Line:
+    cos, sin = math.cos(angle), math.sin(angle)
+    across_x, across_y = -sin * apart, cos * apart
+    return Line(
+        round(begin * cos + across_x, 1),
+        round(begin * sin + across_y, 1),
+        round(end * cos + across_x, 1),
+        round(end * sin + across_y, 1),
+        width_of(events),
+        kind if kind in ("slow", "late", "unknown") or (events and kind == "ok") else "idle",
+    )
+
+
+def width_of(events: int) -> float:
+    """Wider by the same step for each tenfold rate: a province may send a thousand times more."""
+    a_minute = events / MINUTES
+    return round(min(_WIDEST, _THINNEST + 1.6 * math.log10(1 + a_minute)), 2)

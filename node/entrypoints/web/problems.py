@@ -1,0 +1,174 @@
+"""Problem details 问题详情 (RFC 9457): how every error of the API is answered.
+
+One place decides what a client may read: our own one-line messages yes, the text of an
+unexpected error never.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+import psycopg2
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from node.runtime.errors import classified, is_data_error, is_too_large
+from node.store.clock_skew import ClockWrong
+from node.store.command_gate import NotConfirmed
+from producers.commands.handle import OutcomeUnknown
+from schemas.errors import Invalid, PetitionLinkError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_RETRY_SECONDS = 2
+_MOST_ERRORS = 20
+# One line for a person; what a client sent may be quoted in it, and is a megabyte at times.
+_LONGEST_DETAIL = 2000
+
+
+class Kind(NamedTuple):
+    """One kind of problem: its name in the type URI, its status, its title."""
+
+    name: str
+    status: int
+    title: str
+
+    @property
+    def uri(self) -> str:
+        """What `type` says; docs/http.md lists them all."""
+        return f"urn:petitionlink:problem:{self.name}"
+
+
+NO_JSON = Kind("no_json", 400, "Body is no JSON 请求体不是 JSON")
+BAD_REQUEST = Kind("bad_request", 400, "Bad request 请求无法理解")
+NOT_FOUND = Kind("not_found", 404, "Not found 未找到")
+WRONG_METHOD = Kind("wrong_method", 405, "Method not allowed 方法不允许")
+CROSS_SITE = Kind("cross_site", 403, "Sent by another site 跨站请求")
+REFUSED = Kind("refused", 409, "Refused by the rules 不符合规定")
+GONE = Kind("gone", 410, "Cursor of a database that is gone 游标所属数据库已不存在")
+TOO_LARGE = Kind("too_large", 413, "Body too large 请求体过大")
+URI_TOO_LONG = Kind("uri_too_long", 414, "Address too long 请求地址过长")
+WRONG_MEDIA_TYPE = Kind("wrong_media_type", 415, "Unsupported media type 媒体类型不支持")
+WRONG_HOST = Kind("wrong_host", 421, "Not the name of this node 主机名不符")
+INVALID = Kind("invalid", 422, "Invalid request 请求内容有误")
+KEY_REUSED = Kind("key_reused", 422, "Idempotency key used before 幂等键已用于其他请求")
+HEADERS_TOO_LARGE = Kind("headers_too_large", 431, "Too many headers 请求头过多")
+INTERNAL = Kind("internal", 500, "Internal error 内部错误")
+UNAVAILABLE = Kind("unavailable", 503, "Service unavailable 服务暂不可用")
+KINDS = (
+    *(NO_JSON, BAD_REQUEST, CROSS_SITE, NOT_FOUND, WRONG_METHOD, REFUSED, GONE, TOO_LARGE),
+    *(URI_TOO_LONG, WRONG_MEDIA_TYPE, WRONG_HOST, INVALID, KEY_REUSED, HEADERS_TOO_LARGE),
+    *(INTERNAL, UNAVAILABLE),
+)
+_BY_STATUS = {kind.status: kind for kind in (BAD_REQUEST, NOT_FOUND, WRONG_METHOD, TOO_LARGE)}
+
+
+class ProblemError(Exception):
+    """Raised by a handler to answer with a problem."""
+
+    def __init__(self, kind: Kind, detail: str, rule: str = "", **extra: Any) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.rule = rule
+        self.extra = extra
+
+
+def problem(kind: Kind, detail: str, rule: str = "", **extra: Any) -> dict[str, Any]:
+    """The members of a problem; `rule` is a stable short name for programs."""
+    return {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail[:_LONGEST_DETAIL],
+        "rule": rule or kind.name,
+        **extra,
+    }
+
+
+def answer(
+    kind: Kind, detail: str, rule: str = "", headers: Mapping[str, str] | None = None, **extra: Any
+) -> Response:
+    """A problem as a response."""
+    headers = dict(headers or {})
+    if kind is UNAVAILABLE:
+        headers.setdefault("Retry-After", str(_RETRY_SECONDS))
+    content = orjson.dumps(problem(kind, detail, rule, **extra))
+    return Response(content, kind.status, headers, MEDIA_TYPE)
+
+
+def add_problem_answers(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem; what is none of these, `Defects` answers."""
+    app.add_exception_handler(ProblemError, _raised)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(Invalid, _invalid)
+    for environment in (PetitionLinkError, psycopg2.Error):
+        app.add_exception_handler(environment, _environment)
+
+
+async def _raised(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return answer(error.kind, error.detail, error.rule, **error.extra)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = _BY_STATUS.get(error.status_code, BAD_REQUEST)
+    text = {
+        NOT_FOUND: f"there is nothing at this address; {request.scope['root_path']}/openapi.json "
+        "lists what there is",
+        WRONG_METHOD: f"{request.method} is not possible here: see the Allow header",
+    }.get(kind, str(error.detail))
+    return answer(kind, text, headers=error.headers)
+
+
+async def _validation(_request: Request, error: Exception) -> Response:
+    """Which parameter is wrong and why; what was given is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"place": str(one["loc"][0]), "name": ".".join(map(str, one["loc"][1:]))[:100]}
+        | {"detail": str(one["msg"])}
+        for one in error.errors()[:_MOST_ERRORS]
+    ]
+    detail = "; ".join(f"{one['name'] or one['place']}: {one['detail']}" for one in errors)
+    return answer(INVALID, detail, errors=errors)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    return answer(INVALID, str(error))
+
+
+async def _environment(_request: Request, error: Exception) -> Response:
+    if is_too_large(error):
+        return answer(INVALID, _TOO_LARGE)
+    if is_data_error(error):
+        log.error("a request had a value that Postgres refuses: %s", type(error).__name__)
+        return sorry()
+    known = error if isinstance(error, PetitionLinkError) else classified(error)
+    log.warning("a request could not be answered: %s", known)
+    if isinstance(error, NotConfirmed):
+        return answer(UNAVAILABLE, str(error), "not_confirmed")
+    if isinstance(error, OutcomeUnknown):
+        return answer(UNAVAILABLE, str(error))
+    if isinstance(error, ClockWrong):
+        return answer(UNAVAILABLE, str(error), "clock_wrong")
+    return answer(UNAVAILABLE, "the node cannot answer now; nothing was changed: ask again later")
+
+
+def sorry() -> Response:
+    """What a client reads of a defect of ours: nothing of the error."""
+    return answer(INTERNAL, _SORRY)
+
+
+_TOO_LARGE = (
+    "a value is too long or too deeply nested for the node's database; nothing was changed: "
+    "send it shorter"
+)
+_SORRY = "a defect of the node, which its log describes; nothing was changed"

@@ -1,0 +1,1 @@
+"""Kafka 消息: clients, the record format, and the names of topics."""

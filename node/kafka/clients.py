@@ -1,0 +1,186 @@
+"""The only module that builds Kafka clients: kafka-python 3, pinned.
+
+Its defaults that we override, and why (read in its source):
+- `api_version` is pinned, or building a client fails while the broker is away;
+- `enable_auto_commit=False`, because the offset that counts is in Postgres;
+- `auto_offset_reset='none'`, because a position that is gone must stop us, never skip;
+- `allow_auto_create_topics=False`, because topics are declared (deploy/topics.toml);
+- `isolation_level='read_committed'`, because what a producer has aborted was never said.
+Values are bytes: a deserializer that raises would repeat for ever from `poll()`.
+What depends on the inside of the library stands in `node.kafka.library_patches`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from node.kafka.library_patches import (
+    ForceClosingProducer,
+    SelfClosingAdminClient,
+    high_watermarks,
+    install_record_reader,
+    is_leaderless,
+    keep_joining,
+    known_topics,
+    next_offsets,
+    refresh_metadata,
+    topic_ids,
+    wait_while_heartbeat_is_overdue,
+)
+from node.kafka.partitioner import KeyPartitioner
+from node.runtime.settings import Settings
+
+__all__ = [
+    "TopicPartition",
+    "admin",
+    "consumer",
+    "existing_topics",
+    "group_of",
+    "high_watermarks",
+    "is_leaderless",
+    "keep_joining",
+    "known_topics",
+    "next_offsets",
+    "plain_consumer",
+    "producer",
+    "refresh_metadata",
+    "topic_ids",
+]
+
+# The oldest broker we support; newer ones still speak it.
+_API_VERSION = (4, 0)
+# 1 MiB is the broker's default limit of a request; a batch stays under it.
+_BATCH_BYTES = 900_000
+_PARTITION_FETCH_BYTES = 2 * 1024 * 1024
+# What one answer holds of all partitions together, packed; the client's default is 50 MB, and the
+# centre reads a hundred partitions.
+_FETCH_BYTES = 4 * 1024 * 1024
+_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+# A dead letter is as large as the poison was, and its headers come on top.
+_MAX_REQUEST_BYTES = 2 * 1024 * 1024
+# Reconnect fast: a link that comes back must drain within seconds.
+_RECONNECT_BACKOFF_MAX_MS = 2_000
+# How long the partitions of a process that is gone for good stand still.
+_SESSION_TIMEOUT_MS = 10_000
+# Members learn with a heartbeat that another one joins: it waits this long at most.
+_HEARTBEAT_MS = 1_000
+_MAX_POLL_INTERVAL_MS = 300_000
+_REQUEST_TIMEOUT_MS = 20_000
+# A look at the cluster fails fast: somebody waits for the answer.
+_LOOK_TIMEOUT_MS = 5_000
+# A topic that is made later, or again, is found within this time.
+_METADATA_AGE_MS = 30_000
+# Given up after this long, the outbox rows stay pending and are sent again.
+DELIVERY_TIMEOUT_SECONDS = 30.0
+_READ_COMMITTED = "read_committed"
+_READ_UNCOMMITTED = "read_uncommitted"
+
+install_record_reader()
+# The library repeats each failed reconnection at WARNING or ERROR; the node says it once.
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def _common(settings: Settings, role: str) -> dict[str, Any]:
+    # Mutual TLS will be added here, and only here.
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
+        "client_id": f"petitionlink-{settings.node}-{role}",
+        "api_version": _API_VERSION,
+        "reconnect_backoff_max_ms": _RECONNECT_BACKOFF_MAX_MS,
+    }
+
+
+def group_of(node: str) -> str:
+    """The consumer group 消费组 of a node."""
+    return f"petitionlink.{node}"
+
+
+def consumer(
+    settings: Settings, *, fetch_wait_ms: int, instance: str | None = None
+) -> KafkaConsumer:
+    """The group consumer of a node; positions are set by the caller from Postgres.
+
+    With an `instance`, a name that no other living process has, one that was killed gets its
+    partitions back at once when it comes again; without, the group first waits for its session
+    to run out.
+    """
+    client = KafkaConsumer(
+        **_common(settings, "consumer"),
+        group_id=group_of(settings.node),
+        group_instance_id=instance,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        allow_auto_create_topics=False,
+        max_poll_records=settings.batch_records,
+        isolation_level=_READ_COMMITTED,
+        fetch_max_bytes=_FETCH_BYTES,
+        max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+        receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
+        fetch_max_wait_ms=fetch_wait_ms,
+        session_timeout_ms=_SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=_HEARTBEAT_MS,
+        max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        metadata_max_age_ms=_METADATA_AGE_MS,
+        metrics_enabled=False,
+    )
+    wait_while_heartbeat_is_overdue(client)
+    return client
+
+
+def plain_consumer(settings: Settings, role: str, *, uncommitted: bool = False) -> KafkaConsumer:
+    """A consumer outside every group, to look at offsets and single records.
+
+    `uncommitted` only to measure: then open transactions count, and ends are high watermarks.
+    """
+    return KafkaConsumer(
+        **_common(settings, role),
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        allow_auto_create_topics=False,
+        isolation_level=_READ_UNCOMMITTED if uncommitted else _READ_COMMITTED,
+        bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
+        request_timeout_ms=_LOOK_TIMEOUT_MS,
+        metrics_enabled=False,
+    )
+
+
+def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProducer:
+    """An idempotent producer: acknowledged by all, in order, without doubles per session."""
+    return ForceClosingProducer(
+        **_common(settings, role),
+        acks="all",
+        enable_idempotence=True,
+        allow_auto_create_topics=False,
+        compression_type="lz4",
+        partitioner=KeyPartitioner(),
+        batch_size=_BATCH_BYTES,
+        max_request_size=_MAX_REQUEST_BYTES,
+        metadata_max_age_ms=_METADATA_AGE_MS,
+        linger_ms=linger_ms,
+        max_block_ms=_REQUEST_TIMEOUT_MS,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        delivery_timeout_ms=int(DELIVERY_TIMEOUT_SECONDS * 1_000),
+        metrics_enabled=False,
+    )
+
+
+def admin(settings: Settings) -> KafkaAdminClient:
+    """A client that reads and changes topics; raises a Kafka error while the cluster is away."""
+    return SelfClosingAdminClient(
+        **_common(settings, "admin"),
+        bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+    )
+
+
+def existing_topics(settings: Settings) -> set[str]:
+    """The topics that the cluster has; raises a Kafka error while it is away."""
+    client = admin(settings)
+    try:
+        return set(client.list_topics())
+    finally:
+        client.close()

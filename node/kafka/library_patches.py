@@ -1,0 +1,181 @@
+"""Everything that depends on the inside of kafka-python: what is replaced, and what is read.
+
+Written for kafka-python 3.0.12, which is pinned. Before another version is installed, run
+`tests/unit/test_kafka_library_patches.py`: it fails if one of `PRIVATE_NAMES` is gone, and where
+the library has stopped doing what a patch here is for. Only this module and
+`node.kafka.record_reader`, which parses the library's batches, use such names (the same test).
+
+| patch | replaces | why |
+|---|---|---|
+| `install_record_reader` | `Fetcher.PartitionRecords._unpack_records` | cost, bombs |
+| `ForceClosingProducer` | `KafkaProducer.close` | a closed producer goes on sending |
+| `SelfClosingAdminClient` | `KafkaAdminClient.__init__` | a thread and sockets are left behind |
+| `wait_while_heartbeat_is_overdue` | `time_to_next_poll` of the coordinator | `poll` spins |
+| `keep_joining` | nothing; calls `request_rejoin` | a join is taken for finished too early |
+| `high_watermarks` | `Fetcher._isolation_level`, for one call | there is no other way to ask |
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.fetcher import Fetcher
+from kafka.errors import KafkaError
+from kafka.protocol.consumer import IsolationLevel
+
+from node.kafka import record_reader
+
+LIBRARY_VERSION: Final = "3.0.12"
+
+# By the object that has them, as seen from a client: what is replaced or read here.
+PRIVATE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "consumer": (
+        "_client.cluster.leader_for_partition",
+        "_client.cluster.request_update",
+        "_client.cluster.topic_id",
+        "_client.cluster.topics",
+        "_coordinator.rejoin_needed",
+        "_coordinator.rejoining",
+        "_coordinator.request_rejoin",
+        "_coordinator.time_to_next_poll",
+        "_fetcher._isolation_level",
+        "_fetcher.PartitionRecords._unpack_records",
+        "_fetcher.PartitionRecords._consume_aborted_transactions_up_to",
+        "_fetcher.PartitionRecords._contains_abort_marker",
+        "_fetcher.PartitionRecords._is_batch_aborted",
+        "_subscription.assignment",
+    ),
+    "producer": ("_closed", "_metadata.topic_id", "_sender.force_close", "_sender.join"),
+    "admin client": ("_closed",),
+}
+
+_LEAST_WAIT_SECONDS: Final = 0.05
+
+
+def install_record_reader() -> None:
+    """Let all consumers of this process read batches with `node.kafka.record_reader`.
+
+    The library's own way costs twice as much as decoding the events, and unpacks a compressed
+    batch without a bound. Safe to call again.
+    """
+    Fetcher.PartitionRecords._unpack_records = record_reader.records_of_fetch
+
+
+class ForceClosingProducer(KafkaProducer):  # type: ignore[misc]
+    """A producer that sends nothing any more after `close`.
+
+    The library's `close` first flushes, and if that fails it raises and does nothing more: the
+    thread lives on with all that was queued, and sends it when the broker is back, beside and
+    after whatever its successor sends. Each failed session left one, with its megabytes.
+    """
+
+    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
+        """Close within `timeout` seconds; records that are unanswered then are given up."""
+        try:
+            super().close(timeout, null_logger)
+        except KafkaError:
+            self._closed = True
+            self._sender.force_close()
+            self._sender.join(timeout)
+
+
+class SelfClosingAdminClient(KafkaAdminClient):  # type: ignore[misc]
+    """An admin client that closes itself if it cannot reach the cluster.
+
+    The library's leaves a thread and sockets behind at each attempt.
+    """
+
+    def __init__(self, **configs: Any) -> None:
+        try:
+            super().__init__(**configs)
+        except BaseException:
+            self._closed = False  # as its own constructor says in its last lines
+            self.close()
+            raise
+
+
+def wait_while_heartbeat_is_overdue(client: KafkaConsumer) -> None:
+    """Keep `poll` from spinning while a heartbeat is overdue, as on a link that swallows all.
+
+    The library waits no longer than until the next heartbeat, which is then 0 ms, and adds one
+    more callback to the fetch under way in each of thousands of turns: a processor and, within
+    the 20 s that a fetch may take, hundreds of megabytes. Heartbeats have a thread of their own.
+    """
+    coordinator = client._coordinator
+    until_next = coordinator.time_to_next_poll
+    coordinator.time_to_next_poll = lambda: max(until_next(), _LEAST_WAIT_SECONDS)
+
+
+def keep_joining(client: KafkaConsumer) -> bool:
+    """Let the client finish a join that took several polls; call it before each poll.
+
+    When changed metadata was what began the join, the client takes it for finished as soon as it
+    has assigned the partitions, and if a poll ended in between it never takes up what it was
+    given: no partitions, no heartbeat, for good. A join that is under way is still needed.
+
+    Returns whether a join is needed: a poll that ends before it does begins it again, so polls
+    must be longer the longer it takes.
+    """
+    coordinator = client._coordinator
+    if coordinator.rejoining and not coordinator.rejoin_needed:
+        coordinator.request_rejoin()
+    return bool(coordinator.rejoin_needed)
+
+
+def high_watermarks(
+    client: KafkaConsumer, partitions: Iterable[TopicPartition], timeout_ms: int | None = None
+) -> dict[TopicPartition, int]:
+    """The ends of partitions with what open transactions hold back; between polls only.
+
+    `end_offsets` of a client that reads committed records ends before an open transaction.
+    Raises a Kafka error.
+    """
+    fetcher = client._fetcher
+    level = fetcher._isolation_level
+    fetcher._isolation_level = IsolationLevel.READ_UNCOMMITTED
+    try:
+        ends: dict[TopicPartition, int] = client.end_offsets([*partitions], timeout_ms=timeout_ms)
+    finally:
+        fetcher._isolation_level = level
+    return ends
+
+
+def next_offsets(client: KafkaConsumer) -> dict[TopicPartition, int]:
+    """Where the next fetch of each assigned partition begins, without asking anybody.
+
+    After a poll that is after its last record, and after what gives no records: transaction
+    markers, aborted records, gaps. One without a position is left out.
+    """
+    assigned: Mapping[TopicPartition, Any] = client._subscription.assignment
+    return {
+        partition: state.position.offset
+        for partition, state in [*assigned.items()]
+        if state.position is not None
+    }
+
+
+def topic_ids(
+    client: KafkaConsumer | KafkaProducer, topics: Iterable[str]
+) -> dict[str, uuid.UUID | None]:
+    """Kafka's identity of each topic, as of the client's last metadata; None while unknown."""
+    cluster = client._metadata if isinstance(client, KafkaProducer) else client._client.cluster
+    return {topic: cluster.topic_id(topic) for topic in topics}
+
+
+def known_topics(client: KafkaConsumer) -> set[str]:
+    """The topics in the client's last metadata: all that it subscribed to and the cluster has."""
+    return {*client._client.cluster.topics(exclude_internal_topics=False)}
+
+
+def refresh_metadata(client: KafkaConsumer) -> None:
+    """Let the client ask soon which topics there are; it does not wait for the answer."""
+    client._client.cluster.request_update()
+
+
+def is_leaderless(client: KafkaConsumer, partition: TopicPartition) -> bool:
+    """Return whether no broker leads the partition, by the client's last metadata."""
+    leader = client._client.cluster.leader_for_partition(partition)
+    return leader is None or leader < 0

@@ -1,0 +1,1 @@
+"""Keys 密钥 of a node, and the office that acts with them."""

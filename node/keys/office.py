@@ -1,0 +1,56 @@
+"""The office 信访机构 that acts: what a node needs to make events of its own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cases.nodes import NATIONAL
+from cases.regulations.applicable import china_date
+from node.keys.key_ring import NodeKeys, load_keys
+from node.postgres.connection import Cursor
+from node.runtime.clock import Clock, now_micros
+from node.runtime.settings import Settings
+from node.store.clock_skew import ClockCheck
+from schemas.sealing.sealed_record import PublicKey, Sealer
+
+# Crockford's base 32: no letters that are mistaken for digits when read out.
+_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# 40 bits a node and day; the registering transaction refuses the rare repeat.
+_RANDOM_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Office:
+    """A node that acts: its code, who acts by default, its keys and its clock."""
+
+    node: str
+    actor: str
+    keys: NodeKeys
+    clock: Clock = now_micros
+    sealer: Sealer = field(default_factory=Sealer, repr=False)
+    clock_check: ClockCheck | None = field(default=None, repr=False, compare=False)
+
+    def readers(self, participants: Iterable[str] = ()) -> list[PublicKey]:
+        """Who can read the petitioner: this node, the centre, and who has part in the case."""
+        return [
+            self.keys.public(code) for code in dict.fromkeys((self.node, NATIONAL, *participants))
+        ]
+
+    def check_clock(self, cursor: Cursor) -> None:
+        """Raise `ClockWrong` if what is done now would be dated by a wrong clock."""
+        if self.clock_check is not None:
+            self.clock_check.check_command(cursor)
+
+    def new_case_id(self, registered_at: int) -> str:
+        """A new case id 信访件编号: node, day and eight random characters, to be read out."""
+        tail = "".join(_LETTERS[byte & 31] for byte in secrets.token_bytes(_RANDOM_LENGTH))
+        return f"{self.node}-{china_date(registered_at)}-{tail}"
+
+
+def open_office(settings: Settings, clock: Clock = now_micros) -> Office:
+    """The office of the node of `settings`; raises if its keys are missing or unsafe."""
+    keys = load_keys(settings.key_folder, settings.node)
+    check = ClockCheck(settings, clock)
+    return Office(settings.node, settings.actor, keys, clock, clock_check=check)

@@ -1,0 +1,22 @@
+"""One view of the database for several queries 同一时点: a report must not contradict itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from node.postgres.connection import Connection, Cursor
+
+# Reports join a million rows now and then; with the default of 4 MB that goes through the disk.
+_BEGIN = """
+    set transaction isolation level repeatable read read only;
+    set local work_mem = '64MB'
+"""
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[Cursor]:
+    """A cursor in a read-only transaction of its own; no transaction may be open already."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_BEGIN)
+        yield cursor

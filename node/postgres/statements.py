@@ -1,0 +1,62 @@
+"""Statements 语句 that travel together: one message to Postgres and one answer.
+
+A small batch costs what its messages cost, a tenth of a millisecond each, and what Postgres needs
+to understand them, three times as much for a wide one. So what nobody waits for the answer of is
+gathered and sent at once, and what comes again and again is prepared once in each connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from node.postgres.connection import Connection, Cursor
+
+_PLACE = re.compile(r"%s::([a-z]+(?:\[\])?)")
+
+
+class Prepared:
+    """SQL whose every place says its type, `%s::text[]`; each connection prepares it once."""
+
+    def __init__(self, name: str, sql: str) -> None:
+        types = _PLACE.findall(sql)
+        numbers = count(1)
+        body = _PLACE.sub(lambda _: f"${next(numbers)}", sql)
+        self.name = name
+        self.preparation = f"prepare {name} {_list(types)} as {body}"
+        self.execution = f"execute {name} {_list([f'%s::{kind}' for kind in types])}"
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"({', '.join(items)})" if items else ""
+
+
+class Statement(NamedTuple):
+    """SQL and the values of its places."""
+
+    sql: str | Prepared
+    values: Sequence[object] = ()
+
+
+# What a connection has prepared survives its rollbacks.
+_prepared: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
+
+
+def run(cursor: Cursor, statements: Iterable[Statement]) -> None:
+    """Run them in their order; raises what the driver raises. The answer is that of the last."""
+    message = b";".join(cursor.mogrify(_ready(cursor, sql), values) for sql, values in statements)
+    if message:
+        cursor.execute(message)
+
+
+def _ready(cursor: Cursor, sql: str | Prepared) -> str:
+    if isinstance(sql, str):
+        return sql
+    known = _prepared.setdefault(cursor.connection, set())
+    if sql.name not in known:
+        cursor.execute(sql.preparation)
+        known.add(sql.name)
+    return sql.execution

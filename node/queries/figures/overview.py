@@ -1,0 +1,111 @@
+"""The facts of the interconnect 全国概况: who is connected, how much comes online, what lands.
+
+Read off the running system, at the centre for the whole country, elsewhere for what the node has.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from cases.nodes import NATIONAL, PROVINCES
+from node.postgres.connection import Connection, Cursor
+from node.postgres.snapshot import snapshot
+from node.queries.figures.counts import Row, count, values
+from node.queries.figures.node_names import named
+from node.queries.figures.periods import all_time, period
+from node.queries.figures.ratios import share
+
+_CONTACTS = "select node, connected_since from node_contact"
+# Cases to look at; each counted by an index of its own.
+_ATTENTION: Final = {
+    "in_conflict": "select count(*) from petition_case where conflicts > 0",
+    "incomplete": "select count(*) from petition_case where incomplete",
+}
+_UNHANDLED = """
+    select state, count(*) from petition_case where handled_by is null group by state order by state
+"""
+
+
+def overview(
+    connection: Connection, first: date | None = None, last: date | None = None
+) -> dict[str, Any]:
+    """The facts, over all time or the days `first` to `last`, both inside.
+
+    Online shares are by the node that registered and its day; landing by arrival, first cases only.
+    """
+    whole = all_time()
+    chosen = period(first or whole.first, last or whole.last)
+    parameters = values(chosen, datetime.now(UTC))
+    with snapshot(connection) as cursor:
+        volumes = {
+            row["registered_by"]: row for row in count(cursor, "by_registration", parameters)
+        }
+        landings = count(cursor, "landings", parameters)
+        contacts = _contacts(cursor)
+        needing = attention(cursor)
+    return {
+        "from": first and first.isoformat(),
+        "to": last and last.isoformat(),
+        "online": _online(volumes),
+        "connected": _connected(contacts),
+        "landed_within_one_working_day": {
+            **share(_total(landings, "landed"), _total(landings, "arrived")),
+            "nodes": [
+                named(row["owner"]) | share(row["landed"], row["arrived"])
+                for row in sorted(landings, key=lambda row: str(row["owner"]))
+            ],
+        },
+        "attention": needing,
+    }
+
+
+def attention(cursor: Cursor) -> dict[str, Any]:
+    """Cases to look at: that nobody handles (by state), in conflict, incomplete."""
+    cursor.execute(_UNHANDLED)
+    found: dict[str, Any] = {"unhandled": dict(cursor.fetchall())}
+    for name, query in _ATTENTION.items():
+        cursor.execute(query)
+        (found[name],) = cursor.fetchone() or (0,)
+    return found
+
+
+def _contacts(cursor: Cursor) -> dict[str, datetime]:
+    cursor.execute(_CONTACTS)
+    return dict(cursor.fetchall())
+
+
+def _online(volumes: dict[str | None, Row]) -> dict[str, Any]:
+    nodes = [
+        named(code) | share(volumes[code]["online"], volumes[code]["cases"])
+        for code in (NATIONAL, *PROVINCES)
+        if code in volumes
+    ]
+    over_half = [
+        one["node"]
+        for one in nodes
+        if one["node"] != NATIONAL and 2 * one["numerator"] > one["denominator"]
+    ]
+    rows = [*volumes.values()]
+    return {
+        **share(_total(rows, "online"), _total(rows, "cases")),
+        "provinces_over_half": len(over_half),
+        "of": len(PROVINCES),
+        "over_half": over_half,
+        "nodes": nodes,
+    }
+
+
+def _connected(contacts: dict[str, datetime]) -> dict[str, Any]:
+    nodes = [named(code) | {"connected_since": contacts.get(code)} for code in PROVINCES]
+    missing = [code for code in PROVINCES if code not in contacts]
+    return {
+        "connected": len(PROVINCES) - len(missing),
+        "of": len(PROVINCES),
+        "not_connected": missing,
+        "nodes": nodes,
+    }
+
+
+def _total(rows: list[Row], name: str) -> int:
+    return int(sum(row[name] for row in rows))

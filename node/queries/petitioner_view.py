@@ -1,0 +1,183 @@
+"""The petitioner's view of a case 信访人视图: what docs/domain.md §4 grants, and nothing else.
+
+Registration; each tier's forwarding; the transfer to the competent body; acceptance,
+non-acceptance and extension notices; decision, review and recheck opinions; each with its date.
+From the ledger only the fields named below are read: notes, accounts, supervision, conflicts
+and everything about the person stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from cases.case import Case
+from cases.nodes import NODES
+from node.postgres.connection import Cursor
+
+Body = Mapping[str, Any]
+
+
+class Notice(NamedTuple):
+    """One line of the view: what, when, by or to whom; facts of the document, and its text."""
+
+    title: str
+    at: datetime
+    where: str
+    facts: list[tuple[str, str]]
+    text: str
+
+
+class View(NamedTuple):
+    """A case as its petitioner sees it, the oldest first; until when it can be evaluated."""
+
+    case_id: str
+    notices: list[Notice]
+    evaluate_until: datetime | None
+
+
+# Only what is shown leaves the database; what was marked as a conflict has no effect here either.
+_FIELDS: Final = (
+    *("to", "unit", "competent", "pathway", "kind", "reasons", "reason", "article", "guidance"),
+    *("opinion", "outcome", "opinion_number", "procedure", "days"),
+)
+_EVENTS: Final = f"""
+    select e.event_type, e.emitter, e.occurred_at,
+           {", ".join(f"e.body -> '{name}'" for name in _FIELDS)}
+    from case_event e join petition_case c using (case_id)
+    where case_id = %s and event_type = any(%s)
+      and not coalesce(c.fold -> 'conflicts', '[]')
+          @> jsonb_build_array(jsonb_build_array(e.event_id::text))
+    order by e.version, e.emitter, e.event_id
+"""
+_CASE: Final = "select fold from petition_case where case_id = %s"
+
+
+def petitioner_view(cursor: Cursor, case_id: str) -> View | None:
+    """What the petitioner may see of the case; None if nothing of it can be shown here."""
+    case = read_folded(cursor, case_id)
+    if case.registered_by is None:
+        return None
+    cursor.execute(_EVENTS, (case_id, [*_SHOWN]))
+    notices = [
+        _SHOWN[event_type](emitter, at, dict(zip(_FIELDS, fields, strict=True)))
+        for event_type, emitter, at, *fields in cursor
+    ]
+    window = case.running("D16")
+    until = window and datetime.fromtimestamp(window.due_at / 1_000_000, UTC)
+    return View(case_id, [notice for notice in notices if notice is not None], until)
+
+
+def read_folded(cursor: Cursor, case_id: str) -> Case:
+    """The case as the rules see it; one of which nothing is known, if so."""
+    cursor.execute(_CASE, (case_id,))
+    row = cursor.fetchone()
+    return Case.from_json(row[0]) if row else Case(case_id)
+
+
+def _named(code: object) -> str:
+    node = NODES.get(str(code))
+    return node.chinese if node else str(code or "")
+
+
+def _by(emitter: str, body: Body) -> str:
+    return body["unit"] or _named(emitter)
+
+
+def _facts(*pairs: tuple[str, Any]) -> list[tuple[str, str]]:
+    return [(label, str(value)) for label, value in pairs if value]
+
+
+def _registered(emitter: str, at: datetime, _body: Body) -> Notice:
+    return Notice("登记", at, _named(emitter), [], "")
+
+
+def _sent(title: str) -> Callable[[str, datetime, Body], Notice]:
+    def made(emitter: str, at: datetime, body: Body) -> Notice:
+        return Notice(title, at, f"{_named(emitter)} → {_named(body['to'])}", [], "")
+
+    return made
+
+
+def _landed(_emitter: str, at: datetime, body: Body) -> Notice | None:
+    """Landing is the office's own affair, unless the case went on to a unit with it."""
+    unit = body["unit"]
+    return Notice("转交有权处理的机关、单位", at, unit, [], "") if unit else None
+
+
+def _diverted(emitter: str, at: datetime, body: Body) -> Notice:
+    title = "移送有权处理的机关、单位" if body["kind"] == "handed_over" else "导入法定途径"
+    facts = _facts(
+        ("途径", _PATHWAYS.get(str(body["pathway"]), "")),
+        ("有权处理的机关、单位", body["competent"]),
+        ("依据", body["article"]),
+    )
+    return Notice(title, at, _by(emitter, body), facts, body["reasons"] or "")
+
+
+def _accepted(emitter: str, at: datetime, body: Body) -> Notice:
+    simple = body["procedure"] == "simple"
+    return Notice("受理", at, _by(emitter, body), _facts(("程序", "简易办理" * simple)), "")
+
+
+def _refused(title: str) -> Callable[[str, datetime, Body], Notice]:
+    def made(emitter: str, at: datetime, body: Body) -> Notice:
+        facts = _facts(
+            ("文号", body["opinion_number"]),
+            ("依据", body["article"]),
+            ("可通过以下途径提出", body["guidance"]),
+        )
+        return Notice(title, at, _by(emitter, body), facts, body["reasons"] or "")
+
+    return made
+
+
+def _extended(emitter: str, at: datetime, body: Body) -> Notice:
+    facts = _facts(("文号", body["opinion_number"]), ("延长", f"{body['days']} 日"))
+    return Notice("延期告知", at, _by(emitter, body), facts, body["reason"] or "")
+
+
+def _opinion(title: str) -> Callable[[str, datetime, Body], Notice]:
+    def made(emitter: str, at: datetime, body: Body) -> Notice:
+        facts = _facts(
+            ("文号", body["opinion_number"]), ("结论", _OUTCOMES.get(str(body["outcome"]), ""))
+        )
+        return Notice(title, at, _by(emitter, body), facts, body["opinion"] or "")
+
+    return made
+
+
+_PATHWAYS: Final = {
+    "litigation": "诉讼",
+    "arbitration": "仲裁",
+    "reconsideration": "行政复议",
+    "administrative": "行政程序",
+    "discipline": "纪检监察",
+    "procuratorial": "检察",
+    "other": "其他法定途径",
+}
+_OUTCOMES: Final = {
+    "supported": "支持",
+    "explained": "解释说明",
+    "not_supported": "不予支持",
+    "upheld": "维持",
+    "changed": "变更",
+    "revoked": "撤销",
+    "remanded": "责令重新处理",
+}
+# Every event type that a petitioner sees anything of; the others do not exist for him.
+_SHOWN: Final[dict[str, Callable[[str, datetime, Body], Notice | None]]] = {
+    "petition.case.registered.v1": _registered,
+    "petition.case.forwarded.v1": _sent("转送"),
+    "petition.case.assigned.v1": _sent("交办"),
+    "petition.case.landed.v1": _landed,
+    "petition.case.diverted.v1": _diverted,
+    "petition.case.accepted.v1": _accepted,
+    "petition.case.not_accepted.v1": _refused("不予受理告知"),
+    "petition.case.no_longer_accepted.v1": _refused("不再受理告知"),
+    "petition.case.extended.v1": _extended,
+    "petition.case.decided.v1": _opinion("处理意见"),
+    "petition.review.decided.v1": _opinion("复查意见"),
+    "petition.recheck.decided.v1": _opinion("复核意见"),
+}

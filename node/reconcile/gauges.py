@@ -1,0 +1,62 @@
+"""What the metrics show of proof, flows and receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from node.kafka.topic_names import topic_between
+from node.postgres.connection import Cursor
+from node.reconcile import flow_audit
+from node.reconcile.flow_audit import Audited
+from node.reconcile.results import results
+from node.runtime.metrics import Metrics
+from node.store import digests
+
+_STAGES = ("committed", "published", "received", "applied", "dead_lettered")
+_UNCONFIRMED = """
+    select count(*) from peer_position p join outbox o on o.topic = p.topic
+        and o.partition = p.partition and o."offset" >= p.next_offset
+    where p.topic = %s and o.published_at is not null
+"""
+
+
+def show(cursor: Cursor, metrics: Metrics, node: str, peers: Iterable[str]) -> None:
+    """Set the gauges from the database; needs a snapshot."""
+    known = digests.peers(cursor)
+    found = {one.peer: one for one in results(cursor)}
+    for peer in sorted({*known, *found}):
+        result = found.get(peer)
+        metrics.reconciliation_mismatched_cases.labels(peer).set(result.mismatched if result else 0)
+        at = (result and result.last_success_at) or 0
+        metrics.reconciliation_last_success_timestamp.labels(peer).set(at)
+    for peer in peers:
+        _show_flow(metrics, [*flow_audit.outgoing(cursor, node, peer)])
+        _show_flow(metrics, [*flow_audit.incoming(cursor, node, peer)])
+        topic = topic_between(node, peer)
+        cursor.execute(_UNCONFIRMED, (topic,))
+        (number,) = cursor.fetchone() or (0,)
+        metrics.outbox_unconfirmed_records.labels(topic).set(number)
+
+
+def clear(metrics: Metrics) -> None:
+    """Show nothing any more: another process of the node may."""
+    for gauge in (
+        metrics.reconciliation_mismatched_cases,
+        metrics.reconciliation_last_success_timestamp,
+        metrics.flow_events,
+        metrics.flow_unaccounted_events,
+        metrics.outbox_unconfirmed_records,
+    ):
+        gauge.clear()
+
+
+def _show_flow(metrics: Metrics, days: list[Audited]) -> None:
+    if not days:
+        return
+    source, destination = days[0].source, days[0].destination
+    for stage in _STAGES:
+        total = sum(getattr(one, stage) for one in days)
+        metrics.flow_events.labels(source, destination, stage).set(total)
+    # Days do not make up for each other: one too few and one too many are two.
+    total = sum(abs(one.unaccounted) for one in days)
+    metrics.flow_unaccounted_events.labels(source, destination).set(total)

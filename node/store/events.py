@@ -1,0 +1,188 @@
+"""The ledger 事件账: writing events as a set, reading the events of cases.
+
+Both sides write here: producers their own events, consumers what arrived.
+"""
+
+from __future__ import annotations
+
+import base64
+from binascii import b2a_base64
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from psycopg2.errors import UniqueViolation
+
+from node.postgres import copy_binary
+from node.postgres.connection import Cursor
+from node.postgres.table import BYTEA, INSTANT, INT4, INT8, JSONB, TEXT, UUID, WORD, Table
+from node.store import digests
+from schemas.event import Event
+
+
+class Source(NamedTuple):
+    """Where and when an event came over the interconnect; micros, None for an own one come home."""
+
+    topic: str
+    partition: int
+    offset: int
+    exchanged_at: int | None
+
+
+class Entry(NamedTuple):
+    """An event to be written, its body as JSON text, and its source unless it is the node's own."""
+
+    event: Event
+    body: bytes
+    source: Source | None = None
+
+
+class Packed(NamedTuple):
+    """An event with its row for COPY and its digest, both made once and outside a transaction."""
+
+    event: Event
+    row: bytes
+    digest: int
+
+
+# In the order of the fields of an `Event`, an `Entry` and a `Source`.
+EVENTS = Table(
+    "case_event",
+    {
+        "event_type": WORD,
+        "event_id": UUID,
+        "case_id": TEXT,
+        "version": INT8,
+        "emitter": WORD,
+        "emitter_sequence": INT8,
+        "occurred_at": INSTANT,
+        "recorded_at": INSTANT,
+        "actor": TEXT,
+        "rule_set": TEXT,
+        "body": JSONB,
+        "value": BYTEA,
+        "traceparent": TEXT,
+        "extra_headers": JSONB,
+        "digest": INT8,
+        "source_topic": WORD,
+        "source_partition": INT4,
+        "source_offset": INT8,
+        "exchanged_at": INSTANT,
+    },
+)
+
+# Straight into the ledger costs half of what the way over a temporary table costs.
+_ATTEMPT = "savepoint straight;"
+_DONE = "release savepoint straight"
+_GIVE_UP = "rollback to savepoint straight"
+# It has the defaults of the ledger, so that feed numbers are assigned as rows are copied, in their
+# order. SELECT would return heap order, which depends on the sizes of the rows.
+_CREATE_INCOMING = (
+    "create temporary table if not exists incoming_event "
+    "(like case_event including defaults) on commit delete rows"
+)
+_INSERT_NEW = (
+    f"insert into case_event ({EVENTS.columns}, feed_id) "
+    f"select {EVENTS.columns}, feed_id from incoming_event "
+    "on conflict (event_id) do nothing"
+)
+# A row that is new has the number that it was given here.
+_SELECT_NEW = (
+    "select event_id::text from incoming_event i join case_event e using (event_id) "
+    "where e.feed_id = i.feed_id"
+)
+_SELECT_EVENTS = (
+    "select event_type, event_id::text, case_id, version, emitter, emitter_sequence, "
+    "(extract(epoch from occurred_at) * 1000000)::bigint, "
+    "(extract(epoch from recorded_at) * 1000000)::bigint, "
+    "actor, rule_set, body from case_event where case_id = any(%s)"
+)
+
+
+def write(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
+    """Add events to the set; those that were new, each once, in the given order.
+
+    One COPY whatever the number; the long way if some were known already. Raises what the driver
+    raises.
+    """
+    try:
+        EVENTS.copy(cursor, (one.row for one in packed), _ATTEMPT)
+    except UniqueViolation:
+        cursor.execute(_GIVE_UP)
+        return _write_unknown(cursor, packed)
+    cursor.execute(_DONE)
+    return [one.event for one in packed]
+
+
+def _write_unknown(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
+    cursor.execute(_CREATE_INCOMING)
+    rows = (one.row for one in packed)
+    copy_binary.copy(cursor, "incoming_event", EVENTS.columns, rows)
+    cursor.execute(_INSERT_NEW)
+    cursor.execute(_SELECT_NEW)
+    new = {event_id for (event_id,) in cursor}
+    fresh = []
+    for event, _, _ in packed:
+        if event.event_id in new:
+            new.remove(event.event_id)
+            fresh.append(event)
+    return fresh
+
+
+def read(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, list[Event]]:
+    """All events of the named cases for folding: without wire bytes, in no order."""
+    cursor.execute(_SELECT_EVENTS, ([*case_ids],))
+    events: dict[str, list[Event]] = {}
+    for row in cursor:
+        event = Event._make((*row, b"", "", None))
+        events.setdefault(event.case_id, []).append(event)
+    return events
+
+
+def body_json(body: dict[str, Any]) -> bytes:
+    """A body as JSON text; bytes become base64."""
+    return orjson.dumps(body, default=_plain)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return b2a_base64(value, newline=False).decode()
+    raise TypeError(f"a body cannot hold {type(value).__name__}")
+
+
+_SEALED_BYTES = frozenset({"nonce", "ciphertext", "ephemeral_key", "wrapped_key"})
+
+
+def bytes_of(sealed: dict[str, Any]) -> dict[str, Any]:
+    """A sealed petitioner or wrapped key as `body_json` wrote it, its bytes restored."""
+    restored: dict[str, Any] = {
+        name: base64.b64decode(value) if name in _SEALED_BYTES else value
+        for name, value in sealed.items()
+    }
+    if "keys" in restored:
+        restored["keys"] = [bytes_of(key) for key in restored["keys"]]
+    return restored
+
+
+def headers_json(headers: Iterable[tuple[str, bytes]]) -> bytes:
+    """Headers as JSON text: [[name, base64], …]."""
+    return orjson.dumps([[name, _plain(value)] for name, value in headers])
+
+
+def stored_headers(stored: Iterable[Sequence[str]]) -> tuple[tuple[str, bytes], ...]:
+    """The headers that `headers_json` wrote."""
+    return tuple((name, base64.b64decode(value)) for name, value in stored)
+
+
+def pack(entry: Entry) -> Packed:
+    """The row and the digest of an entry. It costs as much as decoding the event, so a consumer
+    does it before its transaction."""
+    event, body, source = entry
+    *envelope, _, value, traceparent, extra_headers = event
+    digest = digests.of_event(bytes.fromhex(event.event_id.replace("-", "")), value)
+    extra = None if extra_headers is None else headers_json(extra_headers)
+    row = (*envelope, body, value, traceparent, extra, digest, *(source or _NO_SOURCE))
+    return Packed(event, EVENTS.pack(row), digest)
+
+
+_NO_SOURCE = (None, None, None, None)

@@ -1,0 +1,114 @@
+"""Accounts 收支 of what flows over each topic, by day: the audit of loss in numbers.
+
+Both ends count an event on the day (UTC+8) on which it was recorded, which neither a repeat nor a
+restart changes. The sender counts what it committed to its outbox and what the broker
+acknowledged; the receiver what it received, applied and dead-lettered, in the transaction that
+does it. Writers append changes and so never wait for each other; `fold` adds them up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from node.postgres.connection import Cursor
+from node.postgres.statements import Prepared, Statement
+
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_DAY_MICROS: Final = 86_400_000_000
+_CHINA_MICROS: Final = 8 * 3_600_000_000  # UTC+8 all year
+
+COMMITTED: Final = "committed"
+PUBLISHED: Final = "published"
+RECEIVED: Final = "received"
+APPLIED: Final = "applied"
+DUPLICATES: Final = "duplicates"
+RECOVERED: Final = "recovered"
+DEAD_LETTERED: Final = "dead_lettered"
+KINDS: Final = (
+    COMMITTED, PUBLISHED, RECEIVED, APPLIED, DUPLICATES, RECOVERED, DEAD_LETTERED,
+)  # fmt: skip
+
+
+class Entry(NamedTuple):
+    """What is counted: a topic, the day of the event, and what became of it."""
+
+    topic: str
+    day: date
+    kind: str
+
+
+class Account(NamedTuple):
+    """The figures of one topic and day, or of several days."""
+
+    committed: int = 0
+    published: int = 0
+    received: int = 0
+    applied: int = 0
+    duplicates: int = 0
+    recovered: int = 0
+    dead_lettered: int = 0
+
+
+_NAMES = ", ".join(KINDS)
+_SUMS = ", ".join(f"sum({kind})::bigint" for kind in KINDS)
+_ADDED = ", ".join(f"{kind} = flow_day.{kind} + excluded.{kind}" for kind in KINDS)
+_NOTE = Prepared(
+    "note_flow_changes",
+    f"insert into flow_change (topic, day, {_NAMES}) select * from unnest"
+    f"(%s::text[], %s::date[], {', '.join(['%s::integer[]'] * len(KINDS))})",
+)
+_FOLD = f"""
+    with taken as (delete from flow_change returning topic, day, {_NAMES})
+    insert into flow_day (topic, day, {_NAMES})
+    select topic, day, {_SUMS} from taken group by topic, day
+    on conflict (topic, day) do update set {_ADDED}
+"""
+_DAYS = f"""
+    select day, {_SUMS} from (
+        select day, {_NAMES} from flow_day where topic = %(topic)s
+        union all
+        select day, {_NAMES} from flow_change where topic = %(topic)s
+    ) both_parts group by day order by day
+"""
+
+
+def number_of_day(micros: int) -> int:
+    """The day in China of an instant, counted from 1970-01-01."""
+    return (micros + _CHINA_MICROS) // _DAY_MICROS
+
+
+@lru_cache(maxsize=4096)
+def day_of_number(number: int) -> date:
+    """The day of this number; the first or last one that a date can say if it is beyond."""
+    return date.fromordinal(min(max(number + _EPOCH_ORDINAL, 1), date.max.toordinal()))
+
+
+def day_of(micros: int) -> date:
+    """The day in China of an instant."""
+    return day_of_number(number_of_day(micros))
+
+
+def noted(counts: Mapping[Entry, int]) -> list[Statement]:
+    """What counts, to be run in the transaction that does what is counted."""
+    rows: dict[tuple[str, date], Counter[str]] = {}
+    for (topic, day, kind), number in counts.items():
+        rows.setdefault((topic, day), Counter())[kind] += number
+    if not rows:
+        return []
+    values = [(*key, *(kinds[kind] for kind in KINDS)) for key, kinds in rows.items()]
+    return [Statement(_NOTE, [list(column) for column in zip(*values, strict=True)])]
+
+
+def fold(cursor: Cursor) -> None:
+    """Add the changes up; only one process of a node at a time."""
+    cursor.execute(_FOLD)
+
+
+def days(cursor: Cursor, topic: str) -> dict[date, Account]:
+    """The account of a topic by day, in order."""
+    cursor.execute(_DAYS, {"topic": topic})
+    return {day: Account(*figures) for day, *figures in cursor}

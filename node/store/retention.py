@@ -1,0 +1,163 @@
+"""Housekeeping 保洁 of a node's tables: partitions made ahead, old rows pruned, statistics kept.
+
+Everything is bounded: a lock that is not to be had at once is left for later, rows go in batches,
+each a transaction of its own, so that nobody waits for long. The audit log 操作审计 is not pruned
+by anybody: three years are prescribed, and it is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+import psycopg2
+from psycopg2.errors import LockNotAvailable
+
+from cases.nodes import NATIONAL
+from node.kafka.topic_names import own_topic
+from node.postgres.connection import Connection, Cursor
+from node.runtime.adaptive_batch import StepSize
+from node.runtime.errors import is_too_slow
+from node.runtime.supervisor import Stop
+
+BATCH_ROWS: Final = 5_000  # some 0.1 s, and what others may wait for a row
+_AHEAD = "3 months"  # a node that stood still for a season finds its months made
+# Everybody who reads the ledger waits behind us while we wait for the lock.
+_LOCK_WAIT = "2s"
+
+
+class Retention(NamedTuple):
+    """How long rows are kept, in days."""
+
+    outbox_days: int
+    dead_letter_days: int
+
+
+class Pruned(NamedTuple):
+    """How many rows a round pruned."""
+
+    outbox: int
+    receipts: int
+    dead_letters: int
+
+
+_MAKE_AHEAD = f"select ensure_event_partitions(now() + interval '{_AHEAD}')"
+
+# In the order of ids, which is about the order of time, so that one pass sees every row once. A
+# row goes if its destination has confirmed a later place of that partition as applied: until then
+# it may have to be sent again. Nobody applies the centre's own topic: what was acknowledged stands
+# there for good, and how far it reaches is kept. The pass ends with the first batch that is too
+# young as a whole.
+_OUTBOX = """
+    with looked as (
+        select id, topic, partition, "offset", enqueued_at, published_at from outbox
+        where id > %(after)s order by id limit %(limit)s
+    ), old as (
+        select id from looked
+        where published_at < now() - %(days)s * interval '1 day' and (topic = %(own)s or exists (
+            select from receipt r where r.topic = looked.topic
+            and r.partition = looked.partition and r.next_offset > looked."offset"))
+    ), gone as (
+        delete from outbox using old where outbox.id = old.id returning topic, partition, "offset"
+    ), reached as (
+        insert into own_position (topic, partition, next_offset)
+        select topic, partition, max("offset") + 1 from gone group by topic, partition
+        on conflict (topic, partition) do update
+        set next_offset = greatest(own_position.next_offset, excluded.next_offset)
+    )
+    select (select count(*) from gone), max(id),
+           bool_or(enqueued_at < now() - %(days)s * interval '1 day') from looked
+"""
+# The newest of a partition answers for everything before it and stays.
+_RECEIPTS = """
+    delete from receipt where ctid = any(array(
+        select ctid from receipt r
+        where applied_at < now() - %(days)s * interval '1 day' and exists (
+            select from receipt newer where newer.topic = r.topic
+            and newer.partition = r.partition and newer.next_offset > r.next_offset)
+        limit %(limit)s))
+"""
+_DEAD_LETTERS = """
+    delete from dead_letter where id = any(array(
+        select id from dead_letter
+        where status <> 'open' and resolved_at < now() - %(days)s * interval '1 day'
+        order by id limit %(limit)s))
+"""
+
+# Autovacuum analyses each partition, but never the ledger as a whole, by which joins are planned.
+_ANALYSED = """
+    select coalesce(last_analyze > now() - interval '1 day', false)
+    from pg_stat_user_tables where relid = 'case_event'::regclass
+"""
+
+
+def make_partitions(connection: Connection) -> int | None:
+    """Make the ledger's months ahead; how many, None if somebody held the ledger too long."""
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"set local lock_timeout = '{_LOCK_WAIT}'")
+            cursor.execute(_MAKE_AHEAD)
+            return _number(cursor)
+    except LockNotAvailable:
+        return None
+
+
+def prune(connection: Connection, keep: Retention, stop: Stop) -> Pruned:
+    """Delete what is older than `keep`, batch by batch, until done or `stop`."""
+    return Pruned(
+        _prune_outbox(connection, keep.outbox_days, stop),
+        _prune(connection, _RECEIPTS, keep.outbox_days, stop),
+        _prune(connection, _DEAD_LETTERS, keep.dead_letter_days, stop),
+    )
+
+
+def analyse_ledger(connection: Connection) -> bool:
+    """Renew the statistics of the ledger as a whole, once a day; whether it was done now."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_ANALYSED)
+        due = cursor.fetchone() != (True,)
+        if due:
+            cursor.execute("analyze case_event")
+    return due
+
+
+def _prune_outbox(connection: Connection, days: int, stop: Stop) -> int:
+    pruned, after, more, size = 0, 0, True, StepSize("housekeeping", BATCH_ROWS)
+    while more and not stop.is_set():
+        with _in_time(connection, size) as cursor:
+            values = {"after": after, "days": days, "limit": size.now, "own": own_topic(NATIONAL)}
+            cursor.execute(_OUTBOX, values)
+            gone, after, more = cursor.fetchone() or (0, 0, False)
+            pruned += gone
+    return pruned
+
+
+def _prune(connection: Connection, statement: str, days: int, stop: Stop) -> int:
+    pruned, more, size = 0, True, StepSize("housekeeping", BATCH_ROWS)
+    while more and not stop.is_set():
+        with _in_time(connection, size) as cursor:
+            cursor.execute(statement, {"days": days, "limit": size.now})
+            more = cursor.rowcount == size.now
+            pruned += cursor.rowcount
+    return pruned
+
+
+@contextmanager
+def _in_time(connection: Connection, size: StepSize) -> Iterator[Cursor]:
+    """A transaction; what Postgres finds too slow is swallowed once, and the next step smaller."""
+    tried = size.now
+    try:
+        with connection, connection.cursor() as cursor:
+            yield cursor
+    except psycopg2.Error as error:
+        if not is_too_slow(error) or connection.closed or tried == 1:
+            raise
+        size.too_slow(tried)
+    else:
+        size.succeeded()
+
+
+def _number(cursor: Cursor) -> int:
+    (number,) = cursor.fetchone() or (0,)
+    return int(number)

@@ -1,0 +1,1 @@
+"""Commands 指令: parsed, drafted as events, checked and written."""

@@ -1,0 +1,101 @@
+"""Exporting cases 登记簿导出: cases → rows of a register, which an import reads again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from node.keys.office import Office
+from node.postgres.connection import Connection
+from node.queries.export import Exported, Selection, count_cases, read_cases
+from node.store import audit_log
+from producers.register import Mapping
+from producers.register.file_writers import new_register
+from producers.register.row_writer import RowWriter, Told
+from producers.register_export.case_to_row import petitioner_of, told
+
+# Told how many rows of how many are written.
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Totals:
+    """What was exported: `whole` rows tell all of their case, `partial` ones a part of it.
+
+    `petitioners` were opened, `unreadable` ones are not sealed for this node.
+    """
+
+    exported: int = 0
+    whole: int = 0
+    partial: int = 0
+    petitioners: int = 0
+    unreadable: int = 0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be exported, and whether with the petitioners 信访人."""
+
+    selection: Selection = field(default_factory=Selection)
+    petitioners: bool = False
+
+    def shown(self) -> dict[str, Any]:
+        """For the audit log."""
+        return {"selection": self.selection.shown(), "with_petitioner": self.petitioners}
+
+
+def export(
+    connection: Connection,
+    office: Office,
+    wish: Wish,
+    mapping: Mapping,
+    path: Path,
+    *,
+    force: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Totals:
+    """Write the register; it stands at `path` only if all of it was written and audited.
+
+    Memory does not grow with it. Raises `RegisterError`, and what the driver raises.
+    """
+    totals = Totals()
+    writer = RowWriter(mapping, office.clock())
+    with new_register(path, force=force, formula_guard=mapping.formula_guard) as sink:
+        if wish.petitioners:  # before anything is opened: a crash must not hide it
+            _audit(connection, office, "export.begun", {"file": str(path.absolute())}, wish)
+        total = count_cases(connection, wish.selection)
+        sink.write([*writer.columns])
+        for case in _rows(connection, office, wish, totals):
+            cells = [sink.clean(cell) for cell in writer.row(case)]
+            sink.write(cells)
+            totals.exported += 1
+            totals.whole += writer.tells_all(case, cells)
+            progress(totals.exported, total)
+        totals.partial = totals.exported - totals.whole
+        done = {"file": str(path.absolute()), **asdict(totals)}
+        _audit(connection, office, "export", done, wish)
+    return totals
+
+
+def _rows(connection: Connection, office: Office, wish: Wish, totals: Totals) -> Iterator[Told]:
+    for case in read_cases(connection, wish.selection):
+        row = told(case)
+        if wish.petitioners:
+            row.petitioner = _opened(office, case, totals)
+        yield row
+
+
+def _opened(office: Office, case: Exported, totals: Totals) -> dict[str, str]:
+    found = petitioner_of(office, case)
+    totals.petitioners += bool(found)
+    totals.unreadable += found is None
+    return found or {}
+
+
+def _audit(
+    connection: Connection, office: Office, action: str, detail: dict[str, Any], wish: Wish
+) -> None:
+    with connection, connection.cursor() as cursor:
+        audit_log.note(cursor, office.actor, action, {**detail, **wish.shown()})

@@ -1,0 +1,1 @@
+"""The relay 中继: outbox → Kafka."""

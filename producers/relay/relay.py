@@ -1,0 +1,162 @@
+"""The relay 中继: outbox → Kafka, acknowledged, then marked.
+
+0. Look behind what the database knows of a topic: after a backup was put back, own events stand
+   there that it lacks (`node.recovery.own_events`). A topic that cannot be read to its end because
+   another producer's transaction is open there waits, and all others are published. When all of
+   them are read, commands are taken (`node.store.command_gate`). Of a topic that was deleted and
+   made again, what the receiver has not confirmed waits in the outbox again
+   (`producers.relay.recreated_topics`).
+1. Take committed rows of the topics that this relay holds, as many as the rate allows: urgent ones
+   first, then in the order of their ids.
+2. Send them with the idempotent producer, the urgent lane apart and first; the key keeps a case in
+   one partition.
+3. Wait until the broker has acknowledged or refused each.
+4. Mark what was acknowledged, but nothing of a case behind its first failure.
+
+A crash between 3 and 4 publishes twice; the ledger at the other end is a set. Ids are given
+before commit, so a lower id may appear later: it is simply taken later. It never belongs to a
+case of which a higher one was taken, because writers hold the case's row until they commit; nor
+does an urgent row, because they promote what waits of a case with it (`node.store.outbox`).
+One relay per topic: the advisory lock lives and dies with the connection that also marks.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from node.kafka.silence import HeldUp
+from node.postgres.connection import Connection, connect, own_database
+from node.postgres.synchronous_standby import refuse_while_unconfirmed
+from node.recovery.own_events import bring_home
+from node.recovery.own_topics import SETTLE_SECONDS, trusting_if_kafka_is_away
+from node.runtime.adaptive_batch import StepSize
+from node.runtime.errors import is_too_slow
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop
+from node.store.outbox import NOTIFY_CHANNEL
+from producers.relay import recreated_topics
+from producers.relay.outbox_reader import prepare
+from producers.relay.own_topic import OwnTopic
+from producers.relay.publisher import Publisher, TopicsRefused
+from producers.relay.rate_limit import Pace, Rate, rest_seconds
+from producers.relay.recreated_topics import Ids
+from producers.relay.send_loop import Turns
+from producers.relay.topic_locks import Claims
+
+# The net below LISTEN/NOTIFY: a notification lost with a connection costs this much.
+_POLL_SECONDS = 0.5
+# About 2 MB of events at a time, shared among the destinations; as many are taken ahead.
+_ROWS_PER_TAKE = 2000
+_LEAST_ROWS_PER_TOPIC = 200
+
+
+class Relay:
+    """Publishes the outbox of one node; a worker for `node.runtime.supervisor`."""
+
+    name = "relay"
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, settle_seconds: float = SETTLE_SECONDS
+    ) -> None:
+        self._settings = settings
+        self._settle_seconds = settle_seconds
+        self._metrics = metrics
+        self._pace = Pace(Rate(settings.relay_records_per_second))
+        self._rows = StepSize("relay", _ROWS_PER_TAKE)
+        self._refused: frozenset[str] = frozenset()
+
+    def session(self, stop: Stop) -> None:
+        """Publish until `stop`, on one connection and one producer."""
+        with closing(connect(self._settings.dsn, "relay")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                own_database(cursor, self._settings.node)
+                refuse_while_unconfirmed(cursor)
+                prepare(cursor)
+                cursor.execute(f"listen {NOTIFY_CHANNEL}")
+            with (
+                trusting_if_kafka_is_away(connection),
+                closing(Publisher(self._settings)) as publisher,
+            ):
+                try:
+                    self._publish_until(stop, connection, publisher)
+                except TopicsRefused as error:
+                    self._refused = frozenset(error.topics)
+                    raise
+
+    def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
+        claims = Claims(connection, self._settings, self._metrics, self._refused)
+        self._refused = frozenset()
+        ids: Ids = {}
+        recovery = OwnTopic(connection, self._settings, self._settle_seconds)
+        with Turns(connection, publisher, self._metrics) as turns:
+            while not stop.wait(self._pace.wait_seconds()):
+                for topics in claims.renew_if_due():
+                    ids |= _noted_ids(connection, publisher, topics)
+                    home = self._read_to_the_end(topics, claims, stop)
+                    if stop.is_set():
+                        return  # the look may not have ended, so nothing may be published
+                    recovery.gained(home)
+                recovery.step(stop)
+                recreated_topics.check_same(ids, publisher.topic_ids(ids))
+                began = time.monotonic()
+                sent = self._publish_in_time(turns, claims.held)
+                if sent:
+                    stop.wait(rest_seconds(sent, time.monotonic() - began))
+                else:
+                    _wait_for_notification(connection)
+
+    def _read_to_the_end(self, topics: list[str], claims: Claims, stop: Stop) -> list[str]:
+        """Bring own events home from these topics; those that were read to their end."""
+        try:
+            bring_home(self._settings, topics, stop, waits=False)
+        except HeldUp as error:
+            claims.hold_up(error.reasons)
+            return [topic for topic in topics if topic not in error.reasons]
+        return topics
+
+    def _publish_in_time(self, turns: Turns, topics: Sequence[str]) -> int:
+        """As `_publish_some`; of what Postgres finds too much, the next session takes less."""
+        try:
+            sent = self._publish_some(turns, topics)
+        except Exception as error:
+            if is_too_slow(error):
+                self._rows.too_slow(self._rows.now)
+            raise
+        self._rows.succeeded()
+        return sent
+
+    def _publish_some(self, turns: Turns, topics: Sequence[str]) -> int:
+        """Take, send and mark; how many rows."""
+        rows = self._rows.now
+        of_each = max(rows // max(len(topics), 1), min(_LEAST_ROWS_PER_TOPIC, rows))
+        allowed = self._pace.allowed(of_each * len(topics))
+        if rows < _ROWS_PER_TAKE:
+            allowed = min(allowed, rows)
+        pending = turns.taken(topics, min(of_each, allowed), allowed)
+        self._pace.spend(len(pending))
+        if pending:
+            turns.publish(pending, topics, 0 if self._is_limited else of_each)
+        return len(pending)
+
+    @property
+    def _is_limited(self) -> bool:
+        """Whether nothing may be taken ahead."""
+        return self._pace.limited or self._rows.now < _ROWS_PER_TAKE
+
+
+def _noted_ids(connection: Connection, publisher: Publisher, topics: Sequence[str]) -> Ids:
+    publisher.load_metadata(topics)
+    ids = publisher.topic_ids(topics)
+    recreated_topics.publish_again(connection, ids)
+    return ids
+
+
+def _wait_for_notification(connection: Connection) -> None:
+    select.select([connection], [], [], _POLL_SECONDS)
+    connection.poll()
+    connection.notifies.clear()

@@ -1,0 +1,98 @@
+"""A routine 例行任务: rounds that one process of a node does, one after the other.
+
+The session's connection holds an advisory lock of the node's database: of several processes one
+works, another takes over when that connection is gone. What a round writes goes through this
+connection, so a process that lost the lock cannot write any more either.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import closing
+
+from node.keys.office import Office, open_office
+from node.postgres.advisory_lock import Lock, try_lock
+from node.postgres.connection import Connection, connect, own_database
+from node.postgres.synchronous_standby import refuse_while_unconfirmed
+from node.runtime.clock import Clock, now_micros
+from node.runtime.settings import Settings
+from node.runtime.supervisor import Stop
+
+log = logging.getLogger(__name__)
+
+# A process that waits for the lock tries it this often, and so takes over within this time.
+_TRY_SECONDS = 1.0
+# A case that refused is left alone this long: it may have changed by then, and nothing loops hot.
+_REST_SECONDS = 900.0
+
+
+# While the clock is wrong it is looked at this often.
+_CLOCK_SECONDS = 5.0
+
+
+class Routine(ABC):
+    """Acts by itself in rounds; a worker for `node.runtime.supervisor`."""
+
+    name: str
+
+    def __init__(self, settings: Settings, clock: Clock = now_micros) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._told = ""
+
+    def session(self, stop: Stop) -> None:
+        """Do round after round until `stop`, at once and while this process holds the lock."""
+        office = open_office(self._settings, self._clock)
+        with closing(connect(self._settings.dsn, self.name)) as connection:
+            with connection, connection.cursor() as cursor:
+                own_database(cursor, self._settings.node)
+                refuse_while_unconfirmed(cursor)
+            while not stop.is_set() and not self._takes_the_lock(connection):
+                stop.wait(_TRY_SECONDS)
+            while not stop.is_set():
+                if self._may_act(connection, office):
+                    stop.wait(self.round(connection, office, stop))
+                else:
+                    stop.wait(_CLOCK_SECONDS)
+
+    @abstractmethod
+    def round(self, connection: Connection, office: Office, stop: Stop) -> float:
+        """Do what is to be done now; how many seconds to wait for the next round.
+
+        Bounded; raises what the driver raises, then what was not committed is not done.
+        """
+
+    def _may_act(self, connection: Connection, office: Office) -> bool:
+        """False while the clock is not to be believed: what falls due by it may not be due."""
+        with connection, connection.cursor() as cursor:
+            why = office.clock_check.why_not_act(cursor) if office.clock_check else ""
+        if why != self._told:
+            log.warning("%s: %s", self.name, why or "the clock is right again: going on")
+            self._told = why
+        return not why
+
+    def _takes_the_lock(self, connection: Connection) -> bool:
+        with connection, connection.cursor() as cursor:
+            return try_lock(cursor, Lock.ROUTINE, self.name)
+
+
+class Resting:
+    """Cases that refused, left alone for a while; each in memory only."""
+
+    def __init__(self, seconds: float = _REST_SECONDS) -> None:
+        self._seconds = seconds
+        self._until: dict[str, float] = {}
+
+    def add(self, case_ids: Iterable[str]) -> None:
+        """Leave these alone from now on."""
+        until = time.monotonic() + self._seconds
+        self._until |= dict.fromkeys(case_ids, until)
+
+    def case_ids(self) -> list[str]:
+        """Which are to be left alone now."""
+        now = time.monotonic()
+        self._until = {case_id: until for case_id, until in self._until.items() if until > now}
+        return [*self._until]
