@@ -142,7 +142,6 @@ def _issue(
 ) -> Outcome:
     (rule,) = (one for one in policy.rule if one.name == proposal.rule)
     detail = {"policy": policy.digest, **proposal._asdict()}
-
     command = _command(rule, proposal, office.clock(), actor)
     try:
         with handled(connection, office, command) as (cursor, done):

@@ -204,7 +204,7 @@ def test_a_batch_that_fails_is_undone_and_comes_again(
 ) -> None:
     registered(centre)
     with monkeypatch.context() as patch:
-        patch.setattr(act_on_many, "record", _fails)
+        patch.setattr(act_on_many, "write_own_events", _fails)
         with pytest.raises(ConnectionError):
             identify_all(centre)
     assert rows(centre, _UNFOUND) == [(1,)]

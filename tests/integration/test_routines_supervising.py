@@ -267,7 +267,7 @@ def test_the_worker_does_not_try_a_refused_case_in_every_round(
 ) -> None:
     sent(centre, 12)
     try_it(centre)
-    monkeypatch.setattr(supervision, "handle", _refuse)
+    monkeypatch.setattr(supervision, "handled", _refuse)
     worker = Supervising(centre.model_copy(update={"supervision": "issue"}))
     worker._policy = POLICY
     with connected(centre.dsn, "test") as connection:
