@@ -20,6 +20,7 @@ from node.postgres import connected
 from node.queries.snapshot import snapshot
 from node.reconciliation import accounting, worker
 from node.reconciliation.driving import Outcome
+from node.reconciliation.resending import resend
 from node.reconciliation.side_by_side import reconcile_side_by_side
 from producers.relay import Relay
 from schemas.errors import WRONG_MAGIC
@@ -113,6 +114,8 @@ def test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter(
             ).event.event_id
             eventually(lambda: count(centre.settings, "dead_letter") == 1, "a dead letter")
             ((letter, *_),) = states(centre.settings)
+            with connected(beijing.settings.dsn, "test") as own, own, own.cursor() as cursor:
+                assert resend(cursor, beijing.node, centre.node, [event_id]) == set()
             (found,) = proven(centre, beijing).findings
             assert (found.missing_here, found.sent) == ([event_id], [])
             assert rows(beijing.settings, RESENT) == []
