@@ -31,11 +31,12 @@ from node.postgres import Connection, connected
 from node.reconciliation.resending import resend
 from node.settings import Settings
 from producers import pending as pendings
+from producers import relay as relays
 from producers.commands import parse
 from producers.drafting import draft
 from producers.handling import handle
 from producers.office import Office, open_office
-from producers.pacing import Pace
+from producers.pacing import Pace, Rate
 from producers.pending import Pending, take
 from producers.recording import record
 from producers.relay import Relay
@@ -282,6 +283,28 @@ def test_the_rate_is_kept_on_the_topic(beijing_on_slow_line: Settings) -> None:
     for number, began in enumerate(sent):
         for further, at in enumerate(sent[number:], start=1):
             assert further <= (at - began + 2) / 1000 * RATE + 2 * BURST
+
+
+def test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits(
+    beijing_on_slow_line: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the machine is busy with: the clock of the rate stands still."""
+    waits = []
+
+    class Frozen(Pace):
+        def __init__(self, rate: Rate) -> None:
+            super().__init__(rate, monotonic=lambda: 0.0)
+
+        def wait_seconds(self) -> float:
+            seconds = super().wait_seconds()
+            waits.append(seconds > 0)
+            return seconds
+
+    monkeypatch.setattr(relays, "Pace", Frozen)
+    backlog(beijing_on_slow_line, 3 * BURST)
+    with relaying(beijing_on_slow_line):
+        eventually(lambda: sum(waits) > 5, "the relay waits again and again")
+    assert waiting(beijing_on_slow_line) == 2 * BURST
 
 
 def test_stop_interrupts_a_paced_wait(
