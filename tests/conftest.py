@@ -56,6 +56,7 @@ from support.ledgers import empty_groups, forget_everything
 from support.links import Listener, broker_with, kafka_link_of, make_listeners
 from support.offices import BEIJING, CENTRE, SHANDONG, Desk, Desks
 from support.proxy import Proxy
+from support.world import WAIT_SECONDS
 
 from node import localstack
 from node.kafka import clients
@@ -82,6 +83,8 @@ def _ctrl_c_is_heard() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_developer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        # A broker of a test lives for minutes: the second compiler costs it more than it saves.
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         for name in [name for name in os.environ if name.startswith("PETITIONLINK_")]:
             patch.delenv(name)
         yield
@@ -197,7 +200,8 @@ def empty_topics(stack: LocalStack) -> Iterator[LocalStack]:
     with closing(clients.admin(cluster)) as client:
         with closing(clients.plain_consumer(cluster, "tests")) as reader:
             ends = reader.end_offsets(
-                [TopicPartition(one.name, n) for one in declared for n in range(one.partitions)]
+                [TopicPartition(one.name, n) for one in declared for n in range(one.partitions)],
+                timeout_ms=int(WAIT_SECONDS * 1000),
             )
         client.delete_records({one: end for one, end in ends.items() if end})
         yield stack

@@ -207,7 +207,7 @@ PROOF = (
         "producers/relay/relay.py",
         "self._pace.spend(len(pending))",
         "",
-        (_OFFLINE + "test_the_rate_is_kept_on_the_topic",),
+        (_OFFLINE + "test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits",),
     ),
     Protection(
         "a paced wait ends with the process",

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 import psycopg2
 import pytest
 from support.flows import assert_in_order, flowing, live_many, loaded
-from support.ledgers import assert_sound, await_settled
+from support.ledgers import assert_sound, await_settled, empty_groups
 from support.links import through
 from support.processes import Process
 from support.proxy import Conditions, Proxy, Verdict
@@ -30,6 +30,14 @@ _ADVANCE = b"execute advance_positions"
 _HOLD_POSITIONS = "update consumer_offset set updated_at = now()"
 # A session that outlives the test: who waited for its end would wait in vain.
 _ENDLESS_SESSION_MS = 1_200_000
+
+
+@pytest.fixture
+def endless_sessions(new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Consumers that stay members until they leave; none is left for the tests that follow."""
+    monkeypatch.setattr(clients, "_SESSION_TIMEOUT_MS", _ENDLESS_SESSION_MS)
+    yield
+    empty_groups(new_nodes)
 
 
 @contextmanager
@@ -115,15 +123,12 @@ def test_a_consumer_frozen_in_its_transaction_holds_up_its_heir_for_a_moment_onl
     assert_sound(new_nodes)
 
 
+@pytest.mark.usefixtures("endless_sessions")
 def test_consumers_restarted_in_turn_under_load_stall_no_partition_for_long(
-    new_nodes: LocalStack,
-    new_centre: Settings,
-    new_shandong: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    new_nodes: LocalStack, new_centre: Settings, new_shandong: Settings
 ) -> None:
     """docs/faults.md 11, two of its twenty rounds; the others are run by `make soak`. Seen failing
     with a consumer that comes again under another instance name: it waits for its own session."""
-    monkeypatch.setattr(clients, "_SESSION_TIMEOUT_MS", _ENDLESS_SESSION_MS)
     relayed = Metrics()
     with (
         running(Relay(new_shandong, relayed), relayed),

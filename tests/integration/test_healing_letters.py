@@ -19,6 +19,7 @@ from node.postgres.connection import connected
 from node.postgres.snapshot import snapshot
 from node.reconcile import receipts, worker
 from node.reconcile.initiator import Outcome
+from node.reconcile.resend import resend
 from node.reconcile.side_by_side import reconcile_side_by_side
 from node.runtime.supervisor import Worker
 from producers.relay.relay import Relay
@@ -113,6 +114,8 @@ def test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter(
             ).event.event_id
             eventually(lambda: count(centre.settings, "dead_letter") == 1, "a dead letter")
             ((letter, *_),) = states(centre.settings)
+            with connected(beijing.settings.dsn, "test") as own, own, own.cursor() as cursor:
+                assert resend(cursor, beijing.node, centre.node, [event_id]) == set()
             (found,) = proven(centre, beijing).findings
             assert (found.missing_here, found.sent) == ([event_id], [])
             assert rows(beijing.settings, RESENT) == []

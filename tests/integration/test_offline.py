@@ -36,8 +36,9 @@ from producers.commands.draft_event import draft
 from producers.commands.handle import handle
 from producers.commands.parse import parse
 from producers.relay import outbox_reader as pendings
+from producers.relay import relay as relays
 from producers.relay.outbox_reader import Pending, take
-from producers.relay.rate_limit import Pace
+from producers.relay.rate_limit import Pace, Rate
 from producers.relay.relay import Relay
 
 BEIJING, SHANDONG, CORPS = "110000", "370000", "660000"
@@ -282,6 +283,28 @@ def test_the_rate_is_kept_on_the_topic(beijing_on_slow_line: Settings) -> None:
     for number, began in enumerate(sent):
         for further, at in enumerate(sent[number:], start=1):
             assert further <= (at - began + 2) / 1000 * RATE + 2 * BURST
+
+
+def test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits(
+    beijing_on_slow_line: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the machine is busy with: the clock of the rate stands still."""
+    waits = []
+
+    class Frozen(Pace):
+        def __init__(self, rate: Rate) -> None:
+            super().__init__(rate, monotonic=lambda: 0.0)
+
+        def wait_seconds(self) -> float:
+            seconds = super().wait_seconds()
+            waits.append(seconds > 0)
+            return seconds
+
+    monkeypatch.setattr(relays, "Pace", Frozen)
+    backlog(beijing_on_slow_line, 3 * BURST)
+    with relaying(beijing_on_slow_line):
+        eventually(lambda: sum(waits) > 5, "the relay waits again and again")
+    assert waiting(beijing_on_slow_line) == 2 * BURST
 
 
 def test_stop_interrupts_a_paced_wait(

@@ -235,7 +235,7 @@ KINDS = (
     Kind("records written again", "19, 20", 4, records.repeat),
     Kind("transactions, committed and aborted", "28", 3, foreign.transaction),
     Kind("another codec", "29", 3, foreign.set_codec),
-    Kind("topic deleted, made again, recovered", "31", 1, foreign.lose_topic),
+    Kind("topic deleted, made again, recovered", "31", 3, foreign.lose_topic),
     Kind("row of the ledger damaged", "26", 3, ledger.tamper),
     Kind("clock that jumps", "22, 34", 3, clocks.jump),
 )

@@ -37,11 +37,11 @@ COMMAND_BODY: dict[str, Any] = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with; 422 and 503 are possible for all."""
+    """The problems that a route may answer with; 414, 422 and 503 are possible for all."""
     return {
         status: {
             "description": _TITLES[status],
             "content": {MEDIA_TYPE: {"schema": _REFERENCE}},
         }
-        for status in sorted({*statuses, 422, 503})
+        for status in sorted({*statuses, 414, 422, 503})
     }
