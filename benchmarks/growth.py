@@ -29,7 +29,7 @@ from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
 from node.postgres.connection import Connection, connect
 from node.runtime.errors import PetitionLinkError
-from node.store.events import Entry, Packed, Source, body_json, pack
+from node.store.events import Entry, Packed, RecordSource, body_json, pack
 from node.store.write_events import pack_own, write_own_events
 from producers.relay.outbox_reader import Published, mark, take
 from schemas.event import Event
@@ -92,7 +92,7 @@ def _produce(stack: LocalStack, events: Iterable[Event]) -> None:
 
 def _packed(topic: str, first: int, events: Sequence[Event]) -> Iterator[tuple[Event, Packed]]:
     for offset, event in enumerate(events, first):
-        source = Source(topic, 0, offset, event.recorded_at)
+        source = RecordSource(topic, 0, offset, event.recorded_at)
         yield event, pack(Entry(event, body_json(event.body), source))
 
 

@@ -7,10 +7,10 @@ out. `python -m benchmarks.ledger_alone` is the process that is measured.
 
 from __future__ import annotations
 
-from consumers import batch_applier, offsets
+from consumers import apply_batch, offsets
 from consumers.batch import Batch
 from consumers.consumer import Consumer
-from consumers.dead_letter_limits import tails
+from consumers.dead_letter_limits import poison_tails
 from consumers.dead_letters import keep
 from consumers.outcomes import Outcome, classify
 from node.entrypoints.cli.run import run_workers
@@ -25,13 +25,13 @@ def apply_to_ledger(
 ) -> list[Outcome]:
     """In place of `consumers.apply_batch.apply_batch`."""
     with connection, connection.cursor() as cursor:
-        offsets.advance(cursor, batch.ranges, tails(batch))
+        offsets.advance(cursor, batch.ranges, poison_tails(batch))
         new = events.write(cursor, [decoded.packed for decoded in batch.records])
         keep(cursor, batch.poison)
     return classify(batch, {event.event_id for event in new}, ())
 
 
 if __name__ == "__main__":
-    vars(batch_applier).update(apply_batch=apply_to_ledger)
+    vars(apply_batch).update(apply_batch=apply_to_ledger)
     vars(projection).update(fold_batch=lambda *_: [])
     run_workers(NODE, lambda settings, metrics: [Consumer(settings, metrics)])

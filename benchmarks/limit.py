@@ -178,7 +178,7 @@ def _upsert(cursor: Cursor, table: _Table, case_ids: list[str], base: Path) -> s
 
 
 def _entry(record: Any, event: Any) -> store_events.Entry:
-    source = store_events.Source(record.topic, record.partition, record.offset, now_micros())
+    source = store_events.RecordSource(record.topic, record.partition, record.offset, now_micros())
     return store_events.Entry(event, store_events.body_json(event.body), source)
 
 

@@ -1,1 +1,1 @@
-"""From a topic to the database: poll → decode → one transaction → commit 接收侧."""
+"""The consumer 接收侧: poll a topic, decode, apply in one transaction, commit."""

@@ -1,41 +1,92 @@
-"""One transaction 一个事务 for one batch: ledger, projection, onward copies, dead letters, offset.
+"""Apply a batch 批次 in one transaction: ledger, projection, onward copies, dead letters, offset.
+
+Before: check the limits of dead letters, then publish the poison to the dead-letter topic.
 
 1. Move the offsets by compare-and-set: a zombie stops here and holds nothing up.
 2. Add the events to the ledger; those known already are duplicates.
-3. Fold the new ones into their cases, and note which nodes were heard for the first time.
-4. At the centre, write the onward copies to the outbox; bring the digests in step.
-5. Keep the dead letters, and account for every record.
-6. Commit. Offsets go to Kafka afterwards, by the loop, for lag tools only.
+3. Fold the new ones into their cases.
+4. At the centre, write the onward copies to the outbox; update the digests.
+5. Store the dead letters, count every record, and note the nodes that are new 已联网节点.
+6. Commit. The session commits the offsets to Kafka afterwards, for lag tools only.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-from consumers import implausible_dates, offsets
+from consumers import dead_letters, implausible_dates, offsets, outcomes
 from consumers.batch import Batch
-from consumers.dead_letter_limits import tails
-from consumers.dead_letters import keep
+from consumers.dead_letter_limits import DeadLetterGuard, poison_tails
+from consumers.dead_letters import DeadLetterTopic
 from consumers.implausible_dates import Doubt
 from consumers.outcomes import Outcome, classify, flow_entries
-from node.postgres.connection import Connection, Cursor
-from node.postgres.statements import run
-from node.store import flow_counts, known_peers
-from node.store.flow_counts import Entry
+from node.postgres.connection import Connection, Cursor, Database
+from node.postgres.statements import Prepared, Statement, run
+from node.runtime.clock import Clock
+from node.runtime.metrics import Metrics
+from node.runtime.settings import Settings
+from node.store import flow_counts
+from node.store.clock_skew import ClockCheck
+from node.store.flow_counts import FlowKey
 from node.store.write_events import write_events
 
+log = logging.getLogger(__name__)
 
-class Applied(NamedTuple):
-    """The ids of the events that were new, those of them that are conflicts, and their emitters.
-
-    `used_precomputed`: what was precomputed of the batch was written.
+_NOTE_PEERS = Prepared(
+    "note_contacts",
     """
+    insert into node_contact (node, connected_since)
+    select node, 'epoch'::timestamptz + %s::bigint * interval '1 microsecond'
+    from unnest(%s::text[]) node order by node on conflict do nothing
+    """,
+)
 
-    fresh: set[str]
-    conflicts: set[str]
-    emitters: set[str]
-    used_precomputed: bool = False
+
+class BatchApplier:
+    """Applies the batches of one session; used by the thread that applies, one batch at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock,
+        database: Database,
+        dead_letter_topic: DeadLetterTopic,
+    ) -> None:
+        self._node = settings.node
+        self._metrics = metrics
+        self._clock = clock
+        self._database = database
+        self._dead_letter_topic = dead_letter_topic
+        self._guard = DeadLetterGuard(settings)
+        self._clock_check = ClockCheck(settings, clock)
+        self._clock_bound = settings.clock_bound_seconds
+
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch wholly or not at all, after its poison is on the dead-letter topic.
+
+        Raises `StopPartition` if there is too much poison, `Fenced` if another process applied it,
+        and what the driver and Kafka's client raise.
+        """
+        connection = self._database.connection()
+        self._guard.check(connection, batch)
+        self._dead_letter_topic.publish(batch.poison)
+        doubts = self._doubts(connection, batch)
+        with self._metrics.consumer_batch_seconds.time():
+            results = apply_batch(connection, self._node, batch, doubts)
+        new = {result.event.event_id for result in results if result.event and result.is_new}
+        for source, number in implausible_dates.by_source(doubts, new).items():
+            self._metrics.events_implausible_time.labels(source).inc(number)
+        self._metrics.consumer_batch_records.observe(len(batch))
+        outcomes.count(self._metrics, results, self._clock())
+        for poison in batch.poison:
+            log.warning("dead letter: %s", poison)
+
+    def _doubts(self, connection: Connection, batch: Batch) -> list[Doubt]:
+        with connection, connection.cursor() as cursor:
+            now = self._clock_check.true_now(cursor)
+        return implausible_dates.doubts(batch, now, self._clock_bound)
 
 
 def apply_batch(
@@ -46,29 +97,23 @@ def apply_batch(
     Raises `Fenced`, and whatever the driver raises; then nothing was changed.
     """
     with connection, connection.cursor() as cursor:
-        offsets.advance(cursor, batch.ranges, tails(batch))
-        applied = write(cursor, node, batch)
-        outcomes = classify(batch, applied.fresh, applied.conflicts)
-        keep(cursor, batch.poison)
+        offsets.advance(cursor, batch.ranges, poison_tails(batch))
+        results, used_precomputed = write_batch(cursor, node, batch)
+        dead_letters.keep(cursor, batch.poison)
         implausible_dates.keep(cursor, doubts)
-        note(cursor, applied, batch.read_at, flow_entries(node, outcomes))
-    if batch.precomputed is not None and applied.used_precomputed:
+        count_flow(cursor, results, batch.read_at, flow_entries(node, results))
+    if batch.precomputed is not None and used_precomputed:
         batch.precomputed.committed.set()
-    return outcomes
+    return results
 
 
-def note(cursor: Cursor, applied: Applied, read_at: int, counts: Mapping[Entry, int]) -> None:
-    """Who was heard, and what became of the records; `read_at` in micros."""
-    run(cursor, [*known_peers.noted(applied.emitters, read_at), *flow_counts.noted(counts)])
+def write_batch(cursor: Cursor, node: str, batch: Batch) -> tuple[list[Outcome], bool]:
+    """Take steps 2 to 4 in the caller's transaction; the replay of a dead letter takes them too.
 
-
-def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
-    """Steps 2 to 4, in the caller's transaction; a letter that is replayed takes them too.
-
-    `note` follows.
+    Return the outcomes, and whether what was precomputed was written. `count_flow` follows.
     """
     if not batch.records:
-        return Applied(set(), set(), set())
+        return classify(batch, (), ()), False
     written = write_events(
         cursor,
         node,
@@ -77,7 +122,17 @@ def write(cursor: Cursor, node: str, batch: Batch) -> Applied:
         precomputed=batch.precomputed,
         restores=True,
     )
-    marked = {event_id for change in written.changes for event_id in change.conflicts}
-    fresh = {event.event_id for event in written.events}
-    emitters = {event.emitter for event in written.events}
-    return Applied(fresh, fresh & marked, emitters, written.used_precomputed)
+    conflicts = {event_id for change in written.changes for event_id in change.conflicts}
+    new = {event.event_id for event in written.events}
+    return classify(batch, new, conflicts), written.used_precomputed
+
+
+def count_flow(
+    cursor: Cursor, results: Sequence[Outcome], read_at: int, counts: Mapping[FlowKey, int]
+) -> None:
+    """Add `counts`, and the emitters of new events as known since `read_at` (micros)."""
+    statements = flow_counts.delta_statements(counts)
+    emitters = {result.event.emitter for result in results if result.event and result.is_new}
+    if emitters:
+        statements.insert(0, Statement(_NOTE_PEERS, (read_at, [*emitters])))
+    run(cursor, statements)

@@ -1,4 +1,4 @@
-"""A batch 批次: what one poll returned, decoded, with the offsets that it moves."""
+"""A batch 批次 holds the decoded records of one poll and the offsets that it moves."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from node.store.events import Packed
 from node.store.precompute import Precomputed
 from schemas.event import Event
 
-# Each takes about 17 kB, in the batch that is made and in that which is applied.
+# Each takes about 17 kB, in the batch that is made and in the one that is applied.
 MOST_CASES: Final = 1_000
 
 
 class OffsetRange(NamedTuple):
-    """The offsets of a partition that a batch covers: from `before`, up to but without `after`."""
+    """The offsets of a partition that a batch covers: from `before` up to but without `after`."""
 
     topic: str
     partition: int
@@ -26,14 +26,12 @@ class OffsetRange(NamedTuple):
 
     @property
     def topic_partition(self) -> TopicPartition:
-        """The partition, as Kafka's client names it."""
+        """Return the partition in the type of Kafka's client."""
         return TopicPartition(self.topic, self.partition)
 
 
 class Polled(NamedTuple):
-    """What one poll returned: records, the offset range of each partition that moved, and the end
-    of that partition. Ranges without records cover transaction markers, aborted records and gaps.
-    """
+    """The result of a poll: records, the offset range of each partition that moved, and its end."""
 
     records: Mapping[TopicPartition, Sequence[Any]]
     ranges: Sequence[OffsetRange]
@@ -49,14 +47,14 @@ class DecodedRecord(NamedTuple):
 
 
 class Poison(NamedTuple):
-    """A record 毒消息 that will never be an event, and why."""
+    """A record 毒消息 that will never be an event, and the reason."""
 
     record: ConsumerRecord
     reason: str
     detail: str
 
     def __str__(self) -> str:
-        """One line without payload."""
+        """Return one line without payload."""
         record = self.record
         place = f"{record.topic} partition {record.partition} offset {record.offset}"
         return f"{place}: {self.reason}: {self.detail}"
@@ -66,8 +64,8 @@ class Batch(NamedTuple):
     """Records of one or more partitions, to be applied in one transaction.
 
     The records of a partition are in the order of their offsets, and so is its poison.
-    `read_at` (micros) is when all of them crossed to this node. `precomputed` is what these records
-    make of their cases; it is used only if those are still as they were read.
+    `read_at` (micros) is when all of them reached this node. `precomputed` holds the cases after
+    these records; it is used only if the cases are still as they were read.
     """
 
     records: Sequence[DecodedRecord]
@@ -80,7 +78,7 @@ class Batch(NamedTuple):
         return len(self.records) + len(self.poison)
 
     def with_precomputed(self, precomputed: Precomputed | None) -> Batch:
-        """Return the same batch with what it makes of its cases."""
+        """Return the same batch with `precomputed`."""
         # Not `_replace`, which relies on the `__len__` of a tuple.
         return Batch(self.records, self.poison, self.ranges, self.read_at, precomputed)
 
@@ -97,7 +95,7 @@ def next_size(most: int, batch: Batch, most_cases: int = MOST_CASES) -> int:
 def offset_ranges(before: Mapping[Any, int], after: Mapping[Any, int]) -> list[OffsetRange]:
     """Return the ranges of the partitions whose offset is greater in `after` than in `before`.
 
-    They also cover what gives no records: transaction markers, aborted records and gaps.
+    They also cover offsets without records: transaction markers, aborted records and gaps.
     """
     return [
         OffsetRange(partition.topic, partition.partition, offset, after[partition])

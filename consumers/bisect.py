@@ -1,7 +1,7 @@
 """Bisection 隔离: find the one record that Postgres refuses.
 
-Decoding catches what is wrong with a record by itself. What only the database can refuse is found
-by halving the batch: each half is applied in its own transaction, until the bad record is alone.
+Decoding finds records that are wrong by themselves. A record that only the database refuses is
+found by halving the batch: each half is applied in its own transaction, until it is alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison
 from node.runtime.errors import is_data_error
 from schemas.errors import REFUSED_BY_DATABASE
 
+_Record = DecodedRecord | Poison
 _Place = tuple[str, int, int]
 
 
@@ -43,9 +44,8 @@ def _as_dead_letter(batch: Batch, error: Exception) -> Batch:
 
 
 def _halves(batch: Batch) -> tuple[Batch, Batch]:
-    """The batch cut in two before a record; each half moves its own part of the offsets."""
-    several: list[DecodedRecord | Poison] = [*batch.records, *batch.poison]
-    records = sorted(several, key=_place)
+    """Cut the batch in two before a record; each half moves its own part of the offsets."""
+    records: list[_Record] = sorted([*batch.records, *batch.poison], key=_place)
     middle = len(records) // 2
     cut = _place(records[middle])
     first, second = _cut_ranges(batch.ranges, cut, _place(records[middle - 1]))
@@ -59,29 +59,27 @@ def _cut_ranges(
     ranges: Iterable[OffsetRange], cut: _Place, last_before: _Place
 ) -> tuple[list[OffsetRange], list[OffsetRange]]:
     first, second = [], []
-    for one in ranges:
-        partition = (one.topic, one.partition)
+    for offset_range in ranges:
+        partition = (offset_range.topic, offset_range.partition)
         if partition < cut[:2]:
-            first.append(one)
+            first.append(offset_range)
         elif partition > cut[:2] or last_before[:2] != cut[:2]:
-            second.append(one)
+            second.append(offset_range)
         else:
-            first.append(one._replace(after=cut[2]))
-            second.append(one._replace(before=cut[2]))
+            first.append(offset_range._replace(after=cut[2]))
+            second.append(offset_range._replace(before=cut[2]))
     return first, second
 
 
-def _place(one: DecodedRecord | Poison) -> _Place:
-    return one.record.topic, one.record.partition, one.record.offset
+def _place(record: _Record) -> _Place:
+    return record.record.topic, record.record.partition, record.record.offset
 
 
-def _batch(
-    several: Iterable[DecodedRecord | Poison], ranges: list[OffsetRange], read_at: int
-) -> Batch:
-    records, poison = [], []
-    for one in several:
-        if isinstance(one, DecodedRecord):
-            records.append(one)
+def _batch(records: Iterable[_Record], ranges: list[OffsetRange], read_at: int) -> Batch:
+    decoded, poison = [], []
+    for record in records:
+        if isinstance(record, Poison):
+            poison.append(record)
         else:
-            poison.append(one)
-    return Batch(records, poison, ranges, read_at)
+            decoded.append(record)
+    return Batch(decoded, poison, ranges, read_at)

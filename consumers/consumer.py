@@ -1,4 +1,4 @@
-"""The consumer 接收端 of a node, as a worker: it opens a session and gives it what it needs."""
+"""The consumer 接收端 of a node as a worker: it opens a session with all that the session needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 from kafka import errors as kafka_errors
 
-from consumers.batch_applier import BatchApplier
+from consumers.apply_batch import BatchApplier
 from consumers.dead_letters import DeadLetterTopic
 from consumers.group_membership import Assignment, join, renamed
 from consumers.policy import DEFAULT_POLICY, ConsumerPolicy
@@ -21,7 +21,7 @@ from node.runtime.supervisor import Stop
 
 
 class Consumer:
-    """Applies what other nodes sent to this one; a worker for `node.runtime.supervisor`."""
+    """Applies the events of other nodes to this one; a worker for `node.runtime.supervisor`."""
 
     name = "consumer"
 
@@ -42,7 +42,7 @@ class Consumer:
     def session(self, stop: Stop) -> None:
         """Consume until `stop`; raises `Fatal`, or a Kafka error when the group cannot be joined.
 
-        Postgres may be away: that is waited for inside, without leaving the group.
+        While Postgres is away the session waits without leaving the group.
         """
         try:
             with self._opened() as session:

@@ -1,7 +1,7 @@
-"""Dead letters 死信: records that could not be applied, with their original bytes and the reason.
+"""Dead letters 死信 are records that could not be applied: their original bytes and the reason.
 
-First to the node's dead-letter topic, acknowledged; then to the table, in the transaction that
-moves the offset. If the topic cannot be written the loop stops and the offset stays.
+They are first written to the node's dead-letter topic and acknowledged there, then to the table, in
+the transaction that moves the offset. If the topic cannot be written, the offset stays.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from node.runtime.settings import Settings
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
 _ACKNOWLEDGE_SECONDS = 30
-# The topic takes 2 MiB with key and headers. Larger is only what a packed batch hid.
+# The topic takes 2 MiB with key and headers. Only a record of a packed batch can be larger.
 _MOST_VALUE_BYTES = 1_900_000
+# The same record, read twice, is one letter; an offset of a topic that was made again is another.
 _KEEP = """
     insert into dead_letter
         (topic, partition, "offset", record_key, value, headers, recorded_at, reason, detail)
-    values %s on conflict (topic, partition, "offset") do nothing
+    values %s on conflict do nothing
 """
 _KEEP_ROW = "(%s, %s, %s, %s, %s, %s::json, to_timestamp(%s / 1000.0), %s, %s)"
-# A sender may write any timestamp; what is kept can be said in every zone.
+# A sender may write any timestamp; the stored one is clamped to be valid in every time zone.
 _DAY_MILLIS = 86_400_000
 _FIRST_MILLIS = MIN_INSTANT_MICROS // 1000 + _DAY_MILLIS
 _LAST_MILLIS = MAX_INSTANT_MICROS // 1000 - _DAY_MILLIS
@@ -39,7 +40,7 @@ _LAST_MILLIS = MAX_INSTANT_MICROS // 1000 - _DAY_MILLIS
 def keep(cursor: Cursor, poison: Sequence[Poison]) -> None:
     """Write dead letters to the table; one that is there already stays as it is."""
     if poison:
-        execute_values(cursor, _KEEP, [_row(one) for one in poison], _KEEP_ROW)
+        execute_values(cursor, _KEEP, [*map(_row, poison)], _KEEP_ROW)
 
 
 def _row(poison: Poison) -> tuple[object, ...]:
@@ -52,14 +53,14 @@ def _row(poison: Poison) -> tuple[object, ...]:
 
 
 def _headers_json(headers: Iterable[tuple[str, bytes | None]]) -> str:
-    """[[name, base64 or null], …]: a header of poison may be without a value."""
+    """Return [[name, base64 or null], …]: a header of poison may have no value."""
     return orjson.dumps(
         [[name, value if value is None else b64encode(value).decode()] for name, value in headers]
     ).decode()
 
 
 class DeadLetterTopic:
-    """The node's topic of dead letters; its producer is made when it is first needed."""
+    """The node's topic of dead letters; its producer is opened by the first letter."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -67,7 +68,7 @@ class DeadLetterTopic:
         self._producer: KafkaProducer | None = None
 
     def publish(self, poison: Sequence[Poison]) -> None:
-        """Send and wait for the acknowledgement; a Kafka error or `Fatal` if it fails."""
+        """Send and wait for the acknowledgement; raises a Kafka error or `Fatal` if it fails."""
         if not poison:
             return
         try:
@@ -77,7 +78,6 @@ class DeadLetterTopic:
             raise
 
     def close(self) -> None:
-        """Give the connection back."""
         if self._producer is not None:
             self._producer.close(timeout=1)
             self._producer = None
@@ -90,19 +90,19 @@ class DeadLetterTopic:
 
     def _publish(self, producer: KafkaProducer, poison: Sequence[Poison]) -> None:
         futures = [
-            producer.send(self._topic, _value(one), one.record.key or b"", _headers(one))
-            for one in poison
+            producer.send(self._topic, _value(letter), letter.record.key or b"", _headers(letter))
+            for letter in poison
         ]
         for future in futures:
             future.get(timeout=_ACKNOWLEDGE_SECONDS)
 
 
 def _value(poison: Poison) -> bytes | None:
-    """The original bytes, or none if they are more than the topic takes: the table has them."""
+    """Return the original bytes; None if they exceed the topic's limit: the table has them."""
     value: bytes | None = poison.record.value
     if value is None or len(value) > _MOST_VALUE_BYTES:
         return None
-    return bytes(value)  # the client takes no subclass, as a batch that is kept whole is one
+    return bytes(value)  # the client takes no subclass, such as a batch that is kept whole
 
 
 def _headers(poison: Poison) -> list[tuple[str, bytes]]:

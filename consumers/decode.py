@@ -1,4 +1,4 @@
-"""Decoding 解码: records from Kafka become events that are ready for the ledger, or poison."""
+"""Decode 解码 records from Kafka into events that are ready for the ledger, or into poison."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison
 from node.kafka.decompression import MAX_BATCH_BYTES
 from node.kafka.record_reader import PackedBatch
 from node.kafka.topic_names import uplink
-from node.store.events import Entry, Packed, Source, body_json, pack
+from node.store.events import Entry, Packed, RecordSource, body_json, pack
 from schemas.errors import INVALID_TEXT, TOO_LARGE, WRONG_EMITTER, Undecodable
 from schemas.event import Event
 from schemas.wire import read_event
@@ -21,8 +21,10 @@ _EMITTER_OF = {uplink(code): code for code in NODES}
 
 
 class ReadContext(NamedTuple):
-    """The node that reads, when it reads (micros), and whether it recovers: then it accepts its
-    own events 回归 from the topics of others."""
+    """The node that reads and the time (micros) at which it reads.
+
+    While it recovers, it accepts its own events 回归 from the topics of others.
+    """
 
     node: str
     now: int
@@ -32,10 +34,7 @@ class ReadContext(NamedTuple):
 def decode_batch(
     records: Iterable[ConsumerRecord], ranges: Sequence[OffsetRange], context: ReadContext
 ) -> Batch:
-    """Decode each record by itself: a bad one never takes its neighbours along.
-
-    Everything that needs no database is done here.
-    """
+    """Decode each record by itself, without a database: a bad one leaves its neighbours alone."""
     decoded: list[DecodedRecord] = []
     poison: list[Poison] = []
     for record in records:
@@ -51,7 +50,7 @@ def decode_batch(
 
 
 def _value(record: ConsumerRecord) -> bytes | None:
-    """The value of a record; raises Undecodable for a batch that would unpack to too much."""
+    """Return the value; raises `Undecodable` for a batch that would unpack to too many bytes."""
     value: bytes | None = record.value
     if isinstance(value, PackedBatch):
         raise Undecodable(
@@ -61,7 +60,7 @@ def _value(record: ConsumerRecord) -> bytes | None:
 
 
 def _check_sender(topic: str, event: Event, context: ReadContext) -> None:
-    """A province writes only its own events on its uplink; the centre passes on anyone's."""
+    """Raise `Undecodable` for an event of another node on a province's uplink."""
     expected = _EMITTER_OF.get(topic)
     if expected in (None, event.emitter):
         return
@@ -70,7 +69,7 @@ def _check_sender(topic: str, event: Event, context: ReadContext) -> None:
 
 
 def _storable(event: Event) -> bytes:
-    """The body as JSON; NUL decodes well and is then refused by Postgres."""
+    """Return the body as JSON; raises `Undecodable` for NUL, which only Postgres refuses."""
     body = body_json(event.body)
     if b"\\u0000" in body and _has_nul(event.body):
         raise Undecodable(INVALID_TEXT, "NUL in a text of the body")
@@ -86,7 +85,7 @@ def _has_nul(value: object) -> bool:
 
 
 def _packed(record: ConsumerRecord, event: Event, body: bytes, context: ReadContext) -> Packed:
-    """The event for the ledger. An own event that came back counts as never exchanged."""
+    """Pack the event for the ledger; an own event that came back counts as never exchanged."""
     exchanged_at = None if event.emitter == context.node else context.now
-    source = Source(record.topic, record.partition, record.offset, exchanged_at)
+    source = RecordSource(record.topic, record.partition, record.offset, exchanged_at)
     return pack(Entry(event, body, source))

@@ -1,8 +1,8 @@
-"""Membership of the node's consumer group 消费组: joining it, and the partitions that it assigns.
+"""Join the node's consumer group 消费组 and manage the partitions that it assigns.
 
 The group assigns partitions on the client's I/O thread, where nothing may block: there they are
-only paused and marked. The consumer's loop then takes their offsets from Postgres, seeks and
-resumes those that can be read on; the others stay paused (`consumers.stopped_partitions`).
+only paused and marked. The session then takes their offsets from Postgres, seeks and resumes those
+that can be read on; the others stay paused (`consumers.stopped_partitions`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from node.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# The id of the running kernel: two machines never share it, however alike their disks are.
+# The id of the running kernel: two machines never share it, even with copies of one disk.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LONGEST_HOST = 100
 _SUFFIX = re.compile(r"\.[0-9a-f]{8}$")
@@ -45,11 +45,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._changed = threading.Event()
         # The next offset of each partition held: everything before it is applied.
         self.positions: dict[TopicPartition, int] = {}
-        # The part of `positions` that is read on. Ignore what the client says of other partitions.
+        # The part of `positions` that is read on; the client's offsets of others mean nothing.
         self.flowing: dict[TopicPartition, int] = {}
         # Every partition, held or missing, that is not read on.
         self.stopped: dict[TopicPartition, Stopped] = {}
-        # Stopped while they were read: only another attempt shows whether they were repaired.
+        # Stopped while they were read: only another try shows whether they were repaired.
         self._by_trial: dict[TopicPartition, Stopped] = {}
         self._on_trial: set[TopicPartition] = set()
         self._ids: dict[str, uuid.UUID | None] = {}
@@ -61,33 +61,33 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         return self._changed.is_set() or self._ids != clients.topic_ids(self._consumer, self._ids)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Called on the I/O thread; the loop drops what was polled from these."""
+        """Let the session drop what was polled from these; called on the I/O thread."""
         self._changed.set()
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Called on the I/O thread: pause these partitions until their offsets are known."""
+        """Pause these partitions until their offsets are known; called on the I/O thread."""
         held = [*assigned]
         self._consumer.pause(*held)
         for partition in held:
-            # Any position keeps the client from asking Kafka for a committed one.
+            # Any offset keeps the client from asking Kafka for a committed one.
             self._consumer.seek(partition, 0)
         self.rebalances += 1
         self._changed.set()
 
     def unsettle(self) -> None:
-        """Let the next `settle` take the offsets from Postgres again: someone else moved them."""
+        """Let the next `settle` take the offsets, which another process moved, from Postgres."""
         self._changed.set()
 
     def advance(self, ranges: Iterable[OffsetRange]) -> None:
         """Note that these ranges are applied and committed."""
-        for one in ranges:
-            self.positions[one.topic_partition] = one.after
+        for applied in ranges:
+            self.positions[applied.topic_partition] = applied.after
 
-    def stop(self, found: Iterable[Stopped]) -> None:
+    def stop(self, stopped: Iterable[Stopped]) -> None:
         """Do not read these partitions any further until they are checked again."""
-        for one in found:
-            self._by_trial[one.partition] = one
-            self._on_trial.discard(one.partition)
+        for reason in stopped:
+            self._by_trial[reason.partition] = reason
+            self._on_trial.discard(reason.partition)
         self._changed.set()
 
     def recheck_stopped(self) -> None:
@@ -96,8 +96,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         A partition that was stopped while it was read is tried; it counts as repaired when it has
         been read for a whole interval between two checks.
         """
-        for one in self._on_trial:
-            self._by_trial.pop(one, None)
+        for partition in self._on_trial:
+            self._by_trial.pop(partition, None)
         self._on_trial = {*self._by_trial}
         clients.refresh_metadata(self._consumer)  # a topic may have been created again
         self._changed.set()
@@ -131,20 +131,20 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         with connection, connection.cursor() as cursor:
             refuse_while_unconfirmed(cursor)
             known = offsets.load(cursor, topics)
-            new = [one for one in bounds.first if tuple(one) not in known]
+            new = {tuple(one): first for one, first in bounds.first.items() if one not in known}
             if new:
-                offsets.begin(cursor, {tuple(one): bounds.first[one] for one in new})
+                offsets.begin(cursor, new)
                 known = offsets.load(cursor, topics)
-            found = {one: known[tuple(one)] for one in held if tuple(one) in known}
+            positions = {one: known[one] for one in held if one in known}
             self._ids = clients.topic_ids(self._consumer, topics)
-            self._store_stopped(cursor, held, found, bounds, existing)
-        return found
+            self._store_stopped(cursor, held, positions, bounds, existing)
+        return positions
 
     def _store_stopped(
         self,
         cursor: Cursor,
         held: set[TopicPartition],
-        found: dict[TopicPartition, int],
+        positions: dict[TopicPartition, int],
         bounds: HeldBounds,
         existing: set[str],
     ) -> None:
@@ -152,13 +152,13 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._by_trial = {one: why for one, why in self._by_trial.items() if one in held}
         self._on_trial &= self._by_trial.keys()
         recreated = {*offsets.recreated_topics(cursor, self._ids)}
-        seen = [
+        reasons = [
             *stopped_partitions.absent(cursor, existing),
             *bounds.stopped,
-            *stopped_partitions.out_of_place(found, recreated, bounds.first, bounds.end),
+            *stopped_partitions.out_of_place(positions, recreated, bounds.first, bounds.end),
             *self._by_trial.values(),
         ]
-        self.stopped = {one.partition: one for one in reversed(seen)}
+        self.stopped = {reason.partition: reason for reason in reversed(reasons)}
         stopped_partitions.keep(cursor, [*self.stopped.values()], held - self.stopped.keys())
 
 
@@ -168,8 +168,8 @@ def join(
     """Subscribe `client` to the node's topics.
 
     Raises a Kafka error while the cluster is away, and `Fatal` if it has none of the topics and
-    this node has never read one: that is a mistake that waiting would hide. Topics that were read
-    before and are gone now are stopped partitions, and the rest of the node goes on.
+    this node has never read one: waiting would hide that mistake. Topics that were read before and
+    are gone now are stopped partitions.
     """
     wanted = consumed_topics(settings.node)
     missing = not clients.existing_topics(settings).intersection(wanted)
@@ -192,8 +192,8 @@ def _has_read(database: Database, topics: list[str]) -> bool:
 def instance_of(node: str, host: str, port: int, boot_id: Path = _BOOT_ID) -> str:
     """Return a consumer's name in its group: the same after a restart, and no other process's.
 
-    Only one process of a machine can hold its metrics port, and it does before it consumes. Cloned
-    machines have one host name and port and still differ by the boot of their kernels.
+    A process holds its metrics port before it consumes, and no other on the machine can. Cloned
+    machines share host name and port but differ by the boot of their kernels.
     """
     try:
         boot = boot_id.read_text().strip()[:8]
@@ -203,7 +203,7 @@ def instance_of(node: str, host: str, port: int, boot_id: Path = _BOOT_ID) -> st
 
 
 def renamed(instance: str | None) -> str:
-    """Return another name for a consumer whose name a second living process has; log why."""
+    """Return another name for a consumer whose name a second living process has; log a warning."""
     base = _SUFFIX.sub("", instance or "")
     log.error(
         "another living process consumes as %s, so it has our node, host name and metrics port: is "

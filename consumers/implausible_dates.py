@@ -1,8 +1,8 @@
-"""Implausible dates 时间存疑 of events that arrive: marked, never refused.
+"""Implausible dates 时间存疑 of events that arrive are marked, never refused.
 
 An event of a node whose clock was wrong is still the petitioner's event. It is applied as it is,
-and a row of `implausible_time` says what was wrong with its dates, by the broker's clock: whoever
-judges others must not judge by a wrong clock of its own.
+and a row of `implausible_time` says what is wrong with its dates by the broker's clock, because
+this node's own clock may be wrong too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from consumers.batch import Batch
 from node.postgres.connection import Cursor
+from node.postgres.statements import columns
 from schemas.event import Event
 from schemas.instants import text_of
 
@@ -25,16 +26,16 @@ _KEEP = """
 
 
 class Doubt(NamedTuple):
-    """An event and what is wrong with its dates."""
+    """An event and, in `detail`, what is wrong with its dates."""
 
     event: Event
     detail: str
 
 
 def doubts(batch: Batch, now: int | None, bound_seconds: int) -> list[Doubt]:
-    """The events of `batch` whose dates cannot be true at `now` (micros, by the broker's clock).
+    """Return the events of `batch` whose dates cannot be true at `now` (micros, broker's clock).
 
-    None while that is not known: then nothing is judged.
+    There are none while `now` is not known.
     """
     if now is None:
         return []
@@ -42,31 +43,29 @@ def doubts(batch: Batch, now: int | None, bound_seconds: int) -> list[Doubt]:
     return [
         Doubt(event, _detail(event, latest))
         for _, event, _ in batch.records
-        if event.recorded_at > latest
-        or event.occurred_at > latest
-        or event.recorded_at < _EARLIEST
-        or event.occurred_at < _EARLIEST
+        if not (
+            _EARLIEST <= event.recorded_at <= latest and _EARLIEST <= event.occurred_at <= latest
+        )
     ]
 
 
 def _detail(event: Event, latest: int) -> str:
-    found = []
+    problems = []
     for name, instant in (("occurred", event.occurred_at), ("recorded", event.recorded_at)):
         if instant > latest:
-            found.append(f"{name} at {text_of(instant)}, after it arrived")
+            problems.append(f"{name} at {text_of(instant)}, after it arrived")
         elif instant < _EARLIEST:
-            found.append(f"{name} at {text_of(instant)}, before 1949")
-    return "; ".join(found)
+            problems.append(f"{name} at {text_of(instant)}, before 1949")
+    return "; ".join(problems)
 
 
-def keep(cursor: Cursor, several: Sequence[Doubt]) -> None:
+def keep(cursor: Cursor, doubted: Sequence[Doubt]) -> None:
     """Mark these events, in the transaction that applies them."""
-    if several:
-        columns = [one.event.event_id for one in several], [one.detail for one in several]
-        cursor.execute(_KEEP, columns)
+    if doubted:
+        cursor.execute(_KEEP, columns((event.event_id, detail) for event, detail in doubted))
 
 
-def by_source(several: Iterable[Doubt], fresh: set[str]) -> Counter[str]:
-    """Count the events that are new, by their emitter."""
-    emitters = {event.event_id: event.emitter for event, _ in several if event.event_id in fresh}
+def by_source(doubted: Iterable[Doubt], new: set[str]) -> Counter[str]:
+    """Count the doubted events whose ids are in `new`, by their emitter."""
+    emitters = {event.event_id: event.emitter for event, _ in doubted if event.event_id in new}
     return Counter(emitters.values())

@@ -1,7 +1,8 @@
-"""Lag 积压 of the partitions held, in records and in seconds; offsets to Kafka for lag tools.
+"""The lag 积压 of the partitions held is reported in records and in seconds.
 
 Only the consumer knows the seconds exactly: they are the age of the oldest record that is not
-applied. They are computed when they are read, so that they grow while nothing moves.
+applied. They are computed when they are read, so that they grow while nothing moves. The offsets
+are also committed to Kafka, for lag tools.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class LagGauges:
         self._shown = {*positions}
 
     def polled(self, partition: TopicPartition, oldest_millis: int) -> None:
-        """Note that the oldest record which is polled and not applied has this timestamp."""
+        """Note the timestamp of the oldest record that is polled and not applied."""
         self._behind_since[partition] = oldest_millis * 1000
 
     def applied(
@@ -68,8 +69,8 @@ class LagGauges:
     ) -> None:
         """Note that everything before `next_offset` is committed.
 
-        `newest_millis` is the timestamp of the newest record of it, or None if there was no record.
-        Later records are at least as new, so the age that is shown from now on is not too small.
+        `newest_millis` is the timestamp of the last record before it, None if there was none. Later
+        records are at least as new, so the age that is shown is not too small.
         """
         if newest_millis is not None:
             self._behind_since[partition] = newest_millis * 1000
@@ -105,7 +106,7 @@ def _labels(partition: TopicPartition) -> tuple[str, str]:
 
 
 class LagReporter:
-    """Reports the lag of one session; nothing that it does can hold up or lose a record."""
+    """Reports the lag of a session; its failures never hold up or lose a record."""
 
     def __init__(
         self,
@@ -135,15 +136,12 @@ class LagReporter:
         self._lag.hold({})
 
     def begin(self, polled: Polled) -> None:
-        """Note that these records are being applied, and nothing before them is left."""
+        """Note that these records are being applied, and that all before them are applied."""
         for partition, records in polled.records.items():
             self._lag.polled(partition, records[0].timestamp)
 
     def applied(self, polled: Polled) -> None:
-        """Note that these records and offset ranges are committed in Postgres.
-
-        `polled.ends` are the ends of the partitions at the time of the poll.
-        """
+        """Note that these records and offset ranges are committed in Postgres."""
         for partition, end in polled.ends.items():
             records = polled.records.get(partition)
             newest = records[-1].timestamp if records else None
@@ -174,15 +172,15 @@ class LagReporter:
     def _measure(self) -> None:
         # If one of them has no leader, the client returns the end of none.
         stopped = self._assignment.stopped
-        held = [one for one in self._assignment.positions if _has_end(stopped.get(one))]
+        held = [place for place in self._assignment.positions if _has_end(stopped.get(place))]
         if not held:
             return
         try:
             limit = self._policy.measure_limit_ms
-            # An open transaction holds us up, so what waits for its end is lag as well.
+            # Records that wait for the end of an open transaction are lag as well.
             ends = clients.high_watermarks(self._client, held, timeout_ms=limit)
         except kafka_errors.KafkaError as error:
-            log.warning("Kafka does not tell the ends of our partitions: %s", type(error).__name__)
+            log.warning("the ends of our partitions are not known: %s", type(error).__name__)
             self._metrics.dependency_up.labels("kafka").set(0)
             return
         self._metrics.dependency_up.labels("kafka").set(1)

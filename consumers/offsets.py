@@ -1,7 +1,7 @@
 """Offsets 位点: the next offset of each partition, kept in Postgres.
 
-They move only by compare-and-set inside the transaction that applies the records, so that neither
-a zombie nor a restored backup can skip or repeat a record.
+They move only by compare-and-set in the transaction that applies the records, so that neither a
+zombie nor a restored backup can skip or repeat a record.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 from consumers.batch import OffsetRange
-from consumers.dead_letter_limits import Tail
+from consumers.dead_letter_limits import PoisonTail
 from node.postgres.connection import Cursor
-from node.postgres.statements import Prepared, Statement, run
+from node.postgres.statements import Prepared, Statement, columns, run
 from node.runtime.errors import Fenced
 
 Offsets = dict[tuple[str, int], int]
@@ -33,7 +33,7 @@ _BEGIN = (
     "values (%s, %s, %s, %s) on conflict do nothing"
 )
 _ADVANCE = Prepared(
-    "advance_positions",
+    "advance_offsets",
     """
     update consumer_offset held set next_offset = moved.after, updated_at = now(),
         consecutive_dead_letters = moved.poison
@@ -57,34 +57,34 @@ def load(cursor: Cursor, topics: Iterable[str]) -> Offsets:
 
 
 def recreated_topics(cursor: Cursor, ids: Mapping[str, uuid.UUID | None]) -> list[str]:
-    """Return the topics that were deleted and created again since we noted their identity.
+    """Return the topics that were deleted and created again since their ids were stored.
 
-    `ids` are Kafka's own ids of the topics; ids that are not noted yet are noted.
+    `ids` are Kafka's own ids of the topics; those that are not stored yet are stored.
     """
-    known = {topic: str(one) for topic, one in ids.items() if one is not None}
-    cursor.execute(_NOTE_IDENTITY, ([*known], [*known.values()]))
-    cursor.execute(_RECREATED, ([*known], [*known.values()]))
+    known = {topic: str(id_) for topic, id_ in ids.items() if id_ is not None}
+    values = [*known], [*known.values()]
+    cursor.execute(_NOTE_IDENTITY, values)
+    cursor.execute(_RECREATED, values)
     return [topic for (topic,) in cursor]
 
 
 def begin(cursor: Cursor, first_offsets: Mapping[tuple[str, int], int]) -> None:
-    """Store where reading begins for partitions that have no offset yet."""
+    """Store the first offset of partitions that have none yet."""
     for (topic, partition), offset in first_offsets.items():
         cursor.execute(_BEGIN, (topic, partition, offset, offset))
 
 
-def advance(cursor: Cursor, ranges: Sequence[OffsetRange], tails: Sequence[Tail]) -> None:
-    """Move the offsets on, all or none; raises `Fenced` if one is not where we left it.
+def advance(cursor: Cursor, ranges: Sequence[OffsetRange], tails: Sequence[PoisonTail]) -> None:
+    """Move the offsets on, all or none; raises `Fenced` if another process moved one of them.
 
-    `tails` say how the records leave each partition, for the count of dead letters in a row.
+    `tails`, one for each range, continue the counts of dead letters in a row.
     """
     moves = [(*moved, *tail) for moved, tail in zip(ranges, tails, strict=True)]
-    columns = [list(column) for column in zip(*moves, strict=True)]
-    run(cursor, [Statement(_ADVANCE, columns)])
+    run(cursor, [Statement(_ADVANCE, columns(moves))])
     if cursor.rowcount != len(ranges):
         raise Fenced("another process moved these partitions on; ours was rolled back")
 
 
 def acknowledge(cursor: Cursor, topic: str, partition: int) -> None:
-    """Count dead letters of this partition from here on only: a person deals with earlier ones."""
+    """Count the dead letters of this partition from here on only: a person saw the earlier ones."""
     cursor.execute(_ACKNOWLEDGE, (topic, partition))

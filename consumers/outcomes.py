@@ -1,7 +1,7 @@
-"""What became of each record of a batch 处理结果: decided once, then counted.
+"""The outcome 处理结果 of each record of a batch: decided once, then counted.
 
-The same outcomes make the consumer's metrics, the day's accounts 收支 of each topic, and what the
-replay of a dead letter reports.
+The same outcomes make the consumer's metrics, the day's accounts 收支 of each topic, and the report
+of the replay of a dead letter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from consumers.batch import Batch
 from node.runtime.metrics import Metrics, observe_all
 from node.store import flow_counts
-from node.store.flow_counts import Entry, day_of
+from node.store.flow_counts import FlowKey, day_of
 from schemas.errors import Invalid
 from schemas.event import Event
 from schemas.instants import parse_instant
@@ -43,8 +43,8 @@ class Outcome(NamedTuple):
 def classify(batch: Batch, new: Collection[str], conflicts: Collection[str]) -> list[Outcome]:
     """Return the outcome of each record of `batch`, poison last.
 
-    `new` are the ids of the events that the ledger did not have; `conflicts` are those of them that
-    are in conflict. If an event stands twice in the batch, its first record is the new one.
+    `new` are the ids of the events that the ledger did not have, `conflicts` those of events that
+    are in conflict. If an event occurs twice in the batch, its first record is the new one.
     """
     unseen = set(new)
     outcomes: list[Outcome] = []
@@ -58,14 +58,14 @@ def classify(batch: Batch, new: Collection[str], conflicts: Collection[str]) -> 
     return outcomes
 
 
-def flow_entries(node: str, outcomes: Iterable[Outcome]) -> Counter[Entry]:
+def flow_entries(node: str, outcomes: Iterable[Outcome]) -> Counter[FlowKey]:
     """Return what the accounts of `node` count for these outcomes, by topic, day and kind."""
-    counts: Counter[Entry] = Counter()
+    counts: Counter[FlowKey] = Counter()
     for record, event, result in outcomes:
         day = dead_letter_day(record) if event is None else day_of(event.recorded_at)
-        counts[Entry(record.topic, day, _kind(node, event, result))] += 1
+        counts[FlowKey(record.topic, day, _kind(node, event, result))] += 1
     for (topic, day, _), number in [*counts.items()]:
-        counts[Entry(topic, day, flow_counts.RECEIVED)] += number
+        counts[FlowKey(topic, day, flow_counts.RECEIVED)] += number
     return counts
 
 
@@ -94,9 +94,9 @@ def count(metrics: Metrics, outcomes: Sequence[Outcome], now: int) -> None:
     for (topic, result), number in results.items():
         metrics.consumer_records.labels(topic, result).inc(number)
     recorded: dict[str, list[int]] = {}
-    for one in outcomes:
-        if one.event is not None and one.is_new:
-            recorded.setdefault(one.event.emitter, []).append(one.event.recorded_at)
+    for outcome in outcomes:
+        if outcome.event is not None and outcome.is_new:
+            recorded.setdefault(outcome.event.emitter, []).append(outcome.event.recorded_at)
     for emitter, instants in recorded.items():
         # The source's clock may be ahead of ours; a delivery time is never negative.
         seconds = [max(0.0, (now - instant) / 1_000_000) for instant in instants]

@@ -1,7 +1,7 @@
 """The status of partitions 运行状态: position, end and lag, measured from outside the consumer.
 
-For `petitionlink status` and the pages: positions come from Postgres, ends and the timestamp of the
-oldest unapplied record from Kafka. The metrics of the running consumer show the same figures.
+`petitionlink status` and the pages show it: positions come from Postgres, ends and the timestamp of
+the oldest unapplied record from Kafka. The metrics of the running consumer show the same figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOOK_MS = 2_000
 
 
 class PartitionStatus(NamedTuple):
-    """One partition: `lag_seconds` is None while the oldest unapplied record is not readable."""
+    """The status of a partition; `lag_seconds` is None if its oldest record is not readable."""
 
     topic: str
     partition: int
@@ -69,8 +69,7 @@ def measure(
 ) -> list[PartitionStatus]:
     """Return the status of the partitions in `bounds`, whose reader is at `positions`.
 
-    The lag in seconds takes the timestamp of the record at the position. From a position whose
-    records are gone nothing can be read.
+    The lag in seconds is the age of the record at the position, if Kafka still has that record.
     """
     behind = {
         one: positions[one] for one, (first, end) in bounds.items() if first <= positions[one] < end
@@ -83,13 +82,12 @@ def measure(
 
 def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, int]:
     """Return the offset that the next record of each partition of these topics will have."""
-    partitions = [
-        TopicPartition(topic, number)
-        for topic in topics
-        for number in sorted(client.partitions_for_topic(topic) or ())
-    ]
     # If one of them has no leader, the client returns the end of none.
-    partitions = [one for one in partitions if not clients.is_leaderless(client, one)]
+    partitions = [
+        partition
+        for partition in clients.partitions_of(client, topics)
+        if not clients.is_leaderless(client, partition)
+    ]
     ends: dict[TopicPartition, int] = (
         client.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}
     )
@@ -99,26 +97,25 @@ def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, in
 def oldest_timestamps(
     client: KafkaConsumer, behind: dict[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """Return the timestamp (ms) of the first unapplied record of each partition.
+    """Return the timestamp (ms) of the first unapplied record of each partition, if it has one.
 
-    Takes a few seconds at most. A partition that has only transaction markers or gaps from its
-    position on is left out.
+    Takes a few seconds at most; transaction markers and gaps are no records.
     """
     if not behind:
         return {}
     client.assign([*behind])
     for partition, offset in behind.items():
         client.seek(partition, offset)
-    found: dict[TopicPartition, int] = {}
+    oldest: dict[TopicPartition, int] = {}
     deadline = time.monotonic() + _ANSWER_MS / 1000
-    while len(found) < len(behind) and time.monotonic() < deadline:
+    while len(oldest) < len(behind) and time.monotonic() < deadline:
         polled: dict[Any, Any] = _polled(client)
         for partition, records in polled.items():
-            found.setdefault(partition, records[0].timestamp)
+            oldest.setdefault(partition, records[0].timestamp)
             client.pause(partition)
         if not polled:
             break
-    return found
+    return oldest
 
 
 def _polled(client: KafkaConsumer) -> dict[Any, Any]:
@@ -139,10 +136,10 @@ def _polled_without(client: KafkaConsumer, unreadable: list[TopicPartition]) -> 
 
 
 def _status(
-    one: TopicPartition, position: int, end: int, oldest_millis: int | None, now: int
+    place: TopicPartition, position: int, end: int, oldest_millis: int | None, now: int
 ) -> PartitionStatus:
     records = lag_records(position, end)
     seconds: float | None = 0.0
     if records:
         seconds = None if oldest_millis is None else lag_seconds(oldest_millis * 1000, now)
-    return PartitionStatus(one.topic, one.partition, position, end, records, seconds)
+    return PartitionStatus(place.topic, place.partition, position, end, records, seconds)

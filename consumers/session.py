@@ -1,19 +1,19 @@
-"""The session of a consumer 接收循环: it applies what other nodes sent to this one.
+"""The session of a consumer 接收循环: it applies the events of other nodes to this one.
 
 Each turn:
 
 1. Settle: take the offsets of newly assigned partitions from Postgres.
 2. Poll.
-3. Decode each record by itself, make it ready for the ledger, compute what becomes of the cases.
+3. Decode each record by itself, prepare it for the ledger, precompute the cases.
 4. Submit the batch: it is applied in one transaction, offsets included, on a thread of its own,
    while the next batch is polled and decoded.
 5. Commit the offsets to Kafka, for lag tools only.
 
-Poison is dead-lettered and passed. Before it is too much 上限, its partition is stopped, as is any
-other that cannot be read on (`consumers.stopped_partitions`); the other partitions go on. While
-Kafka or Postgres is away, the batches in memory are dropped and the partitions paused. Polling goes
-on, so that the group keeps this member, and afterwards the offsets come from Postgres again: only
-Postgres knows what was applied. Any other error ends the process.
+Poison is dead-lettered and passed. Before it exceeds a limit 上限 its partition is stopped, as is
+any other that cannot be read on (`consumers.stopped_partitions`); the other partitions go on. While
+Kafka or Postgres is away, the batches in memory are dropped and the partitions paused. Polling
+continues, so that the group keeps this member; afterwards the offsets come from Postgres again,
+because only Postgres knows what was applied. Any other error ends the process.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 
 from cases.nodes import NATIONAL
+from consumers.apply_batch import BatchApplier
 from consumers.batch import Batch, Polled, next_size, offset_ranges
-from consumers.batch_applier import BatchApplier
 from consumers.bisect import apply_bisecting
 from consumers.decode import ReadContext, decode_batch
 from consumers.group_membership import Assignment
@@ -60,10 +61,10 @@ log = logging.getLogger(__name__)
 
 
 class ConsumerSession:
-    """Settle, poll, decode, submit, in turns, from joining the group until leaving it.
+    """Settles, polls, decodes and submits in turns, from joining the group until leaving it.
 
-    Two connections to Postgres: `database` belongs to the batch that is being applied, `reads` to
-    the thread that makes the next one.
+    Of its two connections to Postgres, `database` belongs to the batch that is being applied,
+    `reads` to the thread that makes the next one.
     """
 
     def __init__(
@@ -132,12 +133,13 @@ class ConsumerSession:
         if self._assignment.changed:
             return None
         ranges = offset_ranges(self._next_offsets, clients.next_offsets(self._client))
-        moved = [one.topic_partition for one in ranges]
-        return Polled(records, ranges, {one: self._client.highwater(one) for one in moved})
+        moved = [moved_range.topic_partition for moved_range in ranges]
+        ends = {partition: self._client.highwater(partition) for partition in moved}
+        return Polled(records, ranges, ends)
 
     def decode(self, polled: Polled) -> Batch:
         """Decode the records and compute the changes of their cases."""
-        records = [record for several in polled.records.values() for record in several]
+        records = [*chain.from_iterable(polled.records.values())]
         accepts_own_events = bool(records) and self._is_recovering()
         context = ReadContext(self._node, self._clock(), accepts_own_events)
         batch = decode_batch(records, polled.ranges, context)
@@ -153,7 +155,7 @@ class ConsumerSession:
         self._raise_failure()
         self._applying = _Applying(self.apply, polled, batch)
         self._size = next_size(self._step.now, batch, self._policy.most_cases)
-        self._next_offsets |= {one.topic_partition: one.after for one in polled.ranges}
+        self._next_offsets |= {moved.topic_partition: moved.after for moved in polled.ranges}
 
     def apply(self, polled: Polled, batch: Batch) -> None:
         """Apply a batch, on its own thread; dead-letter a record that only Postgres refuses."""
@@ -171,7 +173,7 @@ class ConsumerSession:
     def drop(self) -> None:
         """Wait for the batch that is being applied; forget its error and what was precomputed.
 
-        Later batches stay in Kafka. Do this before the offsets are taken from Postgres again.
+        Call it before the offsets are taken from Postgres again. Later batches stay in Kafka.
         """
         self._wait()
         self._applying = None
@@ -199,14 +201,14 @@ class ConsumerSession:
         if self._assignment.changed:
             self.drop()
             self._assignment.settle(self._database.connection())
-            # Without stopped partitions: there the client is after records that were not applied.
+            # Without stopped partitions: the client has passed records that were not applied.
             self._next_offsets = {**self._assignment.flowing}
             self._metrics.dependency_up.labels("postgres").set(1)
             self._lag.settled()
             self._stopped.report(self._assignment.stopped.values())
 
     def _poll_ms(self) -> int:
-        """On a busy machine a join takes longer than a poll: then the next one is twice as long."""
+        """Return the time of the next poll, doubled while a join takes longer than a poll."""
         joining = clients.keep_joining(self._client)
         most = self._policy.poll_doublings
         self._poll_doublings = min(self._poll_doublings + 1, most) if joining else 0
@@ -260,20 +262,18 @@ class ConsumerSession:
 
 
 class _Applying(threading.Thread):
-    """A batch that is being applied; `error` is what that raised.
+    """The thread that applies a batch; `error` is the exception that this raised.
 
-    A daemon thread: it must not keep a process from ending that was told to stop (ADR 32).
+    It is a daemon, so that it does not keep a process from ending (ADR 32).
     """
 
     def __init__(self, apply: Callable[..., None], *given: Any) -> None:
-        super().__init__(name="applying", daemon=True)
-        self._work = apply, given
+        super().__init__(target=apply, name="applying", args=given, daemon=True)
         self.error: BaseException | None = None
         self.start()
 
     def run(self) -> None:
-        apply, given = self._work
         try:
-            apply(*given)
+            super().run()
         except BaseException as error:
             self.error = error

@@ -1,10 +1,10 @@
 """Stopped partitions 停止的分区: a partition that cannot be read on stops, and all others go on.
 
-The consumer itself never moves an offset past records that it did not apply. A partition that it
-cannot go on from (the topic was deleted or created again, its records are gone, reading is not
-allowed, it has no leader, or it is mostly poison) is paused and stored in the table
-`stopped_partition`, from which `petitionlink status`, `/v1/status`, `/readyz` and the page /monitor
-read it. The consumer examines it again at intervals and goes on by itself once it was repaired.
+The consumer never moves an offset past records that it did not apply. A partition that cannot be
+read on (the topic was deleted or created again, its records are gone, reading is not allowed, it
+has no leader, or it is mostly poison) is paused and stored in the table `stopped_partition`, which
+`petitionlink status`, `/v1/status`, `/readyz` and the page /monitor show. The consumer checks it at
+intervals and continues by itself once it was repaired.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from consumers.policy import ConsumerPolicy
 from node.kafka import clients
 from node.kafka.clients import TopicPartition
 from node.postgres.connection import Cursor
+from node.postgres.statements import columns
 from node.runtime.metrics import Metrics
 from schemas.errors import PetitionLinkError
 
@@ -36,10 +37,6 @@ NOT_AUTHORIZED: Final = "not_authorized"
 NO_LEADER: Final = "no_leader"
 UNREADABLE: Final = "unreadable"
 DEAD_LETTERS: Final = "dead_letters"
-REASONS: Final = (
-    *(MISSING, RECREATED, RECORDS_GONE, BEYOND_END, NOT_AUTHORIZED, NO_LEADER),
-    *(UNREADABLE, DEAD_LETTERS),
-)
 # Kafka says the same of a topic that is gone and of one that a principal may not see.
 GONE: Final = "the topic does not exist any more, or Kafka does not let this node see it (its ACL)"
 _RECOVER = (
@@ -57,8 +54,9 @@ _CURES: Final[Mapping[str, str]] = {
     NOT_AUTHORIZED: "let this node's principal read the topic (its ACL in Kafka)",
     NO_LEADER: "bring the broker back that leads it",
     UNREADABLE: "repair the broker's log, or install a release that knows the codec",
-    DEAD_LETTERS: "deal with its dead letters, see docs/dead-letters.md",
+    DEAD_LETTERS: "resolve its dead letters, see docs/dead-letters.md",
 }
+REASONS: Final = tuple(_CURES)
 
 
 class Stopped(NamedTuple):
@@ -100,10 +98,10 @@ _ABSENT = "select topic, partition from consumer_offset where topic <> all(%s) o
 def keep(cursor: Cursor, stopped: Sequence[Stopped], flowing: Iterable[TopicPartition]) -> None:
     """Store the stopped partitions in Postgres, and delete those that are read again."""
     going = [*flowing]
-    cursor.execute(_FORGET, ([one.topic for one in going], [one.partition for one in going]))
+    if going:
+        cursor.execute(_FORGET, columns(going))
     if stopped:
-        rows = [(*one.partition, one.reason, one.detail) for one in stopped]
-        cursor.execute(_KEEP, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(_KEEP, columns((*one.partition, one.reason, one.detail) for one in stopped))
 
 
 def absent(cursor: Cursor, existing: Iterable[str]) -> list[Stopped]:
@@ -118,26 +116,27 @@ def out_of_place(
     first: Mapping[TopicPartition, int],
     end: Mapping[TopicPartition, int],
 ) -> list[Stopped]:
-    """Return the partitions whose offset in `held` Kafka cannot serve the next record from."""
-    found = []
-    for one, offset in sorted(held.items()):
-        if one.topic in recreated:
-            detail = "it was deleted and made again: what was not applied of it is gone"
-            found.append(Stopped(one, RECREATED, detail))
-        elif one in first and offset < first[one]:
+    """Return the partitions of which Kafka does not have the offset in `held`."""
+    stopped = []
+    for place, offset in sorted(held.items()):
+        number = place.partition
+        if place.topic in recreated:
+            detail = "it was deleted and made again: its records that were not applied are gone"
+            stopped.append(Stopped(place, RECREATED, detail))
+        elif place in first and offset < first[place]:
             detail = (
-                f"records that were not applied are gone from Kafka: partition {one.partition} "
-                f"offsets {offset} to {first[one] - 1}"
+                f"records that were not applied are gone from Kafka: partition {number} "
+                f"offsets {offset} to {first[place] - 1}"
             )
-            found.append(Stopped(one, RECORDS_GONE, detail))
-        elif one in end and offset > end[one]:
-            detail = f"partition {one.partition} ends at {end[one]}, this node stands at {offset}"
-            found.append(Stopped(one, BEYOND_END, detail))
-    return found
+            stopped.append(Stopped(place, RECORDS_GONE, detail))
+        elif place in end and offset > end[place]:
+            detail = f"partition {number} ends at {end[place]}, this node is at {offset}"
+            stopped.append(Stopped(place, BEYOND_END, detail))
+    return stopped
 
 
 class HeldBounds(NamedTuple):
-    """First and next offset of each partition that Kafka answers for; the others are `stopped`."""
+    """The first and the next offset of each partition; without an answer, it is in `stopped`."""
 
     first: dict[TopicPartition, int]
     end: dict[TopicPartition, int]
@@ -154,13 +153,13 @@ def ask_bounds(
     """
     stopped: list[Stopped] = []
     asked: list[TopicPartition] = []
-    for one in sorted(held):
-        if one.topic not in existing:
-            stopped.append(Stopped(one, MISSING, GONE))
-        elif clients.is_leaderless(client, one):
-            stopped.append(Stopped(one, NO_LEADER, "no broker leads it"))
+    for partition in sorted(held):
+        if partition.topic not in existing:
+            stopped.append(Stopped(partition, MISSING, GONE))
+        elif clients.is_leaderless(client, partition):
+            stopped.append(Stopped(partition, NO_LEADER, "no broker leads it"))
         else:
-            asked.append(one)
+            asked.append(partition)
     return _ask(client, asked, stopped)
 
 
@@ -181,14 +180,14 @@ def not_authorized(
 ) -> list[Stopped]:
     """Return the partitions of the topics that `error` names; raise it if none of `held` is one."""
     topics = {*error.args[0]} if error.args and not isinstance(error.args[0], str) else set()
-    found = [
-        Stopped(one, NOT_AUTHORIZED, "Kafka does not let this node read it")
-        for one in held
-        if one.topic in topics
+    stopped = [
+        Stopped(partition, NOT_AUTHORIZED, "Kafka does not let this node read it")
+        for partition in held
+        if partition.topic in topics
     ]
-    if not found:
+    if not stopped:
         raise error
-    return found
+    return stopped
 
 
 class StoppedReporter:
@@ -203,11 +202,11 @@ class StoppedReporter:
         self.report([])
 
     def is_recheck_due(self) -> bool:
-        """Return whether something is stopped and it is time to check whether it was repaired."""
+        """Return whether a partition is stopped and it is time to check it again."""
         return bool(self._reported) and time.monotonic() >= self._due
 
     def report(self, stopped: Iterable[Stopped]) -> None:
-        """Set the gauge; log what has stopped and which topics are read again."""
+        """Set the gauge; log the partitions that stopped and the topics that are read again."""
         groups: dict[tuple[str, str], list[Stopped]] = {}
         for one in stopped:
             groups.setdefault((one.partition.topic, one.reason), []).append(one)
@@ -239,5 +238,5 @@ def line(several: Sequence[Stopped]) -> str:
     details = "; ".join(dict.fromkeys(one.detail for one in several))
     return (
         f"topic {topic} partition {numbers} is not read any more, all others are: {details}: "
-        f"{_CURES[reason]}; this consumer looks at it again by itself"
+        f"{_CURES[reason]}; this consumer checks it again by itself"
     )

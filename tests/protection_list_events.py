@@ -119,8 +119,8 @@ EVENTS = (
     Protection(
         "dead letters go to their topic first, or the offset stays",
         "15, 21",
-        "consumers/batch_applier.py",
-        "        self._dead_letters.publish(batch.poison)\n",
+        "consumers/apply_batch.py",
+        "        self._dead_letter_topic.publish(batch.poison)\n",
         "",
         (_CONSUMER + "test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays",),
     ),

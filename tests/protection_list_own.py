@@ -62,8 +62,8 @@ OWN = (
         "a database other than the confirmed one takes no commands",
         "38",
         "node/store/command_gate.py",
-        "    if standing(cursor) not in OPEN:\n",
-        "    if standing(cursor) is None:\n",
+        "    if confirmation(cursor) not in OPEN:\n",
+        "    if confirmation(cursor) is None:\n",
         (
             _GATE + "test_a_database_that_was_put_back_takes_commands_when_its_own_events_are_home",
             _GATE + "test_whoever_would_emit_an_event_is_refused_in_one_clear_word",
@@ -95,8 +95,8 @@ OWN = (
         "a start of Postgres is trusted only while Kafka is away",
         "8, 38",
         "node/store/command_gate.py",
-        "return Standing.TRUSTED if away else Standing.RESTARTED",
-        "return Standing.TRUSTED",
+        "return Confirmation.TRUSTED if away else Confirmation.RESTARTED",
+        "return Confirmation.TRUSTED",
         (
             _GATE + "test_while_kafka_is_away_only_the_database_that_was_confirmed_last_takes_"
             "commands",
@@ -106,7 +106,7 @@ OWN = (
         "what may still be on its way from a lost database is waited for",
         "38",
         "node/recovery/own_topics.py",
-        "    remaining = settle_seconds - found.seconds\n",
+        "    remaining = settle_seconds - seconds\n",
         "    remaining = 0.0\n",
         (_GATE + "test_what_may_still_be_on_its_way_from_the_lost_database_is_waited_for",),
     ),

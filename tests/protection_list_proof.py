@@ -17,7 +17,7 @@ PROOF = (
         "digests are written with the events 摘要",
         "25",
         "node/store/outbox.py",
-        "[*digests.noted(shares), *_added(cursor, owed)]",
+        "[*digests.delta_statements(shares), *_added(cursor, owed)]",
         "_added(cursor, owed)",
         (_PROOF + "test_nodes_that_hold_the_same_prove_it_in_one_exchange",),
     ),
@@ -44,7 +44,7 @@ PROOF = (
         "a batch is accounted for in its own transaction 收支",
         "25",
         "consumers/apply_batch.py",
-        "flow_entries(node, outcomes))\n",
+        "flow_entries(node, results))\n",
         "{})\n",
         (
             _ACCOUNTS + "test_both_ends_tell_the_same_of_what_was_committed_published_received_"
@@ -74,7 +74,7 @@ PROOF = (
         "a letter that is discarded leaves the accounts",
         "30",
         "consumers/admin/resolve.py",
-        "run(cursor, flow_counts.noted(closed(letter)))",
+        "run(cursor, flow_counts.delta_statements(closed(letter)))",
         "run(cursor, ())",
         (
             _HEALING + "test_a_letter_explains_its_event_until_it_is_discarded_and_hides_no_loss_"
@@ -153,7 +153,7 @@ PROOF = (
     Protection(
         "poison that only Postgres refuses counts too 死信上限",
         "21",
-        "consumers/batch_applier.py",
+        "consumers/apply_batch.py",
         "self._guard.check(connection, batch)",
         "",
         (
@@ -173,8 +173,8 @@ PROOF = (
         "a replayed dead letter is accounted for as applied 死信处置",
         "15",
         "consumers/admin/replay.py",
-        "note(cursor, applied, now, _moved(node, letter, outcome))",
-        "note(cursor, applied, now, {})",
+        "count_flow(cursor, [outcome], now, _flow_changes(node, letter, outcome))",
+        "count_flow(cursor, [outcome], now, {})",
         (_LETTERS + "test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead",),
     ),
     Protection(

@@ -1,1 +1,1 @@
-"""What an operator does with dead letters and with offsets that Kafka cannot serve 运维处置."""
+"""Operators resolve dead letters here, and offsets that Kafka cannot serve 运维处置."""

@@ -1,8 +1,8 @@
-"""Replay 重放 of a dead letter: decode and apply it again, after the cause was repaired.
+"""Replay 重放 a dead letter: decode and apply it again, after the cause was repaired.
 
-The original bytes are decoded and written exactly as the consumer does it: ledger, projection,
-onward copies, digests. The letter and the accounts change in the same transaction, one for each
-letter, so that it is either done or still open.
+The original bytes are decoded and written by the functions of the consumer: ledger, projection,
+onward copies, digests. The letter and the accounts change in the same transaction, so that a letter
+is either replayed or still open.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import NamedTuple
 import psycopg2
 
 from consumers.admin.resolve import Letter, closed, hold, resolve
-from consumers.apply_batch import note, write
+from consumers.apply_batch import count_flow, write_batch
 from consumers.batch import Batch
 from consumers.decode import ReadContext, decode_batch
-from consumers.outcomes import Outcome, classify, dead_letter_day, flow_entries
+from consumers.outcomes import Outcome, dead_letter_day, flow_entries
 from node.postgres.connection import Connection, Cursor
 from node.queries.dead_letters import REPLAYED
 from node.recovery.flag import is_recovering
 from node.runtime.errors import PetitionLinkError, Transient, classified, is_data_error
 from node.store import flow_counts
-from node.store.flow_counts import Entry
+from node.store.flow_counts import FlowKey
 from schemas.errors import REFUSED_BY_DATABASE
 
 # Another process creates the same case, or a deadlock: the next attempt succeeds.
@@ -30,7 +30,7 @@ _ATTEMPTS = 3
 
 
 class Replayed(NamedTuple):
-    """A replayed letter; `result` is applied, duplicate or conflict."""
+    """A replayed letter; `result` is that of an `Outcome`."""
 
     letter: Letter
     result: str
@@ -76,14 +76,11 @@ def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: i
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
         batch = _decoded(cursor, node, letter, now)
-        applied = write(cursor, node, batch)
-        (outcome,) = classify(batch, applied.fresh, applied.conflicts)
-        note(cursor, applied, now, _moved(node, letter, outcome))
+        (outcome,), _ = write_batch(cursor, node, batch)
+        count_flow(cursor, [outcome], now, _flow_changes(node, letter, outcome))
         event = batch.records[0].event
-        done = Replayed(letter, outcome.result, event.event_id, event.case_id)
-        about = {"event_id": done.event_id, "case_id": done.case_id}
-        resolve(cursor, letter, REPLAYED, actor, done.result, **about)
-    return done
+        resolve(cursor, letter, REPLAYED, actor, outcome.result, event)
+    return Replayed(letter, outcome.result, event.event_id, event.case_id)
 
 
 def _decoded(cursor: Cursor, node: str, letter: Letter, now: int) -> Batch:
@@ -99,7 +96,7 @@ _COMPRESSED = (b"\x1f\x8b", b"\x82SNAPPY\0", b"\x04\x22\x4d\x18", b"\x28\xb5\x2f
 
 
 def _hint(letter: Letter) -> str:
-    """A letter of an earlier release may be a whole compressed batch; nobody can replay that."""
+    """Return advice on a letter of an earlier release that is a whole compressed batch."""
     if not (letter.value or b"").startswith(_COMPRESSED):
         return ""
     return (
@@ -108,9 +105,9 @@ def _hint(letter: Letter) -> str:
     )
 
 
-def _moved(node: str, letter: Letter, outcome: Outcome) -> Counter[Entry]:
+def _flow_changes(node: str, letter: Letter, outcome: Outcome) -> Counter[FlowKey]:
     """Move the letter from the dead letters of its day to its outcome; it was received once."""
     counts = flow_entries(node, [outcome])
     counts.update(closed(letter))
-    counts[Entry(letter.topic, dead_letter_day(letter), flow_counts.RECEIVED)] -= 1
+    counts[FlowKey(letter.topic, dead_letter_day(letter), flow_counts.RECEIVED)] -= 1
     return counts

@@ -1,13 +1,13 @@
-"""Resolve a dead letter 死信处置: it is locked, changed once and audited, in one transaction.
+"""Resolve a dead letter 死信处置: lock it, change it once and audit it, in one transaction.
 
-This also records that a person looked at its partition: the counts that stop the partition begin
-again.
+This also records that a person looked at its partition: the counts of dead letters that stop the
+partition begin again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from consumers import offsets
 from consumers.outcomes import dead_letter_day
@@ -24,14 +24,15 @@ from node.queries.dead_letters import (
 )
 from node.runtime.errors import PetitionLinkError
 from node.store import audit_log, flow_counts
-from node.store.flow_counts import Entry
+from node.store.flow_counts import FlowKey
+from schemas.event import Event
 from schemas.instants import CHINA
 
 _ACTIONS: Final = {
     REPLAYED: "deadletter.replayed",  # 重放
     DISCARDED: "deadletter.discarded",  # 废弃
 }
-# As the broker gave it: micros of a record's timestamp are whole millis.
+# The timestamp is in milliseconds, like that of a record.
 _HOLD = """
     select id, topic, partition, "offset", record_key, value, headers,
            (extract(epoch from recorded_at) * 1000)::bigint, reason, status, actor, resolved_at
@@ -61,7 +62,7 @@ def hold(cursor: Cursor, id_: int) -> Letter:
     """Lock the open letter until the transaction ends, and acknowledge its partition.
 
     Raises `PetitionLinkError` if there is none or somebody resolved it already. The partition's row
-    is locked before any case, in the same order as in the consumer, so that there is no deadlock.
+    is locked before any case, in the order of the consumer, so that there is no deadlock.
     """
     cursor.execute(_HOLD, (id_,))
     row = cursor.fetchone()
@@ -82,19 +83,25 @@ def hold(cursor: Cursor, id_: int) -> Letter:
 
 
 def resolve(
-    cursor: Cursor, letter: Letter, status: str, actor: str, resolution: str, **also: Any
+    cursor: Cursor,
+    letter: Letter,
+    status: str,
+    actor: str,
+    resolution: str,
+    event: Event | None = None,
 ) -> None:
-    """Store what became of a letter that is locked, in its row and in the audit log."""
+    """Store the resolution of a locked letter in its row and in the audit log."""
     cursor.execute(_RESOLVE, (status, actor, resolution, letter.id))
-    about = {name: getattr(letter, name) for name in ("id", "topic", "partition", "offset")}
-    case_id = also.pop("case_id", None)
-    detail = {**about, "reason": letter.reason, "resolution": resolution, **also}
-    audit_log.note(cursor, actor, _ACTIONS[status], detail, case_id)
+    names = ("id", "topic", "partition", "offset", "reason")
+    detail = {name: getattr(letter, name) for name in names} | {"resolution": resolution}
+    if event is not None:
+        detail["event_id"] = event.event_id
+    audit_log.note(cursor, actor, _ACTIONS[status], detail, event and event.case_id)
 
 
-def closed(letter: Letter) -> Counter[Entry]:
-    """Return the entries that take an open letter out of the accounts: it explains no loss now."""
-    return Counter({Entry(letter.topic, dead_letter_day(letter), flow_counts.DEAD_LETTERED): -1})
+def closed(letter: Letter) -> Counter[FlowKey]:
+    """Return the counts that take an open letter out of the accounts: it explains no loss now."""
+    return Counter({FlowKey(letter.topic, dead_letter_day(letter), flow_counts.DEAD_LETTERED): -1})
 
 
 def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
@@ -104,6 +111,6 @@ def discard(connection: Connection, id_: int, actor: str, why: str) -> Letter:
     """
     with connection, connection.cursor() as cursor:
         letter = hold(cursor, id_)
-        run(cursor, flow_counts.noted(closed(letter)))
+        run(cursor, flow_counts.delta_statements(closed(letter)))
         resolve(cursor, letter, DISCARDED, actor, why)
     return letter

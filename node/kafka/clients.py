@@ -13,6 +13,7 @@ What depends on the inside of the library stands in `node.kafka.library_patches`
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -44,6 +45,7 @@ __all__ = [
     "keep_joining",
     "known_topics",
     "next_offsets",
+    "partitions_of",
     "plain_consumer",
     "producer",
     "refresh_metadata",
@@ -184,3 +186,12 @@ def existing_topics(settings: Settings) -> set[str]:
         return set(client.list_topics())
     finally:
         client.close()
+
+
+def partitions_of(client: KafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    """Return the partitions of those of `topics` that exist, in the order of their numbers."""
+    return [
+        TopicPartition(topic, number)
+        for topic in topics
+        for number in sorted(client.partitions_for_topic(topic) or ())
+    ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from node.postgres.connection import Connection, Cursor
@@ -60,3 +60,14 @@ def _ready(cursor: Cursor, sql: str | Prepared) -> str:
         cursor.execute(sql.preparation)
         known.add(sql.name)
     return sql.execution
+
+
+def columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Return the columns of `rows`, of which there is at least one, as arrays for `unnest`."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def scalar(cursor: Cursor, sql: str, values: Any = None) -> Any:
+    """Run a query and return the first value of its first row; None if there is no row."""
+    cursor.execute(sql, values)
+    return (cursor.fetchone() or (None,))[0]

@@ -167,7 +167,7 @@ class Observer:
         cursor.execute(_OLDEST_TRANSACTION)
         (seconds,) = cursor.fetchone() or (0.0,)
         self._metrics.postgres_oldest_transaction_seconds.set(seconds)
-        self._metrics.takes_commands.set(command_gate.standing(cursor) in command_gate.OPEN)
+        self._metrics.takes_commands.set(command_gate.confirmation(cursor) in command_gate.OPEN)
 
     def _look_at_the_clock(self, cursor: Cursor) -> None:
         reading = self._clock_check.reading(cursor)

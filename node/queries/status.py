@@ -64,7 +64,7 @@ def only_here(connection: Connection, node: str) -> dict[str, Any]:
 def takes_commands(connection: Connection) -> bool:
     """True if it is known that the database is not behind the node's own topics."""
     with connection, connection.cursor() as cursor:
-        return command_gate.standing(cursor) in command_gate.OPEN
+        return command_gate.confirmation(cursor) in command_gate.OPEN
 
 
 def _rows(connection: Connection, query: str, values: Any = None) -> list[dict[str, Any]]:

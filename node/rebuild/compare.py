@@ -1,20 +1,21 @@
-"""Shadow against live: which cases differ, and how; noted as rows, whatever their number."""
+"""Compare shadow with live tables: the cases that differ are stored as rows, not in memory."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
 from node.postgres.connection import Cursor
+from node.postgres.statements import scalar
 from node.rebuild.shadow_tables import SCHEMA, TABLES
 
-# More names than this help nobody; the count is exact.
+# More names than this are of no use; the count is exact.
 _MOST_NAMES: Final = 100
 _KINDS: Final = ("differing", "missing", "superfluous")
 _FINDING = f"{SCHEMA}.finding"
 
 _MAKE = f"create table {_FINDING} (case_id text primary key, kind text not null)"
 _FORGET = f"delete from {_FINDING} where case_id = any(%s)"
-# Facets of a case count as the case's own; its row decides whether it is missing or superfluous.
+# Rows of details count as their case; its own row decides whether it is missing or superfluous.
 _DIFFERING = """
     select case_id, case
         when not exists (select from {schema}.petition_case s where s.case_id = d.case_id)
@@ -48,21 +49,21 @@ _NAMES = f"select case_id from {_FINDING} where kind = %s order by 1 limit {_MOS
 
 
 class Differences(NamedTuple):
-    """How many cases differ, are missing or superfluous in the live tables, and the first names."""
+    """The numbers of cases that differ, are missing or superfluous, and the first names."""
 
     counts: dict[str, int]
     names: dict[str, list[str]]
 
 
 def compare(cursor: Cursor, live: str) -> None:
-    """Note every case that is not the same in both."""
+    """Store every case that is not the same in both."""
     cursor.execute(_MAKE)
     for table in TABLES:
         cursor.execute(_FIND % _statement(cursor, live, SCHEMA, table, ""))
 
 
 def compare_again(cursor: Cursor, live: str, case_ids: list[str]) -> None:
-    """Judge these cases anew: they changed while we looked."""
+    """Compare these cases again, which changed meanwhile."""
     cursor.execute(_FORGET, (case_ids,))
     for table in TABLES:
         statement = _FIND % _statement(cursor, live, SCHEMA, table, _SOME)
@@ -70,29 +71,27 @@ def compare_again(cursor: Cursor, live: str, case_ids: list[str]) -> None:
 
 
 def differing(cursor: Cursor, live: str, schema: str, case_ids: list[str]) -> dict[str, str]:
-    """Of these cases, those that are not the same in `live` and in `schema`, and how."""
-    found: dict[str, str] = {}
+    """Return those of these cases that differ between `live` and `schema`, and the kind."""
+    kinds: dict[str, str] = {}
     for table in TABLES:
         cursor.execute(_statement(cursor, live, schema, table, _SOME), {"cases": case_ids})
         for case_id, kind in cursor:
-            found.setdefault(case_id, kind)
-    return found
+            kinds.setdefault(case_id, kind)
+    return kinds
 
 
 def differences(cursor: Cursor) -> Differences:
-    """What was noted."""
+    """Return the cases that were stored."""
     counts, names = {}, {}
     for kind in _KINDS:
-        cursor.execute(_COUNT, (kind,))
-        (counts[kind],) = cursor.fetchone() or (0,)
+        counts[kind] = scalar(cursor, _COUNT, (kind,))
         cursor.execute(_NAMES, (kind,))
         names[kind] = [case_id for (case_id,) in cursor]
     return Differences(counts, names)
 
 
 def _statement(cursor: Cursor, live: str, schema: str, table: str, some: str) -> str:
-    cursor.execute(_KEY, (f"{live}.{table}",))
-    (key,) = cursor.fetchone() or ("case_id",)
+    key = scalar(cursor, _KEY, (f"{live}.{table}",))
     cursor.execute(_COLUMNS, (f"{live}.{table}",))
     columns = [name for (name,) in cursor]
     return _DIFFERING.format(

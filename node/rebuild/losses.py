@@ -1,4 +1,4 @@
-"""What a rebuild must not swap in: a ledger that lost rows, or whose values cannot be trusted."""
+"""Find lost and damaged events, so that a rebuild does not swap in a fold without them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from node.store.digests import EMPTY
 from node.store.row_check import Checked
 
 _MOST_NAMES: Final = 100
-# A row of the projection that repeats its own case was folded from events that are gone.
+# A row of the projection with its own case in its fold was folded from events that are gone.
 _WHOLLY = """
     select case_id from (
         select distinct case_id from case_digest where events > 0
@@ -25,45 +25,44 @@ _WHOLLY = """
 
 
 class Losses:
-    """Cases of which the ledger has lost something, gathered while it is folded."""
+    """The cases of which the ledger has lost events, collected while it is folded."""
 
     def __init__(self, node: str, *, accepted: bool = False) -> None:
         self._node = node
         self._accepted = accepted
-        self._cases: dict[str, None] = {}
+        self._cases: set[str] = set()
 
     @property
     def names(self) -> list[str]:
-        """The first of them, in the order of their ids."""
+        """Return the first of them, in the order of their ids."""
         return sorted(self._cases)[:_MOST_NAMES]
 
     @property
     def count(self) -> int:
-        """How many there are."""
         return len(self._cases)
 
-    def look(self, cursor: Cursor, rows: Mapping[str, Sequence[Checked]]) -> None:
-        """Judge the rows of some cases by the kept digests."""
+    def check_rows(self, cursor: Cursor, rows: Mapping[str, Sequence[Checked]]) -> None:
+        """Check all rows of these cases against the stored digests."""
         shares = digest_check.load(cursor, self._node, [*rows])
-        for case_id, some in rows.items():
-            self._cases.pop(case_id, None)
+        for case_id, of_case in rows.items():
+            self._cases.discard(case_id)
             kept = shares.kept.get(case_id, {})
-            there = digest_check.add_up(shares, case_id, some)
+            there = digest_check.add_up(shares, case_id, of_case)
             lost = any(
                 kept[peer] != there.get(peer, EMPTY)
                 and kept[peer].events >= there.get(peer, EMPTY).events
                 for peer in kept
             )
-            if lost or any(one.is_suspect for one in some):
-                self._cases[case_id] = None
+            if lost or any(checked.is_suspect for checked in of_case):
+                self._cases.add(case_id)
 
-    def look_for_whole_cases(self, cursor: Cursor, live: str) -> None:
-        """Find cases of which not one row is left."""
+    def find_whole_cases(self, cursor: Cursor, live: str) -> None:
+        """Find cases of which no row is left."""
         cursor.execute(_WHOLLY.format(live=live))
-        self._cases |= {case_id: None for (case_id,) in cursor}
+        self._cases.update(case_id for (case_id,) in cursor)
 
     def check(self) -> None:
-        """Raise `Fatal` if something was lost and nobody accepted it."""
+        """Raise `Fatal` if events were lost and this was not accepted."""
         if self._cases and not self._accepted:
             raise Fatal(
                 f"the ledger has lost or damaged events of {self.count} cases (the first: "

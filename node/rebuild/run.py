@@ -1,14 +1,14 @@
-"""The steps of a rebuild, on two connections.
+"""Run a rebuild in these steps, on two connections.
 
 1. The *keeper* takes the advisory lock: a second rebuild is refused, a killed one's lock is gone.
-2. The *folder* folds the whole ledger into shadow tables, then what changed meanwhile, until little
-   is left; then all of it is compared with the live tables. Nobody waits for any of this.
-3. The keeper locks writers out; readers read on. The folder folds and compares the last changed
+2. The *folder* folds the whole ledger into shadow tables, then the cases that changed meanwhile,
+   until few are left; then it compares them with the live tables. Nobody waits for this.
+3. The keeper locks writers out; readers continue. The folder folds and compares the last changed
    cases and commits, so that a report that begins now sees them after the swap.
 4. The keeper swaps the tables and writes the audit log, in one transaction.
 
-Steps 3 and 4 give way when somebody holds the tables, and are tried again: writers never wait
-longer than the lock's limit and the folding of the last few cases.
+Steps 3 and 4 are given up and tried again while another transaction uses the tables: writers wait
+no longer than the lock's limit and the folding of the last few cases.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from psycopg2.errors import DeadlockDetected, DependentObjectsStillExist, LockNo
 
 from node.postgres.advisory_lock import Lock, try_lock
 from node.postgres.connection import Connection, Cursor, own_connected
+from node.postgres.statements import scalar
 from node.rebuild import compare, refold, shadow_tables
 from node.rebuild.compare import Differences
 from node.rebuild.losses import Losses
@@ -33,12 +34,12 @@ from node.store import audit_log
 Progress = Callable[[int, int], None]
 """Called with the number of cases folded and of all cases, about."""
 
-# So few cases are folded within about a second, in which writers wait.
+# So few cases are folded within about a second, during which writers wait.
 _FEW_CASES = 1_000
 _MOST_CASES = 10_000
 # Each pass covers what changed during the one before, a small part of it.
 _PASSES = 5
-# Longer than deadlock_timeout: behind that Postgres makes autovacuum give way.
+# Longer than deadlock_timeout, after which Postgres makes autovacuum give way.
 _WRITERS_OUT_WAIT = "2s"
 # Shorter than deadlock_timeout: if a reader waits for us and we for it, we give way.
 _SWAP_WAIT = "800ms"
@@ -49,7 +50,7 @@ _MIGRATED = "select max(number) from schema_migration"
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild found and did."""
+    """The result of a rebuild; `damaged` are the first cases with lost events."""
 
     cases: int
     events: int
@@ -61,11 +62,11 @@ class Rebuilt(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Whether any live row was not what the ledger gives."""
+        """Return whether any live row differed from the fold of the ledger."""
         return any(self.differences.counts.values())
 
     def as_json(self) -> dict[str, Any]:
-        """One document; names are limited, counts are exact."""
+        """Return a document for printing; names are limited, counts are exact."""
         return {
             "cases": self.cases,
             "events": self.events,
@@ -83,22 +84,22 @@ def rebuild(
 ) -> Rebuilt:
     """Fold all projections again from the bytes, compare, and swap them in unless `dry_run`.
 
-    Raises `Fatal` if another rebuild runs, or if the ledger has lost or damaged events and this is
-    not accepted by `accept_loss`; `Transient` if the tables were never free for a moment.
-    Whatever it raises, the live tables are as they were.
+    Raises `Fatal` if another rebuild runs, or if events of the ledger are lost or damaged and
+    `accept_loss` does not accept this; `Transient` if the tables were in use at every try. Whatever
+    it raises, the live tables are as they were.
     """
     began = time.monotonic()
     with own_connected(settings, "rebuild") as keeper:
         _take_lock(keeper, settings.node)
         with _shadow_tables(keeper) as live, _folder(settings, live) as folder:
             losses = Losses(settings.node, accepted=accept_loss or dry_run)
-            last = _Last(folder, live, losses)
+            last = _LastPass(folder, live, losses)
             last.begin(_fold(folder, live, losses, progress))
-            found = _finish(keeper, last, None if dry_run else settings)
-        events = _count(keeper, f"{live}.case_event")
-        cases = _count(keeper, f"{live}.petition_case")
+            differences = _finish(keeper, last, None if dry_run else settings)
+        events = _number(keeper, f"select count(*) from {live}.case_event")
+        cases = _number(keeper, f"select count(*) from {live}.petition_case")
     seconds = time.monotonic() - began
-    return Rebuilt(cases, events, found, seconds, not dry_run, losses.names, losses.count)
+    return Rebuilt(cases, events, differences, seconds, not dry_run, losses.names, losses.count)
 
 
 def _take_lock(keeper: Connection, node: str) -> None:
@@ -109,14 +110,14 @@ def _take_lock(keeper: Connection, node: str) -> None:
 
 @contextmanager
 def _shadow_tables(keeper: Connection) -> Iterator[str]:
-    """The live schema's name; the shadow schema exists inside, and nothing of it behind."""
+    """Yield the live schema's name; the shadow schema exists inside only."""
     with keeper, keeper.cursor() as cursor:
         live = shadow_tables.current_schema(cursor)
         shadow_tables.make(cursor, live)
     try:
         yield live
     finally:
-        # If Postgres is away the next rebuild does it.
+        # If Postgres is away, the next rebuild does it.
         with suppress(psycopg2.Error), keeper, keeper.cursor() as cursor:
             shadow_tables.clear(cursor)
 
@@ -125,39 +126,39 @@ def _shadow_tables(keeper: Connection) -> Iterator[str]:
 def _folder(settings: Settings, live: str) -> Iterator[Connection]:
     with own_connected(settings, "rebuild") as connection:
         with connection, connection.cursor() as cursor:
-            # What is lost with a crash of Postgres is a rebuild that has not been swapped in.
+            # A crash of Postgres can only lose a rebuild that was not swapped in.
             cursor.execute("set synchronous_commit = off")
             cursor.execute(f"set search_path = {shadow_tables.SCHEMA}, {live}")
         yield connection
 
 
 def _fold(folder: Connection, live: str, losses: Losses, progress: Progress) -> str:
-    """Fold everything; the horizon behind which cases may have changed since."""
-    total = _count(folder, f"{live}.petition_case")
+    """Fold everything; return the horizon from which on cases may have changed since."""
+    total = _number(folder, f"select count(*) from {live}.petition_case")
     horizon = refold.horizon(folder)
     refold.fold_all(folder, live, losses, lambda done: progress(done, max(total, done)))
     with folder, folder.cursor() as cursor:
-        losses.look_for_whole_cases(cursor, live)
+        losses.find_whole_cases(cursor, live)
         shadow_tables.make_indexes(cursor, live)
     folder.autocommit = True  # vacuum runs in no transaction
     with folder.cursor() as cursor:
         cursor.execute(f"vacuum (analyze) {', '.join(shadow_tables.TABLES)}")
     folder.autocommit = False
     for _ in range(_PASSES):
-        behind, horizon = horizon, refold.horizon(folder)
-        changed = refold.changed_since(folder, behind)
+        before, horizon = horizon, refold.horizon(folder)
+        changed = refold.changed_since(folder, before)
         refold.fold_again(folder, live, losses, changed)
         if len(changed) <= _FEW_CASES:
             break
     return horizon
 
 
-class _Last:
-    """The comparison, and the last cases: folded while writers are locked out."""
+class _LastPass:
+    """Compares all cases, and folds the last changed ones while writers are locked out."""
 
     def __init__(self, folder: Connection, live: str, losses: Losses) -> None:
         self._folder = folder
-        self._migrated = _migrated(folder)
+        self._migrated = _number(folder, _MIGRATED)
         self._losses = losses
         self.live = live
         self._horizon = "0"
@@ -170,7 +171,7 @@ class _Last:
             compare.compare(cursor, self.live)
 
     def settle(self) -> Differences:
-        """What differs now; everything is committed and holds no lock. `Fatal` if it cannot be."""
+        """Fold and compare the last cases and commit; raises `Fatal` if that cannot be done."""
         horizon = refold.horizon(self._folder)
         changed = refold.changed_since(self._folder, self._horizon)
         self._check(changed)
@@ -178,12 +179,12 @@ class _Last:
         self._losses.check()
         with self._folder, self._folder.cursor() as cursor:
             compare.compare_again(cursor, self.live, changed)
-            found = compare.differences(cursor)
+            differences = compare.differences(cursor)
         self._horizon = horizon
-        return found
+        return differences
 
     def _check(self, changed: Sequence[str]) -> None:
-        if _migrated(self._folder) != self._migrated:
+        if _number(self._folder, _MIGRATED) != self._migrated:
             raise Fatal("the database was migrated meanwhile: run the rebuild again")
         if len(changed) > _MOST_CASES:
             raise Fatal(
@@ -193,44 +194,36 @@ class _Last:
             )
 
 
-def _finish(keeper: Connection, last: _Last, swaps: Settings | None) -> Differences:
+def _finish(keeper: Connection, last: _LastPass, swaps: Settings | None) -> Differences:
     for _ in range(_ATTEMPTS):
         try:
             with keeper, keeper.cursor() as cursor:
                 shadow_tables.lock(cursor, last.live, "exclusive", _WRITERS_OUT_WAIT)
-                found = last.settle()
+                differences = last.settle()
                 if swaps is not None:
-                    _swap(cursor, last.live, found, swaps.actor)
+                    _swap(cursor, last.live, differences, swaps.actor)
         except (LockNotAvailable, DeadlockDetected):
             time.sleep(_PAUSE_SECONDS)
         else:
-            return found
+            return differences
     raise Transient(
         f"the projections were in use whenever we tried ({_ATTEMPTS} times): a transaction is "
         "open for long: end it and run the rebuild again"
     )
 
 
-def _swap(cursor: Cursor, live: str, found: Differences, actor: str) -> None:
+def _swap(cursor: Cursor, live: str, differences: Differences, actor: str) -> None:
     shadow_tables.lock(cursor, live, "access exclusive", _SWAP_WAIT)
     try:
         shadow_tables.swap(cursor, live)
     except DependentObjectsStillExist as error:
         detail = (error.diag.message_detail or "").partition("\n")[0]
-        raise Fatal(f"the tables cannot be replaced: {detail}: drop that and make it anew "
-                    "behind the rebuild") from error  # fmt: skip
-    audit_log.note(cursor, actor, "rebuild", {"counts": found.counts, **found.names})
+        raise Fatal(
+            f"the tables cannot be replaced: {detail}: drop that and create it again afterwards"
+        ) from error
+    audit_log.note(cursor, actor, "rebuild", {"counts": differences.counts, **differences.names})
 
 
-def _migrated(connection: Connection) -> int:
+def _number(connection: Connection, query: str) -> int:
     with connection, connection.cursor() as cursor:
-        cursor.execute(_MIGRATED)
-        (number,) = cursor.fetchone() or (0,)
-    return int(number)
-
-
-def _count(connection: Connection, table: str) -> int:
-    with connection, connection.cursor() as cursor:
-        cursor.execute(f"select count(*) from {table}")
-        (number,) = cursor.fetchone() or (0,)
-    return int(number)
+        return int(scalar(cursor, query))

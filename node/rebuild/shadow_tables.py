@@ -1,8 +1,8 @@
-"""Shadow tables 影子表: the projections' twins in a schema of their own, and the swap.
+"""Shadow tables 影子表 are copies of the projections' tables in a schema of their own.
 
-A connection whose search path begins with that schema fills them by the very SQL that fills the
-live ones. Names of indexes and constraints are the live ones' too, so that after the swap the
-database looks as the migrations made it.
+A connection whose search path begins with that schema fills them by the SQL that fills the live
+tables. Indexes and constraints have the same names, so that the database after the swap looks as
+the migrations made it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from node.postgres.connection import Cursor
+from node.postgres.statements import scalar
 
 SCHEMA: Final = "petitionlink_rebuild"
 # In the order in which writers lock them.
@@ -19,7 +20,7 @@ _CONSTRAINTS = """
     select conname, pg_get_constraintdef(oid) from pg_constraint
     where conrelid = %s::regclass and contype in ('p', 'u') order by contype, conname
 """
-# The definition names the table behind ON; which schema it says depends on the search path.
+# The definition names the table after ON; its schema there depends on the search path.
 _INDEXES = r"""
     select regexp_replace(pg_get_indexdef(indexrelid), ' ON \S+ USING ', ' ON ' || %s || ' USING ')
     from pg_index i where indrelid = %s::regclass
@@ -39,21 +40,19 @@ _GRANTS = """
 
 
 def current_schema(cursor: Cursor) -> str:
-    """Where the live tables are."""
-    cursor.execute("select relnamespace::regnamespace::text from pg_class "
-                   "where oid = 'petition_case'::regclass")  # fmt: skip
-    (name,) = cursor.fetchone() or ("public",)
-    return str(name)
+    """Return the schema of the live tables."""
+    query = "select relnamespace::regnamespace::text from pg_class where oid = %s::regclass"
+    return str(scalar(cursor, query, ("petition_case",)))
 
 
 def clear(cursor: Cursor) -> None:
-    """Drop the shadow schema with whatever a rebuild that was killed left in it."""
+    """Drop the shadow schema with all that a killed rebuild left in it."""
     cursor.execute("set local client_min_messages = warning")
     cursor.execute(f"drop schema if exists {SCHEMA} cascade")
 
 
 def make(cursor: Cursor, live: str) -> None:
-    """Empty shadow tables with primary keys; the other indexes come behind the rows."""
+    """Make empty shadow tables with primary keys; the other indexes are made after the rows."""
     clear(cursor)
     cursor.execute(f"create schema {SCHEMA}")
     for table in TABLES:
@@ -71,7 +70,7 @@ def make(cursor: Cursor, live: str) -> None:
 
 
 def make_indexes(cursor: Cursor, live: str) -> None:
-    """The secondary indexes, as the live tables have them."""
+    """Make the secondary indexes of the live tables."""
     for table in TABLES:
         for (definition,) in _all(cursor, _INDEXES, f"{SCHEMA}.{table}", f"{live}.{table}"):
             cursor.execute(definition)
@@ -84,7 +83,7 @@ def lock(cursor: Cursor, live: str, mode: str, wait: str) -> None:
 
 
 def swap(cursor: Cursor, live: str) -> None:
-    """The shadow tables in place of the live ones, which are dropped, when the caller commits."""
+    """Drop the live tables and put the shadow tables in their place."""
     for table in TABLES:
         cursor.execute(f"drop table {live}.{table}")
         cursor.execute(f"alter table {SCHEMA}.{table} set schema {live}")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from node.kafka.topic_names import peers_of, topic_between
 from node.postgres.connection import Cursor
 from node.store import flow_counts
-from node.store.flow_counts import Account
+from node.store.flow_counts import FlowTotals
 
 
 class Audited(NamedTuple):
@@ -71,7 +71,7 @@ def outgoing(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:
     told = _reports(cursor, topic)
     pending, in_flight = _by_day(cursor, _PENDING, (topic,)), _in_flight(cursor, topic)
     for day in sorted(own.keys() | told.keys()):
-        sent, said = own.get(day, Account()), told.get(day, _NOTHING)
+        sent, said = own.get(day, FlowTotals()), told.get(day, _NOTHING)
         received, applied, duplicates, dead = said[2:6]
         waits, flies = pending.get(day, 0), in_flight.get(day, 0)
         yield Audited(
@@ -91,7 +91,7 @@ def incoming(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:
     own = flow_counts.days(cursor, topic)
     told = _reports(cursor, topic)
     for day in sorted(own.keys() | told.keys()):
-        got, said = own.get(day, Account()), told.get(day, _NOTHING)
+        got, said = own.get(day, FlowTotals()), told.get(day, _NOTHING)
         committed, published = said[:2]
         yield Audited(
             *(peer, node, day, committed, published),

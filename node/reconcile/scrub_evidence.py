@@ -35,7 +35,7 @@ def note_differing(
     findings.note(
         cursor,
         [
-            findings.Finding(
+            findings.ScrubFinding(
                 PEER_DIFFERS,
                 one.case_id,
                 event_id,

@@ -14,8 +14,7 @@ from node.reconcile import receipts
 from node.reconcile.control_channel import Received
 from node.reconcile.initiator import Outcome
 from node.reconcile.session import Conversation
-from node.store import digests
-from node.store.flow_counts import fold
+from node.store import digests, flow_counts
 
 
 class _Wire:
@@ -45,8 +44,8 @@ def reconcile_side_by_side(node: str, own: Connection, peer: str, other: Connect
         (peer, node, there, other),
     ):
         with connection, connection.cursor() as cursor:
-            digests.fold(cursor)
-            fold(cursor)
+            digests.compact(cursor)
+            flow_counts.compact(cursor)
         with snapshot(connection) as cursor:
             talk.say_account(listener, receipts.account(cursor, speaker, listener))
     here.listen(0)

@@ -167,8 +167,8 @@ class _Duties:
 
     def _fold(self) -> None:
         with self._connection, self._connection.cursor() as cursor:
-            digests.fold(cursor)
-            flow_counts.fold(cursor)
+            digests.compact(cursor)
+            flow_counts.compact(cursor)
         if self._talk.is_recovering() and not self._recovering:
             self._recovering, self._cycle = True, []
             self._round_due = time.monotonic()

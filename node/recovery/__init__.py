@@ -1,1 +1,1 @@
-"""Recovery 恢复 of a node whose database was lost or restored from a backup."""
+"""Recover 恢复 a node whose database was lost or restored from a backup."""

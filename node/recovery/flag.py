@@ -1,8 +1,9 @@
-"""Whether this node is recovering 恢复中: then its own events may come home from its peers."""
+"""The flag of a recovering node 恢复中, which accepts its own events from its peers."""
 
 from __future__ import annotations
 
 from node.postgres.connection import Cursor
+from node.postgres.statements import scalar
 
 _RECOVERING = "select recovering_since is not null from node_state"
 _BEGIN = "update node_state set recovering_since = coalesce(recovering_since, now())"
@@ -10,17 +11,16 @@ _END = "update node_state set recovering_since = null where recovering_since is 
 
 
 def is_recovering(cursor: Cursor) -> bool:
-    """Whether a recovery was begun and not ended."""
-    cursor.execute(_RECOVERING)
-    return cursor.fetchone() == (True,)
+    """Return whether a recovery was begun and not ended."""
+    return bool(scalar(cursor, _RECOVERING))
 
 
 def begin(cursor: Cursor) -> None:
-    """From now on own events may come home."""
+    """Accept own events from peers from now on."""
     cursor.execute(_BEGIN)
 
 
 def end(cursor: Cursor) -> bool:
-    """They may not any more; whether the node was recovering."""
+    """Stop accepting them; return whether the node was recovering."""
     cursor.execute(_END)
     return bool(cursor.rowcount)

@@ -1,8 +1,8 @@
-"""The backfill 补存 of the centre's own topic: own events that stand nowhere outside the database.
+"""Backfill 补存 the centre's own topic with own events that are nowhere outside the database.
 
-Those of a release that had no own topic, and all of them if the topic was deleted and made again.
-A few cases at a time, each batch a transaction of its own that notes how far it came. The rows are
-in the ordinary lane: what is fresh goes first.
+These are events of a release that had no own topic, and all own events if the topic was deleted and
+made again. A transaction takes a few cases and stores how far it got. The rows are in the ordinary
+lane, so that new events go first.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from cases.nodes import NATIONAL
 from node.kafka import clients
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection
+from node.postgres.statements import scalar
 from node.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _CASES = 200
-# Events with a row that waits or was made since are on their way already.
+# An event with a row that waits or was made since is being published already.
 _STEP = """
     with state as (
         select backfill_after, backfill_began from own_topic_state for update
@@ -61,16 +62,16 @@ _OTHER_TOPIC = """
 
 
 def step(connection: Connection, node: str) -> bool:
-    """Enqueue the next few cases; True while more are left. The connection is in autocommit."""
+    """Enqueue the next few cases, in autocommit; return whether more are left."""
     if node != NATIONAL:
         return False
     with connection.cursor() as cursor:
-        cursor.execute(_STEP, {"cases": _CASES, "topic": own_topic(node), "node": node})
-        return cursor.fetchone() == (True,)
+        values = {"cases": _CASES, "topic": own_topic(node), "node": node}
+        return bool(scalar(cursor, _STEP, values))
 
 
 def notice_new_topic(connection: Connection, settings: Settings) -> None:
-    """Begin the backfill again if the own topic is not the one that was known."""
+    """Begin the backfill again if the own topic was made again."""
     topic = own_topic(settings.node)
     if settings.node != NATIONAL:
         return

@@ -1,22 +1,22 @@
-"""Own events come home 回归 from the node's own topics: after a backup was put back.
+"""Restore own events 回归 from the node's own topics after a backup was restored.
 
-What a node published after its backup was taken is on its own topic
+Events that a node published after its backup was taken are on its own topic
 (`node.kafka.topic_names.own_topic`; an older release of the centre wrote to the downlinks only) and
-nowhere in its database. Before a relay publishes a topic it reads on from where the database says
-that it stood; usually there is nothing, or what was acknowledged and not marked. What the ledger
-lacks is written as the own events that they are, and published once more where others read it.
+not in its database. Before a relay publishes a topic, it reads on from the offset that the database
+knows; usually there is nothing, or events that were acknowledged and not marked. Events that the
+ledger lacks are written as own events, and published again where others read them.
 
-The look ends by positions: what stands last in a partition may be no record but the marker of a
-transaction, or gone by compaction. While another producer's transaction is open, records after it
-cannot be read; they may be ours, so its end is waited for (Kafka bounds it to 15 minutes). A relay
-does not wait there: it leaves that topic out for the time being (`HeldUp`), and reads the others.
+Reading ends by offsets, because the last offset of a partition may belong to the marker of a
+transaction or to a record that compaction removed. While another producer's transaction is open,
+records after it cannot be read; they may be ours, so its end is waited for (Kafka bounds it to 15
+minutes). A relay does not wait: it skips that topic for now (`HeldUp`) and reads the others.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -38,25 +38,28 @@ from schemas.wire import read_event
 
 log = logging.getLogger(__name__)
 
-# SIGTERM is heard after this.
+# SIGTERM is noticed after this time.
 _POLL_MS = 500
 _ANSWER_MS = 10_000
-_STOOD = "select partition, next_offset from own_position where topic = %s"
-_STANDS = """
+_KNOWN = "select partition, next_offset from own_position where topic = %s"
+_SET_KNOWN = """
     insert into own_position (topic, partition, next_offset) values (%s, %s, %s)
     on conflict (topic, partition) do update set next_offset = excluded.next_offset
 """
 
 _MARK = """
     with marked as (
-        update outbox set published_at = now(), partition = %(partition)s, "offset" = stood."offset"
-        from unnest(%(ids)s::uuid[], %(offsets)s::bigint[]) stood (event_id, "offset")
-        where outbox.event_id = stood.event_id and topic = %(topic)s and published_at is null
+        update outbox set published_at = now(), partition = %(partition)s, "offset" = sent."offset"
+        from unnest(%(ids)s::uuid[], %(offsets)s::bigint[]) sent (event_id, "offset")
+        where outbox.event_id = sent.event_id and topic = %(topic)s and published_at is null
         returning day
     )
     insert into flow_change (topic, day, published)
     select %(topic)s, day, count(*) from marked group by day
 """
+
+
+_Located = tuple[Event, int]  # an event and its offset
 
 
 def bring_home(
@@ -67,27 +70,21 @@ def bring_home(
     whole: bool = False,
     waits: bool = True,
 ) -> int:
-    """Write own events that stand on these topics of ours and not in the ledger; how many.
+    """Write own events of these topics that the ledger lacks; return their number.
 
-    With `whole` the topics are read from their beginning: the ledger has lost what it had. When
-    `stop` is set it ends early: then the caller must not take the topics for read. Without `waits`
-    a topic on which another producer's transaction stays open is left out, and `HeldUp` is raised
-    after all others were read. Raises what the driver or client raises, and `Transient` when
-    nothing comes any more; then what was not committed is read again.
+    With `whole` the topics are read from their beginning: the ledger has lost events. When `stop`
+    is set, it ends early, and the topics were not read to their end. Without `waits` a topic on
+    which another producer's transaction stays open is skipped, and `HeldUp` is raised after all
+    others were read. Raises what the driver or client raises, and `Transient` when no more records
+    come; then the uncommitted rest is read again by the next call.
     """
     stop = stop or threading.Event()
     with (
         own_connected(settings, "homecoming") as connection,
         closing(clients.plain_consumer(settings, "homecoming")) as client,
     ):
-        tails = _tails(connection, client, topics)
-        if whole:
-            first = client.beginning_offsets(
-                [tail.partition for tail in tails], timeout_ms=_ANSWER_MS
-            )
-            tails = [tail._replace(start=first[tail.partition]) for tail in tails]
-        reader = _Reader(connection, client, settings.node, stop, waits)
-        for tail in tails:
+        reader = _TailReader(connection, client, settings.node, stop, waits)
+        for tail in _tails(connection, client, topics, whole):
             reader.read(tail)
     if reader.written:
         log.warning(
@@ -98,38 +95,34 @@ def bring_home(
     return reader.written
 
 
-def _tails(connection: Connection, client: Any, topics: Iterable[str]) -> list[Tail]:
-    partitions = [
-        TopicPartition(topic, number)
-        for topic in topics
-        for number in sorted(client.partitions_for_topic(topic) or ())
-    ]
+def _tails(connection: Connection, client: Any, topics: Sequence[str], whole: bool) -> list[Tail]:
+    partitions = clients.partitions_of(client, topics)
     if not partitions:
         return []
     first = client.beginning_offsets(partitions, timeout_ms=_ANSWER_MS)
     end = clients.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)
     with connection, connection.cursor() as cursor:
-        stood = {topic: _stood(cursor, topic) for topic in topics}
-        for one in partitions:  # a topic that was made anew begins again
-            if stood[one.topic].get(one.partition, 0) > end[one]:
-                stood[one.topic][one.partition] = 0
-    return [
-        Tail(one, max(first[one], stood[one.topic].get(one.partition, 0)), end[one])
-        for one in partitions
-    ]
+        known = {} if whole else {topic: _known_offsets(cursor, topic) for topic in topics}
+    tails = []
+    for place in partitions:
+        start = known.get(place.topic, {}).get(place.partition, 0)
+        if start > end[place]:  # a topic that was made again begins again
+            start = 0
+        tails.append(Tail(place, max(first[place], start), end[place]))
+    return tails
 
 
-def _stood(cursor: Cursor, topic: str) -> dict[int, int]:
-    """How far the database knows the topic: read before, or marked by a relay."""
-    cursor.execute(_STOOD, (topic,))
-    stood: dict[int, int] = dict(cursor.fetchall())
+def _known_offsets(cursor: Cursor, topic: str) -> dict[int, int]:
+    """Return how far the database knows the topic: read before, or marked by a relay."""
+    cursor.execute(_KNOWN, (topic,))
+    known: dict[int, int] = dict(cursor.fetchall())
     for partition, sent in outbox.last_sent(cursor, topic).items():
-        stood[partition] = max(sent, stood.get(partition, 0))
-    return stood
+        known[partition] = max(sent, known.get(partition, 0))
+    return known
 
 
-class _Reader:
-    """Reads tails one after another; `held_up` says of each topic that was left out why."""
+class _TailReader:
+    """Reads tails one after another; `held_up` has the reason for each topic that was skipped."""
 
     def __init__(
         self, connection: Connection, client: Any, node: str, stop: threading.Event, waits: bool
@@ -143,7 +136,7 @@ class _Reader:
         self.held_up: dict[str, str] = {}
 
     def read(self, tail: Tail) -> None:
-        """Read one tail, unless its topic is held up already."""
+        """Read a tail, unless its topic is held up already."""
         if tail.partition.topic in self.held_up:
             return
         try:
@@ -153,59 +146,46 @@ class _Reader:
             self.held_up |= error.reasons
 
     def _take(self, records: Sequence[Any], partition: TopicPartition, position: int) -> None:
-        found = [
+        own = [
             (event, record.offset)
             for record in records
             if (event := _own(record, self._node)) is not None
         ]
         try:
-            self.written += _written(self._connection, self._node, partition, found, position)
+            self.written += self._write(own, partition, position)
         except psycopg2.Error as error:
             if not is_data_error(error):
                 raise
-            good = _storable(self._connection, self._node, found)
-            self.written += _written(self._connection, self._node, partition, good, position)
+            self.written += self._write([*filter(self._is_storable, own)], partition, position)
 
+    def _write(self, own: Sequence[_Located], partition: TopicPartition, position: int) -> int:
+        """Write events with their offsets, and the position after them."""
+        with self._connection, self._connection.cursor() as cursor:
+            written = _write(cursor, self._node, [event for event, _ in own])
+            if partition.topic == own_topic(NATIONAL):
+                _mark(cursor, partition, {event.event_id: offset for event, offset in own})
+            cursor.execute(_SET_KNOWN, (*partition, position))
+        return written
 
-def _written(
-    connection: Connection,
-    node: str,
-    partition: TopicPartition,
-    found: Sequence[tuple[Event, int]],
-    position: int,
-) -> int:
-    """Write events with their offsets, and the position after them."""
-    with connection, connection.cursor() as cursor:
-        written = _write(cursor, node, [event for event, _ in found])
-        if partition.topic == own_topic(NATIONAL):
-            _mark(cursor, partition, {event.event_id: at for event, at in found})
-        cursor.execute(_STANDS, (*partition, position))
-    return written
-
-
-def _storable(
-    connection: Connection, node: str, found: Sequence[tuple[Event, int]]
-) -> list[tuple[Event, int]]:
-    """Those that Postgres can hold: this node wrote no other, but anyone may write to a topic."""
-    good = []
-    for event, at in found:
+    def _is_storable(self, located: _Located) -> bool:
+        """Return whether Postgres can hold the event: anyone may write to a topic of ours."""
+        event, _ = located
         try:
-            with connection, connection.cursor() as cursor:
-                _write(cursor, node, [event])
-                connection.rollback()
+            with self._connection, self._connection.cursor() as cursor:
+                _write(cursor, self._node, [event])
+                self._connection.rollback()
         except psycopg2.Error as error:
             if not is_data_error(error):
                 raise
-            log.warning("a record on our own topic is none of ours: event %s", event.event_id)
-        else:
-            good.append((event, at))
-    return good
+            log.warning("a record on our own topic is not ours: event %s", event.event_id)
+            return False
+        return True
 
 
 def _batches(
     client: Any, tail: Tail, stop: threading.Event, waits: bool
 ) -> Iterator[tuple[list[Any], int]]:
-    """The records of each step, and the position after it; a step may be without records."""
+    """Yield the records of each poll, possibly none, and the position after it."""
     position = tail.start
     client.assign([tail.partition])
     client.seek(tail.partition, position)
@@ -224,12 +204,12 @@ def _own(record: Any, node: str) -> Event | None:
     try:
         event = read_event(record.key, record.value, record.headers)
     except Undecodable:
-        return None  # nothing that this node wrote
+        return None  # this node did not write it
     return event if event.emitter == node else None
 
 
 def _mark(cursor: Cursor, partition: TopicPartition, offset_of: Mapping[str, int]) -> None:
-    """Events read from the centre's own topic stand there: they are not published once more."""
+    """Mark events of the centre's own topic as published there."""
     if offset_of:
         values = {"ids": [*offset_of], "offsets": [*offset_of.values()], **partition._asdict()}
         cursor.execute(_MARK, values)

@@ -1,9 +1,8 @@
-"""The node's own topics read to their end, so that it may take commands
-(`node.store.command_gate`).
+"""Read the node's own topics to their end, so that it may take commands.
 
-Any process of the node may do it; the relay does. What had been handed to Kafka from a database
-that is gone may still arrive for as long as a producer tries to deliver: another database than
-the one confirmed last is therefore read twice, the second time after so long.
+Any process of the node may do it; the relay does. Records that were sent from a database that is
+gone may still arrive for as long as a producer tries to deliver them. So for another database than
+the one confirmed last the topics are read twice, the second time after that long.
 """
 
 from __future__ import annotations
@@ -15,18 +14,17 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from node.kafka import clients
-from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import own_topic, produced_topics
 from node.postgres.connection import Connection, own_connected
 from node.recovery.own_events import bring_home
 from node.runtime.errors import Fatal, PetitionLinkError, Transient, classified
 from node.runtime.settings import Settings
 from node.store import command_gate
-from node.store.command_gate import OPEN, Standing
+from node.store.command_gate import OPEN, Confirmation
 
 log = logging.getLogger(__name__)
 
-# A producer gives up after 30 s, and what a broker has taken is visible a moment later.
+# A producer gives up after 30 s, and a record is visible a moment after the broker took it.
 SETTLE_SECONDS: Final = clients.DELIVERY_TIMEOUT_SECONDS + 5.0
 _STOPPED_SECONDS = 1.0
 
@@ -34,32 +32,32 @@ _STOPPED_SECONDS = 1.0
 def confirm(
     settings: Settings, settle_seconds: float = SETTLE_SECONDS, stop: threading.Event | None = None
 ) -> float:
-    """Bring own events home and open the gate of commands; 0.0 if it is open.
+    """Restore own events and open the gate of commands; return 0.0 if it is open.
 
-    Otherwise the seconds after which to call again. Raises `Fatal` if the own topic is missing,
-    `HeldUp` while another producer's transaction is open on one of the topics, and what the driver
-    or client raises.
+    Otherwise return the seconds after which to call again. Raises `Fatal` if the own topic is
+    missing, `HeldUp` while another producer's transaction is open on one of the topics, and what
+    the driver or client raises.
     """
     with own_connected(settings, "own-topics") as connection:
-        found = command_gate.look(connection)
-        if found.standing is Standing.CONFIRMED:
+        known, seconds = command_gate.confirmation_since(connection)
+        if known is Confirmation.CONFIRMED:
             return 0.0
         topics = existing_own_topics(settings)
         bring_home(settings, topics, stop, waits=False)
         if stop is not None and stop.is_set():
-            return _STOPPED_SECONDS  # the look may not have ended
-        remaining = settle_seconds - found.seconds
-        if found.standing is Standing.OTHER and remaining > 0 and not _are_new(settings, topics):
+            return _STOPPED_SECONDS  # reading may not have ended
+        remaining = settle_seconds - seconds
+        if known is Confirmation.OTHER and remaining > 0 and not _are_new(settings, topics):
             return remaining
-        # Still the server that was looked at: if another had taken its place, this would fail.
+        # The server is still the same: otherwise this connection would fail.
         with connection, connection.cursor() as cursor:
             command_gate.confirm(cursor)
-    log.info("commands are taken: the database is not behind the node's own topics")
+    log.info("commands are taken: the database has all events of the node's own topics")
     return 0.0
 
 
 def existing_own_topics(settings: Settings) -> list[str]:
-    """The topics with events of this node that Kafka has; `Fatal` if the own topic is missing."""
+    """Return the existing topics with events of this node; `Fatal` if the own topic is missing."""
     existing = clients.existing_topics(settings)
     own = own_topic(settings.node)
     if own not in existing:
@@ -88,7 +86,7 @@ def await_gate(settings: Settings) -> None:
     with own_connected(settings, "own-topics") as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            if command_gate.standing(cursor) in OPEN:
+            if command_gate.confirmation(cursor) in OPEN:
                 return
         try:
             with trusting_if_kafka_is_away(connection):
@@ -102,11 +100,6 @@ def await_gate(settings: Settings) -> None:
 
 
 def _are_new(settings: Settings, topics: list[str]) -> bool:
-    """True if nothing was ever written to these topics: nothing can be on its way either."""
+    """Return whether no record was ever written to these topics, so that none can still arrive."""
     with closing(clients.plain_consumer(settings, "own-topics")) as client:
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in client.partitions_for_topic(topic) or ()
-        ]
-        return not any(client.end_offsets(partitions).values())
+        return not any(client.end_offsets(clients.partitions_of(client, topics)).values())

@@ -1,4 +1,4 @@
-"""The findings 校验所见: what the scrub found wrong, open until it is healed."""
+"""The findings 校验所见 of the scrub, each open until it is healed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from node.postgres.connection import Cursor
 
-# Further kinds beside those of `rows`.
+# Further kinds besides those of `node.store.row_check`.
 MISSING: Final = "missing"  # the kept digests, or the projection, count an event that is not there
 ADDED: Final = "added"  # a row that the kept digests do not count
 SUMS_DIFFER: Final = "sums_differ"  # rows and kept digests differ, and no row explains it
@@ -18,7 +18,8 @@ PEER_DIFFERS: Final = "peer_differs"  # a peer holds other bytes for the same ev
 
 _NOTE = """
     insert into scrub_finding (kind, case_id, event_id, peer, detail, expected)
-    values (%s, %s, %s, %s, %s, %s) on conflict do nothing
+    values (%(kind)s, %(case_id)s, %(event_id)s, %(peer)s, %(detail)s, %(expected)s)
+    on conflict do nothing
 """
 _HEAL = """
     update scrub_finding set healed_at = now(), healed_by = %(how)s
@@ -43,10 +44,10 @@ _OF_PEER = """
 """
 
 
-class Finding(NamedTuple):
-    """One thing that is wrong with a case; `event_id` is None where only the number is known.
+class ScrubFinding(NamedTuple):
+    """A problem of a case; `event_id` is None where the event is not known.
 
-    `expected` is the number of events that the case had, for what is missing.
+    `expected` is the number of events that the case had, if some are missing.
     """
 
     kind: str
@@ -57,24 +58,18 @@ class Finding(NamedTuple):
     expected: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As it is printed."""
-        return {
-            "kind": self.kind,
-            "case_id": self.case_id,
-            "event_id": self.event_id,
-            "peer": self.peer or None,
-            "detail": self.detail,
-        }
+        """Return a document for printing."""
+        names = ("kind", "case_id", "event_id", "peer", "detail")
+        return {name: getattr(self, name) for name in names} | {"peer": self.peer or None}
 
 
-def note(cursor: Cursor, found: Iterable[Finding]) -> list[Finding]:
-    """Open these findings; those that were not open already."""
+def note(cursor: Cursor, findings: Iterable[ScrubFinding]) -> list[ScrubFinding]:
+    """Open these findings; return those that were not open already."""
     new = []
-    for one in found:
-        values = (one.kind, one.case_id, one.event_id, one.peer, one.detail, one.expected)
-        cursor.execute(_NOTE, values)
+    for finding in findings:
+        cursor.execute(_NOTE, finding._asdict())
         if cursor.rowcount:
-            new.append(one)
+            new.append(finding)
     return new
 
 
@@ -86,8 +81,10 @@ def heal(
     but: Iterable[str] = (),
     events: int = 0,
 ) -> list[tuple[str, str | None]]:
-    """Close open findings of these kinds, except those of the events `but` and those that expect
-    more than `events` events; what was closed, as kind and event id."""
+    """Close open findings of these kinds; return the kind and event id of each.
+
+    Findings of the events `but`, and those that expect more than `events` events, stay open.
+    """
     values = {"case": case_id, "kinds": [*kinds], "how": how, "but": [*but], "events": events}
     cursor.execute(_HEAL, values)
     return cursor.fetchall()
@@ -104,13 +101,13 @@ def heal_of_peer_wholly(cursor: Cursor, kind: str, peer: str, how: str) -> None:
 
 
 def open_findings(cursor: Cursor, limit: int = 1000) -> list[dict[str, Any]]:
-    """The open findings, oldest first."""
+    """Return the open findings, oldest first."""
     cursor.execute(_OPEN, (limit,))
     names = ("kind", "case_id", "event_id", "peer", "detail", "found_at")
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def open_by_kind(cursor: Cursor) -> dict[str, int]:
-    """How many are open, by kind."""
+    """Return the number of open findings by kind."""
     cursor.execute(_BY_KIND)
     return dict(cursor.fetchall())

@@ -1,4 +1,4 @@
-"""A pass 一轮校验 over the ledger: chunk after chunk of cases, each in a snapshot of its own."""
+"""A pass 一轮校验 over the ledger takes chunks of cases, each in a snapshot of its own."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Final, NamedTuple
 import psycopg2
 from psycopg2.errors import QueryCanceled
 
-from node.postgres.connection import Connection, Cursor
+from node.postgres.connection import Connection
 from node.runtime.errors import Transient
 from node.scrub import findings, position, repair
-from node.scrub.findings import Finding
+from node.scrub.findings import ScrubFinding
 from node.scrub.repair import Context
-from node.scrub.verifier import Look, examine, next_cases
+from node.scrub.verifier import ExaminedCase, examine, next_cases
 from node.store import audit_log, lost_events
 
 log = logging.getLogger(__name__)
 
-# Some 500 events: about 20 ms of work, and what a snapshot is held for.
+# About 500 events and 20 ms of work, during which the snapshot is held.
 CASES_AT_A_TIME: Final = 50
 _SNAPSHOT = "set transaction isolation level repeatable read read write"
 _HAVE_OPEN = """
@@ -50,54 +50,49 @@ _CORRECT_BUCKETS = f"""
 """
 
 
-class Chunk(NamedTuple):
-    """What a chunk of cases gave: events recomputed, what was found, rows put into quarantine."""
-
-    events: int
-    found: list[Finding]
-    quarantined: int
-
-
 class Verified(NamedTuple):
-    """What a whole pass by a command gave."""
+    """The numbers of cases and events recomputed, the findings, and the rows in quarantine."""
 
     cases: int
     events: int
-    found: list[Finding]
+    found: list[ScrubFinding]
+    quarantined: int = 0
 
 
 def verify_cases(
     connection: Connection, context: Context, case_ids: Sequence[str], *, heals: bool
-) -> Chunk:
-    """Recompute these cases from their bytes, note what is wrong, and heal it with `heals`."""
-    looks = _looks(connection, context, case_ids)
-    events = sum(len(look.rows) for look in looks)
-    found: list[Finding] = []
+) -> Verified:
+    """Recompute these cases from their bytes, store the findings, and heal them with `heals`."""
+    examined = _examine(connection, context, case_ids)
+    events = sum(len(case.rows) for case in examined)
+    found: list[ScrubFinding] = []
     quarantined = 0
     if not heals:
-        repair.record(connection, context, looks)
-        return Chunk(events, [one for look in looks for one in look.findings], 0)
-    for case_id in _to_heal(connection, looks):
+        found = [finding for case in examined for finding in case.findings]
+        repair.record(connection, context, found)
+        return Verified(len(case_ids), events, found)
+    for case_id in _to_heal(connection, examined):
         try:
             done = repair.heal(connection, context, case_id)
         except Transient:
-            _look_later(connection, case_id)
+            with connection, connection.cursor() as cursor:
+                lost_events.request(cursor, [case_id])
             continue
         except psycopg2.Error as error:
             found += _unreadable(connection, context, case_id, error)
             continue
         found += done.found
         quarantined += done.quarantined
-    return Chunk(events, found, quarantined)
+    return Verified(len(case_ids), events, found, quarantined)
 
 
-def verify_buckets(connection: Connection, context: Context, *, heals: bool) -> list[Finding]:
-    """Add up the digests of the cases of each bucket and compare; corrected with `heals`."""
+def verify_buckets(connection: Connection, context: Context, *, heals: bool) -> list[ScrubFinding]:
+    """Compare each bucket with the sum of its cases' digests; correct it with `heals`."""
     with connection, connection.cursor() as cursor:
         cursor.execute(_CORRECT_BUCKETS if heals else _BUCKETS)
         found = [_of_bucket(*row) for row in cursor.fetchall()]
-        for one in findings.note(cursor, found):
-            detail = {"kind": one.kind, "peer": one.peer, "detail": one.detail}
+        for new in findings.note(cursor, found):
+            detail = {"kind": new.kind, "peer": new.peer, "detail": new.detail}
             audit_log.note(cursor, context.actor, "scrub.found", detail)
         if heals:
             findings.heal(cursor, "", [findings.BUCKETS_DIFFER], "added up again")
@@ -114,12 +109,12 @@ def verify_ledger(
 ) -> Verified:
     """Recompute the whole ledger now, or only these cases.
 
-    `moved` is told how many cases and events are done.
+    `moved` is called with the numbers of cases and events done.
     """
     with connection, connection.cursor() as cursor:
         began = position.read(cursor).now
     done, events, last = 0, 0, ""
-    found: list[Finding] = []
+    found: list[ScrubFinding] = []
     while chunk := _next(connection, context, last, done, cases):
         result = verify_cases(connection, context, chunk, heals=heals)
         done, events, last = done + len(chunk), events + result.events, chunk[-1]
@@ -145,9 +140,10 @@ def _next(
         return next_cases(cursor, context.node, last, CASES_AT_A_TIME)
 
 
-def _looks(connection: Connection, context: Context, case_ids: Sequence[str]) -> list[Look]:
-    """Look at these cases; where Postgres cannot read a row, or takes longer than it may, at half
-    of them and so on."""
+def _examine(
+    connection: Connection, context: Context, case_ids: Sequence[str]
+) -> list[ExaminedCase]:
+    """Examine these cases; where Postgres cannot read a row or is too slow, halve them."""
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(_SNAPSHOT)
@@ -160,41 +156,31 @@ def _looks(connection: Connection, context: Context, case_ids: Sequence[str]) ->
             raise
     half = len(case_ids) // 2
     return [
-        *_looks(connection, context, case_ids[:half]),
-        *_looks(connection, context, case_ids[half:]),
+        *_examine(connection, context, case_ids[:half]),
+        *_examine(connection, context, case_ids[half:]),
     ]
-
-
-def _look_later(connection: Connection, case_id: str) -> None:
-    """Writers were in the way: the case is looked at again before others."""
-    with connection, connection.cursor() as cursor:
-        lost_events.request(cursor, [case_id])
 
 
 def _unreadable(
     connection: Connection, context: Context, case_id: str, error: psycopg2.Error
-) -> list[Finding]:
+) -> list[ScrubFinding]:
     if (error.pgcode or "")[:2] != _CORRUPT:
         raise error
     detail = f"Postgres cannot read a row of the case ({error.pgcode}): look at the disk"
-    found = [Finding(findings.UNREADABLE, case_id, None, detail)]
+    found = [ScrubFinding(findings.UNREADABLE, case_id, None, detail)]
     with connection, connection.cursor() as cursor:
         findings.note(cursor, found)
     return found
 
 
-def _to_heal(connection: Connection, looks: Sequence[Look]) -> list[str]:
-    """Cases with findings, and those that had some: they may be closed."""
+def _to_heal(connection: Connection, examined: Sequence[ExaminedCase]) -> list[str]:
+    """Return the cases with findings, and those with open ones, which may be closed."""
     with connection, connection.cursor() as cursor:
-        opened = _with_open(cursor, [look.case_id for look in looks])
-    return [look.case_id for look in looks if look.findings or look.case_id in opened]
+        cursor.execute(_HAVE_OPEN, ([case.case_id for case in examined],))
+        opened = {case_id for (case_id,) in cursor}
+    return [case.case_id for case in examined if case.findings or case.case_id in opened]
 
 
-def _with_open(cursor: Cursor, case_ids: Sequence[str]) -> set[str]:
-    cursor.execute(_HAVE_OPEN, ([*case_ids],))
-    return {case_id for (case_id,) in cursor}
-
-
-def _of_bucket(peer: str, bucket: int, events: int, _digest: int) -> Finding:
+def _of_bucket(peer: str, bucket: int, events: int, _digest: int) -> ScrubFinding:
     detail = f"bucket {bucket}: its cases have {events:+d} events against the sum that is offered"
-    return Finding(findings.BUCKETS_DIFFER, "", None, detail, f"{peer}/{bucket}")
+    return ScrubFinding(findings.BUCKETS_DIFFER, "", None, detail, f"{peer}/{bucket}")

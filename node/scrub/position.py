@@ -1,10 +1,11 @@
-"""Where the present pass stands, and when the last complete one ended; kept in Postgres."""
+"""The position of the present pass and the end of the last complete one, stored in Postgres."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from node.postgres.connection import Cursor
+from node.postgres.statements import scalar
 
 _READ = """
     select last_case, extract(epoch from began_at)::float, events, quarantined,
@@ -36,8 +37,8 @@ _OWN_WANTED = "select read_own_topics from scrub_state"
 _OWN_READ = "update scrub_state set read_own_topics = false where read_own_topics"
 
 
-class Position(NamedTuple):
-    """Instants in epoch seconds, None for never; `last_case` is "" at the start of a pass."""
+class ScrubState(NamedTuple):
+    """The row of `scrub_state`; instants in epoch seconds, None for never."""
 
     last_case: str
     began_at: float | None
@@ -49,11 +50,11 @@ class Position(NamedTuple):
     now: float
 
 
-def read(cursor: Cursor) -> Position:
-    """How far the scrub is."""
+def read(cursor: Cursor) -> ScrubState:
+    """Return the state; `last_case` is "" at the start of a pass."""
     cursor.execute(_READ)
-    row = cursor.fetchone()
-    return Position(*row) if row else Position("", None, 0, 0, None, None, 0, 0.0)
+    (row,) = cursor.fetchall()
+    return ScrubState(*row)
 
 
 def begin(cursor: Cursor) -> None:
@@ -62,32 +63,30 @@ def begin(cursor: Cursor) -> None:
 
 
 def move(cursor: Cursor, last_case: str, events: int, quarantined: int) -> None:
-    """Everything up to this case was looked at."""
+    """Store that all cases up to this one were checked."""
     cursor.execute(_MOVE, (last_case, events, quarantined))
 
 
 def complete(cursor: Cursor) -> None:
-    """The pass has seen the whole ledger."""
+    """Store that the pass has checked the whole ledger."""
     cursor.execute(_COMPLETE)
 
 
 def note_complete(cursor: Cursor, began_at: float, events: int) -> None:
-    """A whole verification at once, by a command, has seen the ledger since `began_at`."""
+    """Store that a command has checked the whole ledger since `began_at`."""
     cursor.execute(_NOTE_COMPLETE, (began_at, events))
 
 
 def take_requests(cursor: Cursor, limit: int) -> list[str]:
-    """The cases that are to be looked at first; they are asked for no longer."""
+    """Take the cases that are to be checked first off the list and return them."""
     cursor.execute(_TAKE_REQUESTS, (limit,))
     return [case_id for (case_id,) in cursor]
 
 
 def wants_own_topics(cursor: Cursor) -> bool:
-    """Whether own events are missing, so that our own topics are to be read again."""
-    cursor.execute(_OWN_WANTED)
-    return cursor.fetchone() == (True,)
+    """Return whether own events are missing, so that our own topics must be read again."""
+    return bool(scalar(cursor, _OWN_WANTED))
 
 
 def own_topics_read(cursor: Cursor) -> None:
-    """They were read."""
     cursor.execute(_OWN_READ)

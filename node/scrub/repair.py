@@ -1,19 +1,19 @@
-"""Healing 修复: what is done about the findings of one case, in one transaction.
+"""Heal 修复 the findings of a case in one transaction.
 
-- What the value proves is put right at once: columns, body, digest column, projection.
-- A row whose value cannot be trusted, and a row that no node wrote, moves to `quarantined_event`.
-- What is missing then is missing in the digests too. So the next round of reconciliation names it,
-  its source sends it again, and `restoring` puts it back. Own events come home from peers and from
-  our own topics: recovery is opened for that.
+- Columns, body, digest column and projection are corrected from the value at once.
+- A row whose value cannot be trusted, or that no node wrote, moves to `quarantined_event`.
+- A missing event is taken out of the digests too. So the next round of reconciliation names it, its
+  source sends it again, and `node.store.lost_events` restores it. For own events recovery is begun:
+  they come from peers and from our own topics.
 
-Everything is audited. A snapshot that was overtaken by a writer is simply taken again.
+Everything is audited. If a writer changes the case meanwhile, it is examined again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from psycopg2.errors import SerializationFailure
 
@@ -22,8 +22,8 @@ from node.postgres.connection import Connection, Cursor
 from node.recovery import flag
 from node.runtime.errors import Transient
 from node.scrub import findings, projection_check
-from node.scrub.findings import Finding
-from node.scrub.verifier import Look, examine
+from node.scrub.findings import ScrubFinding
+from node.scrub.verifier import ExaminedCase, examine
 from node.store import audit_log, digest_check, lost_events, row_check
 from node.store.events import body_json
 from node.store.row_check import Checked
@@ -47,49 +47,47 @@ _OWED = """
         and not exists (select from case_event e where e.event_id = o.event_id)
 """
 _READ_OWN_TOPICS = "update scrub_state set read_own_topics = true"
+_SUSPECT = (row_check.VALUE_ALTERED, row_check.UNDECODABLE)
 _OF_ROWS = (row_check.COLUMNS_DIFFER, row_check.BODY_DIFFERS, row_check.DIGEST_ALTERED)
 
 
 class Context(NamedTuple):
-    """Where the scrub works: the node, who answers for it in the audit log, the live schema."""
+    """The node that is scrubbed, the actor in the audit log, and the schema of the live tables."""
 
     node: str
     actor: str
     live: str
 
 
-class Outcome(NamedTuple):
-    """What became of a case: findings met, and how many rows moved to quarantine."""
+class Healed(NamedTuple):
+    """The findings of a case that was healed, and the number of rows moved to quarantine."""
 
-    found: list[Finding]
+    found: list[ScrubFinding]
     quarantined: int
 
 
-def heal(connection: Connection, context: Context, case_id: str) -> Outcome:
-    """Find again what is wrong with a case and do what can be done here; the findings are kept.
+def heal(connection: Connection, context: Context, case_id: str) -> Healed:
+    """Examine a case again, store its findings and heal what can be healed here.
 
-    Raises `Transient` if writers were in the way again and again.
+    Raises `Transient` if writers changed the case at every try.
     """
     with _alone(connection):
-        found: list[Finding] = []
+        found: list[ScrubFinding] = []
         quarantined = 0
-        # The first look may repair rows, the second judges the projection of repaired rows.
+        # The first examination may repair rows, the second one checks their projection.
         for _ in range(3):
-            look = _patiently(connection, context, case_id)
-            found += [one for one in look.findings if one not in found]
-            quarantined += sum(_goes(one, look) for one in look.rows)
-            if not look.findings:
+            case = _heal_once(connection, context, case_id)
+            found += [finding for finding in case.findings if finding not in found]
+            quarantined += sum(_goes(checked, case) for checked in case.rows)
+            if not case.findings:
                 break
-    return Outcome(found, quarantined)
+    return Healed(found, quarantined)
 
 
-def record(connection: Connection, context: Context, looks: Iterable[Look]) -> list[Finding]:
-    """Only note what was found, without healing it; the findings that are new."""
+def record(connection: Connection, context: Context, found: Iterable[ScrubFinding]) -> None:
+    """Store findings without healing them."""
     with connection, connection.cursor() as cursor:
-        new = findings.note(cursor, [one for look in looks for one in look.findings])
-        for one in new:
-            _audit(cursor, context, "scrub.found", one)
-    return new
+        _note(cursor, context, found)
 
 
 @contextmanager
@@ -106,129 +104,112 @@ def _alone(connection: Connection) -> Iterator[None]:
                 unlock(cursor, Lock.HEALING)
 
 
-def _patiently(connection: Connection, context: Context, case_id: str) -> Look:
+def _heal_once(connection: Connection, context: Context, case_id: str) -> ExaminedCase:
     for _ in range(_ATTEMPTS):
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(_WRITABLE)
-                (look,) = examine(cursor, context.node, context.live, [case_id])
-                _apply(cursor, context, look)
-            return look
+                (case,) = examine(cursor, context.node, context.live, [case_id])
+                _apply(cursor, context, case)
+            return case
         except SerializationFailure:
             continue
-    raise Transient(f"case {case_id} was written whenever it was looked at: tried later")
+    raise Transient(f"case {case_id} was written during every examination: tried later")
 
 
-def _apply(cursor: Cursor, context: Context, look: Look) -> None:
-    for found in findings.note(cursor, look.findings):
-        _audit(cursor, context, "scrub.found", found)
-    _repair_rows(cursor, look)
-    gone = [one for one in look.rows if _goes(one, look)]
-    for one in gone:
-        reason = one.problem or findings.ADDED
-        cursor.execute(_QUARANTINE, (one.row.event_id, one.row.case_id, reason))
-    _note_lost(cursor, look, gone)
-    _correct_sums(cursor, look, gone)
-    if any(one.kind == findings.PROJECTION_DIFFERS for one in look.findings):
-        projection_check.write_again(cursor, look.case_id, look.rows)
-    _close(cursor, context, look)
-    _ask_for_own(cursor, context, look, gone)
+def _apply(cursor: Cursor, context: Context, case: ExaminedCase) -> None:
+    _note(cursor, context, case.findings)
+    _repair_rows(cursor, case)
+    gone = [checked for checked in case.rows if _goes(checked, case)]
+    for checked in gone:
+        reason = checked.problem or findings.ADDED
+        cursor.execute(_QUARANTINE, (checked.row.event_id, checked.row.case_id, reason))
+    _note_lost(cursor, case, gone)
+    _correct_sums(cursor, case, gone)
+    if any(finding.kind == findings.PROJECTION_DIFFERS for finding in case.findings):
+        projection_check.write_again(cursor, case.case_id, case.rows)
+    _close(cursor, context, case)
+    _ask_for_own(cursor, context, case, gone)
 
 
-def _goes(one: Checked, look: Look) -> bool:
-    """Whether this row leaves the ledger."""
-    return (one.is_suspect and not _vindicated(one, look)) or one in look.surplus
-
-
-def _vindicated(one: Checked, look: Look) -> bool:
-    return any(
-        found.kind == row_check.DIGEST_ALTERED and found.event_id == one.row.event_id
-        for found in look.findings
+def _goes(checked: Checked, case: ExaminedCase) -> bool:
+    """Return whether this row leaves the ledger; it stays if only its digest is wrong."""
+    vindicated = any(
+        finding.kind == row_check.DIGEST_ALTERED and finding.event_id == checked.row.event_id
+        for finding in case.findings
     )
+    return (checked.is_suspect and not vindicated) or checked in case.surplus
 
 
-def _repair_rows(cursor: Cursor, look: Look) -> None:
-    wrong = {one.event_id for one in look.findings if one.kind in _OF_ROWS}
-    for one in look.rows:
-        event = one.event
-        if one.row.event_id not in wrong or event is None:
+def _repair_rows(cursor: Cursor, case: ExaminedCase) -> None:
+    wrong = {finding.event_id for finding in case.findings if finding.kind in _OF_ROWS}
+    for checked in case.rows:
+        event, event_id = checked.event, checked.row.event_id
+        if event_id not in wrong or event is None:
             continue
-        envelope = (event.type, *event[2:10])
-        cursor.execute(
-            _RIGHT,
-            (*envelope, body_json(event.body).decode(), one.computed, one.row.event_id),
-        )
-        if event.case_id != look.case_id:
-            _moved(cursor, look, one)
+        body = body_json(event.body).decode()
+        cursor.execute(_RIGHT, (event.type, *event[2:10], body, checked.computed, event_id))
+        if event.case_id != case.case_id:
+            # The row is under its own case again, which may have been examined without it.
+            digest_of = {event.event_id: checked.computed}
+            lost_events.restore(cursor, case.shares.node, [event], digest_of)
+            lost_events.request(cursor, [event.case_id])
 
 
-def _moved(cursor: Cursor, look: Look, one: Checked) -> None:
-    """A row that stood under another case is back under its own, which may have been seen without
-    it meanwhile."""
-    assert one.event is not None
-    digest_of = {one.event.event_id: one.computed}
-    lost_events.restore(cursor, look.shares.node, [one.event], digest_of)
-    lost_events.request(cursor, [one.event.case_id])
-
-
-def _note_lost(cursor: Cursor, look: Look, gone: Sequence[Checked]) -> None:
-    lost: list[lost_events.Lost] = [
-        (look.case_id, one.emitter, one.row.emitter_sequence, one.row.event_id)
-        for one in gone
-        if one not in look.surplus
+def _note_lost(cursor: Cursor, case: ExaminedCase, gone: Sequence[Checked]) -> None:
+    lost: list[lost_events.LostEvent] = [
+        (case.case_id, checked.emitter, checked.row.emitter_sequence, checked.row.event_id)
+        for checked in gone
+        if checked not in case.surplus
     ]
-    if look.missing:
-        cursor.execute(_OWED, (look.case_id,))
-        owed = {event_id for (event_id,) in cursor} - {one.row.event_id for one in gone}
-        known = owed.pop() if len(owed) == len(look.missing) == 1 else None
-        lost += [(look.case_id, emitter, number, known) for emitter, number in look.missing]
+    if case.missing:
+        cursor.execute(_OWED, (case.case_id,))
+        owed = {event_id for (event_id,) in cursor} - {checked.row.event_id for checked in gone}
+        known = owed.pop() if len(owed) == len(case.missing) == 1 else None
+        lost += [(case.case_id, emitter, number, known) for emitter, number in case.missing]
     lost_events.note(cursor, lost)
 
 
-def _correct_sums(cursor: Cursor, look: Look, gone: Sequence[Checked]) -> None:
-    """Let the kept digests say what is really there now."""
-    left = [one for one in look.rows if one not in gone and one.case_id == look.case_id]
-    kept = look.shares.kept.get(look.case_id, {})
-    true = digest_check.add_up(look.shares, look.case_id, left, by_bytes=True)
-    digest_check.correct(cursor, digest_check.corrections(look.case_id, kept, true))
+def _correct_sums(cursor: Cursor, case: ExaminedCase, gone: Sequence[Checked]) -> None:
+    """Set the stored digests to those of the remaining rows."""
+    case_id = case.case_id
+    left = [row for row in case.rows if row not in gone and row.case_id == case_id]
+    true = digest_check.add_up(case.shares, case_id, left, by_bytes=True)
+    digest_check.correct(cursor, case_id, case.shares.kept.get(case_id, {}), true)
 
 
-def _close(cursor: Cursor, context: Context, look: Look) -> None:
-    """Close what is right now; what must come from elsewhere stays open until it is here."""
-    case_id = look.case_id
+def _close(cursor: Cursor, context: Context, case: ExaminedCase) -> None:
+    """Close the findings that are healed; those of missing events stay open until these return."""
+    case_id = case.case_id
     done = [*_OF_ROWS, findings.ADDED, findings.PROJECTION_DIFFERS, findings.UNREADABLE]
     closed = findings.heal(cursor, case_id, done, "repaired from the rows that are sound")
-    if look.is_sound:
-        kinds = [
-            row_check.VALUE_ALTERED,
-            row_check.UNDECODABLE,
-            findings.MISSING,
-            findings.SUMS_DIFFER,
-        ]
-        number = len(look.rows)
-        closed += findings.heal(cursor, case_id, kinds, "came back", events=number)
-    elif not look.findings:
-        still = [event_id for *_, event_id in look.lost if event_id]
-        kinds = [row_check.VALUE_ALTERED, row_check.UNDECODABLE]
-        closed += findings.heal(cursor, case_id, kinds, "came back", still)
+    if case.is_sound:
+        kinds = (*_SUSPECT, findings.MISSING, findings.SUMS_DIFFER)
+        closed += findings.heal(cursor, case_id, kinds, "came back", events=len(case.rows))
+    elif not case.findings:
+        still = [event_id for *_, event_id in case.lost if event_id]
+        closed += findings.heal(cursor, case_id, _SUSPECT, "came back", still)
     for kind, event_id in closed:
         detail = {"kind": kind, "event_id": event_id}
         audit_log.note(cursor, context.actor, "scrub.healed", detail, case_id)
 
 
-def _ask_for_own(cursor: Cursor, context: Context, look: Look, gone: Sequence[Checked]) -> None:
-    lost = {one.emitter for one in gone if one not in look.surplus}
-    lost |= {emitter for emitter, _ in look.missing}
-    unknown = any(one.kind == findings.MISSING for one in look.findings) and not look.missing
+def _ask_for_own(
+    cursor: Cursor, context: Context, case: ExaminedCase, gone: Sequence[Checked]
+) -> None:
+    lost = {checked.emitter for checked in gone if checked not in case.surplus}
+    lost |= {emitter for emitter, _ in case.missing}
+    missing = any(finding.kind == findings.MISSING for finding in case.findings)
+    unknown = missing and not case.missing
     if context.node in lost or unknown:
         if not flag.is_recovering(cursor):
-            audit_log.note(
-                cursor, context.actor, "recover.begun", {"because": "scrub"}, look.case_id
-            )
+            detail = {"because": "scrub"}
+            audit_log.note(cursor, context.actor, "recover.begun", detail, case.case_id)
         flag.begin(cursor)
         cursor.execute(_READ_OWN_TOPICS)
 
 
-def _audit(cursor: Cursor, context: Context, action: str, one: Finding) -> None:
-    detail: dict[str, Any] = {"kind": one.kind, "event_id": one.event_id, "detail": one.detail}
-    audit_log.note(cursor, context.actor, action, detail, one.case_id)
+def _note(cursor: Cursor, context: Context, found: Iterable[ScrubFinding]) -> None:
+    for new in findings.note(cursor, found):
+        detail = {"kind": new.kind, "event_id": new.event_id, "detail": new.detail}
+        audit_log.note(cursor, context.actor, "scrub.found", detail, new.case_id)

@@ -1,11 +1,11 @@
-"""The scrubber 校验: goes over the ledger again and again at a rate, in one process of the node.
+"""The scrubber 校验 checks the ledger again and again at a rate, in one process of the node.
 
-1. Look first at cases that a peer, the relay or a restored event asks for.
+1. Check first the cases that a peer, the relay or a restored event requested.
 2. Read our own topics again if own events are missing.
-3. Take the next cases of the pass, recompute them, and rest for as long as the rate asks.
+3. Recompute the next cases of the pass, and rest as the rate demands.
 
-The position is kept in Postgres: a pass goes on after a restart. The advisory lock of the
-connection lets one process of the node work.
+The position is stored in Postgres, so that a pass continues after a restart. The advisory lock of
+the connection lets one process of the node work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from node.scrub import findings, position, projection_check
-from node.scrub.ledger_pass import CASES_AT_A_TIME, Chunk, verify_buckets, verify_cases
+from node.scrub.ledger_pass import CASES_AT_A_TIME, Verified, verify_buckets, verify_cases
 from node.scrub.repair import Context
 from node.scrub.verifier import next_cases
 
@@ -37,11 +37,11 @@ _TRY_SECONDS: Final = 1.0
 # Requests are answered within about this time.
 _LOOK_SECONDS: Final = 1.0
 _SHOW_SECONDS: Final = 5.0
-# A small ledger is not gone over again at once.
+# A small ledger is not checked again at once.
 _LEAST_BETWEEN_PASSES_SECONDS: Final = 3600.0
 # Own topics that could not be read are tried again after this.
 _KAFKA_PAUSE_SECONDS: Final = 30.0
-# More rows than this in one pass are not one accident: the others wait for `verify --heal`.
+# More rows than this in one pass are no single accident: the rest waits for `verify --heal`.
 MOST_QUARANTINED: Final = 1000
 
 
@@ -70,7 +70,7 @@ class Scrubber:
 
 
 class Scrub:
-    """One session: what is due when."""
+    """A session of the scrubber and the times of its next steps."""
 
     def __init__(self, settings: Settings, metrics: Metrics, connection: Connection) -> None:
         self._settings = settings
@@ -81,7 +81,7 @@ class Scrub:
         self._next_at = self._show_at = self._own_at = time.monotonic()
 
     def work_until(self, stop: Stop) -> None:
-        """Look at what is asked for and at the next cases of the pass, until `stop`."""
+        """Check requested cases and the next ones of the pass, until `stop`."""
         while not stop.is_set():
             self.answer_requests()
             self._bring_own_home()
@@ -94,25 +94,25 @@ class Scrub:
             stop.wait(min(_LOOK_SECONDS, max(0.0, left)))
 
     def step(self) -> float:
-        """Recompute the next cases of the pass; how many seconds to rest after it."""
+        """Recompute the next cases of the pass; return the seconds to rest."""
         with self._connection, self._connection.cursor() as cursor:
-            stands = position.read(cursor)
-            if stands.began_at is None:
-                since = stands.now - (stands.complete_at or 0.0)
+            state = position.read(cursor)
+            if state.began_at is None:
+                since = state.now - (state.complete_at or 0.0)
                 if since < _LEAST_BETWEEN_PASSES_SECONDS:
                     return _LEAST_BETWEEN_PASSES_SECONDS - since
                 position.begin(cursor)
-            case_ids = next_cases(cursor, self._settings.node, stands.last_case, CASES_AT_A_TIME)
+            case_ids = next_cases(cursor, self._settings.node, state.last_case, CASES_AT_A_TIME)
         if not case_ids:
             self._complete()
             return _LOOK_SECONDS
-        done = self._verify(case_ids, heals=stands.quarantined < MOST_QUARANTINED)
+        done = self._verify(case_ids, heals=state.quarantined < MOST_QUARANTINED)
         with self._connection, self._connection.cursor() as cursor:
             position.move(cursor, case_ids[-1], done.events, done.quarantined)
         return done.events / self._rate
 
     def answer_requests(self) -> None:
-        """Look at the cases that somebody asked for."""
+        """Check the requested cases."""
         with self._connection, self._connection.cursor() as cursor:
             asked = position.take_requests(cursor, CASES_AT_A_TIME)
         if asked:
@@ -122,23 +122,23 @@ class Scrub:
     def show(self) -> None:
         """Set the gauges from the database."""
         with self._connection, self._connection.cursor() as cursor:
-            stands = position.read(cursor)
+            state = position.read(cursor)
             by_kind = findings.open_by_kind(cursor)
-        self._metrics.scrub_last_complete_timestamp.set(stands.complete_at or 0)
-        self._metrics.scrub_pass_events.set(stands.events)
+        self._metrics.scrub_last_complete_timestamp.set(state.complete_at or 0)
+        self._metrics.scrub_pass_events.set(state.events)
         self._metrics.scrub_findings_open.clear()
         for kind, number in by_kind.items():
             self._metrics.scrub_findings_open.labels(kind).set(number)
 
-    def _verify(self, case_ids: Sequence[str], *, heals: bool) -> Chunk:
+    def _verify(self, case_ids: Sequence[str], *, heals: bool) -> Verified:
         done = verify_cases(self._connection, self._context, case_ids, heals=heals)
-        for one in done.found:
-            log.warning("scrub: case %s: %s: %s", one.case_id, one.kind, one.detail)
+        for found in done.found:
+            log.warning("scrub: case %s: %s: %s", found.case_id, found.kind, found.detail)
         return done
 
     def _complete(self) -> None:
-        for one in verify_buckets(self._connection, self._context, heals=True):
-            log.warning("scrub: %s", one.detail)
+        for found in verify_buckets(self._connection, self._context, heals=True):
+            log.warning("scrub: %s", found.detail)
         with self._connection, self._connection.cursor() as cursor:
             position.complete(cursor)
 
@@ -158,9 +158,9 @@ class Scrub:
 
 
 def read_own_topics(settings: Settings, connection: Connection) -> int:
-    """Bring own events home from the whole of our own topics; how many were not in the ledger.
+    """Restore own events from the whole of our own topics; return the number of lost ones.
 
-    Raises a Kafka error if the cluster is away; then it is still to be done.
+    Raises a Kafka error while the cluster is away; then it is tried again.
     """
     existing = clients.existing_topics(settings)
     mine = [topic for topic in produced_topics(settings.node) if topic in existing]

@@ -1,1 +1,1 @@
-"""The node's tables 存储: events are written here, and nowhere else."""
+"""The node's tables 存储: only this package writes events."""

@@ -1,4 +1,4 @@
-"""The audit log 操作审计: what people and routines did that is no event of a case."""
+"""The audit log 操作审计 records acts of people and routines that are no events of a case."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def note(
     detail: dict[str, Any] | None = None,
     case_id: str | None = None,
 ) -> None:
-    """One line of the audit log, in the caller's transaction; `detail` holds no personal data."""
+    """Add a line in the caller's transaction; `detail` must hold no personal data."""
     cursor.execute(_NOTE, (actor, action, case_id, Json(detail or {})))

@@ -1,7 +1,7 @@
-"""The facets 侧表 of cases: deadlines, evaluations and supervisions, a row each, for queries.
+"""The details 侧表 of cases: a row for each deadline, evaluation and supervision, for queries.
 
-They repeat what the fold holds. Only what a batch changed is written: rows that are new or
-different are upserted, rows that a new fold no longer has are deleted.
+They repeat parts of the fold. Only changes are written: rows that are new or different are
+upserted, rows that a new fold no longer has are deleted.
 """
 
 from __future__ import annotations
@@ -13,110 +13,102 @@ from typing import Any, NamedTuple
 from cases.case import Case
 from cases.rules.identity import REPEAT
 from node.postgres.connection import Cursor
-from node.postgres.statements import Statement, run
+from node.postgres.statements import Statement, columns, run
 from node.postgres.table import BOOLEAN, INSTANT, INT4_ARRAY, TEXT, UUID, WORD, Columns, Table
 
-_Before = Case
-_After = Case
 _Key = tuple[str, ...]
+_Rows = dict[_Key, tuple[Any, ...]]
 _OFFICE = "office"
+_SUPERVISION_INSTANTS = ("issued_at", "due_at", "replied_at", "lifted_at")
 
 
-class _Facet(NamedTuple):
-    """One table: what of a case its rows come from, and how they do, by key."""
+class _Detail(NamedTuple):
+    """A table, its key columns with their SQL types, the part of a case that its rows show, and the
+    function that makes them, by key."""
 
     table: Table
     key: dict[str, str]
     source: Callable[[Case], Any]
-    rows: Callable[[Case], dict[_Key, tuple[Any, ...]]]
+    rows: Callable[[Case], _Rows]
 
 
-def _facet(
-    table: str,
-    key: dict[str, str],
-    columns: Columns,
-    source: Callable[[Case], Any],
-    rows: Callable[[Case], dict[_Key, tuple[Any, ...]]],
-) -> _Facet:
-    """`key` maps its columns to their SQL types."""
-    return _Facet(Table(table, columns, [*key]), key, source, rows)
-
-
-class Difference(NamedTuple):
-    """What of one table changes with a case: rows packed for COPY, and keys of those that go."""
+class DetailChanges(NamedTuple):
+    """The changes of one table: rows packed for COPY, and the keys of rows to delete."""
 
     changed: list[bytes]
     gone: list[_Key]
 
 
-Packed = Sequence[Difference]  # one for each table
+PackedDetails = Sequence[DetailChanges]  # one for each table
 
 
-def packed(before: Case, after: Case) -> Packed:
-    """What `write` would do with this change, made ready outside a transaction."""
-    differences = []
-    for facet in _FACETS:
-        changed, gone = _difference(facet, before, after)
-        differences.append(Difference([*map(facet.table.pack, changed)], gone))
-    return differences
+def packed(before: Case, after: Case) -> PackedDetails:
+    """Return what `write` would do with this change; needs no transaction."""
+    changes = []
+    for detail in _DETAILS:
+        changed, gone = _difference(detail, before, after)
+        changes.append(DetailChanges([*map(detail.table.pack, changed)], gone))
+    return changes
 
 
 def write(
-    cursor: Cursor, changes: Sequence[tuple[_Before, _After]], ready: Sequence[Packed] = ()
+    cursor: Cursor, changes: Sequence[tuple[Case, Case]], ready: Sequence[PackedDetails] = ()
 ) -> None:
-    """Bring the facets of changed cases up to date, in the caller's transaction."""
+    """Update the details of cases that changed, given as before and after or `packed` already."""
     statements: list[Statement] = []
-    for facet, *differences in zip(_FACETS, *ready, strict=True):
-        statements += _statements(cursor, facet, changes, differences)
+    for detail, *packed_changes in zip(_DETAILS, *ready, strict=True):
+        statements += _statements(cursor, detail, changes, packed_changes)
     run(cursor, statements)
 
 
 def _statements(
     cursor: Cursor,
-    facet: _Facet,
-    changes: Sequence[tuple[_Before, _After]],
-    ready: Sequence[Difference],
+    detail: _Detail,
+    changes: Sequence[tuple[Case, Case]],
+    ready: Sequence[DetailChanges],
 ) -> Iterator[Statement]:
     changed: list[tuple[Any, ...]] = []
-    gone = [key for one in ready for key in one.gone]
+    gone = [key for change in ready for key in change.gone]
     for before, after in changes:
-        differing, vanished = _difference(facet, before, after)
+        differing, vanished = _difference(detail, before, after)
         changed += differing
         gone += vanished
     if gone:
-        yield _deletion(facet, gone)
-    rows = [row for one in ready for row in one.changed]
+        yield _deletion(detail, gone)
+    rows = [row for change in ready for row in change.changed]
     if rows:
-        yield facet.table.upsert_packed(cursor, [*rows, *map(facet.table.pack, changed)])
+        yield detail.table.upsert_packed(cursor, [*rows, *map(detail.table.pack, changed)])
     elif changed:
-        yield facet.table.upsert(cursor, changed)
+        yield detail.table.upsert(cursor, changed)
 
 
 def _difference(
-    facet: _Facet, before: Case, after: Case
+    detail: _Detail, before: Case, after: Case
 ) -> tuple[list[tuple[Any, ...]], list[_Key]]:
-    """Rows that are new or differ, and the keys that a new fold no longer has."""
-    if facet.source(before) == facet.source(after):
+    """Return the rows that are new or differ, and the keys that a new fold no longer has."""
+    if detail.source(before) == detail.source(after):
         return [], []
-    old, new = facet.rows(before), facet.rows(after)
+    old, new = detail.rows(before), detail.rows(after)
     changed = [row for key, row in new.items() if old.get(key) != row]
     return changed, [key for key in old if key not in new]
 
 
-def _deletion(facet: _Facet, keys: Sequence[_Key]) -> Statement:
-    arrays = ", ".join(f"%s::{kind}[]" for kind in facet.key.values())
+def _deletion(detail: _Detail, keys: Sequence[_Key]) -> Statement:
+    arrays = ", ".join(f"%s::{kind}[]" for kind in detail.key.values())
     sql = (
-        f"delete from {facet.table.name} where ({', '.join(facet.key)}) in "
+        f"delete from {detail.table.name} where ({', '.join(detail.key)}) in "
         f"(select * from unnest({arrays}))"
     )
-    return Statement(sql, [[*column] for column in zip(*keys, strict=True)])
+    return Statement(sql, columns(keys))
 
 
-def _clocks(case: Case) -> dict[_Key, tuple[Any, ...]]:
-    return {(case.case_id, one.clock, one.event_id): (case.case_id, *one) for one in case.clocks}
+def _clocks(case: Case) -> _Rows:
+    return {
+        (case.case_id, clock.clock, clock.event_id): (case.case_id, *clock) for clock in case.clocks
+    }
 
 
-def _evaluations(case: Case) -> dict[_Key, tuple[Any, ...]]:
+def _evaluations(case: Case) -> _Rows:
     return {
         (case.case_id, about): (
             *(case.case_id, about, result),
@@ -128,18 +120,28 @@ def _evaluations(case: Case) -> dict[_Key, tuple[Any, ...]]:
     }
 
 
-def _supervisions(case: Case) -> dict[_Key, tuple[Any, ...]]:
+def _supervisions(case: Case) -> _Rows:
     return {
         (key,): (
-            *(key, case.case_id, one["kind"], tuple(one["grounds"]), one["by"], one["to"]),
-            *(one["issued_at"], one["due_at"], one["replied_at"], one["lifted_at"]),
+            *(key, case.case_id, issued["kind"], tuple(issued["grounds"])),
+            *(issued[name] for name in ("by", "to", *_SUPERVISION_INSTANTS)),
         )
-        for key, one in case.supervisions.items()
+        for key, issued in case.supervisions.items()
     }
 
 
-_FACETS = (
-    _facet(
+def _detail(
+    name: str,
+    key: dict[str, str],
+    types: Columns,
+    source: Callable[[Case], Any],
+    rows: Callable[[Case], _Rows],
+) -> _Detail:
+    return _Detail(Table(name, types, [*key]), key, source, rows)
+
+
+_DETAILS = (
+    _detail(
         "case_clock",
         {"case_id": "text", "clock": "text", "event_id": "uuid"},
         {
@@ -157,7 +159,7 @@ _FACETS = (
         attrgetter("clocks"),
         _clocks,
     ),
-    _facet(
+    _detail(
         "case_evaluation",
         {"case_id": "text", "object": "text"},
         {
@@ -175,7 +177,7 @@ _FACETS = (
         ),
         _evaluations,
     ),
-    _facet(
+    _detail(
         "case_supervision",
         {"supervision_id": "uuid"},
         {
@@ -185,10 +187,7 @@ _FACETS = (
             "grounds": INT4_ARRAY,
             "issued_by": WORD,
             "node": WORD,
-            "issued_at": INSTANT,
-            "due_at": INSTANT,
-            "replied_at": INSTANT,
-            "lifted_at": INSTANT,
+            **dict.fromkeys(_SUPERVISION_INSTANTS, INSTANT),
         },
         attrgetter("supervisions"),
         _supervisions,

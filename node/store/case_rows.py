@@ -1,12 +1,13 @@
-"""Rows of `petition_case` 信访件行: a case as its columns, and how rows are written.
+"""Rows of `petition_case` 信访件行: a case as its columns, and the ways in which rows are written.
 
-A row that is changed carries its count of writes, `revision`: one more than the row that it takes
-the place of, so that nobody writes over what he has not read.
+Each write of a row raises its `revision` by one, so that nobody overwrites a row that changed after
+it was read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -29,65 +30,71 @@ from node.postgres.table import (
 )
 
 
-class Row(NamedTuple):
-    """A row: the case, its count of writes, when it first crossed to here (micros)."""
+class CaseRow(NamedTuple):
+    """A case, the revision of its row, and when it first reached this node (micros)."""
 
     case: Case
     revision: int
     exchanged_at: int | None
 
 
-_COLUMNS: Columns = {
+# Columns with the value of the attribute of a `Case` of the same name.
+_ATTRIBUTES: Columns = {
     "case_id": TEXT,
     "state": WORD,
     "registered_by": WORD,
     "handled_by": WORD,
     "participants": TEXT_ARRAY,
-    "channel": TEXT,
-    "title": TEXT,
-    "area": TEXT,
-    "content_category_1": TEXT,
-    "content_category_2": TEXT,
-    "content_category_3": TEXT,
-    "petition_class": TEXT,
-    "claim_path": TEXT,
-    "rule_set": WORD,
-    "persons": INT4,
     "urgent": BOOLEAN,
     "finding": WORD,
     "repeat_of": TEXT,
-    "is_group": BOOLEAN,
-    "identity_digest": TEXT,
     "outcome": WORD,
-    "received_at": INSTANT,
-    "registered_at": INSTANT,
-    "accepted_at": INSTANT,
-    "decided_at": INSTANT,
-    "served_at": INSTANT,
-    "closed_at": INSTANT,
-    "exchanged_at": INSTANT,
     "version": INT8,
-    "conflicts": INT4,
     "incomplete": BOOLEAN,
-    "revision": INT8,
+}
+_REGISTERED = (
+    *("channel", "title", "area", "content_category_1", "content_category_2"),
+    *("content_category_3", "petition_class", "claim_path", "identity_digest"),
+)
+_MILESTONES = {
+    "registered_at": State.REGISTERED,
+    "accepted_at": State.ACCEPTED,
+    "decided_at": State.DECIDED,
+    "served_at": State.SERVED,
+    "closed_at": State.CLOSED,
+}
+_OTHERS: Columns = {
+    "received_at": INSTANT,
+    "persons": INT4,
+    "rule_set": WORD,
+    "is_group": BOOLEAN,
+    "conflicts": INT4,
     "fold": JSONB,
+    "exchanged_at": INSTANT,
+    "revision": INT8,
 }
 _CASES = Table(
     "petition_case",
-    _COLUMNS,
+    {
+        **_ATTRIBUTES,
+        **dict.fromkeys(_REGISTERED, TEXT),
+        **dict.fromkeys(_MILESTONES, INSTANT),
+        **_OTHERS,
+    },
     key=("case_id",),
-    once=("exchanged_at",),  # when a case first crossed to this node is noted once
+    once=("exchanged_at",),  # the first time counts
     where="where petition_case.revision = excluded.revision - 1",
 )
+_attributes_of = attrgetter(*_ATTRIBUTES)
 
 
-def packed(row: Row) -> bytes:
-    """A row for `add` and `put_packed`."""
+def packed(row: CaseRow) -> bytes:
+    """Pack a row for `add` and `put_packed`."""
     return _CASES.pack(_values(row))
 
 
 def add(cursor: Cursor, rows: Iterable[bytes]) -> bool:
-    """Write rows that are all new, straight; False if one was not, and the transaction is lost."""
+    """COPY rows that are all new; return False if one was not, and the transaction is lost."""
     try:
         _CASES.copy(cursor, rows)
     except UniqueViolation:
@@ -95,8 +102,8 @@ def add(cursor: Cursor, rows: Iterable[bytes]) -> bool:
     return True
 
 
-def put(cursor: Cursor, rows: Sequence[Row]) -> int:
-    """Write rows that are new, or of the revision before; how many there were of those."""
+def put(cursor: Cursor, rows: Sequence[CaseRow]) -> int:
+    """Write rows that are new or still at the revision before; return their number."""
     if not rows:
         return 0
     run(cursor, [_CASES.upsert(cursor, [*map(_values, rows)])])
@@ -104,47 +111,25 @@ def put(cursor: Cursor, rows: Sequence[Row]) -> int:
 
 
 def put_packed(cursor: Cursor, rows: Iterable[bytes]) -> int:
-    """As `put`, for many."""
+    """Write many packed rows as `put` does."""
     run(cursor, [_CASES.upsert_packed(cursor, rows)])
     return cursor.rowcount
 
 
-def _values(row: Row) -> tuple[Any, ...]:
-    """In the order of the columns."""
+def _values(row: CaseRow) -> tuple[Any, ...]:
+    """Return the values in the order of the columns."""
     case, revision, exchanged_at = row
-    shown, since = case.registration.get, case.milestones.get
+    registered = case.registration.get
     return (
-        case.case_id,
-        case.state,
-        case.registered_by,
-        case.handled_by,
-        case.participants,
-        shown("channel"),
-        shown("title"),
-        shown("area"),
-        shown("content_category_1"),
-        shown("content_category_2"),
-        shown("content_category_3"),
-        shown("petition_class"),
-        shown("claim_path"),
+        *_attributes_of(case),
+        *map(registered, _REGISTERED),
+        *map(case.milestones.get, _MILESTONES.values()),
+        registered("received_at"),
+        registered("persons") or 1,
         case.rule_set or None,
-        shown("persons") or 1,
-        case.urgent,
-        case.finding,
-        case.repeat_of,
         case.group,
-        shown("identity_digest"),
-        case.outcome,
-        shown("received_at"),
-        since(State.REGISTERED),
-        since(State.ACCEPTED),
-        since(State.DECIDED),
-        since(State.SERVED),
-        since(State.CLOSED),
-        exchanged_at,
-        case.version,
         len(case.conflicts),
-        case.incomplete,
-        revision,
         orjson.dumps(case.to_json()),
+        exchanged_at,
+        revision,
     )

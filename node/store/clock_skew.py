@@ -1,12 +1,12 @@
 """The skew 时钟偏差 between this process's clock and the broker's, which all nodes share.
 
 Kafka tells its time only when it takes a record: on a topic with `message.timestamp.type` =
-`LogAppendTime` (the control topics are such) the acknowledgement carries the broker's time. The
-reconciler measures it and keeps by how much Postgres's clock is ahead of the broker's. Every other
+`LogAppendTime`, such as a control topic, the acknowledgement carries the broker's time. So the
+reconciler measures how far Postgres's clock is ahead of the broker's and stores it. Every other
 process compares its own clock with Postgres's, and so with the broker's, also on another machine.
 
     unknown    never measured: the node acts as if its clock were right
-    stale      measured long ago, or the clock has jumped since: routines wait, commands go on
+    stale      measured long ago, or the clock has jumped since: routines wait, commands continue
     wrong      beyond a bound: routines wait; beyond a larger one, commands are refused
 """
 
@@ -21,7 +21,7 @@ from node.runtime.settings import Settings
 from schemas.errors import PetitionLinkError
 
 _MICROS = 1_000_000
-# A reading serves this long in one process; a jump of its clock is noticed at once.
+# A process uses a reading for this long, unless its clock jumps.
 _FRESH_SECONDS = 5.0
 _JUMP_MICROS = 1 * _MICROS
 # Measured every 15 s while the broker answers.
@@ -38,11 +38,11 @@ _READ = """
 
 
 class ClockWrong(PetitionLinkError):
-    """The clock of this machine is not to be believed: nothing is dated by it."""
+    """The clock of this machine is wrong, so commands must not be dated by it."""
 
 
-class Reading(NamedTuple):
-    """By how much this clock is ahead of the broker's (micros), negative if it is behind.
+class ClockSkew(NamedTuple):
+    """The micros that this clock is ahead of the broker's, negative if it is slow.
 
     `ahead` is None if it was never measured; `stale` if that was too long ago, or seems to be.
     """
@@ -52,11 +52,11 @@ class Reading(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        """`ahead` in seconds."""
+        """Return `ahead` in seconds."""
         return None if self.ahead is None else self.ahead / _MICROS
 
     def exceeds(self, seconds: int) -> bool:
-        """True if the clock is known to be off by more than `seconds`, either way."""
+        """Return whether the clock is known to be wrong by more than `seconds`."""
         return self.ahead is not None and abs(self.ahead) > seconds * _MICROS
 
     def __str__(self) -> str:
@@ -69,30 +69,30 @@ class Reading(NamedTuple):
 
 
 class ClockCheck:
-    """Answers for one process whether its clock may be used; safe for threads."""
+    """Checks the clock of a process before it is used; safe for threads."""
 
     def __init__(self, settings: Settings, clock: Clock = now_micros) -> None:
         self._bound = settings.clock_bound_seconds
         self._refuse = settings.clock_refuse_seconds
         self._clock = clock
-        self._known: tuple[Reading, int, float] | None = None
+        self._known: tuple[ClockSkew, int, float] | None = None
 
-    def reading(self, cursor: Cursor) -> Reading:
-        """The present skew; asks the database at most every few seconds."""
+    def reading(self, cursor: Cursor) -> ClockSkew:
+        """Return the present skew; the database is asked every few seconds at most."""
         now, ticks = self._clock(), time.monotonic()
         if self._known is not None:
             reading, then, ticked = self._known
             jumped = abs((now - then) - (ticks - ticked) * _MICROS) > _JUMP_MICROS
             if ticks - ticked < _FRESH_SECONDS and not jumped:
                 return reading
-        found = read(cursor, now)
-        self._known = (found, now, ticks)
-        return found
+        reading = read(cursor, now)
+        self._known = (reading, now, ticks)
+        return reading
 
     def true_now(self, cursor: Cursor) -> int | None:
-        """The present instant (micros) by the broker's clock, by ours if that was never measured.
+        """Return the present instant (micros) by the broker's clock; by ours if never measured.
 
-        None while our clock is in doubt: nothing is judged by it then.
+        Return None while our clock is in doubt.
         """
         reading = self.reading(cursor)
         return None if reading.stale else self._clock() - (reading.ahead or 0)
@@ -108,7 +108,7 @@ class ClockCheck:
             )
 
     def why_not_act(self, cursor: Cursor) -> str:
-        """Why a routine must not act by this clock now; empty if it may."""
+        """Return why a routine must not act by this clock now; empty if it may."""
         reading = self.reading(cursor)
         if reading.exceeds(self._bound):
             return (
@@ -117,24 +117,24 @@ class ClockCheck:
             )
         if reading.stale:
             return (
-                "the clock of this machine was not compared with the broker's of late, or has "
+                "the clock of this machine was not compared with the broker's recently, or has "
                 "jumped: routines wait until Kafka answers"
             )
         return ""
 
 
 def note(cursor: Cursor, ahead: int, now: int) -> None:
-    """Keep that this process's clock was `ahead` micros of the broker's when it showed `now`."""
+    """Store that this process's clock was `ahead` micros of the broker's when it showed `now`."""
     cursor.execute(_NOTE, (ahead, now))
 
 
-def read(cursor: Cursor, now: int) -> Reading:
-    """The skew of a clock that shows `now` (micros)."""
+def read(cursor: Cursor, now: int) -> ClockSkew:
+    """Return the skew of a clock that shows `now` (micros)."""
     cursor.execute(_READ)
     database, database_ahead, age = cursor.fetchone() or (0, None, None)
     if database_ahead is None:
-        return Reading(None)
-    return Reading(now - database + database_ahead, abs(age) > _STALE_MICROS)
+        return ClockSkew(None)
+    return ClockSkew(now - database + database_ahead, abs(age) > _STALE_MICROS)
 
 
 def _span(micros: int) -> str:

@@ -1,41 +1,41 @@
-"""The gate of commands 指令闸门: none is taken while the database may be behind its own topics.
+"""The gate of commands 指令闸门 is closed while the database may lack events of its own topics.
 
-A database that was restored, or a standby that was promoted, may lack events which this node has
+A database that was restored, or a standby that was promoted, may lack events that this node has
 published already: a command given now would take their sequence numbers. The row `own_topic_state`
-says for which database it is known that it lacks nothing. Databases are told apart by the
-cluster's system identifier, the timeline, the database's oid and the file of that row's table,
-which no restore and no promotion leaves all as they were; a copy of the cluster's files does, but
-Postgres has to be started on it. Each connection asks once: it cannot outlive a change of server.
+names the database that is known to lack nothing. A database is identified by the cluster's system
+identifier, the timeline, the database's oid and the file of that row's table: a restore or a
+promotion changes one of them. A copy of the cluster's files changes none, but Postgres must be
+started on it. Each connection asks once: it cannot outlive a change of server.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 from weakref import WeakSet
 
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection, Cursor
+from node.postgres.statements import scalar
 from node.runtime.errors import Transient
 
 
-class Standing(Enum):
-    """What is known of the database that a connection has reached."""
+class Confirmation(Enum):
+    """The knowledge about the database that a connection has reached."""
 
     CONFIRMED = "confirmed"
-    # Postgres was started since, and Kafka could not be asked: the same database is trusted.
+    # Postgres was restarted since, and Kafka is away: the same database is trusted.
     TRUSTED = "trusted"
-    # The same database, but Postgres was started since: its files may be an older copy.
+    # The same database, but Postgres was restarted since: its files may be an older copy.
     RESTARTED = "restarted"
     # Restored, promoted or new.
     OTHER = "other"
 
 
-OPEN = (Standing.CONFIRMED, Standing.TRUSTED)
+OPEN = (Confirmation.CONFIRMED, Confirmation.TRUSTED)
 
 
 class NotConfirmed(Transient):
-    """The database may be behind the node's own topics: no command is taken until that is known."""
+    """The database may lack events of the node's own topics, so no command is taken yet."""
 
     def __init__(self, node: str) -> None:
         super().__init__(
@@ -44,13 +44,6 @@ class NotConfirmed(Transient):
             "the node's relay does that as soon as Kafka answers: try again in a moment",
             dependency="",
         )
-
-
-class Look(NamedTuple):
-    """The standing of a database, and for how many seconds this node has known the database."""
-
-    standing: Standing
-    seconds: float
 
 
 # The timeline is that of the WAL being written: `pg_control_checkpoint` shows the old one until the
@@ -96,38 +89,37 @@ def require_confirmed(cursor: Cursor, node: str) -> None:
     """
     if cursor.connection in _passed:
         return
-    if standing(cursor) not in OPEN:
+    if confirmation(cursor) not in OPEN:
         raise NotConfirmed(node)
     _passed.add(cursor.connection)
 
 
-def standing(cursor: Cursor) -> Standing:
-    """What is known of the database of this connection."""
+def confirmation(cursor: Cursor) -> Confirmation:
+    """Return what is known of the database of this connection."""
     cursor.execute(_LOOK)
     same, started, away = cursor.fetchone() or (False, False, False)
     if not same:
-        return Standing.OTHER
+        return Confirmation.OTHER
     if started:
-        return Standing.CONFIRMED
-    return Standing.TRUSTED if away else Standing.RESTARTED
+        return Confirmation.CONFIRMED
+    return Confirmation.TRUSTED if away else Confirmation.RESTARTED
 
 
-def look(connection: Connection) -> Look:
-    """The standing of the database; one that is not confirmed is noted with the present time."""
+def confirmation_since(connection: Connection) -> tuple[Confirmation, float]:
+    """Return what is known of the database, and the seconds since another database was first seen.
+
+    The first time that another one is seen is stored.
+    """
     with connection, connection.cursor() as cursor:
-        found = standing(cursor)
-        if found is not Standing.OTHER:
-            return Look(found, 0.0)
-        cursor.execute(_SEEN)
-        (seconds,) = cursor.fetchone() or (0.0,)
-    return Look(found, seconds)
+        known = confirmation(cursor)
+        return known, scalar(cursor, _SEEN) if known is Confirmation.OTHER else 0.0
 
 
 def confirm(cursor: Cursor) -> None:
-    """Note that this database is not behind the node's own topics."""
+    """Store that this database has all events of the node's own topics."""
     cursor.execute(_CONFIRM)
 
 
 def trust(cursor: Cursor) -> None:
-    """Note that Kafka is away: the database is trusted if it is the one that was confirmed last."""
+    """Store that Kafka is away: the database that was confirmed last is trusted meanwhile."""
     cursor.execute(_TRUST)

@@ -1,6 +1,6 @@
-"""The rows of a case against its kept digests: what is missing, what is too many.
+"""Check the rows of a case against its stored digests: find missing and surplus rows.
 
-The kept digests are written in the transaction that writes the rows. So a row that they do not
+The stored digests are written in the transaction that writes the rows. So a row that they do not
 count was not written by a node, and a row that they count and that is not there was deleted.
 """
 
@@ -15,10 +15,10 @@ from node.kafka.topic_names import peers_of
 from node.postgres.connection import Cursor
 from node.postgres.statements import run
 from node.store import digests
-from node.store.digests import EMPTY, Digest, Joined
+from node.store.digests import EMPTY, Digest, Share
 from node.store.row_check import Checked
 
-# As many rows too many are found out by trying; more are named by their number.
+# Up to this many surplus rows are found by trying; of more only the number is reported.
 _MOST_TRIED = 2
 _MOST_TRIES = 20_000
 
@@ -33,7 +33,7 @@ _WITHHELD = (
 
 
 class Shares(NamedTuple):
-    """What tells with whom the events of some cases are shared, and the kept digests."""
+    """The routes of some cases, which decide who shares their events, and the stored digests."""
 
     node: str
     routes: Mapping[str, set[str]]
@@ -41,7 +41,7 @@ class Shares(NamedTuple):
     kept: Mapping[str, Mapping[str, Digest]]
 
     def peers(self, case_id: str, event_id: str, emitter: str) -> list[str]:
-        """The peers that must hold this event too; see `node.reconcile.shared_events`."""
+        """Return the peers that must hold this event too; see `node.reconcile.shared_events`."""
         if self.node != NATIONAL:
             return [NATIONAL]
         routes = self.routes.get(case_id, set())
@@ -49,12 +49,12 @@ class Shares(NamedTuple):
         return [emitter, *(to for to in sent if to != emitter)] if emitter != NATIONAL else sent
 
     def covers_own_events(self, case_id: str) -> bool:
-        """Whether what this node emitted in the case is counted in any digest."""
+        """Return whether any digest counts the events that this node emitted in the case."""
         return self.node != NATIONAL or bool(self.routes.get(case_id))
 
 
 def load(cursor: Cursor, node: str, case_ids: Sequence[str]) -> Shares:
-    """Routes, withheld events and kept digests of these cases; needs the snapshot of the rows."""
+    """Read the shares of these cases, in the snapshot in which their rows are read."""
     ids = [*case_ids]
     kept: dict[str, dict[str, Digest]] = {}
     cursor.execute(_KEPT, (peers_of(node), ids))
@@ -74,35 +74,35 @@ def load(cursor: Cursor, node: str, case_ids: Sequence[str]) -> Shares:
 def add_up(
     shares: Shares, case_id: str, rows: Iterable[Checked], *, by_bytes: bool = False
 ) -> dict[str, Digest]:
-    """The digest that these rows give for each peer, from the digest column or from the bytes."""
+    """Return the digest of these rows for each peer, from the digest column or from the bytes."""
     sums: dict[str, Digest] = {}
-    for one in rows:
-        digest = one.computed if by_bytes else one.row.digest
-        for peer in shares.peers(case_id, one.row.event_id, one.emitter):
+    for checked in rows:
+        digest = checked.computed if by_bytes else checked.row.digest
+        for peer in shares.peers(case_id, checked.row.event_id, checked.emitter):
             events, total = sums.get(peer, EMPTY)
             sums[peer] = Digest(events + 1, total ^ digest)
     return sums
 
 
-def agree(kept: Mapping[str, Digest], found: Mapping[str, Digest]) -> bool:
-    """Whether both are the same for every peer."""
-    return all(kept.get(peer, EMPTY) == found.get(peer, EMPTY) for peer in kept.keys() | found)
+def agree(kept: Mapping[str, Digest], sums: Mapping[str, Digest]) -> bool:
+    """Return whether both are the same for every peer."""
+    return all(kept.get(peer, EMPTY) == sums.get(peer, EMPTY) for peer in kept.keys() | sums)
 
 
 def surplus(
     shares: Shares, case_id: str, rows: Sequence[Checked], kept: Mapping[str, Digest]
 ) -> list[Checked]:
-    """The rows without which the others agree with the kept digests; [] if that is not to be told.
+    """Return the rows without which the others agree with the stored digests, if they are few.
 
-    Only few are looked for: each further one multiplies the tries.
+    Each further one multiplies the tries.
     """
     whole = add_up(shares, case_id, rows)
     for number in range(1, _MOST_TRIED + 1):
         if len(rows) ** number > _MOST_TRIES:
             return []
-        for some in combinations([one for one in rows if one.row.digest], number):
-            if agree(kept, _without(whole, add_up(shares, case_id, some))):
-                return [*some]
+        for tried in combinations([checked for checked in rows if checked.row.digest], number):
+            if agree(kept, _without(whole, add_up(shares, case_id, tried))):
+                return [*tried]
     return []
 
 
@@ -113,17 +113,13 @@ def _without(whole: Mapping[str, Digest], part: Mapping[str, Digest]) -> dict[st
     return left
 
 
-def corrections(
-    case_id: str, kept: Mapping[str, Digest], found: Mapping[str, Digest]
-) -> list[Joined]:
-    """What is to be added to the kept digests of the case so that they say what was found."""
-    return [
-        Joined(peer, case_id, there.events - here.events, there.digest ^ here.digest)
-        for peer in sorted(kept.keys() | found)
-        if (here := kept.get(peer, EMPTY)) != (there := found.get(peer, EMPTY))
+def correct(
+    cursor: Cursor, case_id: str, kept: Mapping[str, Digest], true: Mapping[str, Digest]
+) -> None:
+    """Change the stored digests of the case and its bucket from `kept` to `true`."""
+    changes = [
+        Share(peer, case_id, there.digest ^ here.digest, there.events - here.events)
+        for peer in sorted(kept.keys() | true)
+        if (here := kept.get(peer, EMPTY)) != (there := true.get(peer, EMPTY))
     ]
-
-
-def correct(cursor: Cursor, changes: Sequence[Joined]) -> None:
-    """Add these differences to the kept digests of cases and buckets."""
-    run(cursor, digests.noted((), changes))
+    run(cursor, digests.delta_statements(changes))

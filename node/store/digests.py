@@ -1,23 +1,23 @@
-"""Digests 摘要 of what this node and each peer must both hold, in step with the ledger.
+"""Digests 摘要 of the events that this node and each peer must both hold.
 
-A digest of several events is the exclusive or of theirs: order does not matter, and one event more
-is one operation more. Written in the transaction that writes the events: of each case a row, and
-an appended change of its bucket, so that writers of different cases never wait for each other.
-`fold` adds the changes up, one process at a time.
+The digest of several events is the exclusive or of theirs, so their order does not matter and an
+event is added by one operation. The transaction that writes the events updates a row of each case
+and appends a change of its bucket, so that writers of different cases never wait for each other.
+`compact` adds the changes up.
 
-Shared with a peer are: at a province, all its events, with the centre; at the centre, what the
-peer emitted and what was put into the outbox for it.
+A province shares all its events with the centre. The centre shares with a province the events that
+this emitted and those that were put into the outbox for it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 from node.postgres.connection import Cursor
-from node.postgres.statements import Prepared, Statement
+from node.postgres.statements import Prepared, Statement, columns
 
 BUCKETS: Final = 256
 
@@ -25,7 +25,7 @@ _Key = TypeVar("_Key")
 
 
 class Digest(NamedTuple):
-    """How many events, and the exclusive or of their digests."""
+    """A number of events and the exclusive or of their digests."""
 
     events: int
     digest: int
@@ -35,20 +35,12 @@ EMPTY: Final = Digest(0, 0)
 
 
 class Share(NamedTuple):
-    """One event that this node and `peer` both must hold from now on."""
+    """Events of a case that this node and `peer` both must hold from now on."""
 
     peer: str
     case_id: str
     digest: int
-
-
-class Joined(NamedTuple):
-    """What a new participant is given of a case at once."""
-
-    peer: str
-    case_id: str
-    events: int
-    digest: int
+    events: int = 1
 
 
 _CASES = Prepared(
@@ -67,7 +59,7 @@ _CHANGES = Prepared(
     select * from unnest(%s::text[], %s::integer[], %s::integer[], %s::bigint[])
     """,
 )
-_FOLD = """
+_COMPACT = """
     with taken as (delete from digest_change returning peer, bucket, events, digest)
     insert into digest_bucket (peer, bucket, events, digest)
     select peer, bucket, sum(events), bit_xor(digest) from taken group by peer, bucket
@@ -90,27 +82,27 @@ _PEERS = """
 
 
 def of_event(event_id: bytes, value: bytes) -> int:
-    """The digest of one event: 64 bits of sha256 over its id and its wire value, signed."""
+    """Return the digest of an event: 64 signed bits of sha256 over its id and wire value."""
     return int.from_bytes(hashlib.sha256(event_id + value).digest()[:8], signed=True)
 
 
 @lru_cache(maxsize=65536)  # the cases of a batch come again and again
 def bucket_of(case_id: str) -> int:
-    """The bucket of a case, 0 to 255; the same at every node."""
+    """Return the bucket of a case, 0 to 255; the same at every node."""
     return hashlib.md5(case_id.encode(), usedforsecurity=False).digest()[0]
 
 
-def noted(shares: Iterable[Share], joined: Iterable[Joined] = ()) -> list[Statement]:
-    """What takes events into the digests, to be run in the transaction that writes the events and
-    holds their cases."""
+def delta_statements(shares: Iterable[Share]) -> list[Statement]:
+    """Return the statements that add `shares` to the digests.
+
+    Run them in the transaction that writes the events and holds the rows of their cases.
+    """
     cases: dict[tuple[str, str], list[int]] = {}
-    for peer, case_id, digest in shares:
-        _add(cases, (peer, case_id), 1, digest)
-    for one in joined:
-        _add(cases, (one.peer, one.case_id), one.events, one.digest)
+    for peer, case_id, digest, events in shares:
+        _add(cases, (peer, case_id), events, digest)
     if not cases:
         return []
-    # In one order, or two writers of the same new cases would wait for each other for ever.
+    # Sorted, or two writers of the same new cases would deadlock.
     rows: list[tuple[object, ...]] = []
     changes: dict[tuple[str, int], list[int]] = {}
     for (peer, case_id), (events, digest) in sorted(cases.items()):
@@ -118,8 +110,8 @@ def noted(shares: Iterable[Share], joined: Iterable[Joined] = ()) -> list[Statem
         rows.append((peer, case_id, bucket, events, digest))
         _add(changes, (peer, bucket), events, digest)
     return [
-        Statement(_CASES, _columns(rows)),
-        Statement(_CHANGES, _columns([(*key, *sums) for key, sums in changes.items()])),
+        Statement(_CASES, columns(rows)),
+        Statement(_CHANGES, columns((*key, *sums) for key, sums in changes.items())),
     ]
 
 
@@ -132,29 +124,25 @@ def _add(sums: dict[_Key, list[int]], key: _Key, events: int, digest: int) -> No
         known[1] ^= digest
 
 
-def fold(cursor: Cursor) -> None:
-    """Add the changes up; only one process of a node at a time."""
-    cursor.execute(_FOLD)
+def compact(cursor: Cursor) -> None:
+    """Add the changes up; only one process of a node may do it at a time."""
+    cursor.execute(_COMPACT)
 
 
 def buckets(cursor: Cursor, peer: str) -> list[Digest]:
-    """The digest of each of the 256 buckets shared with `peer`."""
+    """Return the digest of each of the 256 buckets shared with `peer`."""
     cursor.execute(_BUCKETS, {"peer": peer})
-    found = {bucket: Digest(events, digest) for bucket, events, digest in cursor}
-    return [found.get(number, EMPTY) for number in range(BUCKETS)]
+    digests = {bucket: Digest(events, digest) for bucket, events, digest in cursor}
+    return [digests.get(number, EMPTY) for number in range(BUCKETS)]
 
 
 def cases_in(cursor: Cursor, peer: str, bucket: int) -> dict[str, Digest]:
-    """The digest of each case of a bucket."""
+    """Return the digest of each case of a bucket."""
     cursor.execute(_IN_BUCKET, (peer, bucket))
     return {case_id: Digest(events, digest) for case_id, events, digest in cursor}
 
 
 def peers(cursor: Cursor) -> list[str]:
-    """The nodes that this one shares anything with."""
+    """Return the nodes that this one shares events with."""
     cursor.execute(_PEERS)
     return [peer for (peer,) in cursor]
-
-
-def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,6 +1,6 @@
-"""The ledger 事件账: writing events as a set, reading the events of cases.
+"""The ledger 事件账: write events as a set, read the events of cases.
 
-Both sides write here: producers their own events, consumers what arrived.
+Producers write the node's own events, consumers those that arrived.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from node.store import digests
 from schemas.event import Event
 
 
-class Source(NamedTuple):
-    """Where and when an event came over the interconnect; micros, None for an own one come home."""
+class RecordSource(NamedTuple):
+    """The record that an event came from, and when it arrived (micros); None for an own event."""
 
     topic: str
     partition: int
@@ -30,22 +30,22 @@ class Source(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An event to be written, its body as JSON text, and its source unless it is the node's own."""
+    """An event to be written, its body as JSON text, and the record that it came from, if any."""
 
     event: Event
     body: bytes
-    source: Source | None = None
+    source: RecordSource | None = None
 
 
 class Packed(NamedTuple):
-    """An event with its row for COPY and its digest, both made once and outside a transaction."""
+    """An event with its row for COPY and its digest, both made before the transaction."""
 
     event: Event
     row: bytes
     digest: int
 
 
-# In the order of the fields of an `Event`, an `Entry` and a `Source`.
+# In the order of the fields of an `Event`, an `Entry` and a `RecordSource`.
 EVENTS = Table(
     "case_event",
     {
@@ -71,12 +71,12 @@ EVENTS = Table(
     },
 )
 
-# Straight into the ledger costs half of what the way over a temporary table costs.
+# COPY into the ledger costs half as much as COPY over a temporary table.
 _ATTEMPT = "savepoint straight;"
 _DONE = "release savepoint straight"
 _GIVE_UP = "rollback to savepoint straight"
-# It has the defaults of the ledger, so that feed numbers are assigned as rows are copied, in their
-# order. SELECT would return heap order, which depends on the sizes of the rows.
+# With the defaults of the ledger, feed numbers are assigned in the order in which rows are copied.
+# SELECT would return heap order, which depends on the sizes of the rows.
 _CREATE_INCOMING = (
     "create temporary table if not exists incoming_event "
     "(like case_event including defaults) on commit delete rows"
@@ -86,7 +86,7 @@ _INSERT_NEW = (
     f"select {EVENTS.columns}, feed_id from incoming_event "
     "on conflict (event_id) do nothing"
 )
-# A row that is new has the number that it was given here.
+# A row that is new has the number that was assigned here.
 _SELECT_NEW = (
     "select event_id::text from incoming_event i join case_event e using (event_id) "
     "where e.feed_id = i.feed_id"
@@ -100,24 +100,22 @@ _SELECT_EVENTS = (
 
 
 def write(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
-    """Add events to the set; those that were new, each once, in the given order.
+    """Add events to the set; return those that were new, each once, in the given order.
 
-    One COPY whatever the number; the long way if some were known already. Raises what the driver
-    raises.
+    One COPY writes all, unless some were known already. Raises what the driver raises.
     """
     try:
-        EVENTS.copy(cursor, (one.row for one in packed), _ATTEMPT)
+        EVENTS.copy(cursor, (entry.row for entry in packed), _ATTEMPT)
     except UniqueViolation:
         cursor.execute(_GIVE_UP)
         return _write_unknown(cursor, packed)
     cursor.execute(_DONE)
-    return [one.event for one in packed]
+    return [entry.event for entry in packed]
 
 
 def _write_unknown(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
     cursor.execute(_CREATE_INCOMING)
-    rows = (one.row for one in packed)
-    copy_binary.copy(cursor, "incoming_event", EVENTS.columns, rows)
+    copy_binary.copy(cursor, "incoming_event", EVENTS.columns, (entry.row for entry in packed))
     cursor.execute(_INSERT_NEW)
     cursor.execute(_SELECT_NEW)
     new = {event_id for (event_id,) in cursor}
@@ -130,7 +128,7 @@ def _write_unknown(cursor: Cursor, packed: Sequence[Packed]) -> list[Event]:
 
 
 def read(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, list[Event]]:
-    """All events of the named cases for folding: without wire bytes, in no order."""
+    """Return all events of these cases for folding: without wire bytes, in no order."""
     cursor.execute(_SELECT_EVENTS, ([*case_ids],))
     events: dict[str, list[Event]] = {}
     for row in cursor:
@@ -140,7 +138,7 @@ def read(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, list[Event]]:
 
 
 def body_json(body: dict[str, Any]) -> bytes:
-    """A body as JSON text; bytes become base64."""
+    """Return a body as JSON text; bytes become base64."""
     return orjson.dumps(body, default=_plain)
 
 
@@ -154,7 +152,7 @@ _SEALED_BYTES = frozenset({"nonce", "ciphertext", "ephemeral_key", "wrapped_key"
 
 
 def bytes_of(sealed: dict[str, Any]) -> dict[str, Any]:
-    """A sealed petitioner or wrapped key as `body_json` wrote it, its bytes restored."""
+    """Restore the bytes of a sealed petitioner or wrapped key that `body_json` wrote."""
     restored: dict[str, Any] = {
         name: base64.b64decode(value) if name in _SEALED_BYTES else value
         for name, value in sealed.items()
@@ -165,18 +163,20 @@ def bytes_of(sealed: dict[str, Any]) -> dict[str, Any]:
 
 
 def headers_json(headers: Iterable[tuple[str, bytes]]) -> bytes:
-    """Headers as JSON text: [[name, base64], …]."""
+    """Return headers as JSON text: [[name, base64], …]."""
     return orjson.dumps([[name, _plain(value)] for name, value in headers])
 
 
 def stored_headers(stored: Iterable[Sequence[str]]) -> tuple[tuple[str, bytes], ...]:
-    """The headers that `headers_json` wrote."""
+    """Return the headers that `headers_json` wrote."""
     return tuple((name, base64.b64decode(value)) for name, value in stored)
 
 
 def pack(entry: Entry) -> Packed:
-    """The row and the digest of an entry. It costs as much as decoding the event, so a consumer
-    does it before its transaction."""
+    """Return the row and the digest of an entry.
+
+    This costs as much as decoding the event, so a consumer does it before its transaction.
+    """
     event, body, source = entry
     *envelope, _, value, traceparent, extra_headers = event
     digest = digests.of_event(bytes.fromhex(event.event_id.replace("-", "")), value)

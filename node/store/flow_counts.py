@@ -1,9 +1,9 @@
-"""Accounts 收支 of what flows over each topic, by day: the audit of loss in numbers.
+"""The accounts 收支 of each topic count its events by day, so that a loss shows in numbers.
 
 Both ends count an event on the day (UTC+8) on which it was recorded, which neither a repeat nor a
-restart changes. The sender counts what it committed to its outbox and what the broker
-acknowledged; the receiver what it received, applied and dead-lettered, in the transaction that
-does it. Writers append changes and so never wait for each other; `fold` adds them up.
+restart changes. The sender counts events committed to its outbox and acknowledged by the broker;
+the receiver counts those received, applied and dead-lettered, in the same transaction. Writers
+append changes and so never wait for each other; `compact` adds them up.
 """
 
 from __future__ import annotations
@@ -15,33 +15,22 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from node.postgres.connection import Cursor
-from node.postgres.statements import Prepared, Statement
+from node.postgres.statements import Prepared, Statement, columns
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _DAY_MICROS: Final = 86_400_000_000
 _CHINA_MICROS: Final = 8 * 3_600_000_000  # UTC+8 all year
 
-COMMITTED: Final = "committed"
-PUBLISHED: Final = "published"
-RECEIVED: Final = "received"
-APPLIED: Final = "applied"
-DUPLICATES: Final = "duplicates"
-RECOVERED: Final = "recovered"
-DEAD_LETTERED: Final = "dead_lettered"
-KINDS: Final = (
-    COMMITTED, PUBLISHED, RECEIVED, APPLIED, DUPLICATES, RECOVERED, DEAD_LETTERED,
-)  # fmt: skip
 
-
-class Entry(NamedTuple):
-    """What is counted: a topic, the day of the event, and what became of it."""
+class FlowKey(NamedTuple):
+    """The key of a count: a topic, the day of the event, and a kind of KINDS."""
 
     topic: str
     day: date
     kind: str
 
 
-class Account(NamedTuple):
+class FlowTotals(NamedTuple):
     """The figures of one topic and day, or of several days."""
 
     committed: int = 0
@@ -53,6 +42,9 @@ class Account(NamedTuple):
     dead_lettered: int = 0
 
 
+KINDS: Final = FlowTotals._fields
+COMMITTED, PUBLISHED, RECEIVED, APPLIED, DUPLICATES, RECOVERED, DEAD_LETTERED = KINDS
+
 _NAMES = ", ".join(KINDS)
 _SUMS = ", ".join(f"sum({kind})::bigint" for kind in KINDS)
 _ADDED = ", ".join(f"{kind} = flow_day.{kind} + excluded.{kind}" for kind in KINDS)
@@ -61,7 +53,7 @@ _NOTE = Prepared(
     f"insert into flow_change (topic, day, {_NAMES}) select * from unnest"
     f"(%s::text[], %s::date[], {', '.join(['%s::integer[]'] * len(KINDS))})",
 )
-_FOLD = f"""
+_COMPACT = f"""
     with taken as (delete from flow_change returning topic, day, {_NAMES})
     insert into flow_day (topic, day, {_NAMES})
     select topic, day, {_SUMS} from taken group by topic, day
@@ -77,38 +69,38 @@ _DAYS = f"""
 
 
 def number_of_day(micros: int) -> int:
-    """The day in China of an instant, counted from 1970-01-01."""
+    """Return the day in China of an instant, counted from 1970-01-01."""
     return (micros + _CHINA_MICROS) // _DAY_MICROS
 
 
 @lru_cache(maxsize=4096)
 def day_of_number(number: int) -> date:
-    """The day of this number; the first or last one that a date can say if it is beyond."""
+    """Return the day of this number, clamped to the range of a date."""
     return date.fromordinal(min(max(number + _EPOCH_ORDINAL, 1), date.max.toordinal()))
 
 
 def day_of(micros: int) -> date:
-    """The day in China of an instant."""
+    """Return the day in China of an instant."""
     return day_of_number(number_of_day(micros))
 
 
-def noted(counts: Mapping[Entry, int]) -> list[Statement]:
-    """What counts, to be run in the transaction that does what is counted."""
+def delta_statements(counts: Mapping[FlowKey, int]) -> list[Statement]:
+    """Return the statements that add `counts`; run them in the transaction that is counted."""
     rows: dict[tuple[str, date], Counter[str]] = {}
     for (topic, day, kind), number in counts.items():
         rows.setdefault((topic, day), Counter())[kind] += number
     if not rows:
         return []
     values = [(*key, *(kinds[kind] for kind in KINDS)) for key, kinds in rows.items()]
-    return [Statement(_NOTE, [list(column) for column in zip(*values, strict=True)])]
+    return [Statement(_NOTE, columns(values))]
 
 
-def fold(cursor: Cursor) -> None:
-    """Add the changes up; only one process of a node at a time."""
-    cursor.execute(_FOLD)
+def compact(cursor: Cursor) -> None:
+    """Add the changes up; only one process of a node may do it at a time."""
+    cursor.execute(_COMPACT)
 
 
-def days(cursor: Cursor, topic: str) -> dict[date, Account]:
-    """The account of a topic by day, in order."""
+def days(cursor: Cursor, topic: str) -> dict[date, FlowTotals]:
+    """Return the totals of a topic by day, in order."""
     cursor.execute(_DAYS, {"topic": topic})
-    return {day: Account(*figures) for day, *figures in cursor}
+    return {day: FlowTotals(*figures) for day, *figures in cursor}

@@ -1,9 +1,8 @@
-"""Lost events 失而复得 come back: into the ledger and the digests, and not to others once more.
+"""Lost events 失而复得 return to the ledger and the digests without being passed on again.
 
-An event that the ledger had lost was counted when it first arrived, and passed on. When a peer or
-our own topic gives it back, only what the loss took away is made good. The projection stays as it
-is until the case is looked at again: it shows the events that were lost, a fold of the remaining
-ones would not.
+An event that the ledger lost was counted and passed on when it first arrived. When a peer or our
+own topic returns it, only the row and the digests are restored. The projection stays as it is until
+the case is checked again: it still shows the lost events, which a fold of the others would not.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from node.postgres.connection import Cursor
-from node.store import digest_check
-from node.store.digests import Joined
+from node.postgres.statements import columns, run, scalar
+from node.store import digest_check, digests
+from node.store.digests import Share
 from schemas.event import Event
 
 _ANY = "select exists (select from lost_event)"
@@ -35,61 +35,57 @@ _OF_CASES = """
     select case_id, emitter, emitter_sequence, event_id::text from lost_event
     where case_id = any(%s)
 """
-_COUNT = "select count(*) from lost_event"
 _REQUEST = """
     insert into scrub_request (case_id) select unnest(%s::text[]) on conflict do nothing
 """
 
-Lost = tuple[str, str, int, str | None]
-"""Case, emitter, its number, and the event id if it is known."""
+LostEvent = tuple[str, str, int, str | None]
+"""Case, emitter, emitter sequence, and the event id if it is known."""
 
 
-def note(cursor: Cursor, lost: Iterable[Lost]) -> None:
-    """Remember what the ledger had and lacks."""
-    for one in lost:
-        cursor.execute(_NOTE, one)
+def note(cursor: Cursor, lost: Iterable[LostEvent]) -> None:
+    """Store events that the ledger had and lacks."""
+    for event in lost:
+        cursor.execute(_NOTE, event)
 
 
-def lost_of(cursor: Cursor, case_ids: Iterable[str]) -> list[Lost]:
-    """What is lost of these cases."""
+def lost_of(cursor: Cursor, case_ids: Iterable[str]) -> list[LostEvent]:
+    """Return the lost events of these cases."""
     cursor.execute(_OF_CASES, ([*case_ids],))
     return cursor.fetchall()
 
 
 def number_lost(cursor: Cursor) -> int:
-    """How many events the ledger had and lacks."""
-    cursor.execute(_COUNT)
-    (number,) = cursor.fetchone() or (0,)
-    return int(number)
+    """Return the number of events that the ledger had and lacks."""
+    return int(scalar(cursor, "select count(*) from lost_event"))
 
 
 def request(cursor: Cursor, case_ids: Iterable[str]) -> None:
-    """Let the scrub look at these cases before all others."""
+    """Let the scrub check these cases before all others."""
     cursor.execute(_REQUEST, (sorted({*case_ids}),))
 
 
 def restore(
     cursor: Cursor, node: str, new: Sequence[Event], digest_of: Mapping[str, int]
 ) -> list[Event]:
-    """Of events that were just written to the ledger, those that it had lost; the digests are in
-    step with them again."""
-    cursor.execute(_ANY)
-    if not new or cursor.fetchone() != (True,):
+    """Restore the lost ones of events that were just written to the ledger; return them.
+
+    The digests count them again.
+    """
+    if not new or not scalar(cursor, _ANY):
         return []
-    keys = [(one.case_id, one.emitter, one.emitter_sequence, one.event_id) for one in new]
-    cursor.execute(_TAKE, [[*column] for column in zip(*keys, strict=True)])
+    keys = [(event.case_id, event.emitter, event.emitter_sequence, event.event_id) for event in new]
+    cursor.execute(_TAKE, columns(keys))
     back = {event_id for (event_id,) in cursor}
-    restored = [one for one in new if one.event_id in back]
-    cases = sorted({one.case_id for one in restored})
+    restored = [event for event in new if event.event_id in back]
+    cases = sorted({event.case_id for event in restored})
     if cases:
-        shares = digest_check.load(cursor, node, cases)
-        digest_check.correct(
-            cursor,
-            [
-                Joined(peer, one.case_id, 1, digest_of[one.event_id])
-                for one in restored
-                for peer in shares.peers(one.case_id, one.event_id, one.emitter)
-            ],
-        )
+        routes = digest_check.load(cursor, node, cases)
+        shares = [
+            Share(peer, event.case_id, digest_of[event.event_id])
+            for event in restored
+            for peer in routes.peers(event.case_id, event.event_id, event.emitter)
+        ]
+        run(cursor, digests.delta_statements(shares))
         request(cursor, cases)
     return restored

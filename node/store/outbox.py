@@ -1,7 +1,7 @@
-"""The outbox 发件箱: what this node still owes to others, one row per event and destination.
+"""The outbox 发件箱 holds what this node still owes to others: a row per event and destination.
 
-Rows are written in the transaction that made or applied the event, while the case's row is
-held, so within a case they stand in the order in which their transactions committed.
+Rows are written in the transaction that made or applied the event, while the case's row is locked,
+so the rows of a case are in the order in which their transactions committed.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from cases.nodes import NATIONAL
 from cases.routing import recipients, withheld
 from node.kafka.topic_names import own_topic, topic_between
 from node.postgres.connection import Cursor
-from node.postgres.statements import Statement, run
+from node.postgres.statements import Statement, columns, run
 from node.postgres.table import BOOLEAN, DATE, TEXT, UUID, WORD, Table
 from node.store import digests, flow_counts
-from node.store.projection import Change
+from node.store.flow_counts import FlowKey
+from node.store.projection import CaseChange
 from schemas.event import Event
 
 NOTIFY_CHANNEL = "petitionlink_outbox"
 _WAKE_RELAY = Statement("select pg_notify(%s, '')", (NOTIFY_CHANNEL,))
 
-# How many rows were written, and what is still to be run.
-_Written = tuple[int, list[Statement]]
+# The number of rows written, and the statements that are still to be run.
+_Enqueued = tuple[int, list[Statement]]
 
 
 class Owed(NamedTuple):
-    """One event for one destination."""
+    """An event for a destination."""
 
     to: str
     topic: str
@@ -70,7 +71,7 @@ _ADD_HISTORIES = """
     select owed.topic, owed.case_id, owed.day, count(*), bit_xor(e.digest)
     from owed join case_event e using (event_id) group by 1, 2, 3
 """
-# Rows that are locked are being marked: they have left, and waiting for them could be a deadlock.
+# Locked rows are being marked as sent, and waiting for them could be a deadlock.
 _PROMOTE = """
     with waiting as (
         select o.id from case_event e join outbox o using (event_id)
@@ -84,7 +85,7 @@ _WITHHOLD = """
     select * from unnest(%s::text[], %s::uuid[], %s::text[]) on conflict do nothing
 """
 
-# The index gives the last offset of each partition at once, however many rows there are.
+# The index gives the last offset of each partition at once, whatever the number of rows.
 _LAST_SENT = """
     select number, (select max("offset") + 1 from outbox
                     where topic = %(topic)s and partition = number and published_at is not null)
@@ -94,12 +95,12 @@ _LAST_SENT = """
 
 
 def enqueue(
-    cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
+    cursor: Cursor, node: str, changes: Sequence[CaseChange], digest_of: Mapping[str, int]
 ) -> int:
-    """Write what `node` owes to others after these changes; the number of rows written.
+    """Write what `node` owes to others after these changes; return the number of rows written.
 
-    Digests and accounts are brought in step by the way, in the same transaction, which holds the
-    cases' rows. `digest_of` maps the id of each new event to its digest.
+    Digests and accounts are updated in the same transaction, which holds the cases' rows.
+    `digest_of` maps the id of each new event to its digest.
     """
     _promote(cursor, changes)
     route = _enqueue_onward if node == NATIONAL else _enqueue_own
@@ -111,27 +112,27 @@ def enqueue(
 
 
 def wake_relay(cursor: Cursor) -> None:
-    """Let the relay look at once when this transaction is committed."""
+    """Wake the relay when this transaction is committed."""
     run(cursor, [_WAKE_RELAY])
 
 
-def _promote(cursor: Cursor, changes: Iterable[Change]) -> None:
-    """Let what waits of cases that have just become urgent leave first."""
+def _promote(cursor: Cursor, changes: Iterable[CaseChange]) -> None:
+    """Move the waiting rows of cases that have just become urgent to the urgent lane."""
     risen = [change.case_id for change in changes if change.has_become_urgent and not change.is_new]
     if risen:
         cursor.execute(_PROMOTE, (risen,))
 
 
 def last_sent(cursor: Cursor, topic: str) -> dict[int, int]:
-    """Behind the last acknowledged record of each partition."""
+    """Return the offset after the last acknowledged record of each partition."""
     cursor.execute(_LAST_SENT, {"topic": topic})
     return {partition: end for partition, end in cursor if end is not None}
 
 
 def _enqueue_own(
-    cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
-) -> _Written:
-    """All that a province holds it shares with the centre, whoever emitted it."""
+    cursor: Cursor, node: str, changes: Sequence[CaseChange], digest_of: Mapping[str, int]
+) -> _Enqueued:
+    """Enqueue the events of a province, which shares all that it holds with the centre."""
     new = [(event, change.urgent) for change in changes for event in change.events]
     shares = [_shared(NATIONAL, event, digest_of) for event, _ in new]
     owed = [
@@ -139,13 +140,14 @@ def _enqueue_own(
         for event, urgent in new
         for to in recipients(node, event.emitter, ())
     ]
-    return len(owed), [*digests.noted(shares), *_added(cursor, owed)]
+    return len(owed), [*digests.delta_statements(shares), *_added(cursor, owed)]
 
 
 def _enqueue_onward(
-    cursor: Cursor, node: str, changes: Sequence[Change], digest_of: Mapping[str, int]
-) -> _Written:
-    routes = _known_routes(cursor, changes)
+    cursor: Cursor, node: str, changes: Sequence[CaseChange], digest_of: Mapping[str, int]
+) -> _Enqueued:
+    cursor.execute(_ROUTES, ([change.case_id for change in changes],))
+    routes: dict[str, list[str]] = dict(cursor.fetchall())
     owed: list[Owed] = []
     joined: list[Joined] = []
     kept: list[tuple[str, str, str]] = []
@@ -161,21 +163,23 @@ def _enqueue_onward(
                 joined.append(Joined(case_id, to, urgent))
                 owed += _whole_history(node, change, to)
     own = _own_copies(changes)
-    _withhold(cursor, kept)
-    _add_routes(cursor, joined)
+    if kept:
+        cursor.execute(_WITHHOLD, columns(kept))
+    if joined:
+        cursor.execute(_ADD_ROUTES, columns(joined)[:2])
     known_before = {change.case_id for change in changes if not change.is_new}
-    histories = [one for one in joined if one.case_id in known_before]
+    histories = [join for join in joined if join.case_id in known_before]
     return _add_histories(cursor, histories) + len(own) + len(owed), [
         *_shared_onward(changes, owed, digest_of),
         *_added(cursor, own + owed),
     ]
 
 
-def _own_copies(changes: Sequence[Change]) -> list[Owed]:
-    """The centre's own events for its own topic.
+def _own_copies(changes: Sequence[CaseChange]) -> list[Owed]:
+    """Return the centre's own events for its own topic.
 
-    They are in the urgent lane, so that they leave before anything else does: whatever is wrong
-    with another topic, the event stands outside this database.
+    They take the urgent lane, so that they leave this database before all others do, whatever is
+    wrong with another topic.
     """
     topic = own_topic(NATIONAL)
     return [
@@ -186,8 +190,8 @@ def _own_copies(changes: Sequence[Change]) -> list[Owed]:
     ]
 
 
-def _whole_history(node: str, change: Change, to: str) -> list[Owed]:
-    """What a participant of a new case is owed; of an old one the ledger must be read."""
+def _whole_history(node: str, change: CaseChange, to: str) -> list[Owed]:
+    """Return what a participant of a new case is owed; for an old case the ledger is read."""
     if not change.is_new:
         return []
     topic, urgent = topic_between(node, to), change.urgent
@@ -199,65 +203,43 @@ def _whole_history(node: str, change: Change, to: str) -> list[Owed]:
 
 
 def _shared_onward(
-    changes: Sequence[Change], owed: Sequence[Owed], digest_of: Mapping[str, int]
+    changes: Sequence[CaseChange], owed: Sequence[Owed], digest_of: Mapping[str, int]
 ) -> list[Statement]:
-    """The centre shares with a province what that emitted, and what it is sent."""
+    """Count what the centre shares with a province: the events of that, and those it is sent."""
     shares = [
         _shared(event.emitter, event, digest_of)
         for change in changes
         for event in change.events
         if event.emitter != NATIONAL
     ]
-    return digests.noted(shares + [_shared(to, event, digest_of) for to, _, event, _ in owed])
+    shares += [_shared(to, event, digest_of) for to, _, event, _ in owed]
+    return digests.delta_statements(shares)
 
 
 def _shared(peer: str, event: Event, digest_of: Mapping[str, int]) -> digests.Share:
     return digests.Share(peer, event.case_id, digest_of[event.event_id])
 
 
-def _known_routes(cursor: Cursor, changes: Sequence[Change]) -> dict[str, list[str]]:
-    cursor.execute(_ROUTES, ([change.case_id for change in changes],))
-    return dict(cursor.fetchall())
-
-
-def _add_routes(cursor: Cursor, joined: Sequence[Joined]) -> None:
-    if joined:
-        case_ids, destinations, _ = (list(column) for column in zip(*joined, strict=True))
-        cursor.execute(_ADD_ROUTES, (case_ids, destinations))
-
-
 def _add_histories(cursor: Cursor, joined: Sequence[Joined]) -> int:
     if not joined:
         return 0
-    case_ids, destinations, urgent = (list(column) for column in zip(*joined, strict=True))
-    to_of = {topic_between(NATIONAL, to): to for to in destinations}
-    cursor.execute(
-        _ADD_HISTORIES,
-        (case_ids, destinations, urgent, [topic_between(NATIONAL, to) for to in destinations]),
-    )
-    committed: Counter[flow_counts.Entry] = Counter()
+    to_of = {topic_between(NATIONAL, join.destination): join.destination for join in joined}
+    topics = [topic_between(NATIONAL, join.destination) for join in joined]
+    cursor.execute(_ADD_HISTORIES, [*columns(joined), topics])
+    committed: Counter[FlowKey] = Counter()
     shares = []
     for topic, case_id, day, events, digest in cursor.fetchall():
-        committed[flow_counts.Entry(topic, day, flow_counts.COMMITTED)] += events
-        shares.append(digests.Joined(to_of[topic], case_id, events, digest))
-    run(cursor, [*digests.noted((), shares), *flow_counts.noted(committed)])
+        committed[FlowKey(topic, day, flow_counts.COMMITTED)] += events
+        shares.append(digests.Share(to_of[topic], case_id, digest, events))
+    run(cursor, [*digests.delta_statements(shares), *flow_counts.delta_statements(committed)])
     return committed.total()
 
 
 def _added(cursor: Cursor, owed: Sequence[Owed]) -> list[Statement]:
-    """Rows are numbered in their order, as they are copied or by the first of these statements."""
-    days = [flow_counts.day_of(one.event.recorded_at) for one in owed]
+    """Copy the rows or return their insert statement; they are numbered in their order."""
     rows = [
-        (one.topic, one.event.case_id, one.event.event_id, one.urgent, day)
-        for one, day in zip(owed, days, strict=True)
+        (topic, event.case_id, event.event_id, urgent, flow_counts.day_of(event.recorded_at))
+        for _, topic, event, urgent in owed
     ]
-    counts = Counter(
-        flow_counts.Entry(one.topic, day, flow_counts.COMMITTED)
-        for one, day in zip(owed, days, strict=True)
-    )
-    return [*_OUTBOX.insert(cursor, rows), *flow_counts.noted(counts)]
-
-
-def _withhold(cursor: Cursor, kept: Sequence[tuple[str, str, str]]) -> None:
-    if kept:
-        cursor.execute(_WITHHOLD, [list(column) for column in zip(*kept, strict=True)])
+    counts = Counter(FlowKey(topic, day, flow_counts.COMMITTED) for topic, *_, day in rows)
+    return [*_OUTBOX.insert(cursor, rows), *flow_counts.delta_statements(counts)]

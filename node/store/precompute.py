@@ -1,9 +1,8 @@
-"""Precomputing 预演: optimistic concurrency for the batches of a consumer.
+"""Precomputation 预演 gives the batches of a consumer optimistic concurrency.
 
 While one batch is applied, the next one is folded from unlocked snapshots of its cases, and its
 rows are packed. The transaction of that batch locks the rows and compares their revisions: either
-everything that was precomputed is valid and is used, or everything is folded again from the locked
-rows (docs/adr/0031).
+all that was precomputed is valid and is used, or all is folded again from the locked rows (ADR 31).
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from node.postgres.connection import Cursor, Database
 from node.runtime.errors import PetitionLinkError
 from node.store import projection
 from node.store.projection import (
+    CaseChange,
     CaseSnapshot,
     CaseTransition,
-    Change,
     EventsByCase,
     PackedRows,
     change_of,
@@ -28,23 +27,22 @@ from node.store.projection import (
 )
 from schemas.event import Event
 
-# A batch of no more events than this is applied sooner than it is precomputed.
+# Precomputing a batch of no more events than this takes longer than applying it.
 _SMALL_BATCH = 24
-# For no more cases than this, a statement of its own costs more than folding them when locked.
+# Reading no more cases than this costs more than folding them in the transaction.
 _FEW_CASES = 24
 
 
 class Precomputed(NamedTuple):
-    """What the events of a batch make of its cases, folded and packed before the transaction.
+    """The cases after the events of a batch, folded and packed before the transaction.
 
-    `revisions`: the revision of each case's row when it was read, 0 if there was none. Cases of the
-    batch that are not in it are folded in the transaction. `based_on`: `committed` of the previous
-    batch, if a case was folded from what that batch makes of it. `committed` is set when a
-    transaction that used this has committed.
+    `revisions` has the revision of each case's row when it was read, 0 if there was none; other
+    cases of the batch are folded in the transaction. `based_on` is `committed` of the previous
+    batch, if a case was folded on top of it. `committed` is set by the transaction that used this.
     """
 
     revisions: Mapping[str, int]
-    changes: Sequence[Change]
+    changes: Sequence[CaseChange]
     rows: PackedRows
     based_on: Flag | None
     committed: Flag
@@ -56,10 +54,10 @@ class Precomputed(NamedTuple):
 
 
 def still_valid(cursor: Cursor, precomputed: Precomputed | None, case_ids: Iterable[str]) -> bool:
-    """Return whether what was precomputed may be written; then the rows of `case_ids` are locked.
+    """Lock the rows of `case_ids` and return whether what was precomputed may be written.
 
-    It is valid if every row has the revision that was read, and if the batch that it is based on
-    was committed as precomputed.
+    It may if every row has the revision that was read, and if the batch that it is based on was
+    committed as precomputed.
     """
     if precomputed is None or precomputed.is_outdated:
         return False
@@ -71,8 +69,8 @@ def still_valid(cursor: Cursor, precomputed: Precomputed | None, case_ids: Itera
 class Precompute:
     """Precomputes the batches of one consumer, in their order, on a connection of its own.
 
-    It only saves work: cases of which it has no snapshot, and all of them while Postgres is away,
-    are folded in the transaction. Meanwhile the previous batch may be applied, but no other.
+    It only saves work: cases without a snapshot, and all of them while Postgres is away, are folded
+    in the transaction. Meanwhile the previous batch may be applied, but no other.
     """
 
     def __init__(self, node: str, database: Database) -> None:
@@ -99,13 +97,13 @@ class Precompute:
         transitions = projection.fold_batch(known, snapshots, self._node, exchanged_at)
         made = self._packed(transitions) if transitions else None
         self._left = dict.fromkeys(grouped)
-        for one in transitions:
-            self._left[one.row.case.case_id] = CaseSnapshot(one.row.case, one.row.revision)
+        for _, row, _ in transitions:
+            self._left[row.case.case_id] = CaseSnapshot(row.case, row.revision)
         self._previous = made
         return made
 
     def _packed(self, transitions: Sequence[CaseTransition]) -> Precomputed:
-        revisions = {one.row.case.case_id: one.row.revision - 1 for one in transitions}
+        revisions = {row.case.case_id: row.revision - 1 for _, row, _ in transitions}
         depends = self._previous is not None and not self._left.keys().isdisjoint(revisions)
         return Precomputed(
             revisions=revisions,
@@ -116,20 +114,19 @@ class Precompute:
         )
 
     def _snapshots(self, events: EventsByCase) -> dict[str, CaseSnapshot]:
-        """Return the snapshots of these cases, as the previous batch will leave them, without those
-        that are not known."""
-        found: dict[str, CaseSnapshot] = {}
+        """Return the known snapshots of these cases, as the previous batch will leave them."""
+        known: dict[str, CaseSnapshot] = {}
         unread: list[str] = []
         for case_id, several in events.items():
             if case_id in self._left:
                 snapshot = self._left[case_id]
                 if snapshot is not None:
-                    found[case_id] = snapshot
+                    known[case_id] = snapshot
             elif any(event.version == 1 for event in several):
-                found[case_id] = no_case(case_id)  # or the event is a duplicate
+                known[case_id] = no_case(case_id)  # or the event is a duplicate
             else:
                 unread.append(case_id)
-        return found | (self._read(unread) if len(unread) > _FEW_CASES else {})
+        return known | (self._read(unread) if len(unread) > _FEW_CASES else {})
 
     def _read(self, case_ids: Iterable[str]) -> dict[str, CaseSnapshot]:
         try:

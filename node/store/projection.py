@@ -1,8 +1,7 @@
-"""The projection 信访件投影: the rows of `petition_case`, each the fold of its case's events.
+"""The projection 信访件投影: each row of `petition_case` is the fold of its case's events.
 
-`fold_batch` and `pack` are pure: they run before the transaction (`node.store.precompute`) or
-inside it. Whoever changes a case locks its row until the transaction ends, which serialises all
-writers.
+`fold_batch` and `pack` are pure and run before the transaction (`node.store.precompute`) or inside
+it. A writer locks the rows of its cases until the transaction ends, so there is one at a time.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from node.postgres.table import MAX_ROWS_IN_STATEMENT
 from node.runtime.errors import Transient
 from node.store import case_details, case_rows
 from node.store import events as store_events
-from node.store.case_rows import Row
+from node.store.case_rows import CaseRow
 from schemas.event import Event
 
 EventsByCase = Mapping[str, Sequence[Event]]
 
 
 class CaseSnapshot(NamedTuple):
-    """A case as its row shows it, and the revision of that row: 0 if there is no row.
+    """A case and the revision of its row: 0 if there is no row.
 
-    Unless the reader locked the row, the revision must be compared before the case is changed.
+    Unless the row is locked, the revision must be compared before the case is changed.
     """
 
     case: Case
@@ -40,15 +39,15 @@ class CaseTransition(NamedTuple):
     """A case before new events, those events, and the row that shows the case after them."""
 
     before: Case
-    row: Row
+    row: CaseRow
     events: Sequence[Event]
 
 
-class Change(NamedTuple):
-    """New events of a case, and those facts about the case after them that others act upon.
+class CaseChange(NamedTuple):
+    """New events of a case, and facts about the case after them for routing and counting.
 
-    `is_new`: the ledger has no other events of it. `barred`: the nodes that nothing of it may be
-    sent to. `conflicts`: the ids of all its events that are marked as conflicts.
+    `is_new`: the ledger has no other events of it. `barred`: the nodes to which none of it may be
+    sent. `conflicts`: the ids of all its events that are marked as conflicts.
     """
 
     case_id: str
@@ -62,11 +61,11 @@ class Change(NamedTuple):
 
 
 class PackedRows(NamedTuple):
-    """The rows of transitions in the format of COPY: new cases, changed cases, and facets."""
+    """The rows of transitions in the format of COPY: new cases, changed cases, and details."""
 
     new: list[bytes]
     changed: list[bytes]
-    facets: list[case_details.Packed]
+    details: list[case_details.PackedDetails]
 
 
 _LOCK = (
@@ -78,8 +77,8 @@ _LOCK_REVISIONS = (
     "order by case_id for update"
 )
 _READ = "select case_id, revision, fold from petition_case where case_id = any(%s::text[])"
-# Postgres plans a prepared statement for about ten cases, whatever their number. For more than
-# this many the plan should depend on the number.
+# Postgres plans a prepared statement for about ten cases. For more than this the plan should depend
+# on their number.
 _PREPARED_CASES = 24
 _LOCK_PREPARED = Prepared("lock_cases", _LOCK)
 
@@ -98,8 +97,7 @@ def no_case(case_id: str) -> CaseSnapshot:
 
 
 def lock_cases(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, CaseSnapshot]:
-    """Read these cases in the order of their ids and lock their rows until the transaction ends;
-    cases without a row are left out."""
+    """Lock the rows of these cases in the order of their ids, and read those that exist."""
     ids = [*case_ids]
     if not ids:
         return {}
@@ -108,13 +106,13 @@ def lock_cases(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, CaseSnapsho
 
 
 def lock_revisions(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, int]:
-    """Lock the rows as `lock_cases` does, but read their revisions only."""
+    """Lock rows as `lock_cases` does, but read their revisions only."""
     cursor.execute(_LOCK_REVISIONS, ([*case_ids],))
     return dict(cursor.fetchall())
 
 
 def read_cases(cursor: Cursor, case_ids: Iterable[str]) -> dict[str, CaseSnapshot]:
-    """Read these cases without locking them; cases without a row are left out."""
+    """Read those of these cases that have a row, without locking them."""
     cursor.execute(_READ, ([*case_ids],))
     return _snapshots(cursor)
 
@@ -139,7 +137,7 @@ def transition(
     it made itself. Events that `node` emitted were never exchanged.
     """
     crossed = exchanged_at if any(event.emitter != node for event in events) else None
-    return CaseTransition(before.case, Row(after, before.revision + 1, crossed), events)
+    return CaseTransition(before.case, CaseRow(after, before.revision + 1, crossed), events)
 
 
 def fold_batch(
@@ -150,8 +148,8 @@ def fold_batch(
 ) -> list[CaseTransition]:
     """Fold events into their cases; pure. `node` and `exchanged_at` as for `transition`.
 
-    A case without a snapshot has no row. A case is left out if its events do not all stand after
-    those that it has folded: then it must be folded again from the ledger.
+    A case without a snapshot has no row. A case is left out if one of its events precedes those
+    that it has folded: then it must be folded again from the ledger.
     """
     transitions = []
     for case_id, several in events.items():
@@ -165,10 +163,10 @@ def fold_batch(
 def fold_locked(
     cursor: Cursor, events: EventsByCase, node: str, exchanged_at: int | None = None
 ) -> list[CaseTransition]:
-    """Lock the cases of these events, which are in the ledger already, and fold the events in."""
+    """Lock the cases of these events, which are in the ledger already, and fold them."""
     locked = lock_cases(cursor, events)
     transitions = fold_batch(events, locked, node, exchanged_at)
-    folded = {one.row.case.case_id for one in transitions}
+    folded = {done.row.case.case_id for done in transitions}
     disturbed = [case_id for case_id in events if case_id not in folded]
     histories = store_events.read(cursor, disturbed) if disturbed else {}
     for case_id in disturbed:
@@ -177,10 +175,10 @@ def fold_locked(
     return transitions
 
 
-def change_of(transition: CaseTransition) -> Change:
-    """Return what others act upon; the folded cases need not be kept for it."""
+def change_of(transition: CaseTransition) -> CaseChange:
+    """Return the change without the folded cases, which need not be kept for it."""
     before, after = transition.before, transition.row.case
-    return Change(
+    return CaseChange(
         case_id=after.case_id,
         events=transition.events,
         is_new=before.position is None,
@@ -188,7 +186,7 @@ def change_of(transition: CaseTransition) -> Change:
         barred=barred(after),
         urgent=after.urgent,
         has_become_urgent=after.urgent and not before.urgent,
-        conflicts=frozenset(one.event_id for one in after.conflicts),
+        conflicts=frozenset(conflict.event_id for conflict in after.conflicts),
     )
 
 
@@ -197,20 +195,19 @@ def pack(transitions: Iterable[CaseTransition]) -> PackedRows:
     packed = PackedRows([], [], [])
     for before, row, _ in transitions:
         (packed.new if row.revision == 1 else packed.changed).append(case_rows.packed(row))
-        packed.facets.append(case_details.packed(before, row.case))
+        packed.details.append(case_details.packed(before, row.case))
     return packed
 
 
 def write(
     cursor: Cursor, transitions: Sequence[CaseTransition], packed: PackedRows | None = None
 ) -> None:
-    """Write the rows of locked cases, besides those that are `packed` already.
+    """Write the rows of locked cases, and those that are `packed` already.
 
-    Raises `Transient` if another transaction created one of the cases at the same moment: run the
-    transaction again.
+    Raises `Transient` if another transaction created one of the cases at the same moment.
     """
     if packed is None and len(transitions) <= MAX_ROWS_IN_STATEMENT:
-        _require(case_rows.put(cursor, [one.row for one in transitions]) == len(transitions))
+        _require(case_rows.put(cursor, [row for _, row, _ in transitions]) == len(transitions))
         case_details.write(cursor, [(before, row.case) for before, row, _ in transitions])
         return
     rest = pack(transitions)
@@ -218,7 +215,7 @@ def write(
         rest = PackedRows(*map(add, packed, rest))
     _require(not rest.changed or case_rows.put_packed(cursor, rest.changed) == len(rest.changed))
     _require(not rest.new or case_rows.add(cursor, rest.new))
-    case_details.write(cursor, (), rest.facets)
+    case_details.write(cursor, (), rest.details)
 
 
 def _require(written: bool) -> None:

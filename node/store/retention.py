@@ -1,8 +1,8 @@
-"""Housekeeping 保洁 of a node's tables: partitions made ahead, old rows pruned, statistics kept.
+"""Housekeeping 保洁 of a node's tables: make partitions ahead, prune old rows, renew statistics.
 
-Everything is bounded: a lock that is not to be had at once is left for later, rows go in batches,
-each a transaction of its own, so that nobody waits for long. The audit log 操作审计 is not pruned
-by anybody: three years are prescribed, and it is small.
+Nobody waits for it for long: a lock that is not free soon is left for later, and rows are deleted
+in batches, each a transaction of its own. The audit log 操作审计 is never pruned: it is small, and
+must be kept for three years.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from psycopg2.errors import LockNotAvailable
 from cases.nodes import NATIONAL
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection, Cursor
+from node.postgres.statements import scalar
 from node.runtime.adaptive_batch import StepSize
 from node.runtime.errors import is_too_slow
 from node.runtime.supervisor import Stop
 
-BATCH_ROWS: Final = 5_000  # some 0.1 s, and what others may wait for a row
-_AHEAD = "3 months"  # a node that stood still for a season finds its months made
-# Everybody who reads the ledger waits behind us while we wait for the lock.
+BATCH_ROWS: Final = 5_000  # about 0.1 s, for which others may wait for a row
+_AHEAD = "3 months"  # a node that was off for a season finds its months made
+# All readers of the ledger wait while we wait for the lock.
 _LOCK_WAIT = "2s"
 
 
 class Retention(NamedTuple):
-    """How long rows are kept, in days."""
+    """The days for which rows are kept."""
 
     outbox_days: int
     dead_letter_days: int
 
 
 class Pruned(NamedTuple):
-    """How many rows a round pruned."""
+    """The numbers of rows that a round pruned."""
 
     outbox: int
     receipts: int
@@ -44,11 +45,10 @@ class Pruned(NamedTuple):
 
 _MAKE_AHEAD = f"select ensure_event_partitions(now() + interval '{_AHEAD}')"
 
-# In the order of ids, which is about the order of time, so that one pass sees every row once. A
-# row goes if its destination has confirmed a later place of that partition as applied: until then
-# it may have to be sent again. Nobody applies the centre's own topic: what was acknowledged stands
-# there for good, and how far it reaches is kept. The pass ends with the first batch that is too
-# young as a whole.
+# A pass sees every row once, in the order of ids, roughly that of time, and ends with the first
+# batch of young rows only. A row is deleted if its destination has confirmed a later offset of that
+# partition as applied: until then it may have to be sent again. Nobody applies the centre's own
+# topic: acknowledged records stay there for good, and the offset that they reach is kept.
 _OUTBOX = """
     with looked as (
         select id, topic, partition, "offset", enqueued_at, published_at from outbox
@@ -69,7 +69,7 @@ _OUTBOX = """
     select (select count(*) from gone), max(id),
            bool_or(enqueued_at < now() - %(days)s * interval '1 day') from looked
 """
-# The newest of a partition answers for everything before it and stays.
+# The newest one of a partition covers all before it and stays.
 _RECEIPTS = """
     delete from receipt where ctid = any(array(
         select ctid from receipt r
@@ -85,7 +85,7 @@ _DEAD_LETTERS = """
         order by id limit %(limit)s))
 """
 
-# Autovacuum analyses each partition, but never the ledger as a whole, by which joins are planned.
+# Joins are planned by statistics of the whole ledger; autovacuum only analyses its partitions.
 _ANALYSED = """
     select coalesce(last_analyze > now() - interval '1 day', false)
     from pg_stat_user_tables where relid = 'case_event'::regclass
@@ -93,12 +93,11 @@ _ANALYSED = """
 
 
 def make_partitions(connection: Connection) -> int | None:
-    """Make the ledger's months ahead; how many, None if somebody held the ledger too long."""
+    """Make the ledger's coming months; return their number, None if the ledger was locked."""
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(f"set local lock_timeout = '{_LOCK_WAIT}'")
-            cursor.execute(_MAKE_AHEAD)
-            return _number(cursor)
+            return int(scalar(cursor, _MAKE_AHEAD))
     except LockNotAvailable:
         return None
 
@@ -113,10 +112,9 @@ def prune(connection: Connection, keep: Retention, stop: Stop) -> Pruned:
 
 
 def analyse_ledger(connection: Connection) -> bool:
-    """Renew the statistics of the ledger as a whole, once a day; whether it was done now."""
+    """Renew the statistics of the whole ledger once a day; return whether it was done now."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(_ANALYSED)
-        due = cursor.fetchone() != (True,)
+        due = not scalar(cursor, _ANALYSED)
         if due:
             cursor.execute("analyze case_event")
     return due
@@ -145,7 +143,7 @@ def _prune(connection: Connection, statement: str, days: int, stop: Stop) -> int
 
 @contextmanager
 def _in_time(connection: Connection, size: StepSize) -> Iterator[Cursor]:
-    """A transaction; what Postgres finds too slow is swallowed once, and the next step smaller."""
+    """Run a transaction; if Postgres finds it too slow, the next step is smaller."""
     tried = size.now
     try:
         with connection, connection.cursor() as cursor:
@@ -156,8 +154,3 @@ def _in_time(connection: Connection, size: StepSize) -> Iterator[Cursor]:
         size.too_slow(tried)
     else:
         size.succeeded()
-
-
-def _number(cursor: Cursor) -> int:
-    (number,) = cursor.fetchone() or (0,)
-    return int(number)

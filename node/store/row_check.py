@@ -1,4 +1,4 @@
-"""One ledger row against its own bytes: `value` is the truth if it matches the recorded digest."""
+"""Check a ledger row against its bytes; `value` is right if it matches the recorded digest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from schemas.event import ENVELOPE_FIELDS, Event
 # The kinds of findings about one row.
 VALUE_ALTERED: Final = "value_altered"  # the value does not match its digest
 UNDECODABLE: Final = "undecodable"  # the value is no event any more
-COLUMNS_DIFFER: Final = "columns_differ"  # a column says something else than the value
+COLUMNS_DIFFER: Final = "columns_differ"  # a column differs from the value
 BODY_DIFFERS: Final = "body_differs"  # the body is not that of the value
 DIGEST_ALTERED: Final = "digest_altered"  # the digest column is wrong, the value is right
 
@@ -31,8 +31,8 @@ _READ = """
 """
 
 
-class Row(NamedTuple):
-    """A ledger row as it stands; instants in micros."""
+class LedgerRow(NamedTuple):
+    """A row of `case_event`; instants in micros."""
 
     event_id: str
     event_type: str
@@ -50,38 +50,42 @@ class Row(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A row, the digest of its bytes, the event in them if they are one, and what is wrong."""
+    """A row, the digest of its bytes, the event in them if they decode, and the kind of problem."""
 
-    row: Row
+    row: LedgerRow
     computed: int
     event: Event | None
     problem: str | None
 
     @property
     def is_suspect(self) -> bool:
-        """Whether the value itself cannot be trusted."""
+        """Return whether the value itself cannot be trusted."""
         return self.problem in (VALUE_ALTERED, UNDECODABLE)
 
     @property
     def case_id(self) -> str:
-        """The case that the event belongs to, by its value where that can be trusted."""
-        trusted = self.event is not None and not self.is_suspect
-        return self.event.case_id if trusted and self.event else self.row.case_id
+        """Return the case of the event, from its value where that can be trusted."""
+        return self._trusted.case_id
 
     @property
     def emitter(self) -> str:
-        """Who emitted it, by its value where that can be trusted."""
-        trusted = self.event is not None and not self.is_suspect
-        return self.event.emitter if trusted and self.event else self.row.emitter
+        """Return the emitter of the event, from its value where that can be trusted."""
+        return self._trusted.emitter
+
+    @property
+    def _trusted(self) -> Event | LedgerRow:
+        return self.row if self.event is None or self.is_suspect else self.event
 
 
 def read(cursor: Cursor, case_ids: Iterable[str]) -> list[Checked]:
-    """Every row of these cases, recomputed from its bytes."""
+    """Return every row of these cases, recomputed from its bytes."""
     cursor.execute(_READ, ([*case_ids],))
-    return [check(Row._make((*head, bytes(value), digest))) for *head, value, digest in cursor]
+    return [
+        check(LedgerRow._make((*head, bytes(value), digest))) for *head, value, digest in cursor
+    ]
 
 
-def check(row: Row) -> Checked:
+def check(row: LedgerRow) -> Checked:
     """Recompute the digest, decode the value, and compare both with the columns."""
     computed = digests.of_event(bytes.fromhex(row.event_id.replace("-", "")), row.value)
     try:
@@ -92,8 +96,10 @@ def check(row: Row) -> Checked:
 
 
 def decode(event_type: str, value: bytes) -> Event:
-    """The event in a stored value; `event_type` counts only if this release does not know its
-    schema. Raises `Undecodable`."""
+    """Return the event in a stored value; raises `Undecodable`.
+
+    `event_type` is used only if this release does not know the schema of the value.
+    """
     schema = schema_of(value)
     record = decode_envelope(value) if schema is None else decode_as(schema, value)
     check_envelope(record)
@@ -102,12 +108,12 @@ def decode(event_type: str, value: bytes) -> Event:
     return Event._make((type_, *envelope, record, value, "", None))
 
 
-def _problem(row: Row, computed: int, event: Event) -> str | None:
+def _problem(row: LedgerRow, computed: int, event: Event) -> str | None:
     # The first ten fields of both, without the body.
     same_columns = (event.event_id, event.type, *event[2:10]) == row[:10]
     same_body = orjson.loads(body_json(event.body)) == row.body
     if computed != row.digest or event.event_id != row.event_id:
-        # Releases before the digests recorded none; then columns and body are the evidence.
+        # Releases before the digests stored none; then columns and body decide.
         unrecorded = row.digest == 0 and same_columns and same_body
         return DIGEST_ALTERED if unrecorded else VALUE_ALTERED
     if not same_columns:

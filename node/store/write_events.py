@@ -1,11 +1,10 @@
-"""Writing events 入账: the one way of events into a node's database, whoever made them.
+"""Write events 入账: all events enter a node's database here, its own and those of others.
 
 1. Add the events to the ledger; those that it has already are duplicates.
-2. Fold the new ones into their cases: `petition_case` and its facets.
-3. Write what this node owes to others to the outbox; bring the digests in step.
+2. Fold the new ones into their cases: `petition_case` and its details.
+3. Write what this node owes to others to the outbox; update the digests.
 
-All of it happens in the caller's transaction, its unit of work: what must be committed with the
-events is written by the caller beside them.
+All of it happens in the caller's transaction, in which the caller may write further rows.
 """
 
 from __future__ import annotations
@@ -20,22 +19,21 @@ from node.store import command_gate, lost_events, outbox, projection
 from node.store import events as store_events
 from node.store.events import Entry, Packed
 from node.store.precompute import Precomputed, still_valid
-from node.store.projection import CaseTransition, Change, change_of
+from node.store.projection import CaseChange, CaseTransition, change_of
 from schemas.event import Event
 
 
 class Written(NamedTuple):
-    """What a transaction wrote.
+    """The result of a write.
 
-    `events`: those that were new, in the given order. `cases`: the cases that were folded in the
-    transaction, by id; those that were precomputed are not kept. `restored`: events that the ledger
-    had lost and has again; those are not new. `used_precomputed`: `write_events` used what was
-    precomputed.
+    `events` are the new ones, in the given order. `cases` are those that were folded in the
+    transaction, by id, without precomputed ones. `restored` are events that the ledger had lost and
+    has again; they are not new. `used_precomputed` tells whether what was precomputed was written.
     """
 
     events: Sequence[Event]
     cases: Mapping[str, Case]
-    changes: Sequence[Change]
+    changes: Sequence[CaseChange]
     restored: Sequence[Event] = ()
     used_precomputed: bool = False
 
@@ -59,11 +57,11 @@ def write_events(
     precomputed: Precomputed | None = None,
     restores: bool = False,
 ) -> Written:
-    """Write those of these events that are new at `node`.
+    """Write the events that are new at `node`.
 
     `exchanged_at` (micros) is when they arrived from other nodes. `precomputed` is used if all
     events are new and no row that it was folded from has changed; otherwise all is folded here.
-    With `restores`, events that the ledger had lost are put back without being folded or passed on
+    With `restores`, events that the ledger had lost are restored without being folded or passed on
     again. Raises `Transient` as `projection.write` does.
     """
     new = store_events.write(cursor, packed)
@@ -90,9 +88,9 @@ def write_own_events(
 ) -> Written:
     """Write events that `node` just made, all of which must be new.
 
-    `transitions` is what they make of their cases, folded by the caller, who has locked the cases
-    or invented their ids; if None, the cases are locked and folded here. Raises `NotConfirmed`
-    while the database may lack own events, and `Transient` as `projection.write` does.
+    `transitions` were folded by the caller, who has locked the cases or invented their ids; if
+    None, the cases are locked and folded here. Raises `NotConfirmed` while the database may lack
+    own events, and `Transient` as `projection.write` does.
     """
     command_gate.require_confirmed(cursor, node)
     new = store_events.write(cursor, packed)
@@ -110,8 +108,8 @@ def _write_cases(
     digest_of: Mapping[str, int],
     transitions: Sequence[CaseTransition],
     precomputed: Precomputed | None = None,
-) -> list[Change]:
-    """Steps 2 and 3: the rows of the cases, and what follows from their changes."""
+) -> list[CaseChange]:
+    """Take steps 2 and 3 for the given transitions and those that were precomputed."""
     changes = [*(precomputed.changes if precomputed else ()), *map(change_of, transitions)]
     projection.write(cursor, transitions, precomputed.rows if precomputed else None)
     outbox.enqueue(cursor, node, changes, digest_of)
@@ -119,11 +117,11 @@ def _write_cases(
 
 
 def _cases(transitions: Iterable[CaseTransition]) -> dict[str, Case]:
-    return {one.row.case.case_id: one.row.case for one in transitions}
+    return {row.case.case_id: row.case for _, row, _ in transitions}
 
 
 def _digests(packed: Iterable[Packed]) -> dict[str, int]:
-    """The digest of each event; if an id stands twice, the ledger has its first event."""
+    """Return the digest of each event; if an id occurs twice, the ledger has its first event."""
     digests: dict[str, int] = {}
     for event, _, digest in packed:
         digests.setdefault(event.event_id, digest)

@@ -26,7 +26,7 @@ from producers.relay.relay import Relay
 
 _CONSUMERS = 3
 _ROUNDS = 2
-_ADVANCE = b"execute advance_positions"
+_ADVANCE = b"execute advance_offsets"
 _HOLD_POSITIONS = "update consumer_offset set updated_at = now()"
 # A session that outlives the test: who waited for its end would wait in vain.
 _ENDLESS_SESSION_MS = 1_200_000

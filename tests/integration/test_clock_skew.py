@@ -218,4 +218,4 @@ def test_a_topic_without_the_brokers_time_leaves_the_skew_unknown(
         monkeypatch.setattr(control_channel, "control_between", lambda *_: uplink(SHANDONG))
         assert channel.clock_ahead("000000", now_micros) is None
         assert channel.clock_ahead("000000", ahead_by(2 * _HOUR)) == 3_601_000_000
-    assert clock_skew.Reading(None).seconds is None
+    assert clock_skew.ClockSkew(None).seconds is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.backups import Backup
 from support.cli import as_environment, petitionlink, refused
-from support.gate import close_gate, standing
+from support.gate import close_gate, confirmation
 from support.links import through
 from support.offices import CENTRE, SETTLE_SECONDS, SHANDONG, Desks, at_work
 from support.proxy import Proxy
@@ -31,7 +31,7 @@ from node.kafka.topic_names import own_topic, uplink
 from node.localstack import LocalStack
 from node.recovery import own_topics
 from node.runtime.settings import Settings
-from node.store.command_gate import NotConfirmed, Standing
+from node.store.command_gate import Confirmation, NotConfirmed
 from producers.relay.relay import Relay
 from producers.routines.identify_repeats import Identifying
 
@@ -53,12 +53,13 @@ def test_a_database_that_was_put_back_takes_commands_when_its_own_events_are_hom
     backup = Backup(stack, shandong.settings)
     published_and_lost(shandong.settings)
     backup.put_back()
-    assert standing(shandong.settings) is Standing.OTHER
+    assert confirmation(shandong.settings) is Confirmation.OTHER
     with pytest.raises(NotConfirmed):
         register(shandong.settings)
     with running(Relay(*shandong, SETTLE_SECONDS), shandong.metrics):
         eventually(
-            lambda: standing(shandong.settings) is Standing.CONFIRMED, "commands are taken again"
+            lambda: confirmation(shandong.settings) is Confirmation.CONFIRMED,
+            "commands are taken again",
         )
     done = do(shandong.settings, "accept", case_id=LOST)
     assert (done.event.version, done.event.emitter_sequence) == (2, 2)
@@ -128,22 +129,22 @@ def test_while_kafka_is_away_only_the_database_that_was_confirmed_last_takes_com
     *_, shandong = desks
     settings = through(shandong.settings, kafka=kafka_link)
     close_gate(settings, "confirmed_start", "2026-01-01")
-    assert standing(settings) is Standing.RESTARTED
+    assert confirmation(settings) is Confirmation.RESTARTED
     with pytest.raises(NotConfirmed):
         register(settings)
     kafka_link.down()
     with running(Relay(settings, shandong.metrics, SETTLE_SECONDS), shandong.metrics):
-        eventually(lambda: standing(settings) is Standing.TRUSTED, "it is trusted")
+        eventually(lambda: confirmation(settings) is Confirmation.TRUSTED, "it is trusted")
         register(settings)
         kafka_link.up()
-        eventually(lambda: standing(settings) is Standing.CONFIRMED, "it was read")
+        eventually(lambda: confirmation(settings) is Confirmation.CONFIRMED, "it was read")
     kafka_link.down()
     close_gate(settings)
     said = refused(
         petitionlink("command", "-", stdin="{}", settings=as_environment(settings)),
     )
     assert "takes no commands yet" in said
-    assert standing(settings) is Standing.OTHER
+    assert confirmation(settings) is Confirmation.OTHER
 
 
 def test_what_may_still_be_on_its_way_from_the_lost_database_is_waited_for(
@@ -158,7 +159,7 @@ def test_what_may_still_be_on_its_way_from_the_lost_database_is_waited_for(
     published_and_lost(shandong.settings)
     close_gate(shandong.settings)
     assert 0 < own_topics.confirm(shandong.settings) <= own_topics.SETTLE_SECONDS
-    assert standing(shandong.settings) is Standing.OTHER
+    assert confirmation(shandong.settings) is Confirmation.OTHER
     assert count(shandong.settings, "case_event") == 1
 
 

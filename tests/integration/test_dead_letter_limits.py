@@ -24,7 +24,7 @@ from support.world import (
     stopped_with,
 )
 
-from consumers import batch_applier, decode
+from consumers import decode
 from consumers.admin.resolve import discard
 from consumers.apply_batch import apply_batch
 from consumers.consumer import Consumer
@@ -198,7 +198,7 @@ def test_a_transaction_that_fails_and_is_tried_again_counts_its_poison_once(
             raise psycopg2.OperationalError("server closed the connection unexpectedly")
         return apply_batch(*given)
 
-    monkeypatch.setattr(batch_applier, "apply_batch", breaks)
+    monkeypatch.setattr("consumers.apply_batch.apply_batch", breaks)
     metrics = Metrics()
     send(province_with_small_limits, TOPIC, [BAD, BAD])
     with start(province_with_small_limits, metrics) as ended:

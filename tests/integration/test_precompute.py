@@ -25,12 +25,12 @@ from consumers.policy import ConsumerPolicy
 from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
 from node.postgres.connection import Connection, Cursor, Database, connect
-from node.rebuild import rebuild
+from node.rebuild.run import rebuild
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from node.store import events as store_events
 from node.store import precompute
-from node.store.events import Entry, Source, body_json, pack
+from node.store.events import Entry, RecordSource, body_json, pack
 from node.store.precompute import Precompute, Precomputed, still_valid
 from schemas.event import Event
 
@@ -81,7 +81,7 @@ def batch_of(events: Sequence[Event], first: int = 0) -> Batch:
     """A batch as the loop makes it, without Kafka."""
     decoded = []
     for offset, one in enumerate(events, first):
-        source = Source(uplink(one.emitter), 0, offset, NOW)
+        source = RecordSource(uplink(one.emitter), 0, offset, NOW)
         record: Any = _Record(source.topic, 0, offset)
         packed = pack(Entry(one, body_json(one.body), source))
         decoded.append(DecodedRecord(record, one, packed))

@@ -17,8 +17,9 @@ from support.world import WAIT_SECONDS, count, do, register, rows
 
 from node.keys.office import open_office
 from node.postgres.connection import connect, connected
-from node.rebuild import Rebuilt, rebuild, refold, run, shadow_tables
 from node.rebuild import compare as rebuild_compare
+from node.rebuild import refold, run, shadow_tables
+from node.rebuild.run import Rebuilt, rebuild
 from node.runtime.clock import now_micros
 from node.runtime.errors import Fatal, Transient
 from node.runtime.settings import Settings
@@ -60,7 +61,9 @@ def arrive(settings: Settings, events: Sequence[Event]) -> None:
     now = now_micros()
     entries = [
         store_events.Entry(
-            one, store_events.body_json(one.body), store_events.Source("petition.test", 0, n, now)
+            one,
+            store_events.body_json(one.body),
+            store_events.RecordSource("petition.test", 0, n, now),
         )
         for n, one in enumerate(events)
     ]
@@ -367,7 +370,7 @@ def test_what_somebody_built_upon_the_tables_is_named_and_left_alone(lived: Sett
 
 _STALLED = """
 import sys, time
-from node.rebuild import rebuild
+from node.rebuild.run import rebuild
 from node.rebuild import refold
 from node.rebuild import run
 from node.runtime.settings import load_settings

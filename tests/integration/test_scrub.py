@@ -37,7 +37,7 @@ from support.world import do, eventually, register, rows
 
 from node.postgres.connection import connected
 from node.postgres.snapshot import snapshot
-from node.rebuild import rebuild
+from node.rebuild.run import rebuild
 from node.reconcile.flow_audit import audit
 from node.runtime.errors import Fatal
 from node.runtime.metrics import Metrics

@@ -16,7 +16,7 @@ from node.postgres.connection import Connection, connect
 from node.postgres.statements import Prepared, Statement, run
 from node.runtime.settings import Settings
 from node.store import case_details, case_rows
-from node.store.case_rows import Row
+from node.store.case_rows import CaseRow
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
 TABLES = ("petition_case", "case_clock", "case_evaluation", "case_supervision")
@@ -73,7 +73,7 @@ def test_few_rows_are_written_as_many_are(
 def _write(settings: Settings, cases: list[Case], revision: int) -> None:
     before = [Case(case.case_id) for case in cases]
     with closing(connect(settings.dsn, "test")) as made, made, made.cursor() as cursor:
-        written = [Row(case, revision, INSTANTS[0]) for case in cases]
+        written = [CaseRow(case, revision, INSTANTS[0]) for case in cases]
         assert case_rows.put(cursor, written) == len(cases)
         case_details.write(cursor, [*zip(before, cases, strict=True)])
 
@@ -86,9 +86,9 @@ def test_a_row_that_another_changed_meanwhile_is_not_overwritten(
     monkeypatch.setattr(table, "MAX_ROWS_IN_STATEMENT", few)
     case = odd_case(1)
     with connection, connection.cursor() as cursor:
-        assert case_rows.put(cursor, [Row(case, 1, None)]) == 1
-        assert case_rows.put(cursor, [Row(case, 3, None)]) == 0
-        assert case_rows.put(cursor, [Row(case, 1, None)]) == 0
+        assert case_rows.put(cursor, [CaseRow(case, 1, None)]) == 1
+        assert case_rows.put(cursor, [CaseRow(case, 3, None)]) == 0
+        assert case_rows.put(cursor, [CaseRow(case, 1, None)]) == 0
 
 
 def test_a_prepared_statement_outlives_what_fails_behind_it(connection: Connection) -> None:

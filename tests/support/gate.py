@@ -15,16 +15,16 @@ def confirm_database(dsn: str) -> None:
         command_gate.confirm(cursor)
 
 
-def standing(settings: Settings) -> command_gate.Standing:
+def confirmation(settings: Settings) -> command_gate.Confirmation:
     """What the node knows of its database."""
     with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
-        return command_gate.standing(cursor)
+        return command_gate.confirmation(cursor)
 
 
 def await_open(settings: Settings) -> None:
     """Until the node takes commands again."""
     eventually(
-        lambda: standing(settings) is command_gate.Standing.CONFIRMED,
+        lambda: confirmation(settings) is command_gate.Confirmation.CONFIRMED,
         f"{settings.node} takes commands",
     )
 

@@ -111,7 +111,7 @@ def event(case_id: str, version: int = 1, emitter: str = "110000", **changed: An
 def receive(settings: Settings, *events: Event) -> None:
     """Apply events as the consumer would, without Kafka."""
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        source = store_events.Source("petition.test", 0, 0, 0)
+        source = store_events.RecordSource("petition.test", 0, 0, 0)
         entries = [
             store_events.Entry(one, store_events.body_json(one.body), source) for one in events
         ]

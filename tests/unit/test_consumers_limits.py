@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison
 from consumers.dead_letter_limits import (
     LEAST_RECORDS,
+    DeadLetterHistory,
+    DeadLetterLimits,
     ExceededLimit,
-    History,
-    Limits,
-    Tail,
+    PoisonTail,
     exceeded,
-    tails,
+    poison_tails,
 )
 
-LIMITS = Limits(consecutive=3, ratio=0.5, window=1000)
-CALM = Limits(consecutive=10**6, ratio=0.5, window=1000)
+LIMITS = DeadLetterLimits(consecutive=3, ratio=0.5, window=1000)
+CALM = DeadLetterLimits(consecutive=10**6, ratio=0.5, window=1000)
 TOPIC = "petition.downlink.370000"
 
 
@@ -43,7 +43,9 @@ def batch(signs: str, first: int = 0, partition: int = 0) -> Batch:
     return Batch(decoded, poison, [OffsetRange(TOPIC, partition, first, first + len(signs))])
 
 
-def judged(limits: Limits, one: Batch, *histories: History) -> ExceededLimit | None:
+def judged(
+    limits: DeadLetterLimits, one: Batch, *histories: DeadLetterHistory
+) -> ExceededLimit | None:
     return exceeded(limits, one, {(TOPIC, n): history for n, history in enumerate(histories)})
 
 
@@ -51,14 +53,14 @@ def offset_of(found: ExceededLimit | None) -> int | None:
     return found and found.poison.record.offset
 
 
-NEW = History(0, 0, ())
+NEW = DeadLetterHistory(0, 0, ())
 
 
 def test_so_many_in_a_row_are_let_through_and_the_next_is_named() -> None:
     assert judged(LIMITS, batch("xxx"), NEW) is None
     found = judged(LIMITS, batch("..xxxx.xxxxx"), NEW)
     assert found is not None
-    assert (offset_of(found), found.limit.split(",")[0]) == (5, "the 4th dead letter in a row")
+    assert (offset_of(found), found.text.split(",")[0]) == (5, "the 4th dead letter in a row")
 
 
 def test_a_good_record_between_them_begins_the_count_anew() -> None:
@@ -66,16 +68,16 @@ def test_a_good_record_between_them_begins_the_count_anew() -> None:
 
 
 def test_what_the_partition_has_behind_it_counts() -> None:
-    assert judged(LIMITS, batch("x", 10), History(2, 0, (8, 9))) is None
-    assert offset_of(judged(LIMITS, batch("xx", 10), History(2, 0, (8, 9)))) == 11
-    assert judged(LIMITS, batch(".xxx", 10), History(3, 0, (7, 8, 9))) is None
+    assert judged(LIMITS, batch("x", 10), DeadLetterHistory(2, 0, (8, 9))) is None
+    assert offset_of(judged(LIMITS, batch("xx", 10), DeadLetterHistory(2, 0, (8, 9)))) == 11
+    assert judged(LIMITS, batch(".xxx", 10), DeadLetterHistory(3, 0, (7, 8, 9))) is None
 
 
 def test_partitions_are_counted_apart() -> None:
     two = [batch("xxx", partition=n) for n in (0, 1)]
     both = Batch([], [*two[0].poison, *two[1].poison], [*two[0].ranges, *two[1].ranges])
     assert judged(LIMITS, both, NEW, NEW) is None
-    assert judged(LIMITS, both, NEW, History(1, 0, ())) is not None
+    assert judged(LIMITS, both, NEW, DeadLetterHistory(1, 0, ())) is not None
 
 
 def test_a_partition_of_somebody_else_is_left_to_him() -> None:
@@ -91,7 +93,7 @@ def test_a_share_is_judged_only_of_enough_records() -> None:
 
 def test_a_share_is_of_the_last_records_only() -> None:
     # 400 of the last 1000, behind 600 of the 1000 before those.
-    behind = History(0, 0, tuple(range(600)))
+    behind = DeadLetterHistory(0, 0, tuple(range(600)))
     assert judged(CALM, batch("." * 1000 + "x" * 400, 600), behind) is None
     assert offset_of(judged(CALM, batch("." * 400 + "x" * 600, 600), behind)) == 1000
 
@@ -107,17 +109,17 @@ def test_a_share_of_one_is_never_exceeded() -> None:
 
 def test_what_somebody_dealt_with_is_not_judged_again() -> None:
     all_bad = tuple(range(1000))
-    assert judged(CALM, batch("x", 1000), History(0, 0, all_bad)) is not None
-    assert judged(CALM, batch("x", 1000), History(0, 1000, all_bad)) is None
+    assert judged(CALM, batch("x", 1000), DeadLetterHistory(0, 0, all_bad)) is not None
+    assert judged(CALM, batch("x", 1000), DeadLetterHistory(0, 1000, all_bad)) is None
 
 
 def test_how_a_batch_leaves_its_partitions() -> None:
-    assert tails(batch("....")) == [Tail(0, unbroken=False)]
-    assert tails(batch("x.xx")) == [Tail(2, unbroken=False)]
-    assert tails(batch("xxxx")) == [Tail(4, unbroken=True)]
+    assert poison_tails(batch("....")) == [PoisonTail(0, unbroken=False)]
+    assert poison_tails(batch("x.xx")) == [PoisonTail(2, unbroken=False)]
+    assert poison_tails(batch("xxxx")) == [PoisonTail(4, unbroken=True)]
     bad, good = batch("x", partition=1), batch(".", partition=0)
     both = Batch(good.records, bad.poison, [*bad.ranges, *good.ranges])
-    assert tails(both) == [Tail(1, unbroken=True), Tail(0, unbroken=False)]
+    assert poison_tails(both) == [PoisonTail(1, unbroken=True), PoisonTail(0, unbroken=False)]
 
 
 @given(st.text("x.", min_size=1, max_size=600), st.data())
@@ -125,7 +127,7 @@ def test_it_stops_at_the_same_record_however_the_records_are_cut_into_batches(
     signs: str, data: st.DataObject
 ) -> None:
     """The loop, with the table and the column that it keeps, against the whole in one go."""
-    limits = Limits(consecutive=data.draw(st.integers(1, 20)), ratio=0.4, window=220)
+    limits = DeadLetterLimits(consecutive=data.draw(st.integers(1, 20)), ratio=0.4, window=220)
     whole = offset_of(judged(limits, batch(signs), NEW))
     position, held = 0, 0
     dead: list[Any] = []
@@ -134,9 +136,9 @@ def test_it_stops_at_the_same_record_however_the_records_are_cut_into_batches(
         size = data.draw(st.integers(1, len(signs) - position))
         part = batch(signs[position : position + size], position)
         behind = [offset for offset in dead if offset >= position - limits.window]
-        stopped = offset_of(judged(limits, part, History(held, 0, behind)))
+        stopped = offset_of(judged(limits, part, DeadLetterHistory(held, 0, behind)))
         dead += [one.record.offset for one in part.poison]
-        (tail,) = tails(part)
+        (tail,) = poison_tails(part)
         held = tail.poison + (held if tail.unbroken else 0)
         position += size
     assert stopped == whole

@@ -12,7 +12,7 @@ from consumers.batch import Batch, DecodedRecord, Poison
 from consumers.outcomes import classify, count, flow_entries
 from node.runtime.metrics import Metrics
 from node.store import flow_counts
-from node.store.flow_counts import Account
+from node.store.flow_counts import FlowTotals
 
 TOPIC = "petition.uplink.370000"
 SHANDONG, CENTRE = "370000", "000000"
@@ -71,7 +71,7 @@ def test_metrics_and_accounts_count_every_record_once(
     kinds: Counter[str] = Counter()
     for entry, number in flow_entries(CENTRE, found).items():
         kinds[entry.kind] += number
-    account = Account(**kinds)
+    account = FlowTotals(**kinds)
     assert account.received == len(ids) + poison
     assert account.applied == len(new)
     assert account.received == account.applied + account.duplicates + account.dead_lettered

@@ -11,7 +11,7 @@ from rich.table import Table
 from node.entrypoints.cli.node_settings import settings_for
 from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.entrypoints.cli.progress import rows_progress
-from node.rebuild import Rebuilt, rebuild
+from node.rebuild.run import Rebuilt, rebuild
 
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Compare only 只比较; exit code 1 if something differs.")
