@@ -26,7 +26,6 @@ class OffsetRange(NamedTuple):
 
     @property
     def topic_partition(self) -> TopicPartition:
-        """Return the partition in the type of Kafka's client."""
         return TopicPartition(self.topic, self.partition)
 
 
@@ -54,7 +53,6 @@ class Poison(NamedTuple):
     detail: str
 
     def __str__(self) -> str:
-        """Return one line without payload."""
         record = self.record
         place = f"{record.topic} partition {record.partition} offset {record.offset}"
         return f"{place}: {self.reason}: {self.detail}"
@@ -78,7 +76,6 @@ class Batch(NamedTuple):
         return len(self.records) + len(self.poison)
 
     def with_precomputed(self, precomputed: Precomputed | None) -> Batch:
-        """Return the same batch with `precomputed`."""
         # Not `_replace`, which relies on the `__len__` of a tuple.
         return Batch(self.records, self.poison, self.ranges, self.read_at, precomputed)
 

@@ -31,7 +31,7 @@ _Record = DecodedRecord | Poison
 _HISTORIES = """
     select held.topic, held.partition, held.consecutive_dead_letters,
            least(held.judged_from, moved.before),
-           array(select dead."offset" from dead_letter dead
+           array(select distinct dead."offset" from dead_letter dead
                  where dead.topic = held.topic and dead.partition = held.partition
                      and dead."offset" >= moved.before - %s and dead."offset" < moved.before
                      and dead.status = 'open' order by 1)
@@ -91,11 +91,8 @@ class DeadLetterGuard:
     """Stops a partition before a batch that would exceed its limits."""
 
     def __init__(self, settings: Settings) -> None:
-        self._limits = DeadLetterLimits(
-            settings.dead_letter_consecutive,
-            settings.dead_letter_ratio,
-            settings.dead_letter_window,
-        )
+        consecutive, ratio = settings.dead_letter_consecutive, settings.dead_letter_ratio
+        self._limits = DeadLetterLimits(consecutive, ratio, settings.dead_letter_window)
 
     def check(self, connection: Connection, batch: Batch) -> None:
         """Raise `StopPartition` if its poison is too much; then nothing of `batch` was stored."""
@@ -153,7 +150,7 @@ class _Run:
         self._dead.append(record.record.offset)
         if self._consecutive > self._limits.consecutive:
             return (
-                f"the {_ordinal(self._consecutive)} dead letter in a row, "
+                f"dead letter {self._consecutive} in a row, "
                 f"PETITIONLINK_DEAD_LETTER_CONSECUTIVE is {self._limits.consecutive}"
             )
         return self._share(record.record.offset + 1)
@@ -188,8 +185,3 @@ def poison_tails(batch: Batch) -> list[PoisonTail]:
 
 def _partition(record: _Record) -> _Partition:
     return record.record.topic, record.record.partition
-
-
-def _ordinal(number: int) -> str:
-    teen = number % 100 in (11, 12, 13)
-    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"

@@ -24,7 +24,7 @@ from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 _ACKNOWLEDGE_SECONDS = 30
 # The topic takes 2 MiB with key and headers. Only a record of a packed batch can be larger.
 _MOST_VALUE_BYTES = 1_900_000
-# The same record, read twice, is one letter; an offset of a topic that was made again is another.
+# A record that is read twice is one letter: they are unique by place, key and value.
 _KEEP = """
     insert into dead_letter
         (topic, partition, "offset", record_key, value, headers, recorded_at, reason, detail)
@@ -72,7 +72,15 @@ class DeadLetterTopic:
         if not poison:
             return
         try:
-            self._publish(self._producer or self._opened(), poison)
+            producer = self._producer or self._opened()
+            futures = [
+                producer.send(
+                    self._topic, _value(letter), letter.record.key or b"", _headers(letter)
+                )
+                for letter in poison
+            ]
+            for future in futures:
+                future.get(timeout=_ACKNOWLEDGE_SECONDS)
         except BaseException:
             self.close()  # the next attempt checks again whether the topic exists
             raise
@@ -87,14 +95,6 @@ class DeadLetterTopic:
             raise Fatal(f"topic {self._topic} is missing: run `petitionlink topics apply`")
         self._producer = clients.producer(self._settings, "dead-letters")
         return self._producer
-
-    def _publish(self, producer: KafkaProducer, poison: Sequence[Poison]) -> None:
-        futures = [
-            producer.send(self._topic, _value(letter), letter.record.key or b"", _headers(letter))
-            for letter in poison
-        ]
-        for future in futures:
-            future.get(timeout=_ACKNOWLEDGE_SECONDS)
 
 
 def _value(poison: Poison) -> bytes | None:

@@ -199,7 +199,8 @@ def instance_of(node: str, host: str, port: int, boot_id: Path = _BOOT_ID) -> st
         boot = boot_id.read_text().strip()[:8]
     except OSError:  # another kernel: then no start is recognised by the group
         boot = secrets.token_hex(4)
-    return f"{node}-{_plain(host)}-{port}-{boot}"
+    plain_host = re.sub(r"[^A-Za-z0-9._-]", "_", host)[:_LONGEST_HOST]  # what Kafka allows
+    return f"{node}-{plain_host}-{port}-{boot}"
 
 
 def renamed(instance: str | None) -> str:
@@ -213,8 +214,3 @@ def renamed(instance: str | None) -> str:
         base,
     )
     return f"{base}.{secrets.token_hex(4)}"
-
-
-def _plain(host: str) -> str:
-    """The host name without the characters that Kafka does not allow in a member's name."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", host)[:_LONGEST_HOST]

@@ -14,7 +14,6 @@ from functools import partial
 
 from kafka import KafkaConsumer, OffsetAndMetadata
 from kafka import errors as kafka_errors
-from prometheus_client import Gauge
 
 from consumers.batch import Polled
 from consumers.group_membership import Assignment
@@ -51,8 +50,12 @@ class LagGauges:
         """Show the lag of these partitions and of no others."""
         for gone in self._shown - positions.keys():
             self._behind_since.pop(gone, None)
-            for gauge in self._gauges():
-                gauge.remove(gone.topic, str(gone.partition))
+            metrics = self._metrics
+            for gauge in (
+                *(metrics.consumer_lag_records, metrics.consumer_lag_seconds),
+                metrics.consumer_applied_offset,
+            ):
+                gauge.remove(*_labels(gone))
         for partition, offset in positions.items():
             self._position(partition, offset)
             self._metrics.consumer_lag_seconds.labels(*_labels(partition)).set_function(
@@ -86,19 +89,11 @@ class LagGauges:
             self._behind_since.setdefault(partition, self._clock())
 
     def seconds(self, partition: TopicPartition) -> float:
-        """Return the age of the oldest record that is not applied; 0 if there is none."""
         since = self._behind_since.get(partition)
         return 0.0 if since is None else lag_seconds(since, self._clock())
 
     def _position(self, partition: TopicPartition, offset: int) -> None:
         self._metrics.consumer_applied_offset.labels(*_labels(partition)).set(offset)
-
-    def _gauges(self) -> tuple[Gauge, ...]:
-        return (
-            self._metrics.consumer_lag_records,
-            self._metrics.consumer_lag_seconds,
-            self._metrics.consumer_applied_offset,
-        )
 
 
 def _labels(partition: TopicPartition) -> tuple[str, str]:
@@ -145,9 +140,10 @@ class LagReporter:
         for partition, end in polled.ends.items():
             records = polled.records.get(partition)
             newest = records[-1].timestamp if records else None
-            self._lag.applied(partition, self._position(partition), newest)
+            position = self._assignment.positions[partition]
+            self._lag.applied(partition, position, newest)
             if end is not None:
-                self._lag.measured(partition, self._position(partition), end)
+                self._lag.measured(partition, position, end)
 
     def report_if_due(self) -> None:
         """Commit offsets to Kafka about every second, measure lag every few seconds."""
@@ -185,10 +181,7 @@ class LagReporter:
             return
         self._metrics.dependency_up.labels("kafka").set(1)
         for partition, end in ends.items():
-            self._lag.measured(partition, self._position(partition), end)
-
-    def _position(self, partition: TopicPartition) -> int:
-        return self._assignment.positions[partition]
+            self._lag.measured(partition, self._assignment.positions[partition], end)
 
 
 def _has_end(stopped: Stopped | None) -> bool:

@@ -119,19 +119,15 @@ def oldest_timestamps(
 
 
 def _polled(client: KafkaConsumer) -> dict[Any, Any]:
-    """Poll once; a partition that cannot be read is paused, so that the others are read."""
+    """Poll once; pause partitions that cannot be read, so that the others are read."""
     try:
         polled: dict[Any, Any] = client.poll(timeout_ms=_LOOK_MS)
+        return polled
     except UnreadableBatch as error:
-        return _polled_without(client, [TopicPartition(error.topic, error.partition)])
+        client.pause(TopicPartition(error.topic, error.partition))
     except TopicAuthorizationFailedError as error:
         refused = not_authorized(client.assignment() - client.paused(), error)
-        return _polled_without(client, [one.partition for one in refused])
-    return polled
-
-
-def _polled_without(client: KafkaConsumer, unreadable: list[TopicPartition]) -> dict[Any, Any]:
-    client.pause(*unreadable)
+        client.pause(*(stopped.partition for stopped in refused))
     return {} if client.paused() == client.assignment() else _polled(client)
 
 

@@ -50,7 +50,7 @@ CONTROL = (
         "status and lags are told though one topic may not be read",
         "31",
         "consumers/partition_status.py",
-        "return _polled_without(client, [one.partition for one in refused])",
+        "client.pause(*(stopped.partition for stopped in refused))",
         "raise",
         (
             _DENIED + "test_a_topic_that_may_not_be_read_stops_alone_is_named_and_flows_again_"
@@ -190,8 +190,8 @@ CONTROL = (
         "the name of a consumer has the boot of its kernel in it",
         "39",
         "consumers/group_membership.py",
-        'return f"{node}-{_plain(host)}-{port}-{boot}"',
-        'return f"{node}-{_plain(host)}-{port}"',
+        'return f"{node}-{plain_host}-{port}-{boot}"',
+        'return f"{node}-{plain_host}-{port}"',
         (
             _IDENTITY + "test_clones_of_one_disk_have_names_of_their_own_because_each_was_booted_"
             "by_itself",

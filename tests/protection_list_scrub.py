@@ -11,7 +11,7 @@ SCRUB = (
         "a value is compared with its digest 校验",
         "26",
         "node/store/row_check.py",
-        "if computed != row.digest or event.event_id != row.event_id:",
+        "if computed != digest or event.event_id != row.event_id:",
         "if event.event_id != row.event_id:",
         (_SCRUB + "test_reconcile_and_audit_claim_only_what_they_looked_at",),
     ),

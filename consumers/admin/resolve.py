@@ -13,15 +13,8 @@ from consumers import offsets
 from consumers.outcomes import dead_letter_day
 from node.postgres.connection import Connection, Cursor
 from node.postgres.statements import run
-from node.queries.dead_letters import (
-    DISCARDED,
-    OPEN,
-    REPLAYED,
-    Headers,
-    bytes_of,
-    headers_of,
-    unknown,
-)
+from node.queries import dead_letters
+from node.queries.dead_letters import DISCARDED, OPEN, REPLAYED, bytes_of, headers_of
 from node.runtime.errors import PetitionLinkError
 from node.store import audit_log, flow_counts
 from node.store.flow_counts import FlowKey
@@ -53,7 +46,7 @@ class Letter(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: dead_letters.Headers
     timestamp: int
     reason: str
 
@@ -67,19 +60,17 @@ def hold(cursor: Cursor, id_: int) -> Letter:
     cursor.execute(_HOLD, (id_,))
     row = cursor.fetchone()
     if row is None:
-        raise unknown(id_)
-    *record, reason, status, actor, resolved_at = row
+        raise dead_letters.unknown(id_)
+    *place, key, value, headers, timestamp, reason, status, actor, resolved_at = row
     if status != OPEN:
         at = resolved_at.astimezone(CHINA).isoformat(timespec="minutes")
         raise PetitionLinkError(
             f"dead letter {id_} was {status} already, by {actor} at {at}: nothing was changed"
         )
-    number, topic, partition, offset, key, value, headers, timestamp = record
-    offsets.acknowledge(cursor, topic, partition)
-    return Letter(
-        *(number, topic, partition, offset, bytes_of(key), bytes_of(value)),
-        *(headers_of(headers), timestamp, reason),
-    )
+    record = bytes_of(key), bytes_of(value), headers_of(headers), timestamp
+    letter = Letter._make((*place, *record, reason))
+    offsets.acknowledge(cursor, letter.topic, letter.partition)
+    return letter
 
 
 def resolve(

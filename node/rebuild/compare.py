@@ -81,7 +81,6 @@ def differing(cursor: Cursor, live: str, schema: str, case_ids: list[str]) -> di
 
 
 def differences(cursor: Cursor) -> Differences:
-    """Return the cases that were stored."""
     counts, names = {}, {}
     for kind in _KINDS:
         counts[kind] = scalar(cursor, _COUNT, (kind,))

@@ -90,7 +90,10 @@ def rebuild(
     """
     began = time.monotonic()
     with own_connected(settings, "rebuild") as keeper:
-        _take_lock(keeper, settings.node)
+        with keeper, keeper.cursor() as cursor:
+            if not try_lock(cursor, Lock.REBUILD):
+                node = settings.node
+                raise Fatal(f"node {node} is being rebuilt already: wait until that is done")
         with _shadow_tables(keeper) as live, _folder(settings, live) as folder:
             losses = Losses(settings.node, accepted=accept_loss or dry_run)
             last = _LastPass(folder, live, losses)
@@ -100,12 +103,6 @@ def rebuild(
         cases = _number(keeper, f"select count(*) from {live}.petition_case")
     seconds = time.monotonic() - began
     return Rebuilt(cases, events, differences, seconds, not dry_run, losses.names, losses.count)
-
-
-def _take_lock(keeper: Connection, node: str) -> None:
-    with keeper, keeper.cursor() as cursor:
-        if not try_lock(cursor, Lock.REBUILD):
-            raise Fatal(f"node {node} is being rebuilt already: wait until that is done")
 
 
 @contextmanager

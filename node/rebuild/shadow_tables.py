@@ -40,7 +40,6 @@ _GRANTS = """
 
 
 def current_schema(cursor: Cursor) -> str:
-    """Return the schema of the live tables."""
     query = "select relnamespace::regnamespace::text from pg_class where oid = %s::regclass"
     return str(scalar(cursor, query, ("petition_case",)))
 
@@ -70,7 +69,6 @@ def make(cursor: Cursor, live: str) -> None:
 
 
 def make_indexes(cursor: Cursor, live: str) -> None:
-    """Make the secondary indexes of the live tables."""
     for table in TABLES:
         for (definition,) in _all(cursor, _INDEXES, f"{SCHEMA}.{table}", f"{live}.{table}"):
             cursor.execute(definition)

@@ -31,7 +31,7 @@ def note_differing(
     still = {one.case_id for one in several if one.differing}
     closed = [one.case_id for one in asked if one.case_id not in still]
     how = f"{peer} holds the same again"
-    findings.heal_of_peer(cursor, PEER_DIFFERS, peer, closed, how)
+    findings.heal_of_peer(cursor, PEER_DIFFERS, peer, how, closed)
     findings.note(
         cursor,
         [
@@ -51,4 +51,4 @@ def note_differing(
 
 def close_differing(cursor: Cursor, peer: str) -> None:
     """A round proved that `peer` holds the same."""
-    findings.heal_of_peer_wholly(cursor, PEER_DIFFERS, peer, f"{peer} holds the same again")
+    findings.heal_of_peer(cursor, PEER_DIFFERS, peer, f"{peer} holds the same again")

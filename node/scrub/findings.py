@@ -34,13 +34,10 @@ _OPEN = """
     from scrub_finding where healed_at is null order by id limit %s
 """
 _BY_KIND = "select kind, count(*) from scrub_finding where healed_at is null group by 1 order by 1"
-_OF_EVENTS = """
-    update scrub_finding set healed_at = now(), healed_by = %s
-    where healed_at is null and kind = %s and peer = %s and case_id = any(%s)
-"""
-_OF_PEER = """
-    update scrub_finding set healed_at = now(), healed_by = %s
-    where healed_at is null and kind = %s and peer = %s
+_HEAL_OF_PEER = """
+    update scrub_finding set healed_at = now(), healed_by = %(how)s
+    where healed_at is null and kind = %(kind)s and peer = %(peer)s
+        and (%(cases)s::text[] is null or case_id = any(%(cases)s::text[]))
 """
 
 
@@ -58,7 +55,6 @@ class ScrubFinding(NamedTuple):
     expected: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return a document for printing."""
         names = ("kind", "case_id", "event_id", "peer", "detail")
         return {name: getattr(self, name) for name in names} | {"peer": self.peer or None}
 
@@ -90,24 +86,20 @@ def heal(
     return cursor.fetchall()
 
 
-def heal_of_peer(cursor: Cursor, kind: str, peer: str, case_ids: Sequence[str], how: str) -> None:
-    """Close the findings of this kind that concern `peer` and these cases."""
-    cursor.execute(_OF_EVENTS, (how, kind, peer, [*case_ids]))
-
-
-def heal_of_peer_wholly(cursor: Cursor, kind: str, peer: str, how: str) -> None:
-    """Close all findings of this kind that concern `peer`."""
-    cursor.execute(_OF_PEER, (how, kind, peer))
+def heal_of_peer(
+    cursor: Cursor, kind: str, peer: str, how: str, case_ids: Sequence[str] | None = None
+) -> None:
+    """Close the findings of this kind that concern `peer`, in these cases or in all."""
+    values = {"how": how, "kind": kind, "peer": peer, "cases": case_ids}
+    cursor.execute(_HEAL_OF_PEER, values)
 
 
 def open_findings(cursor: Cursor, limit: int = 1000) -> list[dict[str, Any]]:
-    """Return the open findings, oldest first."""
     cursor.execute(_OPEN, (limit,))
     names = ("kind", "case_id", "event_id", "peer", "detail", "found_at")
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def open_by_kind(cursor: Cursor) -> dict[str, int]:
-    """Return the number of open findings by kind."""
     cursor.execute(_BY_KIND)
     return dict(cursor.fetchall())

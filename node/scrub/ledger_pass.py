@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import psycopg2
@@ -90,7 +90,14 @@ def verify_buckets(connection: Connection, context: Context, *, heals: bool) -> 
     """Compare each bucket with the sum of its cases' digests; correct it with `heals`."""
     with connection, connection.cursor() as cursor:
         cursor.execute(_CORRECT_BUCKETS if heals else _BUCKETS)
-        found = [_of_bucket(*row) for row in cursor.fetchall()]
+        found = [
+            ScrubFinding(
+                *(findings.BUCKETS_DIFFER, "", None),
+                f"bucket {bucket}: its cases have {events:+d} events against its offered sum",
+                f"{peer}/{bucket}",
+            )
+            for peer, bucket, events, _ in cursor.fetchall()
+        ]
         for new in findings.note(cursor, found):
             detail = {"kind": new.kind, "peer": new.peer, "detail": new.detail}
             audit_log.note(cursor, context.actor, "scrub.found", detail)
@@ -113,11 +120,11 @@ def verify_ledger(
     """
     with connection, connection.cursor() as cursor:
         began = position.read(cursor).now
-    done, events, last = 0, 0, ""
+    done, events = 0, 0
     found: list[ScrubFinding] = []
-    while chunk := _next(connection, context, last, done, cases):
+    for chunk in _chunks(connection, context.node, cases):
         result = verify_cases(connection, context, chunk, heals=heals)
-        done, events, last = done + len(chunk), events + result.events, chunk[-1]
+        done, events = done + result.cases, events + result.events
         found += result.found
         moved(done, events)
     if cases is None:
@@ -127,17 +134,20 @@ def verify_ledger(
     return Verified(done, events, found)
 
 
-def _next(
-    connection: Connection,
-    context: Context,
-    last: str,
-    done: int,
-    cases: Sequence[str] | None,
-) -> list[str]:
+def _chunks(
+    connection: Connection, node: str, cases: Sequence[str] | None
+) -> Iterator[Sequence[str]]:
     if cases is not None:
-        return [*cases[done : done + CASES_AT_A_TIME]]
-    with connection, connection.cursor() as cursor:
-        return next_cases(cursor, context.node, last, CASES_AT_A_TIME)
+        yield from (cases[n : n + CASES_AT_A_TIME] for n in range(0, len(cases), CASES_AT_A_TIME))
+        return
+    last = ""
+    while True:
+        with connection, connection.cursor() as cursor:
+            chunk = next_cases(cursor, node, last, CASES_AT_A_TIME)
+        if not chunk:
+            return
+        yield chunk
+        last = chunk[-1]
 
 
 def _examine(
@@ -179,8 +189,3 @@ def _to_heal(connection: Connection, examined: Sequence[ExaminedCase]) -> list[s
         cursor.execute(_HAVE_OPEN, ([case.case_id for case in examined],))
         opened = {case_id for (case_id,) in cursor}
     return [case.case_id for case in examined if case.findings or case.case_id in opened]
-
-
-def _of_bucket(peer: str, bucket: int, events: int, _digest: int) -> ScrubFinding:
-    detail = f"bucket {bucket}: its cases have {events:+d} events against the sum that is offered"
-    return ScrubFinding(findings.BUCKETS_DIFFER, "", None, detail, f"{peer}/{bucket}")

@@ -111,8 +111,10 @@ def _examine(
 
 
 def _lacking(case: ExaminedCase, missing: Sequence[Numbered], expected: int) -> ExaminedCase:
-    found = [*case.findings, _missing(case.case_id, missing, expected)]
-    return case._replace(findings=found, missing=missing)
+    named = ", ".join(f"event {number} of {emitter}" for emitter, number in missing[:_MOST_NAMED])
+    detail = f"{named or 'events'} not in the ledger, which had {expected} events of the case"
+    finding = ScrubFinding(findings.MISSING, case.case_id, None, detail, expected=expected)
+    return case._replace(findings=[*case.findings, finding], missing=missing)
 
 
 def _of_rows(
@@ -166,12 +168,6 @@ def _numbers(
     ]
 
 
-def _missing(case_id: str, missing: Sequence[Numbered], expected: int) -> ScrubFinding:
-    named = ", ".join(f"event {number} of {emitter}" for emitter, number in missing[:_MOST_NAMED])
-    detail = f"{named or 'events'} not in the ledger, which had {expected} events of the case"
-    return ScrubFinding(findings.MISSING, case_id, None, detail, expected=expected)
-
-
 def _added(case_id: str, checked: Checked) -> ScrubFinding:
     row = checked.row
     detail = (
@@ -199,15 +195,16 @@ def _with_projections(
 ) -> list[ExaminedCase]:
     """Add a finding to each sound case whose projection is wrong."""
     sound = {case.case_id: case.rows for case in examined if case.is_sound}
-    wrong = projection_check.compare(cursor, live, sound)
+    wrong = {
+        case_id: ScrubFinding(
+            *(findings.PROJECTION_DIFFERS, case_id, None),
+            f"the projection of the case is {kind}: the fold of its events gives something else",
+        )
+        for case_id, kind in projection_check.compare(cursor, live, sound).items()
+    }
     return [
-        case._replace(findings=[*case.findings, _projection(case.case_id, wrong[case.case_id])])
+        case._replace(findings=[*case.findings, wrong[case.case_id]])
         if case.case_id in wrong
         else case
         for case in examined
     ]
-
-
-def _projection(case_id: str, kind: str) -> ScrubFinding:
-    detail = f"the projection of the case is {kind}: the fold of its events gives something else"
-    return ScrubFinding(findings.PROJECTION_DIFFERS, case_id, None, detail)

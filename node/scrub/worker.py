@@ -112,7 +112,6 @@ class Scrub:
         return done.events / self._rate
 
     def answer_requests(self) -> None:
-        """Check the requested cases."""
         with self._connection, self._connection.cursor() as cursor:
             asked = position.take_requests(cursor, CASES_AT_A_TIME)
         if asked:
@@ -120,7 +119,6 @@ class Scrub:
             self.show()
 
     def show(self) -> None:
-        """Set the gauges from the database."""
         with self._connection, self._connection.cursor() as cursor:
             state = position.read(cursor)
             by_kind = findings.open_by_kind(cursor)

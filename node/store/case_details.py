@@ -22,14 +22,22 @@ _OFFICE = "office"
 _SUPERVISION_INSTANTS = ("issued_at", "due_at", "replied_at", "lifted_at")
 
 
-class _Detail(NamedTuple):
-    """A table, its key columns with their SQL types, the part of a case that its rows show, and the
-    function that makes them, by key."""
+class _Detail:
+    """A table, and the functions that give its rows by key, and the part of a case they show."""
 
-    table: Table
-    key: dict[str, str]
-    source: Callable[[Case], Any]
-    rows: Callable[[Case], _Rows]
+    def __init__(
+        self,
+        name: str,
+        key: dict[str, str],
+        types: Columns,
+        source: Callable[[Case], Any],
+        rows: Callable[[Case], _Rows],
+    ) -> None:
+        """`key` has the SQL types of its columns."""
+        self.table = Table(name, types, [*key])
+        self.key = key
+        self.source = source
+        self.rows = rows
 
 
 class DetailChanges(NamedTuple):
@@ -130,18 +138,8 @@ def _supervisions(case: Case) -> _Rows:
     }
 
 
-def _detail(
-    name: str,
-    key: dict[str, str],
-    types: Columns,
-    source: Callable[[Case], Any],
-    rows: Callable[[Case], _Rows],
-) -> _Detail:
-    return _Detail(Table(name, types, [*key]), key, source, rows)
-
-
 _DETAILS = (
-    _detail(
+    _Detail(
         "case_clock",
         {"case_id": "text", "clock": "text", "event_id": "uuid"},
         {
@@ -159,7 +157,7 @@ _DETAILS = (
         attrgetter("clocks"),
         _clocks,
     ),
-    _detail(
+    _Detail(
         "case_evaluation",
         {"case_id": "text", "object": "text"},
         {
@@ -177,7 +175,7 @@ _DETAILS = (
         ),
         _evaluations,
     ),
-    _detail(
+    _Detail(
         "case_supervision",
         {"supervision_id": "uuid"},
         {

@@ -14,20 +14,10 @@ import orjson
 from psycopg2.errors import UniqueViolation
 
 from cases.case import Case, State
+from node.postgres import table
 from node.postgres.connection import Cursor
 from node.postgres.statements import run
-from node.postgres.table import (
-    BOOLEAN,
-    INSTANT,
-    INT4,
-    INT8,
-    JSONB,
-    TEXT,
-    TEXT_ARRAY,
-    WORD,
-    Columns,
-    Table,
-)
+from node.postgres.table import Columns, Table
 
 
 class CaseRow(NamedTuple):
@@ -40,17 +30,17 @@ class CaseRow(NamedTuple):
 
 # Columns with the value of the attribute of a `Case` of the same name.
 _ATTRIBUTES: Columns = {
-    "case_id": TEXT,
-    "state": WORD,
-    "registered_by": WORD,
-    "handled_by": WORD,
-    "participants": TEXT_ARRAY,
-    "urgent": BOOLEAN,
-    "finding": WORD,
-    "repeat_of": TEXT,
-    "outcome": WORD,
-    "version": INT8,
-    "incomplete": BOOLEAN,
+    "case_id": table.TEXT,
+    "state": table.WORD,
+    "registered_by": table.WORD,
+    "handled_by": table.WORD,
+    "participants": table.TEXT_ARRAY,
+    "urgent": table.BOOLEAN,
+    "finding": table.WORD,
+    "repeat_of": table.TEXT,
+    "outcome": table.WORD,
+    "version": table.INT8,
+    "incomplete": table.BOOLEAN,
 }
 _REGISTERED = (
     *("channel", "title", "area", "content_category_1", "content_category_2"),
@@ -64,21 +54,21 @@ _MILESTONES = {
     "closed_at": State.CLOSED,
 }
 _OTHERS: Columns = {
-    "received_at": INSTANT,
-    "persons": INT4,
-    "rule_set": WORD,
-    "is_group": BOOLEAN,
-    "conflicts": INT4,
-    "fold": JSONB,
-    "exchanged_at": INSTANT,
-    "revision": INT8,
+    "received_at": table.INSTANT,
+    "persons": table.INT4,
+    "rule_set": table.WORD,
+    "is_group": table.BOOLEAN,
+    "conflicts": table.INT4,
+    "fold": table.JSONB,
+    "exchanged_at": table.INSTANT,
+    "revision": table.INT8,
 }
 _CASES = Table(
     "petition_case",
     {
         **_ATTRIBUTES,
-        **dict.fromkeys(_REGISTERED, TEXT),
-        **dict.fromkeys(_MILESTONES, INSTANT),
+        **dict.fromkeys(_REGISTERED, table.TEXT),
+        **dict.fromkeys(_MILESTONES, table.INSTANT),
         **_OTHERS,
     },
     key=("case_id",),
@@ -117,7 +107,6 @@ def put_packed(cursor: Cursor, rows: Iterable[bytes]) -> int:
 
 
 def _values(row: CaseRow) -> tuple[Any, ...]:
-    """Return the values in the order of the columns."""
     case, revision, exchanged_at = row
     registered = case.registration.get
     return (

@@ -52,7 +52,6 @@ class ClockSkew(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        """Return `ahead` in seconds."""
         return None if self.ahead is None else self.ahead / _MICROS
 
     def exceeds(self, seconds: int) -> bool:

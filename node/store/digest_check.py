@@ -77,7 +77,7 @@ def add_up(
     """Return the digest of these rows for each peer, from the digest column or from the bytes."""
     sums: dict[str, Digest] = {}
     for checked in rows:
-        digest = checked.computed if by_bytes else checked.row.digest
+        digest = checked.computed if by_bytes else checked.digest
         for peer in shares.peers(case_id, checked.row.event_id, checked.emitter):
             events, total = sums.get(peer, EMPTY)
             sums[peer] = Digest(events + 1, total ^ digest)
@@ -100,7 +100,7 @@ def surplus(
     for number in range(1, _MOST_TRIED + 1):
         if len(rows) ** number > _MOST_TRIES:
             return []
-        for tried in combinations([checked for checked in rows if checked.row.digest], number):
+        for tried in combinations([checked for checked in rows if checked.digest], number):
             if agree(kept, _without(whole, add_up(shares, case_id, tried))):
                 return [*tried]
     return []

@@ -137,12 +137,10 @@ def buckets(cursor: Cursor, peer: str) -> list[Digest]:
 
 
 def cases_in(cursor: Cursor, peer: str, bucket: int) -> dict[str, Digest]:
-    """Return the digest of each case of a bucket."""
     cursor.execute(_IN_BUCKET, (peer, bucket))
     return {case_id: Digest(events, digest) for case_id, events, digest in cursor}
 
 
 def peers(cursor: Cursor) -> list[str]:
-    """Return the nodes that this one shares events with."""
     cursor.execute(_PEERS)
     return [peer for (peer,) in cursor]

@@ -168,7 +168,6 @@ def headers_json(headers: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def stored_headers(stored: Iterable[Sequence[str]]) -> tuple[tuple[str, bytes], ...]:
-    """Return the headers that `headers_json` wrote."""
     return tuple((name, base64.b64decode(value)) for name, value in stored)
 
 

@@ -68,20 +68,14 @@ _DAYS = f"""
 """
 
 
-def number_of_day(micros: int) -> int:
-    """Return the day in China of an instant, counted from 1970-01-01."""
-    return (micros + _CHINA_MICROS) // _DAY_MICROS
+def day_of(micros: int) -> date:
+    """Return the day in China of an instant, clamped to the range of a date."""
+    return _day((micros + _CHINA_MICROS) // _DAY_MICROS)
 
 
 @lru_cache(maxsize=4096)
-def day_of_number(number: int) -> date:
-    """Return the day of this number, clamped to the range of a date."""
+def _day(number: int) -> date:
     return date.fromordinal(min(max(number + _EPOCH_ORDINAL, 1), date.max.toordinal()))
-
-
-def day_of(micros: int) -> date:
-    """Return the day in China of an instant."""
-    return day_of_number(number_of_day(micros))
 
 
 def delta_statements(counts: Mapping[FlowKey, int]) -> list[Statement]:

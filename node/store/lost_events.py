@@ -50,13 +50,11 @@ def note(cursor: Cursor, lost: Iterable[LostEvent]) -> None:
 
 
 def lost_of(cursor: Cursor, case_ids: Iterable[str]) -> list[LostEvent]:
-    """Return the lost events of these cases."""
     cursor.execute(_OF_CASES, ([*case_ids],))
     return cursor.fetchall()
 
 
 def number_lost(cursor: Cursor) -> int:
-    """Return the number of events that the ledger had and lacks."""
     return int(scalar(cursor, "select count(*) from lost_event"))
 
 

@@ -16,15 +16,6 @@ import psycopg2
 from node.postgres.connection import Cursor, Database
 from node.runtime.errors import PetitionLinkError
 from node.store import projection
-from node.store.projection import (
-    CaseChange,
-    CaseSnapshot,
-    CaseTransition,
-    EventsByCase,
-    PackedRows,
-    change_of,
-    no_case,
-)
 from schemas.event import Event
 
 # Precomputing a batch of no more events than this takes longer than applying it.
@@ -42,8 +33,8 @@ class Precomputed(NamedTuple):
     """
 
     revisions: Mapping[str, int]
-    changes: Sequence[CaseChange]
-    rows: PackedRows
+    changes: Sequence[projection.CaseChange]
+    rows: projection.PackedRows
     based_on: Flag | None
     committed: Flag
 
@@ -82,7 +73,7 @@ class Precompute:
         """Free the memory that the previous batch takes."""
         self._previous: Precomputed | None = None
         # The cases of the previous batch as it will leave them; None if that is not known.
-        self._left: dict[str, CaseSnapshot | None] = {}
+        self._left: dict[str, projection.CaseSnapshot | None] = {}
 
     def batch(self, events: Sequence[Event], exchanged_at: int) -> Precomputed | None:
         """Fold and pack the next batch, whose events arrived at `exchanged_at` (micros).
@@ -98,24 +89,24 @@ class Precompute:
         made = self._packed(transitions) if transitions else None
         self._left = dict.fromkeys(grouped)
         for _, row, _ in transitions:
-            self._left[row.case.case_id] = CaseSnapshot(row.case, row.revision)
+            self._left[row.case.case_id] = projection.CaseSnapshot(row.case, row.revision)
         self._previous = made
         return made
 
-    def _packed(self, transitions: Sequence[CaseTransition]) -> Precomputed:
+    def _packed(self, transitions: Sequence[projection.CaseTransition]) -> Precomputed:
         revisions = {row.case.case_id: row.revision - 1 for _, row, _ in transitions}
         depends = self._previous is not None and not self._left.keys().isdisjoint(revisions)
         return Precomputed(
             revisions=revisions,
-            changes=[*map(change_of, transitions)],
+            changes=[*map(projection.change_of, transitions)],
             rows=projection.pack(transitions),
             based_on=self._previous.committed if self._previous and depends else None,
             committed=Flag(),
         )
 
-    def _snapshots(self, events: EventsByCase) -> dict[str, CaseSnapshot]:
+    def _snapshots(self, events: projection.EventsByCase) -> dict[str, projection.CaseSnapshot]:
         """Return the known snapshots of these cases, as the previous batch will leave them."""
-        known: dict[str, CaseSnapshot] = {}
+        known: dict[str, projection.CaseSnapshot] = {}
         unread: list[str] = []
         for case_id, several in events.items():
             if case_id in self._left:
@@ -123,12 +114,12 @@ class Precompute:
                 if snapshot is not None:
                     known[case_id] = snapshot
             elif any(event.version == 1 for event in several):
-                known[case_id] = no_case(case_id)  # or the event is a duplicate
+                known[case_id] = projection.no_case(case_id)  # or the event is a duplicate
             else:
                 unread.append(case_id)
         return known | (self._read(unread) if len(unread) > _FEW_CASES else {})
 
-    def _read(self, case_ids: Iterable[str]) -> dict[str, CaseSnapshot]:
+    def _read(self, case_ids: Iterable[str]) -> dict[str, projection.CaseSnapshot]:
         try:
             connection = self._database.connection()
             with connection, connection.cursor() as cursor:

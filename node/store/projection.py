@@ -92,7 +92,6 @@ def by_case(events: Iterable[Event]) -> dict[str, list[Event]]:
 
 
 def no_case(case_id: str) -> CaseSnapshot:
-    """Return the snapshot of a case that has no row."""
     return CaseSnapshot(Case(case_id), 0)
 
 

@@ -71,18 +71,20 @@ _OUTBOX = """
 """
 # The newest one of a partition covers all before it and stays.
 _RECEIPTS = """
-    delete from receipt where ctid = any(array(
+    with gone as (delete from receipt where ctid = any(array(
         select ctid from receipt r
         where applied_at < now() - %(days)s * interval '1 day' and exists (
             select from receipt newer where newer.topic = r.topic
             and newer.partition = r.partition and newer.next_offset > r.next_offset)
-        limit %(limit)s))
+        limit %(limit)s)) returning 1)
+    select count(*), 0, count(*) = %(limit)s from gone
 """
 _DEAD_LETTERS = """
-    delete from dead_letter where id = any(array(
+    with gone as (delete from dead_letter where id = any(array(
         select id from dead_letter
         where status <> 'open' and resolved_at < now() - %(days)s * interval '1 day'
-        order by id limit %(limit)s))
+        order by id limit %(limit)s)) returning 1)
+    select count(*), 0, count(*) = %(limit)s from gone
 """
 
 # Joins are planned by statistics of the whole ledger; autovacuum only analyses its partitions.
@@ -105,7 +107,7 @@ def make_partitions(connection: Connection) -> int | None:
 def prune(connection: Connection, keep: Retention, stop: Stop) -> Pruned:
     """Delete what is older than `keep`, batch by batch, until done or `stop`."""
     return Pruned(
-        _prune_outbox(connection, keep.outbox_days, stop),
+        _prune(connection, _OUTBOX, keep.outbox_days, stop),
         _prune(connection, _RECEIPTS, keep.outbox_days, stop),
         _prune(connection, _DEAD_LETTERS, keep.dead_letter_days, stop),
     )
@@ -120,24 +122,15 @@ def analyse_ledger(connection: Connection) -> bool:
     return due
 
 
-def _prune_outbox(connection: Connection, days: int, stop: Stop) -> int:
+def _prune(connection: Connection, statement: str, days: int, stop: Stop) -> int:
+    """Run a statement until it says that no more is to be done; return the number of rows."""
     pruned, after, more, size = 0, 0, True, StepSize("housekeeping", BATCH_ROWS)
     while more and not stop.is_set():
         with _in_time(connection, size) as cursor:
             values = {"after": after, "days": days, "limit": size.now, "own": own_topic(NATIONAL)}
-            cursor.execute(_OUTBOX, values)
+            cursor.execute(statement, values)
             gone, after, more = cursor.fetchone() or (0, 0, False)
             pruned += gone
-    return pruned
-
-
-def _prune(connection: Connection, statement: str, days: int, stop: Stop) -> int:
-    pruned, more, size = 0, True, StepSize("housekeeping", BATCH_ROWS)
-    while more and not stop.is_set():
-        with _in_time(connection, size) as cursor:
-            cursor.execute(statement, {"days": days, "limit": size.now})
-            more = cursor.rowcount == size.now
-            pruned += cursor.rowcount
     return pruned
 
 

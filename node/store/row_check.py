@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -23,7 +23,7 @@ BODY_DIFFERS: Final = "body_differs"  # the body is not that of the value
 DIGEST_ALTERED: Final = "digest_altered"  # the digest column is wrong, the value is right
 
 _READ = """
-    select event_id::text, event_type, case_id, version, emitter, emitter_sequence,
+    select event_type, event_id::text, case_id, version, emitter, emitter_sequence,
            (extract(epoch from occurred_at) * 1000000)::bigint,
            (extract(epoch from recorded_at) * 1000000)::bigint,
            actor, rule_set, body, value, digest
@@ -31,28 +31,14 @@ _READ = """
 """
 
 
-class LedgerRow(NamedTuple):
-    """A row of `case_event`; instants in micros."""
-
-    event_id: str
-    event_type: str
-    case_id: str
-    version: int
-    emitter: str
-    emitter_sequence: int
-    occurred_at: int
-    recorded_at: int
-    actor: str
-    rule_set: str
-    body: Any
-    value: bytes
-    digest: int
-
-
 class Checked(NamedTuple):
-    """A row, the digest of its bytes, the event in them if they decode, and the kind of problem."""
+    """A row and the digest recorded in it; the digest and, if it decodes, the event of its bytes.
 
-    row: LedgerRow
+    `row` has the columns as they are, `problem` is the kind of finding, if any.
+    """
+
+    row: Event
+    digest: int
     computed: int
     event: Event | None
     problem: str | None
@@ -73,7 +59,7 @@ class Checked(NamedTuple):
         return self._trusted.emitter
 
     @property
-    def _trusted(self) -> Event | LedgerRow:
+    def _trusted(self) -> Event:
         return self.row if self.event is None or self.is_suspect else self.event
 
 
@@ -81,21 +67,22 @@ def read(cursor: Cursor, case_ids: Iterable[str]) -> list[Checked]:
     """Return every row of these cases, recomputed from its bytes."""
     cursor.execute(_READ, ([*case_ids],))
     return [
-        check(LedgerRow._make((*head, bytes(value), digest))) for *head, value, digest in cursor
+        _check(Event._make((*head, bytes(value), "", None)), digest)
+        for *head, value, digest in cursor
     ]
 
 
-def check(row: LedgerRow) -> Checked:
+def _check(row: Event, digest: int) -> Checked:
     """Recompute the digest, decode the value, and compare both with the columns."""
     computed = digests.of_event(bytes.fromhex(row.event_id.replace("-", "")), row.value)
     try:
-        event = decode(row.event_type, row.value)
+        event = _decode(row.type, row.value)
     except Undecodable:
-        return Checked(row, computed, None, UNDECODABLE)
-    return Checked(row, computed, event, _problem(row, computed, event))
+        return Checked(row, digest, computed, None, UNDECODABLE)
+    return Checked(row, digest, computed, event, _problem(row, digest, computed, event))
 
 
-def decode(event_type: str, value: bytes) -> Event:
+def _decode(event_type: str, value: bytes) -> Event:
     """Return the event in a stored value; raises `Undecodable`.
 
     `event_type` is used only if this release does not know the schema of the value.
@@ -108,13 +95,12 @@ def decode(event_type: str, value: bytes) -> Event:
     return Event._make((type_, *envelope, record, value, "", None))
 
 
-def _problem(row: LedgerRow, computed: int, event: Event) -> str | None:
-    # The first ten fields of both, without the body.
-    same_columns = (event.event_id, event.type, *event[2:10]) == row[:10]
+def _problem(row: Event, digest: int, computed: int, event: Event) -> str | None:
+    same_columns = event[:10] == row[:10]
     same_body = orjson.loads(body_json(event.body)) == row.body
-    if computed != row.digest or event.event_id != row.event_id:
+    if computed != digest or event.event_id != row.event_id:
         # Releases before the digests stored none; then columns and body decide.
-        unrecorded = row.digest == 0 and same_columns and same_body
+        unrecorded = digest == 0 and same_columns and same_body
         return DIGEST_ALTERED if unrecorded else VALUE_ALTERED
     if not same_columns:
         return COLUMNS_DIFFER

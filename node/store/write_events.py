@@ -77,7 +77,8 @@ def write_events(
     rest = {case_id: several for case_id, several in events.items() if case_id not in ready}
     transitions = projection.fold_locked(cursor, rest, node, exchanged_at)
     changes = _write_cases(cursor, node, digest_of, transitions, precomputed)
-    return Written(new, _cases(transitions), changes, restored, precomputed is not None)
+    cases = {row.case.case_id: row.case for _, row, _ in transitions}
+    return Written(new, cases, changes, restored, precomputed is not None)
 
 
 def write_own_events(
@@ -99,7 +100,7 @@ def write_own_events(
     if transitions is None:
         transitions = projection.fold_locked(cursor, projection.by_case(new), node)
     changes = _write_cases(cursor, node, _digests(packed), transitions)
-    return Written(new, _cases(transitions), changes)
+    return Written(new, {row.case.case_id: row.case for _, row, _ in transitions}, changes)
 
 
 def _write_cases(
@@ -114,10 +115,6 @@ def _write_cases(
     projection.write(cursor, transitions, precomputed.rows if precomputed else None)
     outbox.enqueue(cursor, node, changes, digest_of)
     return changes
-
-
-def _cases(transitions: Iterable[CaseTransition]) -> dict[str, Case]:
-    return {row.case.case_id: row.case for _, row, _ in transitions}
 
 
 def _digests(packed: Iterable[Packed]) -> dict[str, int]:

@@ -96,7 +96,7 @@ def test_nothing_but_poison_stops_the_loop_before_anything_of_it_is_dead_lettere
     line = stopped(province_with_small_limits)
     assert "\n" not in line
     assert line.startswith(f"{TOPIC} partition 0 offset {base + 7}: wrong_magic: ")
-    assert "the 6th dead letter in a row, PETITIONLINK_DEAD_LETTER_CONSECUTIVE is 5" in line
+    assert "dead letter 6 in a row, PETITIONLINK_DEAD_LETTER_CONSECUTIVE is 5" in line
     assert "petitionlink deadletters list" in line
     assert rows(province_with_small_limits, HELD) == [(base, 0)]
     assert (

@@ -60,7 +60,7 @@ def test_so_many_in_a_row_are_let_through_and_the_next_is_named() -> None:
     assert judged(LIMITS, batch("xxx"), NEW) is None
     found = judged(LIMITS, batch("..xxxx.xxxxx"), NEW)
     assert found is not None
-    assert (offset_of(found), found.text.split(",")[0]) == (5, "the 4th dead letter in a row")
+    assert (offset_of(found), found.text.split(",")[0]) == (5, "dead letter 4 in a row")
 
 
 def test_a_good_record_between_them_begins_the_count_anew() -> None:
