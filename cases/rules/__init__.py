@@ -20,10 +20,7 @@ from cases.rules import (
     reviews,
     supervision,
 )
-from cases.rules.model import (
-    Rule,
-    Violation,
-)
+from cases.rules.model import Rule, Violation
 from cases.rules.responsibility import by_nobody_accused
 from schemas.event import Event
 

@@ -5,18 +5,8 @@ from __future__ import annotations
 from cases.case import Case, State
 from cases.fact import Fact
 from cases.nodes import NATIONAL
-from cases.rules.model import (
-    HELD,
-    REFUSED,
-    Rule,
-    Violation,
-)
-from cases.rules.responsibility import (
-    by_handler,
-    not_to_the_accused,
-    take_part,
-    to_a_known_node,
-)
+from cases.rules.model import HELD, REFUSED, Rule, Violation
+from cases.rules.responsibility import by_handler, not_to_the_accused, take_part, to_a_known_node
 from cases.vocabulary import event_types as types
 from schemas.event import Event
 

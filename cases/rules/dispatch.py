@@ -5,14 +5,7 @@ from __future__ import annotations
 from cases.case import Case, State
 from cases.fact import Fact
 from cases.regulations import RULE_SETS, regulation
-from cases.rules.model import (
-    LIVING,
-    NOT_YET_ACCEPTED,
-    UNDER_WAY,
-    Rule,
-    Violation,
-    no_effect,
-)
+from cases.rules.model import LIVING, NOT_YET_ACCEPTED, UNDER_WAY, Rule, Violation, no_effect
 from cases.rules.responsibility import (
     by_handler,
     by_handler_or_centre,

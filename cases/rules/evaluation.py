@@ -6,11 +6,7 @@ from cases.case import Case
 from cases.evaluable import is_statutory
 from cases.fact import Fact
 from cases.rules.identity import REPEAT
-from cases.rules.model import (
-    ANSWERED,
-    Rule,
-    Violation,
-)
+from cases.rules.model import ANSWERED, Rule, Violation
 from cases.rules.responsibility import by_participant
 from cases.vocabulary import event_types as types
 from schemas.event import Event

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from cases.case import Case, State
 from cases.fact import Fact
-from cases.rules.model import (
-    LIVING,
-    Rule,
-    Violation,
-    no_effect,
-)
+from cases.rules.model import LIVING, Rule, Violation, no_effect
 from cases.rules.responsibility import by_handler, by_participant, not_to_the_accused
 from cases.vocabulary import event_types as types
 from schemas.event import Event

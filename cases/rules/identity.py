@@ -5,11 +5,7 @@ from __future__ import annotations
 from cases.case import Case
 from cases.fact import Fact
 from cases.nodes import NATIONAL
-from cases.rules.model import (
-    ANY_REGISTERED,
-    Rule,
-    Violation,
-)
+from cases.rules.model import ANY_REGISTERED, Rule, Violation
 from cases.vocabulary import event_types as types
 from schemas.event import Event
 
@@ -39,6 +35,4 @@ def _identify(case: Case, event: Event) -> None:
     case.group = bool(event.body.get("group"))
 
 
-RULES = {
-    types.IDENTIFIED: Rule(ANY_REGISTERED, (_by_the_centre, _names_the_earlier), _identify),
-}
+RULES = {types.IDENTIFIED: Rule(ANY_REGISTERED, (_by_the_centre, _names_the_earlier), _identify)}

@@ -7,13 +7,7 @@ from cases.case import Case, State
 from cases.fact import Fact
 from cases.nodes import NATIONAL
 from cases.rules.corrections import corrected
-from cases.rules.model import (
-    ANY_REGISTERED,
-    OPEN,
-    UNREGISTERED,
-    Rule,
-    Violation,
-)
+from cases.rules.model import ANY_REGISTERED, OPEN, UNREGISTERED, Rule, Violation
 from cases.rules.responsibility import by_handler_or_centre, by_participant, take_part
 from cases.vocabulary import event_types as types
 from schemas.errors import Invalid

@@ -6,9 +6,7 @@ from cases.accusation import is_barred
 from cases.case import Case
 from cases.fact import Fact
 from cases.nodes import NATIONAL, NODES
-from cases.rules.model import (
-    Violation,
-)
+from cases.rules.model import Violation
 
 
 def by_handler(case: Case, fact: Fact) -> Violation | None:
@@ -17,8 +15,7 @@ def by_handler(case: Case, fact: Fact) -> Violation | None:
         return None
     holder = case.handled_by or "nobody"
     return Violation(
-        "not_responsible",
-        f"case {case.case_id} is handled by {holder}, not by {fact.emitter}",
+        "not_responsible", f"case {case.case_id} is handled by {holder}, not by {fact.emitter}"
     )
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from cases.case import Case, State
 from cases.fact import Fact
-from cases.rules.model import (
-    Check,
-    Rule,
-    Violation,
-)
+from cases.rules.model import Check, Rule, Violation
 from cases.rules.responsibility import by_participant, not_to_the_accused
 from cases.vocabulary import event_types as types
 from schemas.event import Event

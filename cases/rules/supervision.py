@@ -7,11 +7,7 @@ from typing import Any
 from cases.case import Case
 from cases.fact import Fact
 from cases.nodes import NATIONAL
-from cases.rules.model import (
-    ANY_REGISTERED,
-    Rule,
-    Violation,
-)
+from cases.rules.model import ANY_REGISTERED, Rule, Violation
 from cases.rules.responsibility import by_participant, not_to_the_accused
 from cases.vocabulary import event_types as types
 from schemas.event import Event

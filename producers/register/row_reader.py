@@ -13,15 +13,7 @@ from producers.register.clean_text import is_storable, quoted
 from producers.register.dates import Instant, not_before
 from producers.register.errors import CellError, RowError
 from producers.register.mapping import Mapping
-from producers.register.records import (
-    CASE_ID,
-    LINE,
-    REASON,
-    REST,
-    ROW,
-    Registration,
-    Rejected,
-)
+from producers.register.records import CASE_ID, LINE, REASON, REST, ROW, Registration, Rejected
 from producers.register.row_commands import Handling
 from producers.register.source import RawRow
 from producers.register.targets import (
