@@ -1,9 +1,8 @@
-"""First or repeat 初次、重复, decided by the centre alone: only it sees every province."""
+"""The rules of first and repeat 初次、重复: only the centre sees every province and decides."""
 
 from __future__ import annotations
 
-from cases.case import Case
-from cases.fact import Fact
+from cases.case import Case, Fact
 from cases.nodes import NATIONAL
 from cases.rules.model import ANY_REGISTERED, Rule, Violation
 from cases.vocabulary import event_types as types
