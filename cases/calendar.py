@@ -1,34 +1,32 @@
-"""The calendar 日历: when a clock that starts now is due.
+"""The calendar 日历 computes when a clock is due.
 
 The first day is not counted; a clock is due at 24:00 (UTC+8) of its last day, and that is the
 first instant that is too late. Natural days 自然日 run through rest days. Working days 工作日
 follow the published days off with their worked weekends 调休 (package chinesecalendar); beyond
 its years only weekends and the holidays with a fixed date are known, and the due instant is
-provisional 暂定. Whoever owns a clock computes it once and sends it with the calendar's version.
+provisional 暂定. The owner of a clock computes it once and sends it with the calendar's version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Final, NamedTuple
 
 import chinese_calendar
 
 from schemas.errors import Invalid
-from schemas.instants import CHINA, text_of
+from schemas.instants import CHINA, date_in_china, micros_at, text_of
 
 _DAY: Final = timedelta(days=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 # Statutory holidays with a fixed date since 2025: 元旦, 劳动节, 国庆节. The others follow the moon.
 _FIXED: Final = frozenset({(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)})
 _SATURDAY: Final = 5
 
 
 class Due(NamedTuple):
-    """When a clock is due (micros), whether that may still move, and by which calendar."""
+    """The due instant of a clock (micros), whether it may still move, and the calendar used."""
 
     due_at: int
     provisional: bool
@@ -36,7 +34,7 @@ class Due(NamedTuple):
 
 
 class WorkingDays(NamedTuple):
-    """The published days off and worked weekends of whole years, first to last."""
+    """A calendar: the published days off and worked weekends of whole years."""
 
     name: str
     first_year: int
@@ -45,11 +43,11 @@ class WorkingDays(NamedTuple):
     worked: Set[date]
 
     def covers(self, day: date) -> bool:
-        """Whether the days off of that year are published."""
+        """Return whether the days off of that year are published."""
         return self.first_year <= day.year <= self.last_year
 
     def works(self, day: date) -> bool:
-        """Whether people work that day, as far as it is known."""
+        """Return whether people work that day, as far as it is known."""
         if self.covers(day):
             return day in self.worked or (day.weekday() < _SATURDAY and day not in self.off)
         return day.weekday() < _SATURDAY and (day.month, day.day) not in _FIXED
@@ -57,7 +55,7 @@ class WorkingDays(NamedTuple):
 
 @cache
 def installed() -> WorkingDays:
-    """The calendar that this node has."""
+    """Return the calendar that this node has."""
     off, worked = chinese_calendar.holidays, chinese_calendar.workdays
     name = f"chinesecalendar {chinese_calendar.__version__}"
     return WorkingDays(name, min(off).year, max(off).year, off.keys(), worked.keys())
@@ -70,11 +68,11 @@ def due(
     roll_over: bool = False,
     calendar: WorkingDays | None = None,
 ) -> Due:
-    """When a clock of `length` days that starts at this instant is due.
+    """Return when a clock of `length` days that starts at this instant is due.
 
-    `unit` is day or working_day. `Invalid` if it would end beyond the year 9999.
+    `unit` is day or working_day. Raises `Invalid` if it would end after the year 9999.
     """
-    return _counted(_started(started_at), length, unit, roll_over, calendar)
+    return _counted(_day_of(started_at), length, unit, roll_over, calendar)
 
 
 def prolonged(
@@ -84,22 +82,22 @@ def prolonged(
     roll_over: bool = False,
     calendar: WorkingDays | None = None,
 ) -> Due:
-    """When a clock that was due at `due_at` is due after `length` more days 延期.
+    """Return when a clock that was due at `due_at` is due after `length` more days 延期.
 
-    Not the same as `due`: the old end is 24:00 of a day that was counted already.
+    Unlike for `due`, the old end is 24:00 of a day that was counted already.
     """
-    return _counted(_started(due_at - 1), length, unit, roll_over, calendar)
+    return _counted(_day_of(due_at - 1), length, unit, roll_over, calendar)
 
 
 def paused(due_at: int, paused_from: int, paused_until: int) -> Due:
-    """When a natural-day clock is due that stood still between these instants 听证.
+    """Return when a natural-day clock is due that was paused between these instants 听证.
 
-    Every day that the pause touched is given back (an assumption: the law says only that the
+    Every day of the pause, begun ones too, is given back (an assumption: the law says only that the
     hearing's time does not count). A pause that began after the end changes nothing.
     """
     if paused_from >= due_at or paused_until < paused_from:
         return Due(due_at, False, "")
-    return prolonged(due_at, (_day(paused_until) - _day(paused_from)).days + 1)
+    return prolonged(due_at, (date_in_china(paused_until) - date_in_china(paused_from)).days + 1)
 
 
 def corrected(
@@ -109,14 +107,9 @@ def corrected(
     roll_over: bool = False,
     calendar: WorkingDays | None = None,
 ) -> Due | None:
-    """The final due instant of a provisional clock, once its calendar is known; None before."""
+    """Return the final due instant of a provisional clock, None until its calendar is known."""
     now = due(started_at, length, unit, roll_over, calendar)
     return None if now.provisional else now
-
-
-def coverage() -> tuple[int, int]:
-    """The first and the last year whose days off this node knows."""
-    return installed().first_year, installed().last_year
 
 
 def _counted(
@@ -139,7 +132,7 @@ def _counted(
 
 
 def _working_days(day: date, length: int, known: WorkingDays) -> tuple[date, bool]:
-    """The last of so many working days after `day`, and whether every day looked at is known."""
+    """Return the last of `length` working days after `day`, and if all days passed are known."""
     certain = True
     while length:
         day += _DAY
@@ -149,7 +142,7 @@ def _working_days(day: date, length: int, known: WorkingDays) -> tuple[date, boo
 
 
 def _next_working_day(day: date, known: WorkingDays) -> tuple[date, bool]:
-    """`day` itself, or the first working day after it."""
+    """Return `day` itself or the first working day after it, and if all days passed are known."""
     certain = known.covers(day)
     while not known.works(day):
         day += _DAY
@@ -157,17 +150,12 @@ def _next_working_day(day: date, known: WorkingDays) -> tuple[date, bool]:
     return day, certain
 
 
-def _started(micros: int) -> date:
+def _day_of(micros: int) -> date:
     try:
-        return _day(micros)
+        return date_in_china(micros)
     except OverflowError:
         raise Invalid(f"a clock cannot start at {text_of(micros)}") from None
 
 
-def _day(micros: int) -> date:
-    return (_EPOCH + timedelta(microseconds=micros)).astimezone(CHINA).date()
-
-
 def _midnight_after(day: date) -> int:
-    midnight = datetime.combine(day + _DAY, datetime.min.time(), tzinfo=CHINA)
-    return (midnight - _EPOCH) // _MICROSECOND
+    return micros_at(datetime.combine(day + _DAY, datetime.min.time(), tzinfo=CHINA))

@@ -1,7 +1,7 @@
-"""A case 信访件 as the fold of its events shows it.
+"""A case 信访件 as the fold of its events computes it.
 
-The same set of events gives the same `Case` on every node (docs/contract.md §3). The value is
-stored as JSON beside the ledger, so that the next event continues from it.
+The same set of events gives the same `Case` on every node (docs/contract.md §3). It is stored as
+JSON beside the ledger, so that the next event continues from it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+
+class Fact(Protocol):
+    """A fact 事实 that rules and clocks judge: an event, or what a command would make one of."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def emitter(self) -> str: ...
+    @property
+    def occurred_at(self) -> int: ...
+    @property
+    def body(self) -> dict[str, Any]: ...
 
 
 class Position(NamedTuple):
-    """Where an event stands in the fold order of its case."""
+    """The place of an event in the fold order of its case."""
 
     version: int
     emitter: str
@@ -21,7 +34,7 @@ class Position(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Sequence numbers of one emitter, first to last, that have not arrived 缺失."""
+    """A range of sequence numbers of one emitter that have not arrived 缺失."""
 
     emitter: str
     first: int
@@ -29,7 +42,7 @@ class Gap(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """An event that was not legal where it stood 冲突: kept, marked, without effect."""
+    """An event that was not legal at its place 冲突: it is kept and marked, and has no effect."""
 
     event_id: str
     rule: str
@@ -38,8 +51,8 @@ class Conflict(NamedTuple):
 class Clock(NamedTuple):
     """A deadline 时限 that `event_id` started for node `owner`; instants in micros.
 
-    `met_at` is when its duty was done; `ended_at` when it stopped: met, replaced by a later one
-    or no longer needed. It runs while `ended_at` is None.
+    `met_at` is when its duty was done, `ended_at` when it was met, replaced or cancelled. It runs
+    while `ended_at` is None.
     """
 
     clock: str
@@ -54,12 +67,11 @@ class Clock(NamedTuple):
 
     @property
     def runs(self) -> bool:
-        """Whether it has not ended."""
         return self.ended_at is None
 
 
 class State:
-    """States 状态 of a case."""
+    """The states 状态 of a case."""
 
     UNKNOWN = "unknown"  # 未知: the registration has not arrived
     REGISTERED = "registered"  # 登记
@@ -67,7 +79,7 @@ class State:
     ASSIGNED = "assigned"  # 交办
     LANDED = "landed"  # 落地接收
     OBJECTED = "objected"  # 异议: back with the sender, who rules
-    RETURNED = "returned"  # 退回: the objection was agreed to, the sender dispatches anew
+    RETURNED = "returned"  # 退回: the objection was agreed to, the sender dispatches again
     ACCEPTED = "accepted"  # 受理
     NOT_ACCEPTED = "not_accepted"  # 不予受理
     NO_LONGER_ACCEPTED = "no_longer_accepted"  # 不再受理
@@ -84,17 +96,17 @@ class State:
     MERGED = "merged"  # 并件: goes on in another case
 
 
-# Nobody of the interconnect is responsible for a case in these.
+# In these states no node is responsible for the case.
 NOBODYS = frozenset({State.UNKNOWN, State.DIVERTED, State.WITHDRAWN, State.MERGED})
 
 
 @dataclass(slots=True)
 class Case:
-    """The present of a case. Instants are micros.
+    """The current state of a case. Instants are micros.
 
-    `milestones` maps a state to when it was last entered, `documents` the name of a paper to the
-    event that made it, `served` a paper to the instant of its service, `dispatch` is the way the
-    case came to its handler, `supervisions` maps the issuing event to what became of it.
+    `milestones` maps a state to when it was last entered, `documents` the name of a document to the
+    event that made it, `served` a document to when it was served, `supervisions` the issuing event
+    to the supervision. `dispatch` is how the case came to its handler.
     """
 
     case_id: str
@@ -129,32 +141,30 @@ class Case:
 
     @property
     def incomplete(self) -> bool:
-        """Whether events are known to be missing."""
+        """Return whether events are known to be missing."""
         return bool(self.gaps) or self.state == State.UNKNOWN
 
     @property
     def urgent(self) -> bool:
-        """Whether the registration, as corrected, says that it is urgent 重大紧急."""
+        """Return whether the registration, as corrected, says that it is urgent 重大紧急."""
         return bool(self.registration.get("urgent"))
 
     def running(self, clock: str) -> Clock | None:
-        """The clock of this name that runs, if one does."""
+        """Return the running clock of this name, if there is one."""
         return next((one for one in self.clocks if one.clock == clock and one.runs), None)
 
     def latest(self, clock: str) -> Clock | None:
-        """The clock of this name that was started last, whether it runs or not."""
+        """Return the clock of this name that was started last, running or not."""
         return next((one for one in reversed(self.clocks) if one.clock == clock), None)
 
     def enter(self, state: str, at: int) -> None:
-        """Be in `state` from the instant `at`."""
         self.state = state
         self.milestones[state] = at
 
     def copy(self) -> Case:
-        """An equal case that can be changed without changing this one.
+        """Return an equal case that can be changed without changing this one.
 
-        Lists and maps are copied, what is in them is not: effects put new values there and never
-        change one.
+        Lists and maps are copied but not their items, which effects replace and never change.
         """
         values = [*_VALUES(self)]
         for place, copied in _CONTAINERS:
@@ -162,13 +172,13 @@ class Case:
         return Case(*values)
 
     def __reduce__(self) -> tuple[type[Case], tuple[Any, ...]]:
-        """For another process: the values in their order, in half the time of names and values."""
+        """Pickle the values in their order, which takes half the time of names and values."""
         return Case, _VALUES(self)
 
     def to_json(self, *, whole: bool = False) -> dict[str, Any]:
-        """A JSON value from which `from_json` makes an equal case.
+        """Return a JSON value from which `from_json` makes an equal case.
 
-        What is as at the start is left out, unless `whole`; then clocks are objects, for readers.
+        Defaults are left out, unless `whole`; then clocks are objects, for readers.
         """
         value = {
             name: present
@@ -184,7 +194,7 @@ class Case:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Case:
-        """The case that `to_json` wrote."""
+        """Return the case that `to_json` wrote."""
         case = cls(**value)
         if case.position:
             case.position = Position(*case.position)
@@ -201,7 +211,7 @@ def _lists(tuples: list[Any]) -> list[list[Any]]:
     return [[*one] for one in tuples]
 
 
-# Tuples are written as lists, which is what reading gives.
+# Tuples are written as lists, as JSON readers give them.
 _PLAIN: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("position", lambda one: one and [*one]),
     ("clocks", _lists),
@@ -216,7 +226,7 @@ def _default_of(one: Any) -> Any:
     return one.default if one.default_factory is MISSING else one.default_factory()
 
 
-# A case always has its id, which therefore is written.
+# The id has no default, so it is always written.
 _DEFAULTS = (None, *(_default_of(one) for one in fields(Case)[1:]))
 _CONTAINERS: tuple[tuple[int, Callable[[Any], Any]], ...] = tuple(
     (place, type(default).copy)

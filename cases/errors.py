@@ -1,4 +1,4 @@
-"""What the domain refuses, and how it says so."""
+"""The errors of the domain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from schemas.errors import PetitionLinkError
 
 
 class UnknownNode(PetitionLinkError):
-    """A node code outside the list of the national centre and the 32 provinces."""
+    """The node code is not that of the national centre or one of the 32 provinces."""
 
     def __init__(self, code: str) -> None:
         super().__init__(
@@ -16,7 +16,7 @@ class UnknownNode(PetitionLinkError):
 
 
 class Refusal(PetitionLinkError):
-    """A command that the rules of petitions do not allow 不符合规定; nothing was changed.
+    """The rules of petitions do not allow the command 不符合规定; nothing was changed.
 
     `rule` is a stable short name for programs, the message is for people.
     """

@@ -1,8 +1,8 @@
-"""The fold 折叠: a set of events of one case → the case (docs/contract.md §3).
+"""The fold 折叠 computes a case from a set of its events (docs/contract.md §3).
 
-Pure and total. Events are taken in the order (version, emitter, event_id), each once. One that
-is not legal where it stands is marked as a conflict and changes nothing else; a hole in an
-emitter's sequence marks the case incomplete and names what is missing.
+It is pure and total. Each event is taken once, in the order (version, emitter, event_id). One that
+is not legal at its place is marked as a conflict and changes nothing else; a gap in an emitter's
+sequence marks the case as incomplete and names what is missing.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from schemas.event import Event
 
 
 def position(event: Event) -> Position:
-    """Where `event` stands in the fold order of its case."""
+    """Return the place of `event` in the fold order of its case."""
     return Position(event.version, event.emitter, event.event_id)
 
 
 def fold(case_id: str, events: Iterable[Event]) -> Case:
-    """The case that `events` give, in whatever order and however often they are named."""
+    """Return the case of these events, given in any order and any number of times."""
     return _extended(Case(case_id), events)
 
 
 def continues(case: Case, events: Iterable[Event]) -> bool:
-    """Whether all `events` stand after everything that `case` has folded."""
+    """Return whether all `events` come after everything that `case` has folded."""
     return case.position is None or min(map(position, events)) > case.position
 
 
 def extend(case: Case, events: Iterable[Event]) -> Case:
-    """`case` folded on by events that stand after its position; `case` itself is not changed.
+    """Return `case` extended by the events after its position; `case` itself is not changed.
 
-    Events at or before the position are passed over: the caller folds anew when one is new.
+    Events at or before the position are passed over: if one of them is new, fold all again.
     """
     return _extended(case.copy(), events)
 
@@ -48,7 +48,7 @@ def _extended(case: Case, events: Iterable[Event]) -> Case:
 
 
 def advance(case: Case, event: Event) -> None:
-    """Fold one more event into `case` itself, for who made both and holds the case alone."""
+    """Fold one more event into `case` itself, which nothing else may use meanwhile."""
     _take(case, event, position(event))
 
 
@@ -66,7 +66,7 @@ def _take(case: Case, event: Event, here: Position) -> None:
 
 
 def _in_sequence(case: Case, event: Event) -> bool:
-    """Note the event's number; False if this emitter's numbers do not rise with its versions."""
+    """Record the event's number; return False if the numbers do not rise with the versions."""
     expected = case.sequences.get(event.emitter, 0) + 1
     number = event.emitter_sequence
     if number < expected:

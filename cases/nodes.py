@@ -1,8 +1,8 @@
-"""The nodes 节点 of the interconnect: the national centre and its 32 provincial petition offices.
+"""This module lists the nodes 节点: the national centre and its 32 provincial petition offices.
 
 Codes are GB/T 2260 except two conventions of our own: national `000000` and corps `660000`
-(an assumption, shown as one). The corps lies inside 65xxxx, so a matter's area code never
-decides the node: route by node, never by area.
+(an assumption, shown as one). The corps lies inside 65xxxx, so the area code of a matter never
+decides the node.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ PROVINCES: tuple[str, ...] = tuple(code for code in NODES if code != NATIONAL)
 
 
 def known_node(code: str) -> Node:
-    """The node with this code; `UnknownNode` names the cure if there is none."""
+    """Return the node with this code; raise `UnknownNode` if there is none."""
     try:
         return NODES[code]
     except KeyError:

@@ -1,7 +1,7 @@
-"""Who gets an event 事件去向: the star of docs/contract.md §1 as one pure decision.
+"""Decide which nodes an event is sent to 事件去向, by the star of docs/contract.md §1.
 
-The router is the second guard of accusations and secrets: what a producer let pass by mistake
-goes no further than the centre.
+The router is the second guard of accusations and secrets: an event that a producer let pass by
+mistake goes no further than the centre.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _NONE: frozenset[str] = frozenset()
 def recipients(
     node: str, emitter: str, participants: Iterable[str], barred: frozenset[str] = _NONE
 ) -> list[str]:
-    """The nodes to which `node` sends an event of `emitter` for a case of `participants`.
+    """Return the nodes to which `node` sends an event of `emitter` for a case of `participants`.
 
     A province sends its own events to the centre and passes nothing on. The centre sends every
-    event to each participant but the one that emitted it and those that are `barred`.
+    event to each participant except its emitter and those that are `barred`.
     """
     if node != NATIONAL:
         return [NATIONAL] if emitter == node else []
@@ -31,13 +31,13 @@ def recipients(
 
 
 def withheld(emitter: str, known: Iterable[str], barred: frozenset[str]) -> list[str]:
-    """The nodes that the centre sends the case to and now does not send an event of `emitter`."""
+    """Return the receivers of the case to which the centre does not send an event of `emitter`."""
     return [code for code in known if code in barred and code not in (NATIONAL, emitter)]
 
 
 def barred(case: Case) -> frozenset[str]:
-    """The nodes that nothing of `case` may be sent to: the accused and those under them, or all
-    of them if an event that says that it is a state secret slipped in 检举控告、涉密."""
+    """Return the nodes that must not get any event of `case`: the accused and their subordinates
+    检举控告, or all if an event says that the case is a state secret 涉密."""
     if any(conflict.rule == STATE_SECRET for conflict in case.conflicts):
         return _ALL
     accused = case.registration.get("accused")

@@ -1,30 +1,29 @@
-"""Instants 时刻 as people and JSON write them, and as our records hold them (micros, UTC)."""
+"""Convert instants 时刻 between the text of people and JSON and the micros of records (UTC)."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Final
 
 from schemas.errors import Invalid
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
 
-CHINA: Final = timezone(timedelta(hours=8))  # 北京时间, the zone of what names none
+CHINA: Final = timezone(timedelta(hours=8))  # 北京时间, the zone of texts without one
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-# RFC 3339, with the zone and the seconds left out at will.
+# RFC 3339, in which the zone and the seconds may be missing.
 _WRITTEN: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?",
-    re.ASCII | re.IGNORECASE,
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE
 )
 _HINT: Final = "write it as 2026-02-13T09:30:00+08:00"
 
 
 def parse_instant(name: str, value: Any) -> int:
-    """Micros of RFC 3339 text, or of an int that is micros already; `Invalid` names the field.
+    """Return the micros of RFC 3339 text, or of an int that is micros already.
 
-    Text without a zone is UTC+8. Years 1 to 9999.
+    Text without a zone is UTC+8. Raises `Invalid`, naming the field, outside the years 1 to 9999.
     """
     try:
         return micros_of(value)
@@ -33,7 +32,7 @@ def parse_instant(name: str, value: Any) -> int:
 
 
 def micros_of(value: Any) -> int:
-    """As `parse_instant`, for who names the field himself: `ValueError` says what is wrong."""
+    """Do as `parse_instant`, but raise `ValueError` without the name of the field."""
     if type(value) is str:
         value = _parsed(value)
     elif type(value) is not int:
@@ -43,12 +42,27 @@ def micros_of(value: Any) -> int:
     return int(value)
 
 
-def text_of(micros: int) -> str:
-    """RFC 3339 in +08:00, with a fraction only where there is one.
+def datetime_of(micros: int) -> datetime:
+    """Return the instant in UTC."""
+    return _EPOCH + timedelta(microseconds=micros)
 
-    The first and last hours that +08:00 cannot say are given in UTC.
+
+def micros_at(instant: datetime) -> int:
+    """Return the micros of an instant with a zone."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def date_in_china(micros: int) -> date:
+    """Return the day in China (UTC+8); raise `OverflowError` outside the years 1 to 9999."""
+    return datetime_of(micros).astimezone(CHINA).date()
+
+
+def text_of(micros: int) -> str:
+    """Return RFC 3339 in +08:00, with a fraction only if there is one.
+
+    The first and last hours of the calendar, which +08:00 cannot express, are given in UTC.
     """
-    instant = _EPOCH + timedelta(microseconds=micros)
+    instant = datetime_of(micros)
     try:
         return instant.astimezone(CHINA).isoformat()
     except OverflowError:
@@ -56,8 +70,8 @@ def text_of(micros: int) -> str:
 
 
 def utc_of(micros: int) -> str:
-    """RFC 3339 in UTC, always with six digits of a fraction."""
-    return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")
+    """Return RFC 3339 in UTC, always with six digits of a fraction."""
+    return datetime_of(micros).isoformat(timespec="microseconds")
 
 
 def _parsed(text: str) -> int:
@@ -69,4 +83,4 @@ def _parsed(text: str) -> int:
         raise ValueError(f"{text!r} is not in the calendar or on the clock: {_HINT}") from None
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=CHINA)
-    return (instant - _EPOCH) // _MICROSECOND
+    return micros_at(instant)

@@ -1,5 +1,6 @@
-"""What a record may hold at most, the same for writers and readers."""
+"""This module defines the limits of a record, the same for writers and readers."""
 
+import re
 from typing import Final
 
 # An event has 0.7 to 8 kB and the longest opinion with fifty attachments 130 kB; Kafka's default
@@ -21,3 +22,15 @@ MAX_CASE_ID_CHARACTERS: Final = 64
 
 # PostgreSQL's uuid would read other spellings too and give this one back.
 UUID_PATTERN: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+is_uuid: Final = re.compile(UUID_PATTERN).fullmatch
+
+
+def is_storable(text: str) -> bool:
+    """Return whether Postgres and UTF-8 can hold the text: no NUL, no half of a surrogate pair."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,7 +1,7 @@
-"""Clocks 时限 D01–D16: which event starts, meets and ends which (docs/domain.md §3).
+"""The clocks 时限 D01–D16, and the events that start, meet and end them (docs/domain.md §3).
 
-`starting` is asked once, by the node that makes the event; what it computed travels in the event
-and nobody computes it again. `run_clocks` belongs to the fold: it only reads what events say.
+The node that makes an event calls `starting` once; the deadlines travel in the event and are never
+computed again. The fold calls `run_clocks`, which only reads what events say.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""How clocks run 计时 in the fold: started, met, replaced and ended by what events say."""
+"""Run the clocks 计时 of a case in the fold: events start, meet, replace and end them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cases.accusation import is_barred
 from cases.case import Case, Clock, State
-from cases.clocks.groups import ALL, ARRIVAL, DISPOSAL, REPLY, WINDOWS
+from cases.clocks import names
+from cases.clocks.names import ALL, ARRIVALS, DISPOSALS, REPLIES, WINDOWS
 from cases.nodes import NATIONAL
 from cases.regulations import RULE_SETS, regulation
 from cases.vocabulary import event_types as types
@@ -14,40 +16,45 @@ from schemas.event import Event
 
 
 class Ends(NamedTuple):
-    """Clocks that an event meets (if its emitter owns them) and those it makes needless."""
+    """The clocks that an event meets (if its emitter owns them) and those that it cancels."""
 
     meets: frozenset[str] = frozenset()
     cancels: frozenset[str] = frozenset()
-    # An event that brings its own clock and meets it ends after it starts.
+    # The event brings its own clock and meets it, so clocks are started first.
     own: bool = False
 
 
-_TAKEN_UP = DISPOSAL | {"D02", "D03"}
-_PASSED_ON = Ends(DISPOSAL | {"D02"}, frozenset({"D03", "D05"}))
+_TAKEN_UP = DISPOSALS | {names.LANDING, names.ACCEPTANCE}
+_PASSED_ON = Ends(DISPOSALS | {names.LANDING}, frozenset({names.ACCEPTANCE, names.OBJECTION}))
 
 ENDS: dict[str, Ends] = {
     types.FORWARDED: _PASSED_ON,
     types.ASSIGNED: _PASSED_ON,
-    types.LANDED: Ends(frozenset({"D02"}), own=True),
-    types.OBJECTED: Ends(frozenset({"D05"}), ARRIVAL | {"D12"}),
-    types.ACCEPTED: Ends(_TAKEN_UP, frozenset({"D05"})),
-    types.NOT_ACCEPTED: Ends(_TAKEN_UP | {"D12"}, frozenset({"D05"})),
-    types.NO_LONGER_ACCEPTED: Ends(_TAKEN_UP | {"D12"}, frozenset({"D05"})),
-    types.DIVERTED: Ends(_TAKEN_UP | {"D12"}, REPLY | {"D05"}),
-    types.DECIDED: Ends(REPLY | {"D12"}),
-    types.REVIEW_REQUESTED: Ends(frozenset({"D08"})),
-    types.REVIEW_DECIDED: Ends(frozenset({"D09"})),
-    types.RECHECK_REQUESTED: Ends(frozenset({"D10"})),
-    types.RECHECK_DECIDED: Ends(frozenset({"D11"}), own=True),
+    types.LANDED: Ends(frozenset({names.LANDING}), own=True),
+    types.OBJECTED: Ends(frozenset({names.OBJECTION}), ARRIVALS | {names.REPORT}),
+    types.ACCEPTED: Ends(_TAKEN_UP, frozenset({names.OBJECTION})),
+    types.NOT_ACCEPTED: Ends(_TAKEN_UP | {names.REPORT}, frozenset({names.OBJECTION})),
+    types.NO_LONGER_ACCEPTED: Ends(_TAKEN_UP | {names.REPORT}, frozenset({names.OBJECTION})),
+    types.DIVERTED: Ends(_TAKEN_UP | {names.REPORT}, REPLIES | {names.OBJECTION}),
+    types.DECIDED: Ends(REPLIES | {names.REPORT}),
+    types.REVIEW_REQUESTED: Ends(frozenset({names.REVIEW_REQUEST})),
+    types.REVIEW_DECIDED: Ends(frozenset({names.REVIEW})),
+    types.RECHECK_REQUESTED: Ends(frozenset({names.RECHECK_REQUEST})),
+    types.RECHECK_DECIDED: Ends(frozenset({names.RECHECK}), own=True),
     types.WITHDRAWN: Ends(cancels=ALL),
     types.MERGED: Ends(cancels=ALL),
 }
 
-# These are met by whoever does it, not by their owner alone: the centre may dispose of a matter for
-# the office, D08 and D10 are the petitioner's rights, the next higher body decides a review.
-_MET_BY_ANYBODY = frozenset({"D01", "D08", "D09", "D10", "D11", "D12"})
-# A clock that starts ends another: the extension takes the place of the time it extends.
-_REPLACES = {"D07": "D06"}
+# Any node may meet these, not their owner alone: the centre may dispose of a matter for the office,
+# the windows are the petitioner's rights, the next higher body decides a review.
+_MET_BY_ANYBODY = frozenset(
+    {
+        *(names.DISPOSAL, names.REVIEW_REQUEST, names.REVIEW),
+        *(names.RECHECK_REQUEST, names.RECHECK, names.REPORT),
+    }
+)
+# The extension takes the place of the time that it extends.
+_REPLACES = {names.EXTENSION: names.REPLY}
 _TAKES_AWAY = frozenset({types.FORWARDED, types.ASSIGNED, types.CORRECTED})
 _OWNED_BY_RECEIVER = frozenset(
     {
@@ -73,13 +80,13 @@ def run_clocks(case: Case, event: Event) -> None:
 
 
 def _is_wanted(case: Case, name: str) -> bool:
-    """A correction made beside the event that ended a clock must not start it again."""
-    return case.running(name) is not None or (name == "D06" and case.state == State.ACCEPTED)
+    """Return False if the clock was ended by an event that this correction did not know."""
+    return case.running(name) is not None or (name == names.REPLY and case.state == State.ACCEPTED)
 
 
 def _take_away(case: Case, event: Event) -> None:
-    """End the duties of who loses the case: the centre sends it elsewhere, or it is accused; and
-    the clocks that matters of the corrected class do not have."""
+    """End the duties of a node that loses the case, because the centre sends it elsewhere or the
+    node is accused, and the clocks that matters of the corrected class do not have."""
     if event.type not in _TAKES_AWAY:
         return
     accused = case.registration.get("accused") or ()
@@ -88,10 +95,16 @@ def _take_away(case: Case, event: Event) -> None:
         if event.type == types.CORRECTED:
             barred = one.clock not in WINDOWS and is_barred(accused, one.owner)
             return barred or not _applies_still(case, one.clock)
-        return one.clock == "D12" and event.emitter == NATIONAL != one.owner
+        return one.clock == names.REPORT and event.emitter == NATIONAL != one.owner
 
+    _end_where(case, is_over, event.occurred_at)
+
+
+def _end_where(
+    case: Case, is_over: Callable[[Clock], bool], at: int, met_at: int | None = None
+) -> None:
     case.clocks = [
-        one._replace(ended_at=event.occurred_at) if one.runs and is_over(one) else one
+        one._replace(met_at=met_at, ended_at=at) if one.runs and is_over(one) else one
         for one in case.clocks
     ]
 
@@ -101,16 +114,14 @@ def _applies_still(case: Case, clock: str) -> bool:
         return True
     given = case.registration.get
     matter = (given("petition_class") or "", given("claim_path") or "")
-    return clock == "D01a" or regulation(case.rule_set).applies(clock, *matter)
+    return clock == names.TIER or regulation(case.rule_set).applies(clock, *matter)
 
 
 def _start(case: Case, event: Event, started: dict[str, Any]) -> None:
     name, at = started["clock"], event.occurred_at
-    replaced = {name, _REPLACES.get(name)} - ({"D13"} if name == "D13" else set())
-    case.clocks = [
-        one._replace(ended_at=at) if one.runs and one.clock in replaced else one
-        for one in case.clocks
-    ]
+    if name != names.SUPERVISION:  # one case may have several
+        replaced = (name, _REPLACES.get(name))
+        _end_where(case, lambda one: one.clock in replaced, at)
     owner = _owner(case, event, name)
     case.clocks.append(
         Clock(
@@ -124,7 +135,7 @@ def _owner(case: Case, event: Event, name: str) -> str:
     if event.type == types.CORRECTED:
         earlier = case.latest(name)
         return earlier.owner if earlier else case.handled_by or event.emitter
-    if name == "D01":
+    if name == names.DISPOSAL:
         return event.emitter
     to = event.body.get("to") if event.type in _OWNED_BY_RECEIVER else None
     return to or event.emitter
@@ -146,22 +157,13 @@ def _end_supervision(case: Case, event: Event) -> None:
     if event.type not in (types.SUPERVISION_REPLIED, types.SUPERVISION_LIFTED):
         return
     met_at = event.occurred_at if event.type == types.SUPERVISION_REPLIED else None
-    case.clocks = [
-        one._replace(met_at=met_at, ended_at=event.occurred_at)
-        if one.runs and one.event_id == event.body.get("supervision_id")
-        else one
-        for one in case.clocks
-    ]
+    supervision = event.body.get("supervision_id")
+    _end_where(case, lambda one: one.event_id == supervision, event.occurred_at, met_at)
 
 
 def _end_evaluation(case: Case, event: Event) -> None:
-    """D16 ends when both objects are evaluated, or expired."""
+    """End the window once both objects are evaluated, or expired."""
     if event.type not in (types.EVALUATED, types.EVALUATION_EXPIRED) or len(case.evaluations) < 2:
         return
     met_at = event.occurred_at if "expired" not in case.evaluations.values() else None
-    case.clocks = [
-        one._replace(met_at=met_at, ended_at=event.occurred_at)
-        if one.runs and one.clock == "D16"
-        else one
-        for one in case.clocks
-    ]
+    _end_where(case, lambda one: one.clock == names.EVALUATION, event.occurred_at, met_at)

@@ -1,4 +1,4 @@
-"""Reads a rule set from its file; what the file may not say is refused in one line."""
+"""Read a rule set from its file and refuse an invalid file with one line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CHOICES = {
 
 
 def read(path: Path) -> Regulation:
-    """The rule set in this file. `Invalid` names file, entry and what is wrong with it."""
+    """Return the rule set in this file; raise `Invalid`, naming file, entry and problem."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -76,7 +76,7 @@ def _clock(key: str, row: Any) -> ClockRule:
 
 
 def _check(where: str, model: Any, row: Any) -> dict[str, Any]:
-    """The row, once its keys, their types and their choices are those of the model."""
+    """Return the row; raise `ValueError` unless keys, types and choices are those of the model."""
     if not isinstance(row, dict):
         raise ValueError(f"{where.rstrip('.')} is no table")
     hints = get_type_hints(model)
@@ -86,7 +86,7 @@ def _check(where: str, model: Any, row: Any) -> dict[str, Any]:
         if not _fits(hints[key], value):
             raise ValueError(f"{where}{key} is {value!r}, which is of the wrong type")
         if key in _CHOICES and value not in _CHOICES[key]:
-            known = ", ".join(repr(one) for one in sorted(_CHOICES[key]))
+            known = ", ".join(map(repr, sorted(_CHOICES[key])))
             raise ValueError(f"{where}{key} is {value!r}: use one of {known}")
     for key in hints:
         if key not in row and key not in model._field_defaults:

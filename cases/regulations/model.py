@@ -1,4 +1,4 @@
-"""What a rule set 法规 says, as values."""
+"""This module defines the values of a rule set 法规."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 
 class ClockRule(NamedTuple):
-    """A clock 时限: its length, what starts it, who owns it, for which matters, on what ground.
+    """A clock 时限: its length, its start, its owner, the matters it applies to, and its ground.
 
-    A `duty` 责任 can be overdue; what is none is a window 权利期限, a right that lapses.
+    A `duty` 责任 can be overdue; a clock that is no duty is a window 权利期限, a right that lapses.
     `source` says how binding it is: published 公布, practice 实践, assumption 假设 of ours.
     """
 
@@ -25,14 +25,14 @@ class ClockRule(NamedTuple):
     source: str
     applies: str = "all"  # all, or claim_6: claims under item 6 of article 31
     article: str = ""
-    verified: bool = False  # whether the article was read in a text of the regulation
+    verified: bool = False  # the article was read in a text of the regulation
     roll_over: bool = False  # natural days: move the end off a day of rest; not the practice
     pause: str = ""  # hearing 听证 stops it
     tiers: Mapping[str, int] = {}  # D01a: the share of each tier 层级 in the whole length
 
     @property
     def window(self) -> bool:
-        """Whether it limits a right instead of demanding an act."""
+        """Return whether it limits a right instead of demanding an act."""
         return not self.duty
 
 
@@ -45,7 +45,7 @@ class MatterClass(NamedTuple):
 
 
 class Regulation(NamedTuple):
-    """A rule set. `articles` maps the rule of a refusal to its article, empty: our own rule."""
+    """A rule set. `articles` maps the rule of a refusal to its article, "" for our own rules."""
 
     id: str
     chinese: str
@@ -62,7 +62,7 @@ class Regulation(NamedTuple):
     last_day: date | None = None
 
     def applies(self, clock: str, petition_class: str, claim_path: str) -> bool:
-        """Whether matters of this class and path have this clock in this rule set at all."""
+        """Return whether matters of this class and path have this clock in this rule set."""
         rule = self.clocks.get(clock)
         if rule is None:
             return False
@@ -71,12 +71,12 @@ class Regulation(NamedTuple):
         return (path_of(petition_class, claim_path) or self.unclassed_as) == rule.applies
 
     def cite(self, rule: str) -> str:
-        """The article behind a refusal, as people quote it: 《信访工作条例》第三十四条; or ""."""
+        """Return the article of a refusal as people quote it, 《信访工作条例》第三十四条, or ""."""
         article = self.articles.get(rule, "")
         return f"{self.chinese}{article}" if article else ""
 
 
-# What a clock counts from; the event of each is in docs/rule-sets.md.
+# The starts of clocks; docs/rule-sets.md has the event of each.
 STARTS = frozenset(
     {
         "receipt",  # 收到信访事项
@@ -97,9 +97,9 @@ APPLIES = frozenset({"all", "claim_6"})
 
 
 def path_of(petition_class: str, claim_path: str) -> str:
-    """How a matter is classed, in one word: claim_6, claim, suggestion …; empty: not at all.
+    """Return the class of a matter in one word, as claim_6 or suggestion; "" if it has none.
 
-    A claim whose path is not chosen yet is as open as a matter that is not classed.
+    A claim without a path is as open as a matter without a class.
     """
     if petition_class != "claim":
         return petition_class

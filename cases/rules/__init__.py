@@ -1,15 +1,14 @@
-"""The rules 规则: which event is legal in which state, by whom, and its effect on the case.
+"""The rules 规则 define which event is legal in which state, by whom, and its effect on the case.
 
-One table serves both sides: a command is refused by it before an event exists, and the fold
-marks an event as a conflict by it (docs/contract.md §3). Each module holds the rows of one part of
-a case's life, in the order of that life. Source: docs/domain.md §4.
+One table serves both sides: it refuses a command before an event exists, and by it the fold marks
+an event as a conflict (docs/contract.md §3). Each module holds the rows of one part of a case's
+life, in the order of that life. The source is docs/domain.md §4.
 """
 
 from __future__ import annotations
 
-from cases.case import Case, State
+from cases.case import Case, Fact, State
 from cases.clocks import run_clocks
-from cases.fact import Fact
 from cases.rules import (
     acceptance,
     dispatch,
@@ -20,10 +19,7 @@ from cases.rules import (
     reviews,
     supervision,
 )
-from cases.rules.model import (
-    Rule,
-    Violation,
-)
+from cases.rules.model import Rule, Violation
 from cases.rules.responsibility import by_nobody_accused
 from schemas.event import Event
 
@@ -42,16 +38,16 @@ RULES: dict[str, Rule] = {
 
 
 def violation(case: Case, fact: Fact) -> Violation | None:
-    """Why `fact` is not legal for `case`, or None. Types outside the table are always legal."""
+    """Return why `fact` is not legal for `case`, or None. Types outside the table are legal."""
     rule = RULES.get(fact.type)
     if rule is None:
         return None
     if case.state not in rule.states:
         return _wrong_state(case, rule)
     for check in (by_nobody_accused, *rule.checks):
-        found = check(case, fact)
-        if found is not None:
-            return found
+        violated = check(case, fact)
+        if violated is not None:
+            return violated
     return None
 
 

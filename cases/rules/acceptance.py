@@ -1,19 +1,14 @@
-"""Whether the case is taken up: 受理, 不予受理, 不再受理, 应受理未受理的纠正, 导入法定途径."""
+"""The rules of acceptance: 受理, 不予受理, 不再受理, 应受理未受理的纠正, 导入法定途径."""
 
 from __future__ import annotations
 
-from cases.case import Case, State
-from cases.fact import Fact
+from cases.case import Case, Fact, State
 from cases.nodes import NATIONAL
-from cases.rules.model import (
-    HELD,
-    REFUSED,
-    Rule,
-    Violation,
-)
+from cases.rules.model import HELD, REFUSED, Rule, Violation, files
 from cases.rules.responsibility import (
     by_handler,
     not_to_the_accused,
+    release,
     take_part,
     to_a_known_node,
 )
@@ -22,7 +17,7 @@ from schemas.event import Event
 
 
 def _names_the_recheck(case: Case, fact: Fact) -> Violation | None:
-    """The same facts are no longer accepted only because a recheck ended them."""
+    """Only a recheck that ended the matter makes it one that is no longer accepted."""
     if str(fact.body.get("recheck") or "").strip():
         return None
     return Violation("recheck_named", "'recheck' must name the recheck that ended the matter")
@@ -34,10 +29,6 @@ def _by_the_centre(case: Case, fact: Fact) -> Violation | None:
     return Violation("overrule_national", f"only the centre {NATIONAL} overrules a non-acceptance")
 
 
-def _refuse(case: Case, event: Event) -> None:
-    case.documents["refusal"] = event.event_id
-
-
 def _accept(case: Case, event: Event) -> None:
     case.extended = False
 
@@ -47,13 +38,10 @@ def _overrule(case: Case, event: Event) -> None:
     take_part(case, event.body["to"])
 
 
-def _divert(case: Case, event: Event) -> None:
-    case.handled_by = None
-
-
+_refuse = files("refusal")
 _BY_HANDLER = (by_handler, not_to_the_accused)
 _OVERRULE = (_by_the_centre, to_a_known_node, not_to_the_accused)
-# What the centre found to be acceptable cannot be refused again.
+# A case that the centre found to be acceptable cannot be refused again.
 _ACCEPTABLE = HELD | {State.ACCEPTANCE_OVERRULED}
 
 RULES = {
@@ -63,5 +51,5 @@ RULES = {
         HELD, (by_handler, _names_the_recheck), _refuse, State.NO_LONGER_ACCEPTED
     ),
     types.ACCEPTANCE_OVERRULED: Rule(REFUSED, _OVERRULE, _overrule, State.ACCEPTANCE_OVERRULED),
-    types.DIVERTED: Rule(HELD | {State.ACCEPTED}, _BY_HANDLER, _divert, State.DIVERTED),
+    types.DIVERTED: Rule(HELD | {State.ACCEPTED}, _BY_HANDLER, release, State.DIVERTED),
 }

@@ -1,4 +1,4 @@
-"""What a correction 更正 may say: a field of the registration and its new value as text."""
+"""Check a correction 更正: a field of the registration and its new value as text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from schemas.catalogue import catalogue
 from schemas.errors import Invalid
 from schemas.validation.forms import fill
 
-# What a registration must have, so that one field of it can be checked alone.
+# The required fields of a registration, so that one field can be checked alone.
 _REST = {"title": "-", "channel": "other"}
 _FLAGS = {"true": True, "是": True, "false": False, "否": False}
 
 
 def corrected(field: str, text: str) -> tuple[str, Any]:
-    """The field and its value, checked as `case.registered` defines it; `Invalid` says why not.
+    """Return the field and its value; raise `Invalid` unless `case.registered` allows it.
 
-    Lists are written with semicolons between. Parts of attachments are named by their path and
-    kept as they are given.
+    The items of a list are separated by semicolons. Parts of attachments are named by their path
+    and kept as they are given.
     """
     name = field.partition(".")[0]
     if name == "attachments":
@@ -45,7 +45,7 @@ def _typed(kind: str, text: str) -> Any:
 
 @cache
 def _kinds() -> dict[str, str]:
-    """The correctable fields of a registration and the kind of each."""
+    """Return the correctable fields of a registration and the kind of each."""
     schema = catalogue().by_type[types.REGISTERED]
     body = (one for one in schema.avro["fields"][9:] if not one.get("computed"))
     return {one["name"]: _kind(one["type"]) for one in body}

@@ -1,18 +1,11 @@
-"""The way of a case to who handles it: 转送, 交办, 抄送, 落地接收, 异议, 异议裁定."""
+"""The rules of dispatch to a handler: 转送, 交办, 抄送, 落地接收, 异议, 异议裁定."""
 
 from __future__ import annotations
 
-from cases.case import Case, State
-from cases.fact import Fact
+from cases.case import Case, Fact, State
+from cases.clocks.names import OBJECTION
 from cases.regulations import RULE_SETS, regulation
-from cases.rules.model import (
-    LIVING,
-    NOT_YET_ACCEPTED,
-    UNDER_WAY,
-    Rule,
-    Violation,
-    no_effect,
-)
+from cases.rules.model import LIVING, NOT_YET_ACCEPTED, UNDER_WAY, Rule, Violation, no_effect
 from cases.rules.responsibility import (
     by_handler,
     by_handler_or_centre,
@@ -25,15 +18,14 @@ from cases.rules.responsibility import (
 from cases.vocabulary import event_types as types
 from schemas.event import Event
 
-_OBJECTION = "D05"
 AGREED = "agreed"
 
 
 def _objections_are_known(case: Case, fact: Fact) -> Violation | None:
     if case.rule_set not in RULE_SETS:
-        return None  # of a later release: who made the event knew it
+        return None  # a later release, whose rules the emitter knew
     rules = regulation(case.rule_set)
-    if _OBJECTION in rules.clocks:
+    if OBJECTION in rules.clocks:
         return None
     return Violation(
         "objection_not_known",
@@ -59,7 +51,7 @@ def _back_to_the_sender(case: Case, fact: Fact) -> Violation | None:
 
 
 def _within_objection_window(case: Case, fact: Fact) -> Violation | None:
-    window = case.running(_OBJECTION)
+    window = case.running(OBJECTION)
     if window is None or fact.occurred_at < window.due_at:
         return None
     return Violation("objection_window", f"the time to object to case {case.case_id} has passed")
@@ -69,7 +61,7 @@ def _to_the_objector(case: Case, fact: Fact) -> Violation | None:
     objector = case.objection and case.objection["by"]
     if fact.body.get("to") == objector:
         return None
-    return Violation("not_the_objector", f"the ruling goes to who objected, {objector}")
+    return Violation("not_the_objector", f"the ruling goes to the objector, {objector}")
 
 
 def _hand_over(case: Case, event: Event) -> None:
@@ -96,7 +88,7 @@ def _object(case: Case, event: Event) -> None:
 
 
 def _rule(case: Case, event: Event) -> None:
-    """Agreed: the sender has the case and dispatches anew. Refused: who objected handles it."""
+    """If agreed, the sender has the case and dispatches it again; else the objector has it."""
     objection, case.objection = case.objection, None
     if objection is None or case.dispatch is None:
         return

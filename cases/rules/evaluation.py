@@ -1,28 +1,22 @@
-"""Evaluation 评价, of the petition office and of the responsible unit apart."""
+"""The rules of evaluation 评价, of the petition office and of the responsible unit separately."""
 
 from __future__ import annotations
 
-from cases.case import Case
-from cases.evaluable import is_statutory
-from cases.fact import Fact
+from cases.case import Case, Fact
+from cases.clocks.names import EVALUATION
+from cases.evaluable import OBJECTS, is_statutory
 from cases.rules.identity import REPEAT
-from cases.rules.model import (
-    ANSWERED,
-    Rule,
-    Violation,
-)
+from cases.rules.model import ANSWERED, Rule, Violation
 from cases.rules.responsibility import by_participant
 from cases.vocabulary import event_types as types
 from schemas.event import Event
 
-OBJECTS = ("office", "unit")
 EXPIRED = "expired"
-_WINDOW = "D16"
 _DISSATISFIED = "dissatisfied"
 
 
 def closed_to_evaluation(case: Case) -> Violation | None:
-    """Why this case is not evaluated at all, or None: repeats and court matters are not."""
+    """Return why this case is not evaluated, or None: repeats and court matters are not."""
     if case.finding == REPEAT:
         return Violation(
             "evaluation_first_only",
@@ -48,14 +42,14 @@ def _about_something(case: Case, fact: Fact) -> Violation | None:
 
 
 def _within_the_window(case: Case, fact: Fact) -> Violation | None:
-    window = case.latest(_WINDOW)
+    window = case.latest(EVALUATION)
     if window is None or fact.occurred_at < window.due_at:
         return None
     return Violation("evaluation_window", f"the time to evaluate case {case.case_id} has passed")
 
 
 def _once(case: Case, fact: Fact) -> Violation | None:
-    """An expiry does not stand against an evaluation given in time that arrives behind it."""
+    """An expiry does not prevent an evaluation that was given in time and arrives later."""
     about = str(fact.body.get("object"))
     if case.evaluations.get(about, EXPIRED) == EXPIRED:
         return None
@@ -66,11 +60,11 @@ def _with_a_reason(case: Case, fact: Fact) -> Violation | None:
     body = fact.body
     if body.get("satisfaction") != _DISSATISFIED or str(body.get("reason") or "").strip():
         return None
-    return Violation("dissatisfied_reason", "who is dissatisfied gives a 'reason'")
+    return Violation("dissatisfied_reason", "a dissatisfied evaluation needs a 'reason'")
 
 
 def _window_over(case: Case, fact: Fact) -> Violation | None:
-    window = case.latest(_WINDOW)
+    window = case.latest(EVALUATION)
     if window is not None and fact.occurred_at >= window.due_at:
         return None
     return Violation(

@@ -1,23 +1,17 @@
-"""Handling 办理: 进展, 延期, 处理意见, 送达, 办结."""
+"""The rules of handling 办理: 进展, 延期, 处理意见, 送达, 办结."""
 
 from __future__ import annotations
 
-from cases.case import Case, State
-from cases.fact import Fact
-from cases.rules.model import (
-    LIVING,
-    Rule,
-    Violation,
-    no_effect,
-)
+from cases.case import Case, Fact, State
+from cases.clocks.names import REPLY
+from cases.rules.model import LIVING, Rule, Violation, no_effect
 from cases.rules.responsibility import by_handler, by_participant, not_to_the_accused
 from cases.vocabulary import event_types as types
 from schemas.event import Event
 
 DECISION = "decision"
-_HANDLING = "D06"
-# After these outcomes of a review or recheck the unit decides anew 责令重新处理.
-_DECIDED_ANEW = frozenset({"revoked", "remanded"})
+# After these outcomes of a review or recheck the unit decides again 责令重新处理.
+_DECIDED_AGAIN = frozenset({"revoked", "remanded"})
 _LIMIT_DAYS = 30
 _OF_REVIEWS = ("review_decision", "recheck_decision")
 _REVIEWED = frozenset({State.REVIEW_DECIDED, State.RECHECK_DECIDED})
@@ -32,14 +26,14 @@ def _once(case: Case, fact: Fact) -> Violation | None:
 
 
 def _before_the_end(case: Case, fact: Fact) -> Violation | None:
-    running = case.running(_HANDLING)
+    running = case.running(REPLY)
     if running is None:
         return Violation(
-            "extension_no_clock", f"no time for handling (D06) runs for case {case.case_id}"
+            "extension_no_clock", f"no time for handling ({REPLY}) runs for case {case.case_id}"
         )
     if fact.occurred_at >= running.due_at:
         return Violation(
-            "extension_late", f"D06 of case {case.case_id} has ended: too late to extend"
+            "extension_late", f"{REPLY} of case {case.case_id} has ended: too late to extend"
         )
     return None
 
@@ -50,8 +44,8 @@ def _within_the_limit(case: Case, fact: Fact) -> Violation | None:
     return Violation("extension_limit", f"'days' is at most {_LIMIT_DAYS}")
 
 
-def _decided_anew_only_if_so_ruled(case: Case, fact: Fact) -> Violation | None:
-    if case.state in _REVIEWED and case.review_outcome not in _DECIDED_ANEW:
+def _decided_again_only_if_so_ruled(case: Case, fact: Fact) -> Violation | None:
+    if case.state in _REVIEWED and case.review_outcome not in _DECIDED_AGAIN:
         return Violation(
             "decided", f"the decision on case {case.case_id} stands: {case.review_outcome}"
         )
@@ -78,17 +72,17 @@ def _there_to_serve(case: Case, fact: Fact) -> Violation | None:
         return Violation(
             "nothing_to_serve",
             f"the {document} of case {case.case_id} was served before: a second service would "
-            "begin the petitioner's time anew",
+            "begin the petitioner's time again",
         )
     return None
 
 
 def _nothing_ordered(case: Case, fact: Fact) -> Violation | None:
     """A case is not closed while a review orders a new decision 责令重新处理."""
-    if case.state in _REVIEWED and case.review_outcome in _DECIDED_ANEW:
+    if case.state in _REVIEWED and case.review_outcome in _DECIDED_AGAIN:
         return Violation(
             "decide_anew",
-            f"the decision on case {case.case_id} was {case.review_outcome}: decide anew first",
+            f"the decision on case {case.case_id} was {case.review_outcome}: decide again first",
         )
     return None
 
@@ -98,7 +92,7 @@ def _extend(case: Case, event: Event) -> None:
 
 
 def _decide(case: Case, event: Event) -> None:
-    """A new decision has a service and a review of its own; a recheck stays final."""
+    """A new decision gets its own service and review; a recheck stays final."""
     for document in ("review_request", "review_decision", "recheck_request"):
         case.documents.pop(document, None)
     for document in (DECISION, "review_decision"):
@@ -116,7 +110,7 @@ def _serve(case: Case, event: Event) -> None:
 
 
 _EXTEND = (by_handler, _once, _before_the_end, _within_the_limit)
-_DECIDE = (by_handler, _decided_anew_only_if_so_ruled, not_to_the_accused)
+_DECIDE = (by_handler, _decided_again_only_if_so_ruled, not_to_the_accused)
 
 RULES = {
     types.PROGRESSED: Rule(LIVING, (by_handler, not_to_the_accused), no_effect),

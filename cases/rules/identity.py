@@ -1,15 +1,10 @@
-"""First or repeat 初次、重复, decided by the centre alone: only it sees every province."""
+"""The rules of first and repeat 初次、重复: only the centre sees every province and decides."""
 
 from __future__ import annotations
 
-from cases.case import Case
-from cases.fact import Fact
+from cases.case import Case, Fact
 from cases.nodes import NATIONAL
-from cases.rules.model import (
-    ANY_REGISTERED,
-    Rule,
-    Violation,
-)
+from cases.rules.model import ANY_REGISTERED, Rule, Violation
 from cases.vocabulary import event_types as types
 from schemas.event import Event
 
@@ -39,6 +34,4 @@ def _identify(case: Case, event: Event) -> None:
     case.group = bool(event.body.get("group"))
 
 
-RULES = {
-    types.IDENTIFIED: Rule(ANY_REGISTERED, (_by_the_centre, _names_the_earlier), _identify),
-}
+RULES = {types.IDENTIFIED: Rule(ANY_REGISTERED, (_by_the_centre, _names_the_earlier), _identify)}

@@ -1,17 +1,16 @@
-"""The parts of a rule 规则: its checks of a fact, its effect."""
+"""This module defines the parts of a rule 规则: the checks of a fact, and its effect."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cases.case import Case, State
-from cases.fact import Fact
+from cases.case import Case, Fact, State
 from schemas.event import Event
 
 
 class Violation(NamedTuple):
-    """Why a fact is not legal: a stable rule name and a sentence for people."""
+    """The reason why a fact is not legal: a stable rule name and a sentence for people."""
 
     rule: str
     message: str
@@ -22,7 +21,7 @@ Effect = Callable[[Case, Event], None]
 
 
 class Rule(NamedTuple):
-    """One row of the table; `next_state` is None where the effect itself sets the state, if any."""
+    """A row of the table; `next_state` is None if the state stays or the effect sets it."""
 
     states: frozenset[str]
     checks: tuple[Check, ...]
@@ -31,7 +30,16 @@ class Rule(NamedTuple):
 
 
 def no_effect(case: Case, event: Event) -> None:
-    """The state is the whole effect."""
+    """Change nothing but the state."""
+
+
+def files(document: str) -> Effect:
+    """Return the effect that the event is this document of the case."""
+
+    def effect(case: Case, event: Event) -> None:
+        case.documents[document] = event.event_id
+
+    return effect
 
 
 UNREGISTERED = frozenset({State.UNKNOWN})
@@ -39,10 +47,10 @@ NOT_YET_ACCEPTED = frozenset(
     {State.REGISTERED, State.FORWARDED, State.ASSIGNED, State.LANDED, State.RETURNED}
 )
 UNDER_WAY = frozenset({State.FORWARDED, State.ASSIGNED})
-# An office may deal with a matter of its own without passing it on.
+# An office may handle a matter of its own without passing it on.
 HELD = frozenset({State.REGISTERED, State.LANDED, State.RETURNED})
 REFUSED = frozenset({State.NOT_ACCEPTED, State.NO_LONGER_ACCEPTED})
-# Neither answered nor ended in another way.
+# The case is neither answered nor ended in another way.
 OPEN = frozenset(
     {*NOT_YET_ACCEPTED, State.OBJECTED, State.ACCEPTANCE_OVERRULED, State.ACCEPTED, State.DECIDED}
 )

@@ -1,20 +1,13 @@
-"""Registration 登记 and what is later set right about it: 更正, 撤回, 并件."""
+"""The rules of registration 登记 and of later changes to it: 更正, 撤回, 并件."""
 
 from __future__ import annotations
 
 from cases.accusation import is_barred
-from cases.case import Case, State
-from cases.fact import Fact
+from cases.case import Case, Fact, State
 from cases.nodes import NATIONAL
 from cases.rules.corrections import corrected
-from cases.rules.model import (
-    ANY_REGISTERED,
-    OPEN,
-    UNREGISTERED,
-    Rule,
-    Violation,
-)
-from cases.rules.responsibility import by_handler_or_centre, by_participant, take_part
+from cases.rules.model import ANY_REGISTERED, OPEN, UNREGISTERED, Rule, Violation
+from cases.rules.responsibility import by_handler_or_centre, by_participant, release, take_part
 from cases.vocabulary import event_types as types
 from schemas.errors import Invalid
 from schemas.event import Event
@@ -22,7 +15,7 @@ from schemas.event import Event
 TYPE = types.REGISTERED
 STATE_SECRET = "state_secret"
 
-# What rules, lists and pages look at; the text stays in the ledger.
+# The fields that rules, lists and pages need; the text stays in the ledger.
 _KEPT = (
     *("origin_number", "channel", "received_at", "area", "title", "persons", "urgent"),
     *("content_category_1", "content_category_2", "content_category_3"),
@@ -72,7 +65,7 @@ def _corrects_what_can_be(case: Case, fact: Fact) -> Violation | None:
 
 
 def _bars_more(case: Case, accused: list[str]) -> Violation | None:
-    """Who was accused once stays barred: what was kept from them must not flow after all."""
+    """The accused stay barred: they must not get later what was withheld from them."""
     if is_barred(accused, NATIONAL):
         return Violation(
             "accusation",
@@ -85,7 +78,7 @@ def _bars_more(case: Case, accused: list[str]) -> Violation | None:
     return Violation(
         "accusation",
         f"case {case.case_id} accuses {', '.join(known)}: a correction can add to that and take "
-        "nothing away; if it is wrong, withdraw the case and register it anew",
+        "nothing away; if it is wrong, withdraw the case and register it again",
     )
 
 
@@ -113,11 +106,11 @@ def _correct(case: Case, event: Event) -> None:
     digest = event.body.get("identity_digest")
     if digest and digest != case.registration.get("identity_digest"):
         case.registration["identity_digest"] = digest
-        case.finding = case.repeat_of = None  # of another person: the centre looks again
+        case.finding = case.repeat_of = None  # another person: the centre decides again
 
 
 def _accuse(case: Case, accused: list[str], at: int) -> None:
-    """Add to the accused; if the handler is one of them, the centre takes the case over."""
+    """Add to the accused; if one of them is the handler, the centre takes the case over."""
     known = case.registration.get("accused") or []
     case.registration["accused"] = [*dict.fromkeys([*known, *accused])]
     if case.handled_by is None or not is_barred(accused, case.handled_by):
@@ -125,10 +118,6 @@ def _accuse(case: Case, accused: list[str], at: int) -> None:
     case.handled_by, case.dispatch, case.objection = NATIONAL, None, None
     if case.state in OPEN:
         case.enter(State.RETURNED, at)
-
-
-def _withdraw(case: Case, event: Event) -> None:
-    case.handled_by = None
 
 
 def _merge(case: Case, event: Event) -> None:
@@ -139,6 +128,6 @@ def _merge(case: Case, event: Event) -> None:
 RULES = {
     TYPE: Rule(UNREGISTERED, (_not_secret, _not_at_the_accused), _register, State.REGISTERED),
     types.CORRECTED: Rule(ANY_REGISTERED, (by_participant, _corrects_what_can_be), _correct),
-    types.WITHDRAWN: Rule(OPEN, (by_participant,), _withdraw, State.WITHDRAWN),
+    types.WITHDRAWN: Rule(OPEN, (by_participant,), release, State.WITHDRAWN),
     types.MERGED: Rule(OPEN, (by_handler_or_centre, _into_another), _merge, State.MERGED),
 }

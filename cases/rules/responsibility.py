@@ -1,41 +1,38 @@
-"""Who may act 责任主体: exactly one node is responsible for a case, or visibly nobody is."""
+"""Check who may act 责任主体: exactly one node is responsible for a case, or visibly nobody is."""
 
 from __future__ import annotations
 
 from cases.accusation import is_barred
-from cases.case import Case
-from cases.fact import Fact
+from cases.case import Case, Fact
 from cases.nodes import NATIONAL, NODES
-from cases.rules.model import (
-    Violation,
-)
+from cases.rules.model import Violation
+from schemas.event import Event
 
 
 def by_handler(case: Case, fact: Fact) -> Violation | None:
-    """Only the responsible node acts."""
+    """Only the responsible node may act."""
     if fact.emitter == case.handled_by:
         return None
     holder = case.handled_by or "nobody"
     return Violation(
-        "not_responsible",
-        f"case {case.case_id} is handled by {holder}, not by {fact.emitter}",
+        "not_responsible", f"case {case.case_id} is handled by {holder}, not by {fact.emitter}"
     )
 
 
 def by_handler_or_centre(case: Case, fact: Fact) -> Violation | None:
-    """The responsible node, or the centre."""
+    """Only the responsible node or the centre may act."""
     return None if fact.emitter == NATIONAL else by_handler(case, fact)
 
 
 def by_participant(case: Case, fact: Fact) -> Violation | None:
-    """A node that has part in the case, or the centre."""
+    """Only a participant of the case or the centre may act."""
     if fact.emitter == NATIONAL or fact.emitter in case.participants:
         return None
     return Violation("not_a_participant", f"{fact.emitter} has no part in case {case.case_id}")
 
 
 def to_a_known_node(case: Case, fact: Fact) -> Violation | None:
-    """`to` is one of the 33 nodes."""
+    """`to` must be one of the 33 nodes."""
     to = fact.body.get("to")
     if to in NODES:
         return None
@@ -43,14 +40,14 @@ def to_a_known_node(case: Case, fact: Fact) -> Violation | None:
 
 
 def to_another_node(case: Case, fact: Fact) -> Violation | None:
-    """`to` is a node, and not the one that has the case."""
+    """`to` must be a node, and not the one that has the case."""
     if fact.body.get("to") == case.handled_by:
         return Violation("same_node", f"case {case.case_id} is already with {case.handled_by}")
     return to_a_known_node(case, fact)
 
 
 def not_to_the_accused(case: Case, fact: Fact) -> Violation | None:
-    """Accusation material never reaches the accused, nor a node or unit under it 检举控告."""
+    """Accusation material never reaches the accused or their subordinates 检举控告."""
     accused = case.registration.get("accused")
     if not accused:
         return None
@@ -66,10 +63,10 @@ def not_to_the_accused(case: Case, fact: Fact) -> Violation | None:
 
 
 def by_nobody_accused(case: Case, fact: Fact) -> Violation | None:
-    """Who is accused does not act in the matter 回避; the registration has its own check.
+    """The accused must not act in the matter 回避; the registration has its own check.
 
-    It may still accuse others: of two nodes that accuse each other at once both are barred,
-    whichever event comes first, so that nothing that was kept from one is owed to it later.
+    They may still accuse others: if two nodes accuse each other at once, both are barred whichever
+    event comes first, so that no event withheld from one is owed to it later.
     """
     accused = case.registration.get("accused")
     if not accused or not is_barred(accused, fact.emitter):
@@ -83,6 +80,11 @@ def by_nobody_accused(case: Case, fact: Fact) -> Violation | None:
 
 
 def take_part(case: Case, node: str) -> None:
-    """`node` belongs to those who get the case's events."""
+    """Make `node` one of the receivers of the case's events."""
     if node not in case.participants:
         case.participants.append(node)
+
+
+def release(case: Case, event: Event) -> None:
+    """Leave the case without a responsible node."""
+    case.handled_by = None

@@ -1,14 +1,10 @@
-"""Review 复查 and recheck 复核, which is final."""
+"""The rules of review 复查 and of recheck 复核, which is final."""
 
 from __future__ import annotations
 
-from cases.case import Case, State
-from cases.fact import Fact
-from cases.rules.model import (
-    Check,
-    Rule,
-    Violation,
-)
+from cases.case import Case, Fact, State
+from cases.clocks.names import RECHECK_REQUEST, REVIEW_REQUEST
+from cases.rules.model import Check, Effect, Rule, Violation, files
 from cases.rules.responsibility import by_participant, not_to_the_accused
 from cases.vocabulary import event_types as types
 from schemas.event import Event
@@ -21,8 +17,8 @@ def _not_final(case: Case, fact: Fact) -> Violation | None:
 
 
 def _has_reviews(case: Case, fact: Fact) -> Violation | None:
-    """Under XF2022 only claims of article 31(6) have them: their service started D08."""
-    if case.latest("D08") is not None:
+    """Under XF2022 only claims of article 31(6) have reviews: their service opened the window."""
+    if case.latest(REVIEW_REQUEST) is not None:
         return None
     return Violation(
         "no_review",
@@ -32,8 +28,8 @@ def _has_reviews(case: Case, fact: Fact) -> Violation | None:
 
 
 def _not_asked_before(case: Case, fact: Fact) -> Violation | None:
-    """One review of one decision: its window ended when the first was asked for."""
-    if case.running("D08") is not None:
+    """A decision has one review: the request ends its window."""
+    if case.running(REVIEW_REQUEST) is not None:
         return None
     return Violation(
         "review_window", f"a review of the decision on case {case.case_id} was asked for before"
@@ -58,22 +54,12 @@ def _after_a_review(case: Case, fact: Fact) -> Violation | None:
     return Violation("recheck_needs_review", f"case {case.case_id} has no review decision yet")
 
 
-def _request_review(case: Case, event: Event) -> None:
-    case.documents["review_request"] = event.event_id
+def _decides(document: str) -> Effect:
+    def effect(case: Case, event: Event) -> None:
+        case.documents[document] = event.event_id
+        case.review_outcome = event.body.get("outcome")
 
-
-def _decide_review(case: Case, event: Event) -> None:
-    case.documents["review_decision"] = event.event_id
-    case.review_outcome = event.body.get("outcome")
-
-
-def _request_recheck(case: Case, event: Event) -> None:
-    case.documents["recheck_request"] = event.event_id
-
-
-def _decide_recheck(case: Case, event: Event) -> None:
-    case.documents["recheck_decision"] = event.event_id
-    case.review_outcome = event.body.get("outcome")
+    return effect
 
 
 _REVIEWABLE = frozenset({State.SERVED, State.CLOSED})
@@ -83,27 +69,28 @@ _REVIEW = (
     _not_final,
     _has_reviews,
     _not_asked_before,
-    _within("D08", "review_window"),
+    _within(REVIEW_REQUEST, "review_window"),
     not_to_the_accused,
 )
 _RECHECK = (
     by_participant,
     _not_final,
     _after_a_review,
-    _within("D10", "recheck_window"),
+    _within(RECHECK_REQUEST, "recheck_window"),
     not_to_the_accused,
 )
 _DECIDE = (by_participant, not_to_the_accused)
 
+_REQUEST_REVIEW, _REQUEST_RECHECK = files("review_request"), files("recheck_request")
+_DECIDE_REVIEW, _DECIDE_RECHECK = _decides("review_decision"), _decides("recheck_decision")
+_REVIEW_ASKED = frozenset({State.REVIEW_REQUESTED})
+_RECHECK_ASKED = frozenset({State.RECHECK_REQUESTED})
+
 RULES = {
-    types.REVIEW_REQUESTED: Rule(_REVIEWABLE, _REVIEW, _request_review, State.REVIEW_REQUESTED),
-    types.REVIEW_DECIDED: Rule(
-        frozenset({State.REVIEW_REQUESTED}), _DECIDE, _decide_review, State.REVIEW_DECIDED
-    ),
+    types.REVIEW_REQUESTED: Rule(_REVIEWABLE, _REVIEW, _REQUEST_REVIEW, State.REVIEW_REQUESTED),
+    types.REVIEW_DECIDED: Rule(_REVIEW_ASKED, _DECIDE, _DECIDE_REVIEW, State.REVIEW_DECIDED),
     types.RECHECK_REQUESTED: Rule(
-        _RECHECKABLE, _RECHECK, _request_recheck, State.RECHECK_REQUESTED
+        _RECHECKABLE, _RECHECK, _REQUEST_RECHECK, State.RECHECK_REQUESTED
     ),
-    types.RECHECK_DECIDED: Rule(
-        frozenset({State.RECHECK_REQUESTED}), _DECIDE, _decide_recheck, State.RECHECK_DECIDED
-    ),
+    types.RECHECK_DECIDED: Rule(_RECHECK_ASKED, _DECIDE, _DECIDE_RECHECK, State.RECHECK_DECIDED),
 }

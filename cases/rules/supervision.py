@@ -1,17 +1,12 @@
-"""Supervision 督查督办, beside the main line: 催办, 督办, 挂牌督办, 答复, 解除."""
+"""The rules of supervision 督查督办, beside the main line: 催办, 督办, 挂牌督办, 答复, 解除."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from cases.case import Case
-from cases.fact import Fact
+from cases.case import Case, Fact
 from cases.nodes import NATIONAL
-from cases.rules.model import (
-    ANY_REGISTERED,
-    Rule,
-    Violation,
-)
+from cases.rules.model import ANY_REGISTERED, Effect, Rule, Violation
 from cases.rules.responsibility import by_participant, not_to_the_accused
 from cases.vocabulary import event_types as types
 from schemas.event import Event
@@ -33,40 +28,40 @@ def _own_units_or_by_the_centre(case: Case, fact: Fact) -> Violation | None:
     )
 
 
-def _open(case: Case, fact: Fact) -> dict[str, Any] | None:
+def _issued(case: Case, fact: Fact) -> dict[str, Any] | None:
     return case.supervisions.get(str(fact.body.get("supervision_id")))
 
 
 def _known(case: Case, fact: Fact) -> Violation | None:
-    one = _open(case, fact)
-    if one is None:
+    issued = _issued(case, fact)
+    if issued is None:
         return Violation(
             "supervision_unknown",
             f"'supervision_id' names no supervision of case {case.case_id}: it is the event id "
             "of its supervision.issued",
         )
-    if one["lifted_at"] is not None:
+    if issued["lifted_at"] is not None:
         return Violation("supervision_lifted", "this supervision was lifted before")
     return None
 
 
 def _by_the_supervised(case: Case, fact: Fact) -> Violation | None:
-    one = _open(case, fact)
-    if one is not None and one["to"] == fact.emitter:
+    issued = _issued(case, fact)
+    if issued is not None and issued["to"] == fact.emitter:
         return None
     return Violation("not_responsible", f"the supervision is not of {fact.emitter}")
 
 
 def _not_answered(case: Case, fact: Fact) -> Violation | None:
-    one = _open(case, fact)
-    if one is not None and one["replied_at"] is None:
+    issued = _issued(case, fact)
+    if issued is not None and issued["replied_at"] is None:
         return None
     return Violation("supervision_answered", "this supervision was answered before")
 
 
 def _by_the_issuer(case: Case, fact: Fact) -> Violation | None:
-    one = _open(case, fact)
-    if one is not None and one["by"] == fact.emitter:
+    issued = _issued(case, fact)
+    if issued is not None and issued["by"] == fact.emitter:
         return None
     return Violation("not_responsible", f"the supervision was not issued by {fact.emitter}")
 
@@ -85,7 +80,7 @@ def _issue(case: Case, event: Event) -> None:
     }
 
 
-def _note(name: str) -> Any:
+def _records(name: str) -> Effect:
     def effect(case: Case, event: Event) -> None:
         key = event.body["supervision_id"]
         case.supervisions[key] = {**case.supervisions[key], name: event.occurred_at}
@@ -98,6 +93,6 @@ _REPLY = (_known, _by_the_supervised, _not_answered)
 
 RULES = {
     types.SUPERVISION_ISSUED: Rule(ANY_REGISTERED, _ISSUE, _issue),
-    types.SUPERVISION_REPLIED: Rule(ANY_REGISTERED, _REPLY, _note("replied_at")),
-    types.SUPERVISION_LIFTED: Rule(ANY_REGISTERED, (_known, _by_the_issuer), _note("lifted_at")),
+    types.SUPERVISION_REPLIED: Rule(ANY_REGISTERED, _REPLY, _records("replied_at")),
+    types.SUPERVISION_LIFTED: Rule(ANY_REGISTERED, (_known, _by_the_issuer), _records("lifted_at")),
 }

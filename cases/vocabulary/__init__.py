@@ -1,1 +1,1 @@
-"""The words of the domain 业务词汇: event types, and the commands that become events."""
+"""The vocabulary of the domain 业务词汇: event types, and the commands that become events."""

@@ -1,4 +1,4 @@
-"""Commands 指令: the imperative name of each, and the event it becomes."""
+"""The commands 指令: the imperative name of each, and the event that it becomes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COMMANDS: dict[str, str] = {
 
 
 def event_type_of(command: str) -> str:
-    """The type of event that `command` becomes; `Refusal` if there is no such command."""
+    """Return the type of event that `command` becomes; raise `Refusal` for an unknown command."""
     try:
         return COMMANDS[command]
     except KeyError:

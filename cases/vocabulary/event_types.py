@@ -1,4 +1,4 @@
-"""Event types 事件类型, as they stand in `ce_type` (docs/contract.md §2, docs/domain.md §4)."""
+"""The event types 事件类型, the values of `ce_type` (docs/contract.md §2, docs/domain.md §4)."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cases.nodes import NATIONAL
-from cases.regulations.applicable import china_date
 from node.keys.key_ring import NodeKeys, load_keys
 from node.postgres.connection import Cursor
 from node.runtime.clock import Clock, now_micros
 from node.runtime.settings import Settings
 from node.store.clock_skew import ClockCheck
+from schemas.instants import date_in_china
 from schemas.sealing.sealed_record import PublicKey, Sealer
 
 # Crockford's base 32: no letters that are mistaken for digits when read out.
@@ -46,7 +46,7 @@ class Office:
     def new_case_id(self, registered_at: int) -> str:
         """A new case id 信访件编号: node, day and eight random characters, to be read out."""
         tail = "".join(_LETTERS[byte & 31] for byte in secrets.token_bytes(_RANDOM_LENGTH))
-        return f"{self.node}-{china_date(registered_at)}-{tail}"
+        return f"{self.node}-{date_in_china(registered_at):%Y%m%d}-{tail}"
 
 
 def open_office(settings: Settings, clock: Clock = now_micros) -> Office:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from cases.case import Case
+from cases.clocks.names import EVALUATION
 from cases.nodes import NODES
 from node.postgres.connection import Cursor
 
@@ -64,7 +65,7 @@ def petitioner_view(cursor: Cursor, case_id: str) -> View | None:
         _SHOWN[event_type](emitter, at, dict(zip(_FIELDS, fields, strict=True)))
         for event_type, emitter, at, *fields in cursor
     ]
-    window = case.running("D16")
+    window = case.running(EVALUATION)
     until = window and datetime.fromtimestamp(window.due_at / 1_000_000, UTC)
     return View(case_id, [notice for notice in notices if notice is not None], until)
 

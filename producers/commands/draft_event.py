@@ -14,10 +14,10 @@ import uuid_utils
 
 from cases.case import Case, State
 from cases.clocks import Deadline, starting
+from cases.clocks.names import EVALUATION
 from cases.errors import Refusal
 from cases.nodes import NODES
-from cases.regulations import regulation
-from cases.regulations.applicable import rule_set_of
+from cases.regulations import regulation, rule_set_of
 from cases.routing import barred
 from cases.rules import violation
 from cases.vocabulary import event_types as types
@@ -31,8 +31,6 @@ from schemas.wire import make_event, new_traceparent
 
 # A desk's clock may run a little ahead of ours; tomorrow is a mistake.
 _AHEAD_MICROS = 10 * 60 * 1_000_000
-
-_EVALUATION = "D16"
 
 
 class Command(NamedTuple):
@@ -119,7 +117,7 @@ def draft(
 
 def _was_never_open(clock: Mapping[str, Any], now: int) -> bool:
     """Nobody was asked to evaluate before the case was known, so nobody failed to."""
-    return bool(clock["clock"] == _EVALUATION and clock["due_at"] <= now)
+    return bool(clock["clock"] == EVALUATION and clock["due_at"] <= now)
 
 
 def _implied(case: Case, event_type: str) -> dict[str, Any]:

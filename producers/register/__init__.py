@@ -1,13 +1,13 @@
-"""Reading and writing case registers 登记簿: a file becomes registrations and rejected rows.
+"""Read and write case registers 登记簿: a file becomes registrations and rejected rows.
 
-No database and no events here: the import command makes events of what this package gives. In the
-order a row meets them: `reading` opens the file (`file_kinds` names what is none), `encoding` and
-a `*_source` give raw rows (`workbook/` reads XLSX), `columns` holds them against the `mapping`
-(which comes from a `mapping_file`), `rows` converts cells by `values` (`text` with `wrapping` and
-`private_use`, `codes`, `instants`) into fields of the schemas (`targets`), `handling` adds what
-happened to the case, `rejects` keeps what could not be read. The other way round, `row_writer`
-makes `cells` of a case, and a `sinks` file or an empty `template` of them; these two are imported
-by name, because what they need of openpyxl takes long to load.
+This package uses no database and makes no events. In the order in which a row meets them: `reader`
+opens the file (`file_kinds` names files that are no register), `text_encoding` and a `*_source`
+give raw rows (`workbook/` reads XLSX), `column_check` compares them with the `mapping` (read by
+`mapping_file`), `row_reader` converts cells by `cell_values` (`clean_text`, `code_cells`, `dates`)
+into fields of the schemas (`targets`), `row_commands` adds what happened to the case, `reject_file`
+keeps the rows that could not be read. In the other direction `row_writer` makes cells
+(`cell_format`) of a case, and `file_writers` or `template` write the file; import these two by
+name, because openpyxl loads slowly.
 """
 
 from producers.register.errors import RegisterError

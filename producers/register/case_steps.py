@@ -1,4 +1,4 @@
-"""The life of a case 办理过程 as one row of a register can tell it: steps, each at most once."""
+"""The steps of a case 办理过程 that one row of a register can hold, each at most once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from cases.vocabulary import event_types as types
 
 
 class Step(NamedTuple):
-    """One command of a row: the event it becomes, and what a row must and must not tell with it.
+    """One command of a row, and the event that it becomes.
 
-    `after`: one of these came before, if any is named; `without`: none of these is there.
+    One of the steps in `after`, if any, must come before it, and none in `without` may be there.
     """
 
     event_type: str
@@ -20,7 +20,7 @@ class Step(NamedTuple):
 
 
 # In the order of a life 登记 → 转送或交办 → 落地 → 受理或不予受理 → 延期 → 答复 → 送达 → 办结.
-# Who may do a step and when is for the rules of `cases`; here is only what makes a row one story.
+# The rules of `cases` decide who may do a step and when; this only keeps a row consistent.
 HANDLING: Final = {
     "forward": Step(types.FORWARDED, "转送", without=("assign",)),
     "assign": Step(types.ASSIGNED, "交办"),

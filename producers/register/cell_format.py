@@ -1,10 +1,9 @@
-"""From the value of a field to a cell: what `values` reads back as the same value."""
+"""Write the value of a field as a cell that `cell_values` reads back as the same value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Table
-from functools import partial
 from typing import Any
 
 from producers.register.targets import Kind, Target
@@ -13,14 +12,13 @@ from schemas.instants import text_of
 Cell = str | int
 
 _LIST_MARK = "、"
-_YES, _NO = "是", "否"
 _ZONE = "+08:00"
 
 
 def cell_maker(target: Target, words: Table[str, Any]) -> Callable[[Any], Cell]:
-    """A function from a value of this target, never None, to its cell.
+    """Return a function from a value of this target, never None, to its cell.
 
-    `words` are those of the mapping; of several for one code the first is used.
+    `words` are those of the mapping; the first word for a code is used.
     """
     if target.kind is Kind.INSTANT:
         return instant_cell
@@ -30,11 +28,12 @@ def cell_maker(target: Target, words: Table[str, Any]) -> Callable[[Any], Cell]:
         return int
     if target.kind is Kind.LIST:
         return _LIST_MARK.join
-    return partial(_word, by_code=words_by_code(target, words))
+    by_code = words_by_code(target, words)
+    return lambda value: by_code.get(value, value)
 
 
 def words_by_code(target: Target, words: Table[str, Any]) -> dict[Any, str]:
-    """The word that is written for each code."""
+    """Return the word that is written for each code."""
     found: dict[Any, str] = {}
     for word, code in {**target.words, **words}.items():
         found.setdefault(code, word)
@@ -42,13 +41,9 @@ def words_by_code(target: Target, words: Table[str, Any]) -> dict[Any, str]:
 
 
 def instant_cell(micros: int) -> str:
-    """An instant in UTC+8 without the zone, as registers write it: 2024-01-08 09:12:30."""
+    """Return an instant in UTC+8 as registers write it, without the zone: 2024-01-08 09:12:30."""
     return text_of(micros).removesuffix(_ZONE).replace("T", " ")
 
 
 def _flag(value: bool) -> str:
-    return _YES if value else _NO
-
-
-def _word(value: str, by_code: dict[Any, str]) -> str:
-    return by_code.get(value, value)
+    return "是" if value else "否"

@@ -1,4 +1,4 @@
-"""From a cell to the value of a field: one converter per column, made once per file."""
+"""Convert cells to values of fields, by one converter per column, made once per file."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from producers.register.targets import Kind, Target
 
 Converter = Callable[[str], Any]
 
-# A `now` under which no date lies in the future.
+# A value of `now` for which no date lies in the future.
 BOUNDLESS: Final = 2**62
 
 _FLAGS = {
     **dict.fromkeys(("是", "有", "true", "yes", "y", "1", "√"), True),
     **dict.fromkeys(("否", "无", "false", "no", "n", "0", "×"), False),
 }
-# Persons or units in one cell; a name holds none of these.
+# Separators of persons or units in one cell, which no name contains.
 _LIST_MARKS = re.compile("[、;；,，\n]")
 _WHOLE_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
-# Anybody may be called Null, and no name is empty.
+# A person may be called Null.
 _NAME = "petitioner.name"
 _OFTEN_NONE = frozenset(("petitioner.id_number", "petitioner.phone", "repeat_of"))
 _AREA = re.compile(r"\d{6,12}", re.ASCII)
 
 
 def converter(filled: tuple[Target, ...], words: Table[str, Any], now: int) -> Converter:
-    """A function from a raw cell to the value for these targets, which are of one kind.
+    """Return a function from a raw cell to the value for these targets, which are of one kind.
 
-    It gives None for an empty cell and raises `CellError`. `words` are the codes of the mapping;
+    It returns None for an empty cell and raises `CellError`. `words` are the codes of the mapping;
     `now` (micros) bounds dates.
     """
     kind = filled[0].kind
@@ -60,12 +60,12 @@ def converter(filled: tuple[Target, ...], words: Table[str, Any], now: int) -> C
 
 
 class _Line:
-    """A text of one line, or the code that a word of the mapping stands for."""
+    """A converter to a text of one line, or to the code of a word of the mapping."""
 
     def __init__(self, filled: tuple[Target, ...], words: Table[str, Any]) -> None:
         self._limit = _limit(filled)
         self._words = words
-        # Codes themselves are good too, so that an export of our own can be read back.
+        # Codes are accepted too, so that our own exports can be read back.
         codes = next((target.codes for target in filled if target.codes), ())
         self._codes = frozenset(codes) or frozenset(words.values())
         self._is_area = any(target.name == "area" for target in filled)
@@ -93,32 +93,21 @@ class _Line:
 
 
 def _cleaner(filled: tuple[Target, ...], *, coded: bool) -> Callable[[str], str]:
-    """A function from a raw cell of one line to its text, by what the fields are."""
+    """Return a function from a raw cell of one line to its text, by the kind of its fields."""
     names = {target.name for target in filled}
     if names <= _OFTEN_NONE:
         return number_or_none
     if coded or all(target.holds_code for target in filled):
         return code
-    return _name if _NAME in names else _prose
+    return partial(_prose, check=check_error if _NAME in names else check_present)
 
 
-def _prose(cell: str) -> str:
+def _prose(cell: str, check: Callable[[str], None]) -> str:
     text = clean_line(cell)
-    check_present(text)
-    _check_not_shortened(text)
-    return text
-
-
-def _name(cell: str) -> str:
-    text = clean_line(cell)
-    check_error(text)
-    _check_not_shortened(text)
-    return text
-
-
-def _check_not_shortened(text: str) -> None:
+    check(text)
     if text[:1].isdigit() and "+" in text and is_shortened(text):
         raise CellError("was shortened by a spreadsheet: format the column as text, enter it again")
+    return text
 
 
 def _text(cell: str, limit: int | None) -> str | None:

@@ -1,8 +1,7 @@
-"""Cells that hold a number or a code 号码、代码: identity and origin numbers, telephones, areas.
+"""Clean cells of numbers and codes 号码、代码: identity and origin numbers, telephones, areas.
 
-A code is told apart by its characters, so all ways to write the same one become one, and one that a
-spreadsheet or a program has rounded, cut or turned into something else is refused: its digits
-cannot be had back from the file.
+All ways to write the same code become one, and a code that a spreadsheet or a program has rounded,
+cut or changed is refused, because the file no longer has its digits.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ import re
 import unicodedata
 from typing import Final
 
-from producers.register.clean_text import clean_line
+from producers.register.clean_text import bare_code, clean_line
 from producers.register.errors import CellError
-from producers.register.text_markers import bare_code
 
-# A spreadsheet keeps so many digits of a number; further ones become zeros.
+# A spreadsheet keeps this many digits of a number; further ones become zeros.
 EXACT_DIGITS: Final = 15
 
-# How spreadsheets and programs write a number that is too long: 1.1E+17, 1E+17, 1.1e17, 1,1E+17.
+# Spreadsheets and programs write a number that is too long as 1.1E+17, 1E+17, 1.1e17, 1,1E+17.
 _SHORTENED: Final = re.compile(
     r"[+-]?\d+[.,]\d*\s*E\s*[+-]?\s*\d{1,3}|[+-]?\d{1,3}\s*E\s*\+\s*\d{1,3}|[+-]?\dE-\d\d"
     r"|[+-]?\d+(?:[.,]\d+)?\s*[×xX*]\s*10\s*\^\s*\+?\d+",
@@ -29,66 +27,41 @@ _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.0+)?", re.ASCII)
 _WITH_ZERO_FRACTION: Final = re.compile(r"[+-]?(\d+)\.0+", re.ASCII)
 # 15 or 18 digits, the last of which may be X.
 _IDENTITY: Final = re.compile(r"\d{15}|\d{17}[\dXx]", re.ASCII)
-# Area, date of birth, and three zeros where Excel keeps no digits.
+# Area, date of birth, and three zeros in place of the digits that Excel drops.
 _ROUNDED_IDENTITY: Final = re.compile(
     r"[1-9]\d{5}(?:18|19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d000", re.ASCII
 )
-# Most cells: nothing in them is a mark, invisible or of full width.
+# Most cells have no marks, no invisible and no full-width characters.
 _PLAIN: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z \-:/._]*", re.ASCII)
-# How Excel shows the date that it made of 1-2 or 2024-1.
+# Excel shows the date that it made of 1-2 or 2024-1 like this.
 _MADE_DATE: Final = re.compile(
     r"\d{1,2}月\d{1,2}日|(?:\d{1,2}-)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?:-\d{2,4})?"
 )
 _HASHES: Final = re.compile("#{2,}")
-# Format characters that copying from web pages and chat programs leaves in a number.
+# Format characters that come with text copied from web pages and chat programs.
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufe0e\ufe0f]")
 _BLANKS: Final = re.compile(r"\s+")
 
-# How programs write that there is nothing; taken for a number, it would make all who have it one.
+# Programs write these for no value. As an identity, one of them would make many persons the same.
 _NO_VALUE: Final = frozenset(
     [
         *("nan", "NaN", "NAN", "NaT", "<NA>", "None", "none", "null", "NULL", "Null", "undefined"),
         *("N/A", "\\N", "(null)", "(NULL)", "[NULL]", "<null>", "<NULL>", "Infinity", "inf"),
     ]
 )
-# How a person writes that there is none. As an identity it would make all who have it one.
+# People write these for no value.
 _NONE: Final = frozenset(
     [
-        "无",
-        "暂无",
-        "没有",
-        "不详",
-        "未知",
-        "未提供",
-        "不提供",
-        "拒绝提供",
-        "/",
-        "-",
-        "--",
-        "—",
-        "——",
+        *("无", "暂无", "没有", "不详", "未知", "未提供", "不提供", "拒绝提供"),
+        *("/", "-", "--", "—", "——"),
     ]
 )
-# How a spreadsheet shows a cell that it cannot compute.
+# Spreadsheets show these for a cell that they cannot compute.
 _ERRORS: Final = frozenset(
     [
-        "#NULL!",
-        "#DIV/0!",
-        "#VALUE!",
-        "#REF!",
-        "#NAME?",
-        "#NUM!",
-        "#N/A",
-        "#GETTING_DATA",
-        "#SPILL!",
-        "#CALC!",
-        "#FIELD!",
-        "#BLOCKED!",
-        "#CONNECT!",
-        "#UNKNOWN!",
-        "#BUSY!",
-        "#EXTERNAL!",
-        "#PYTHON!",
+        *("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"),
+        *("#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!"),
+        *("#EXTERNAL!", "#PYTHON!"),
     ]
 )
 
@@ -97,7 +70,7 @@ _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
 def clean_code(cell: str) -> str:
-    """The code in a cell, "" if there is none; `CellError` if its digits were lost."""
+    """Return the code in a cell or ""; raise `CellError` if digits were lost."""
     text = plain(cell)
     if not text or text.isalnum():
         return text
@@ -111,7 +84,7 @@ def clean_code(cell: str) -> str:
 
 
 def code(cell: str) -> str:
-    """As `clean_code`, for columns that hold no date."""
+    """Do as `clean_code`, for columns that hold no date."""
     text = clean_code(cell)
     if _MADE_DATE.fullmatch(text):
         raise CellError(f"is a date, which a spreadsheet made of what was entered: {_AS_TEXT}")
@@ -119,10 +92,10 @@ def code(cell: str) -> str:
 
 
 def plain(cell: str) -> str:
-    """A cell in plain characters: full width 全角 to half, no marks, no invisible characters.
+    """Return a cell in half-width characters, without full width 全角, marks and invisible ones.
 
-    What is more than figures and letters, such as 信访〔2024〕1号, keeps its own. `CellError` if it
-    stands for nothing or for an error.
+    A text such as 信访〔2024〕1号 keeps its characters. Raises `CellError` for a word that means no
+    value or an error.
     """
     text = clean_line(cell)
     if _PLAIN.fullmatch(text) and text not in _NO_VALUE:
@@ -136,7 +109,7 @@ def plain(cell: str) -> str:
 
 
 def whole(text: str) -> str:
-    """A number without grouping and a fraction of zeros; `CellError` if it cannot be exact."""
+    """Return a number without grouping and zero fraction; raise `CellError` if it was rounded."""
     is_grouped = _GROUPED.fullmatch(text)
     bare = text.replace(",", "") if is_grouped else text
     match = _WITH_ZERO_FRACTION.fullmatch(bare)
@@ -151,30 +124,27 @@ def whole(text: str) -> str:
 
 
 def check_present(text: str) -> None:
-    """`CellError` if the text is how a program writes an empty cell or a spreadsheet an error."""
+    """Raise `CellError` if a program wrote the text for no value, or a spreadsheet for an error."""
     if text in _NO_VALUE:
         raise CellError("is how a program writes an empty cell: clear the cell")
     check_error(text)
 
 
 def check_error(text: str) -> None:
-    """`CellError` if the text is an error of a spreadsheet."""
+    """Raise `CellError` if the text is an error of a spreadsheet."""
     if text[:1] == "#" and text.upper() in _ERRORS:
         raise CellError("is an error of the spreadsheet: correct the cell")
 
 
 def is_shortened(text: str) -> bool:
-    """True if a number stands there in powers of ten."""
+    """Return whether the text is a number in powers of ten."""
     if text.isascii() and not (_POWERS & set(text)):
         return False
     return bool(_SHORTENED.fullmatch(unicodedata.normalize("NFKC", text)))
 
 
 def number_or_none(cell: str) -> str:
-    """An identity number, a telephone or the like, "" if the cell says that there is none.
-
-    `CellError` if digits were lost.
-    """
+    """Return an identity number, a telephone or the like, "" if the cell has none."""
     text = code(cell)
     if text in _NONE:
         return ""
@@ -187,6 +157,6 @@ def number_or_none(cell: str) -> str:
 
 
 def _check_digit(number: str) -> str:
-    """The last digit that the other seventeen require (GB 11643)."""
+    """Return the last digit that the other seventeen require (GB 11643)."""
     total = sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False))
     return "10X98765432"[total % 11]

@@ -1,4 +1,4 @@
-"""Whether the columns of a file are those of the mapping, and which mapping would fit."""
+"""Check the columns of a file against the mapping, and find a mapping that fits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from producers.register.mapping import Mapping
 from producers.register.mapping_file import load_mapping, shipped_names
 from producers.register.source import Source
 
-# A file that is no register can have any number of "columns"; a message stays one line.
+# A file that is no register can have any number of columns; a message stays one line.
 _LISTED_COLUMNS = 20
 
 
 def check_columns(source: Source, mapping: Mapping, path: Path) -> None:
-    """`RegisterError` if a required column is missing, or one is there twice or is not known."""
+    """Raise `RegisterError` if a required column is missing, or any is repeated or unknown."""
     found = source.found
     missing = [column for column in mapping.required_columns if column not in found]
     if missing:
@@ -42,13 +42,13 @@ def check_columns(source: Source, mapping: Mapping, path: Path) -> None:
 
 
 def fitting_mapping(found: Collection[str]) -> str | None:
-    """The shipped mapping all of whose required columns are there, the one with most matches."""
+    """Return the shipped mapping with most matches, if all of its required columns are there."""
     fitting = [
         mapping
         for mapping in map(load_mapping, shipped_names())
         if set(mapping.required_columns) <= set(found)
     ]
-    best = max(fitting, key=lambda one: len(set(one.columns) & set(found)), default=None)
+    best = max(fitting, key=lambda mapping: len(set(mapping.columns) & set(found)), default=None)
     return best.name if best else None
 
 

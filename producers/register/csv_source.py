@@ -1,8 +1,7 @@
-"""Registers as CSV 逗号分隔: separated by comma, tab or semicolon, found from the header.
+"""Read registers as CSV 逗号分隔, separated by comma, tab or semicolon, as the header shows.
 
-Quoting is read strictly. One bad row must not take its neighbours along: when a record that began
-on one line turns out wrong on a later one, only its first line is rejected, and reading goes on
-with the second.
+Quoting is read strictly. A bad row must not reject its neighbours: if a record turns out wrong on a
+later line than its first, only the first line is rejected, and reading continues with the second.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -21,26 +21,25 @@ from producers.register.formula_guard import MARK, unguarded
 from producers.register.mapping import Mapping
 from producers.register.source import (
     MAX_COLUMNS,
+    Columns,
     RawRow,
     Source,
     check_width,
     open_text,
     read_line,
-    text_progress,
 )
-from producers.register.text_encoding import find_encoding
 
-# Python's own bound is 131,072 characters, and texts beyond it must be rejected by us with their
-# row, not by an error of the csv module; it also bounds what an unclosed quote can swallow.
+# Python's own bound is 131,072 characters, and longer texts must be rejected with their row, not by
+# an error of the csv module. This also bounds the text after an unclosed quotation mark.
 FIELD_CHARACTERS_LIMIT: Final = 1 << 20
 
-# A first line by which some programs tell Excel the separator.
+# The first line of some programs, which gives Excel the separator.
 _SEPARATOR_HINT: Final = re.compile('"?sep=."?', re.IGNORECASE)
 _DELIMITERS: Final = (",", "\t", ";")
 
 
 class Lines(Iterator[str]):
-    """Lines of a file with their numbers, which can be taken back to the second of a record."""
+    """Lines of a file with their numbers; all but the first line of a record can be read again."""
 
     def __init__(self, file: TextIO, path: Path) -> None:
         self._file = file
@@ -61,12 +60,12 @@ class Lines(Iterator[str]):
         return line
 
     def begin_record(self) -> int:
-        """The number of the line that comes next."""
+        """Return the number of the next line."""
         self._taken.clear()
         return self.number + 1
 
     def take_back(self) -> str:
-        """Give the first line of this record as text; the others will come again."""
+        """Return the first line of this record; the others will be read again."""
         first, *others = self._taken
         self._again.extendleft(reversed(others))
         self.number -= len(others)
@@ -74,33 +73,24 @@ class Lines(Iterator[str]):
 
 
 def open_csv(path: Path, mapping: Mapping) -> Source:
-    """Open a CSV file; the columns of the mapping tell the separator."""
+    """Open a CSV file; the columns of the mapping determine the separator."""
     csv.field_size_limit(FIELD_CHARACTERS_LIMIT)
-    encoding = find_encoding(path)
-    file = open_text(path, encoding)
-    try:
+
+    def read(file: TextIO) -> tuple[Columns, Columns, Iterator[RawRow]]:
         lines = Lines(file, path)
         delimiter, header = _header(lines, path, mapping)
         check_width(len(header), path)
-    except BaseException:
-        file.close()
-        raise
-    columns = [mapping.named(name) for name in header]
-    rows = _rows(lines, delimiter, len(columns))
-    return Source(
-        found=columns,
-        columns=columns,
-        rows=_unguarded(rows) if mapping.formula_guard else rows,
-        close=file.close,
-        progress=text_progress(file, path),
-        remark=encoding.remark,
-    )
+        columns = [mapping.named(name) for name in header]
+        rows = _rows(lines, delimiter, len(columns))
+        return columns, columns, _unguarded(rows) if mapping.formula_guard else rows
+
+    return open_text(path, read)
 
 
 def _header(lines: Lines, path: Path, mapping: Mapping) -> tuple[str, list[str]]:
-    """The separator under which most columns are mapped, and the cells of the first record.
+    """Return the separator by which most columns are mapped, and the cells of the first record.
 
-    Leaves `lines` behind the header.
+    Then `lines` continue after the header.
     """
     first = _first_line(lines, path)
     best, most = ",", -1
@@ -111,7 +101,7 @@ def _header(lines: Lines, path: Path, mapping: Mapping) -> tuple[str, list[str]]
             best, most = delimiter, score
     lines.begin_record()
     try:
-        return best, next(csv.reader(_chained(first, lines), delimiter=best, strict=True))
+        return best, next(csv.reader(chain([first], lines), delimiter=best, strict=True))
     except csv.Error as error:
         raise RegisterError(f"{path}: the header on line 1 {_explained(error)}") from None
 
@@ -123,11 +113,6 @@ def _first_line(lines: Lines, path: Path) -> str:
         if clean_line(line).strip(",;") and not _SEPARATOR_HINT.fullmatch(line.strip()):
             return line
     raise RegisterError(f"{path}: the file is empty: there is no header to read")
-
-
-def _chained(first: str, lines: Lines) -> Iterator[str]:
-    yield first
-    yield from lines
 
 
 def _rows(lines: Lines, delimiter: str, width: int) -> Iterator[RawRow]:
@@ -151,9 +136,9 @@ def _rows(lines: Lines, delimiter: str, width: int) -> Iterator[RawRow]:
 
 
 def _unguarded(rows: Iterator[RawRow]) -> Iterator[RawRow]:
-    """The rows without the marks that an export put before formulas."""
+    """Yield the rows without the marks that an export put before formulas."""
     for raw in rows:
-        if MARK in "".join(raw.cells):  # one look per row is cheaper than one per cell
+        if MARK in "".join(raw.cells):  # one check per row is cheaper than one per cell
             yield raw._replace(cells=[unguarded(cell) for cell in raw.cells])
         else:
             yield raw
@@ -170,7 +155,7 @@ def _misfit(row: int, line: int, cells: list[str], width: int) -> RawRow:
 
 
 def _explained(error: csv.Error) -> str:
-    """The csv module's message in words that a clerk can act on."""
+    """Return the csv module's message in words that a clerk can act on."""
     text = str(error)
     if "unexpected end" in text:
         return "opens a quotation mark that is never closed: close or remove it"
@@ -180,5 +165,5 @@ def _explained(error: csv.Error) -> str:
             "perhaps from a quotation mark that is never closed: close or remove it"
         )
     if "expected after" in text:
-        return "has text behind a closing quotation mark: double every mark inside a cell"
+        return "has text after a closing quotation mark: double every mark inside a cell"
     return f"is no CSV ({text}): export the file again"

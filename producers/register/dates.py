@@ -1,4 +1,4 @@
-"""Dates as Chinese offices write them 日期: instants in micros, naive ones are UTC+8.
+"""Read dates as Chinese offices write them 日期, as instants in micros; without a zone, UTC+8.
 
 Accepted: 2019/4/25 9:32:09 · 2019-04-25 09:32 · 2019.4.25 · 2019年4月25日 9时32分 · 20190425 ·
 20190425093209 · ISO 8601 with or without a zone · the five-digit day number of Excel (43580.397).
@@ -17,7 +17,7 @@ SECOND: Final = 1_000_000  # micros
 DAY: Final = 86_400 * SECOND
 CHINA_OFFSET: Final = 8 * 3600 * SECOND  # the whole country keeps UTC+8
 EARLIEST_YEAR: Final = 1949  # nothing can have been registered before; catches typing errors
-FUTURE_ALLOWED: Final = DAY  # a clock that is ahead, or a date written across midnight
+FUTURE_ALLOWED: Final = DAY  # a fast clock, or a date written around midnight
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 # Day 0 of Excel's 1900 date system, which counts a 29 February 1900 that never was.
@@ -33,9 +33,9 @@ _SERIAL = re.compile(r"(\d{5})(?:\.(\d+))?", re.ASCII)
 
 
 class Instant(NamedTuple):
-    """An instant in micros. `date_only`: only the day is known; `at` is then its 00:00 UTC+8.
+    """An instant in micros. If `date_only`, only the day is known, and `at` is its 00:00 UTC+8.
 
-    Midnight without a zone counts as a date only, because that is how exports write one.
+    Midnight without a zone counts as a date only, because exports write dates like that.
     """
 
     at: int
@@ -43,9 +43,9 @@ class Instant(NamedTuple):
 
 
 def parse_instant(text: str, now: int) -> Instant:
-    """The instant that a cleaned cell says; `CellError` if it is none or out of range.
+    """Return the instant in a cleaned cell.
 
-    Out of range: before 1949, or more than a day after `now` (micros).
+    Raises `CellError` if there is none, before 1949, or more than a day after `now` (micros).
     """
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
     instant = _parse(plain)
@@ -57,10 +57,9 @@ def parse_instant(text: str, now: int) -> Instant:
 
 
 def not_before(instant: Instant, earlier: int) -> int | None:
-    """The instant in micros if it does not precede `earlier`, else None.
+    """Return the instant in micros if it does not precede `earlier`, else None.
 
-    A date alone means: on that day, and not before what came earlier. So on the same day it
-    becomes the earlier instant itself.
+    A date alone on the day of `earlier` means that instant itself.
     """
     if instant.at >= earlier:
         return instant.at
@@ -116,7 +115,7 @@ def _offset(zone: str | None) -> int:
 
 def _from_serial(match: re.Match[str]) -> Instant:
     days = int(match[1]) + _EXCEL_ORDINAL - _EPOCH_ORDINAL
-    # A fraction of a day is never exact; registers keep whole seconds.
+    # A fraction of a day is never exact, and registers keep whole seconds.
     seconds = round(float("0." + (match[2] or "0")) * 86_400)
     at = days * DAY + seconds * SECOND - CHINA_OFFSET
     return Instant(at, date_only=seconds == 0)

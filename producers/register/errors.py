@@ -1,4 +1,4 @@
-"""What reading a register 登记簿 refuses: the whole file, or one cell of it."""
+"""The errors of reading a register 登记簿: of the whole file, a row or a cell."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from schemas.errors import PetitionLinkError
 
 
 class RegisterError(PetitionLinkError):
-    """The file or its mapping cannot be used at all: one line that names thing, place and cure."""
+    """The file or its mapping cannot be used; the line names object, place and cure."""
 
 
 class RowError(Exception):
-    """What is wrong with one row, as a sentence; the reader turns it into a `Rejected`."""
+    """One row is wrong; the reader makes a `Rejected` of it."""
 
 
 class CellError(RowError):
-    """What is wrong with one cell: the end of a sentence that began with column and value."""
+    """One cell is wrong; the text completes a sentence that begins with column and value."""

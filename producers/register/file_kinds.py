@@ -1,4 +1,4 @@
-"""Files that are no register, told by how they begin, so that the message can say what they are."""
+"""Recognise files that are no register by their first bytes, so that a message can name them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-# The stream that holds the content of an encrypted workbook, as OLE writes names.
+# The name of the stream of an encrypted workbook, as OLE writes it.
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 _SEARCHED_BYTES: Final = 32 << 20
 
@@ -43,21 +43,20 @@ _PARTS: Final = {
 
 
 def kind_by_start(start: bytes) -> str:
-    """What a file that begins so is, with its article; "" if it may be a text."""
+    """Return the kind of a file that begins like this, "" if it may be a text."""
     return next((kind for mark, kind in _STARTS if start.startswith(mark)), "")
 
 
 def ole_kind(path: Path) -> str:
-    """What an OLE container holds: an old workbook, or a new one under a password."""
+    """Return the kind of an OLE container: an old workbook, or a new one under a password."""
     with path.open("rb") as file:
         is_encrypted = _ENCRYPTED in file.read(_SEARCHED_BYTES)
     return "a workbook under a password" if is_encrypted else "an old Excel workbook (.xls, .et)"
 
 
 def zip_kind(names: Iterable[str]) -> str:
-    """What a ZIP file holds, by the names of its parts; "" if it may be an XLSX workbook."""
+    """Return the kind of a ZIP file by the names of its parts, "" if it may be an XLSX workbook."""
     found = set(names)
-    for part, kind in _PARTS.items():
-        if part in found:
-            return kind
-    return "a ZIP archive without a workbook" if found and "_rels/.rels" not in found else ""
+    no_workbook = "a ZIP archive without a workbook"
+    rest = no_workbook if found and "_rels/.rels" not in found else ""
+    return next((kind for part, kind in _PARTS.items() if part in found), rest)

@@ -1,6 +1,6 @@
-"""Registers as files 登记簿文件: written beside their place and put there in one step, whole.
+"""Write registers as files 登记簿文件: in a temporary file that replaces the target in one step.
 
-Both kinds hold petitioners or their matters, so they are readable by their owner only.
+Both formats hold petitioners or their matters, so only their owner may read them.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from producers.register.workbook.strings import escaped
 
 SUFFIXES: Final = (".csv", ".xlsx")
 SHEET: Final = "登记簿"
-# Of a sheet, the header among them.
+# The rows of a sheet, with the header.
 _SHEET_ROWS: Final = 1_048_576
 # Excel cuts longer texts off when it opens the workbook.
 _CELL_CHARACTERS: Final = 32_767
 _CUT_MARK: Final = "…"
-# What XML 1.0 has no way to hold, by its definition of a character.
+# The characters that XML 1.0 cannot hold, by its definition.
 NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPLACEMENT: Final = "\ufffd"
 
 
 class Sink(Protocol):
-    """A register that is being written, row by row, with the memory of one row."""
+    """A register that is written row by row, in the memory of one row."""
 
     def clean(self, cell: Cell) -> Cell:
-        """What the format makes of a cell, which may be less than the cell."""
+        """Return what the format can hold of a cell."""
 
     def write(self, cells: Sequence[Cell]) -> None:
         """Append a row of cleaned cells, the header first."""
@@ -48,9 +48,9 @@ class Sink(Protocol):
 
 @contextmanager
 def new_register(path: Path, *, force: bool, formula_guard: bool) -> Iterator[Sink]:
-    """A register that appears at `path` when the block ends well, and not at all if it fails.
+    """Write a register, CSV or XLSX by the name of `path`, which appears if the block succeeds.
 
-    CSV or XLSX by its name; otherwise as `new_file`.
+    Otherwise this is like `new_file`.
     """
     with new_file(path, force=force) as new:
         if path.suffix.lower() == ".xlsx":
@@ -68,9 +68,9 @@ def new_register(path: Path, *, force: bool, formula_guard: bool) -> Iterator[Si
 
 @contextmanager
 def new_file(path: Path, *, force: bool) -> Iterator[Path]:
-    """A file of mode 0600 beside `path` that takes its place when the block ends well.
+    """Write a file of mode 0600 beside `path` that replaces it if the block succeeds.
 
-    `RegisterError` if there is a file already and not `force`, or the place cannot be written.
+    Raises `RegisterError` if there is a file and not `force`, or the folder cannot be written.
     """
     check_place(path, force=force)
     try:
@@ -91,7 +91,7 @@ def new_file(path: Path, *, force: bool) -> Iterator[Path]:
 
 
 def check_place(path: Path, *, force: bool) -> None:
-    """`RegisterError` unless a register may be written to `path`."""
+    """Raise `RegisterError` unless a register may be written to `path`."""
     if path.suffix.lower() not in SUFFIXES:
         raise RegisterError(f"{path}: the name tells the format: end it in .csv or .xlsx")
     if path.exists() and not (force and path.is_file()):
@@ -99,7 +99,7 @@ def check_place(path: Path, *, force: bool) -> None:
 
 
 class CsvSink:
-    """CSV 逗号分隔 by RFC 4180, in UTF-8 with a byte order mark, for Excel."""
+    """A CSV file 逗号分隔 by RFC 4180, in UTF-8 with a byte order mark, for Excel."""
 
     def __init__(self, file: TextIO, *, formula_guard: bool) -> None:
         self._writer = csv.writer(file)
@@ -115,7 +115,7 @@ class CsvSink:
 
 
 class XlsxSink:
-    """An XLSX workbook of one sheet; a text is a text there, whatever it begins with."""
+    """An XLSX workbook of one sheet, in which no text is taken for a formula."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -125,11 +125,11 @@ class XlsxSink:
         self._rows = 0
 
     def clean(self, cell: Cell) -> Cell:
-        """What XML cannot hold becomes �, what is longer than a cell is cut with a mark."""
+        """Replace what XML cannot hold by �, and cut a longer text than fits, with a mark."""
         if not isinstance(cell, str):
             return cell
         if len(escaped(cell)) > _CELL_CHARACTERS:
-            cell = cell[: _CELL_CHARACTERS // 2] + _CUT_MARK  # escapes not even double a text
+            cell = cell[: _CELL_CHARACTERS // 2] + _CUT_MARK  # escapes less than double a text
         return cell if cell.isprintable() else NO_XML.sub(_REPLACEMENT, cell)
 
     def write(self, cells: Sequence[Cell]) -> None:
@@ -142,15 +142,15 @@ class XlsxSink:
         self._sheet.append([self._typed(cell) for cell in cells])
 
     def save(self, path: Path) -> None:
-        """Write the workbook; its rows wait in a temporary file until then.
+        """Write the workbook; until then its rows are in a temporary file.
 
-        `RegisterError` if an import would refuse it for what it unpacks to.
+        Raises `RegisterError` if an import would refuse it for its unpacked size.
         """
         self._book.save(path)
         Package(path).close()
 
     def discard(self) -> None:
-        """Remove the rows that wait in the temporary file: they hold what citizens wrote."""
+        """Remove the temporary file with the rows: they hold what citizens wrote."""
         with suppress(WorkbookAlreadySaved):
             self._sheet.close()
         with suppress(FileNotFoundError):

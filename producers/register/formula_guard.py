@@ -1,7 +1,7 @@
-"""The mark before what a spreadsheet program would take for a formula 防公式注入, in CSV only.
+"""Mark texts that a spreadsheet program would take for a formula 防公式注入, in CSV only.
 
-`=1+1`, `+86 …`, `-`, `@…` get a `'` before them, and so does what begins with such marks already:
-taking one mark off gives back exactly what was written.
+`=1+1`, `+86 …`, `-`, `@…` get a `'` before them, and so do texts that already begin with such
+marks: without one mark they are exactly the original again.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
 def guarded(cell: str) -> str:
-    """The cell as it stands in a CSV file."""
+    """Return the cell as it is written to a CSV file."""
     return MARK + cell if _FORMULA.match(cell) else cell
 
 
 def unguarded(cell: str) -> str:
-    """What `guarded` was given."""
+    """Return the cell that `guarded` was given."""
     return cell[1:] if cell[:1] == MARK and _FORMULA.match(cell, 1) else cell

@@ -1,7 +1,7 @@
-"""Registers as JSON lines: one object per line, its keys are the columns.
+"""Read registers as JSON lines: one object per line, whose keys are the columns.
 
-The first object must have the required columns; what it leaves out of the others, later ones may
-have. Numbers keep the digits that stand in the file; one that JSON readers round is refused.
+The first object must have the required columns; later ones may have further columns of the mapping.
+Numbers keep their digits; a number that JSON readers round is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
@@ -16,74 +17,60 @@ from producers.register.clean_text import quoted
 from producers.register.errors import RegisterError, RowError
 from producers.register.mapping import Mapping
 from producers.register.source import (
+    Columns,
     RawRow,
     Source,
     check_width,
     open_text,
     read_line,
-    text_progress,
 )
-from producers.register.text_encoding import find_encoding
 from schemas.limits import MAX_NUMBER
 
 Line = tuple[int, str]
 
-# Fractions of zeros are taken off below; of larger numbers a program may have lost the last digits.
+# Zero fractions are removed below this; larger numbers may have lost their last digits.
 _EXACT: Final = 10**15
 
 
 class _Object(NamedTuple):
-    """An object as cells; `problem` is what is wrong with one of its values, "" if nothing."""
+    """An object as cells; `problem` is an error in one of its values, or ""."""
 
     cells: dict[str, str]
     problem: str = ""
 
 
 class _Fraction(str):
-    """A number with a fraction or an exponent, as it stands in the file."""
+    """A number with a fraction or an exponent, as the file has it."""
 
     __slots__ = ()
 
 
 def open_jsonl(path: Path, mapping: Mapping) -> Source:
     """Open a JSON lines file."""
-    encoding = find_encoding(path)
-    file = open_text(path, encoding)
-    try:
+
+    def read(file: TextIO) -> tuple[Columns, Columns, Iterator[RawRow]]:
         lines = _lines(file, path)
         first = next(lines, None)
         if first is None:
             raise RegisterError(f"{path}: the file is empty: there is no row to read")
-        found = list(_first_object(first, path, mapping).cells)
+        try:
+            found = [*_object(first[1], mapping).cells]
+        except RowError as error:
+            raise RegisterError(f"{path}: line {first[0]} {error}") from None
         check_width(len(found), path)
-    except BaseException:
-        file.close()
-        raise
-    columns = [*found, *(name for name in mapping.columns if name not in found)]
-    return Source(
-        found=found,
-        columns=columns,
-        rows=_rows(_preceded(first, lines), columns, mapping),
-        close=file.close,
-        progress=text_progress(file, path),
-        remark=encoding.remark,
-    )
+        columns = [*found, *(name for name in mapping.columns if name not in found)]
+        return found, columns, _rows(chain([first], lines), columns, mapping)
+
+    return open_text(path, read)
 
 
 def _lines(file: TextIO, path: Path) -> Iterator[Line]:
-    """Lines that are not blank, with their numbers."""
+    """Yield the lines that are not blank, with their numbers."""
     number = 0
     while text := read_line(file, path, number + 1):
         number += 1
         if not text.isspace():
             yield number, text
-
-
-def _first_object(line: Line, path: Path, mapping: Mapping) -> _Object:
-    try:
-        return _object(line[1], mapping)
-    except RowError as error:
-        raise RegisterError(f"{path}: line {line[0]} {error}") from None
 
 
 def _rows(lines: Iterator[Line], columns: list[str], mapping: Mapping) -> Iterator[RawRow]:
@@ -105,11 +92,6 @@ def _rows(lines: Iterator[Line], columns: list[str], mapping: Mapping) -> Iterat
 def _surplus(row: int, number: int, row_cells: list[str], surplus: dict[str, str]) -> RawRow:
     problem = f"column {quoted(next(iter(surplus)))} is not in the mapping: rename or remove it"
     return RawRow(row, number, row_cells, problem, json.dumps(surplus, ensure_ascii=False))
-
-
-def _preceded(first: Line, lines: Iterator[Line]) -> Iterator[Line]:
-    yield first
-    yield from lines
 
 
 def _object(text: str, mapping: Mapping) -> _Object:
@@ -141,7 +123,7 @@ def _once_each(mapping: Mapping, pairs: list[tuple[str, Any]]) -> dict[str, Any]
 
 
 def _constant(name: str) -> _Fraction | None:
-    """NaN is how programs write that there is no value; infinity is a number that got lost."""
+    """Return None for NaN, which programs write for no value; infinity is a lost number."""
     return None if name == "NaN" else _Fraction(name)
 
 

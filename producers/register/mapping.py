@@ -1,7 +1,4 @@
-"""A mapping 映射: which column of a register fills which field.
-
-It is read from a small TOML file (`mapping_file`).
-"""
+"""A mapping 映射 of the columns of a register to fields, read from TOML by `mapping_file`."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ from producers.register.clean_text import clean_line
 from producers.register.records import REJECT_COLUMNS
 from producers.register.targets import Target, parts_of, required_targets
 
-# Blanks, line breaks and invisible characters stand in headers for the look of a printed table;
-# an asterisk, a colon or 必填 tells who fills it in what to do.
+# Blanks, line breaks and invisible characters in headers are layout; an asterisk, a colon or 必填
+# is a hint for the person who fills the table in.
 _INVISIBLE: Final = re.compile("[\\s\u00ad\u200b-\u200f\u2060\ufeff]+")
 _HINTS: Final = re.compile("^[*:;.]+|(?:[*:;.]|[(\\[](?:必填|选填|必填项|选填项)[)\\]])+$")
 
@@ -29,9 +26,9 @@ ANY_COLUMN: Final = "*"
 class Mapping:
     """A checked mapping; make one with `load_mapping`.
 
-    `columns` gives the targets of each column, `constants` the converted value by target,
-    `values` the codes by target and word. `implied` commands count only before one that is told.
-    `formula_guard`: in CSV a mark stands before what a spreadsheet would take for a formula.
+    `columns` has the targets of each column, `constants` the converted value by target, `values`
+    the codes by target and word. `implied` commands count only if the row has a later one. With
+    `formula_guard`, CSV marks texts that a spreadsheet would take for a formula.
     """
 
     name: str
@@ -47,7 +44,7 @@ class Mapping:
 
     @property
     def required_columns(self) -> list[str]:
-        """The columns that a file must have, in the order of the mapping."""
+        """Return the columns that a file must have, in the order of the mapping."""
         must = set(required_targets()) - set(self.constants)
         return [
             column
@@ -56,7 +53,7 @@ class Mapping:
         ]
 
     def named(self, header: str) -> str:
-        """The name of the column that a header cell means; the cleaned cell if it is not known.
+        """Return the column that a header cell means, or the cleaned cell if it is unknown.
 
         `信访\\n日期`, `姓  名` and `标题*：` are 信访日期, 姓名 and 标题.
         """
@@ -71,30 +68,30 @@ class Mapping:
         return {key: name for name in names if (key := header_key(name))}
 
     def passes_over(self, column: str) -> bool:
-        """Whether a column may be there without being mapped."""
+        """Return whether a column may be there without being mapped."""
         return column in self.ignored or ANY_COLUMN in self.ignored or column in REJECT_COLUMNS
 
     def constants_of(self, part: str) -> dict[str, Any]:
-        """The constants of one part of a row, by field."""
+        """Return the constants of one part of a row, by field."""
         named = ((*parts_of(name), value) for name, value in self.constants.items())
         return {field: value for owner, field, value in named if owner == part}
 
     def column_of(self, target: str) -> str:
-        """The column that fills a target, for messages; the target itself if none does."""
-        for column, filled in self.columns.items():
-            if any(one.name == target for one in filled):
-                return column
-        return target
+        """Return the column that fills a target, for messages; the target itself if none does."""
+        columns = self.columns.items()
+        return next(
+            (name for name, filled in columns if target in {t.name for t in filled}), target
+        )
 
 
 def header_key(name: str) -> str:
-    """What two headers have in common that differ only in layout; "" if nothing is left."""
+    """Return the header without layout and hints, which do not distinguish headers."""
     text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name))
     return _HINTS.sub("", text).casefold()
 
 
 def same_headers(names: Iterable[str]) -> tuple[str, str] | None:
-    """Two names that a file could not tell apart, or None."""
+    """Return two names that are the same header, or None."""
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(header_key(name), name)

@@ -1,13 +1,13 @@
-"""The file of a mapping 映射文件: small TOML, checked entry by entry.
+"""Read a mapping from its file 映射文件, a small TOML file that is checked entry by entry.
 
-    title    = "…"                      what registers it is for
+    title    = "…"                      the registers that it is for
     source   = "messages"               name of the numbering: with the number it identifies a row
     required = ["留言详情"]             columns that a file must have, besides those of targets
-                                        that every row must fill; they tell files apart
-    ignored  = ["点赞数"]               columns that are read over; ["*"] for all others
-    implied  = ["accept"]               commands that the data do not tell themselves: they count
-                                        only where a later one is told
-    formula_guard = true                in CSV, ' stands before what looks like a formula
+                                        that every row must fill; they identify the file
+    ignored  = ["点赞数"]               columns to pass over; ["*"] for all others
+    implied  = ["accept"]               commands that the data do not contain themselves: they
+                                        count only if the row has a later one
+    formula_guard = true                in CSV, a ' marks texts that look like a formula
 
     [columns]                           column = target, or several targets
     "留言编号" = "origin_number"
@@ -29,6 +29,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
+from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -41,16 +42,13 @@ from producers.register.targets import AT, Kind, Target, parts_of, required_targ
 
 SHIPPED_FOLDER: Final = Path(__file__).parent.parent / "mappings"
 
-_KEYS = (
-    "title", "source", "required", "ignored", "implied", "formula_guard",
-    "columns", "constants", "values",
-)  # fmt: skip
+_KEYS = tuple(field.name for field in fields(Mapping) if field.name != "name")
 
 
 def load_mapping(name_or_path: str | Path) -> Mapping:
-    """A shipped mapping by its name, or any by the path of its TOML file.
+    """Return a shipped mapping by its name, or any other by the path of its TOML file.
 
-    `RegisterError` names the file, the entry and the cure.
+    Raises `RegisterError`, which names the file, the entry and the cure.
     """
     shipped = SHIPPED_FOLDER / f"{name_or_path}.toml"
     path = shipped if str(name_or_path) in shipped_names() else Path(name_or_path)
@@ -67,12 +65,12 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
 
 
 def shipped_names() -> list[str]:
-    """The names of the mappings that come with the product."""
+    """Return the names of the mappings that come with the product."""
     return sorted(path.stem for path in SHIPPED_FOLDER.glob("*.toml"))
 
 
 class _Parser:
-    """Checks one TOML table against the targets."""
+    """A parser that checks one TOML table against the targets."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -170,10 +168,10 @@ class _Parser:
         self._check_handling(given)
 
     def _check_handling(self, given: set[str]) -> None:
-        """A command needs its date, what the schema requires, and one of those before it."""
+        """Check that a command has its date, its required fields and a command before it."""
         told = {command for command in HANDLING if f"{command}.{AT}" in given}
         for command, step in HANDLING.items():
-            own = [one for name, one in targets().items() if parts_of(name)[0] == command]
+            own = [target for name, target in targets().items() if parts_of(name)[0] == command]
             if not any(target.name in given for target in own):
                 continue
             needed = [target.name for target in own if target.required]

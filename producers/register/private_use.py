@@ -1,4 +1,4 @@
-"""Private-use characters 私用区字符 of GB18030, as the characters of its 2022 edition.
+"""Replace private-use characters 私用区字符 of GB18030 by the characters of its 2022 edition.
 
 Python's `gb18030` is the edition of 2000: 26 two-byte codes come out as private-use code points,
 which no font of today shows. GB18030-2022 gives 18 of them their real characters, and the other
@@ -27,5 +27,5 @@ _FIRST: Final = re.compile(f"[{''.join(map(chr, TABLE))}]")
 
 
 def assigned(text: str) -> str:
-    """The text with the characters of GB18030-2022 in place of private-use code points."""
+    """Return the text with the characters of GB18030-2022 for private-use code points."""
     return text.translate(TABLE) if _FIRST.search(text) else text

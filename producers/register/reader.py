@@ -1,12 +1,11 @@
-"""Reading a register file row by row, whatever its format."""
+"""Read a register file of any format row by row."""
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from node.runtime.clock import Clock, now_micros
 from producers.register.column_check import check_columns
@@ -26,7 +25,7 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class RegisterRows(Iterator[Registration | Rejected]):
-    """The rows of an open register, in order, one at a time; closes the file behind the last."""
+    """The rows of an open register, one at a time; the file is closed after the last."""
 
     def __init__(self, path: Path, source: Source, reader: RowReader) -> None:
         self._path = path
@@ -43,35 +42,28 @@ class RegisterRows(Iterator[Registration | Rejected]):
             self.close()
             raise
 
-    def __enter__(self) -> RegisterRows:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
     def progress(self) -> float | None:
-        """The share of the file that was read, 0 to 1; None for XLSX, which cannot tell."""
+        """Return the share of the file that was read, 0 to 1; None for XLSX."""
         return self._source.progress()
 
     def close(self) -> None:
-        """Close the file before its end."""
         self._source.close()
 
 
 def read_register(path: Path, mapping: Mapping, *, clock: Clock = now_micros) -> RegisterRows:
-    """Open a register 登记簿 and give its rows, each a `Registration` or a `Rejected`.
+    """Open a register 登记簿 and return its rows, each a `Registration` or a `Rejected`.
 
-    Format and encoding are found from the content: XLSX, JSON lines, else CSV with comma, tab or
-    semicolon; UTF-8, GB18030 or, with a byte order mark, UTF-16. Memory does not grow with the
-    file. Empty rows are passed over and not counted. `RegisterError`, before any row is read, if
-    there is no such file or it does not have the columns of the mapping; while reading, only if
-    the file itself breaks off (a damaged workbook, a lost disk).
+    The content shows format and encoding: XLSX, JSON lines, else CSV with comma, tab or semicolon;
+    UTF-8, GB18030 or, with a byte order mark, UTF-16. Memory does not grow with the file. Empty
+    rows are passed over and not counted. Raises `RegisterError` before the first row if the file or
+    columns of the mapping are missing; later only if the file is damaged or lost.
     """
     try:
         source = _open(path, mapping)
@@ -102,7 +94,7 @@ def _open(path: Path, mapping: Mapping) -> Source:
 def _open_text(path: Path, mapping: Mapping, start: bytes) -> Source:
     for mark in _MARKS:
         start = start.removeprefix(mark)
-    # NULs are the other halves of ASCII characters in UTF-16.
+    # In UTF-16 a NUL is half of an ASCII character.
     first = start.replace(b"\0", b"").lstrip()[:1]
     if first == b"<":
         raise RegisterError(

@@ -1,20 +1,20 @@
-"""What comes out of a register: a registration 登记 per row, or the reason why there is none."""
+"""The results of reading a register: a registration 登记 per row, or why there is none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-# What a reject file adds before the original columns. Readers pass over these, so that a corrected
+# A reject file adds these before the original columns. Readers pass over them, so that a corrected
 # reject file can be imported as it is.
 ROW: Final = "行号/row"
 LINE: Final = "文件行/line"
 REASON: Final = "原因/reason"
-# And behind them: what belongs to no column, as surplus cells or a line that is no row.
+# It adds this after them, for surplus cells or a line that is no row.
 REST: Final = "其余/rest"
 REJECT_COLUMNS: Final = (ROW, LINE, REASON, REST)
 
-# What an export tells besides the columns of a mapping that passes these over.
+# An export adds these columns if the mapping ignores them.
 CASE_ID: Final = "信访件编号"
 STATE: Final = "现状态"
 HANDLER: Final = "现承办节点"
@@ -24,18 +24,16 @@ HANDLER: Final = "现承办节点"
 class Registration:
     """One row of a register, cleaned and converted; instants are micros.
 
-    `row` counts data rows from 1, without the header and without empty rows; `line` is the line of
-    a text file on which the row begins, or the row of the sheet. (`source`, `origin_number`)
-    identifies the row across files. `registered` has the fields of case.registered that the row or
-    the mapping gave, under their schema names. `registered_at` is when that event occurred.
-    `petitioner` has the filled ones of name, id_type, id_number, phone, address. `handling` are
-    the commands that follow, in order: (name, occurred at, fields).
+    `row` counts data rows from 1, without the header and empty rows; `line` is the first line of
+    the row in a text file, or the row of the sheet. (`source`, `origin_number`) identifies the row
+    across files. `registered` has the fields of case.registered that the row or the mapping gave,
+    `petitioner` the filled ones of its five fields. `registered_at` is when the event occurred.
+    `handling` are the commands that follow, in order: (name, occurred at, fields).
 
-    `content_digest` (SHA-256, hex) is the same for the same content whatever file format, encoding
-    or dialect it came in, and covers the petitioner too: keep it in the node's own database, never
-    in an event, because a plain hash of personal data can be searched for. `cells` are the row as
-    it came, for the reject file if the case cannot be registered after all. `exported_case` is the
-    case that the row was exported from, "" if the row does not say.
+    `content_digest` (SHA-256, hex) does not depend on file format, encoding or dialect, and covers
+    the petitioner too: keep it in the node's own database, never in an event, because a plain hash
+    of personal data can be searched for. `cells` are the unchanged row, for the reject file.
+    `exported_case` is the case that the row was exported from, or "".
     """
 
     row: int
@@ -54,10 +52,10 @@ class Registration:
 
 @dataclass(slots=True)
 class Rejected:
-    """A row that cannot be registered: where it stands, why, and its cells as they were.
+    """A row that cannot be registered: its place, the reason, and its unchanged cells.
 
-    `reason` quotes the value that is wrong, shortened, but never one that tells who the
-    petitioner is. `cells` does hold personal data.
+    `reason` quotes the wrong value, shortened, unless it identifies the petitioner. `cells` hold
+    personal data.
     """
 
     row: int

@@ -1,7 +1,7 @@
-"""The reject file: rows that were not registered, with the reason, for a clerk to correct.
+"""Write the reject file: the rows that were not registered, with the reason, for correction.
 
-It opens in a spreadsheet program, and once corrected it is imported as it is, with the same
-mapping. It holds the personal data of its rows.
+It opens in a spreadsheet program, and once corrected it can be imported with the same mapping. It
+holds the personal data of its rows.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from node.keys.key_files import PRIVATE_MODE
 from producers.register.errors import RegisterError
@@ -21,18 +20,17 @@ from producers.register.records import LINE, REASON, REJECT_COLUMNS, REST, ROW, 
 
 
 def reject_path(register: Path) -> Path:
-    """Where rejected rows go if nothing else is said: beside the register."""
+    """Return the default path of the reject file, beside the register."""
     return register.with_name(f"{register.stem}.rejected.csv")
 
 
 class RejectWriter:
     """Writes rejected rows to `path`, a CSV file in UTF-8 with a byte order mark.
 
-    The file is made by the first rejected row, in place of an older one; without a rejected row
-    nothing is touched. Only its owner may read it, also where it was there before. Its columns
-    are row, line, reason, those of the register, and the rest.
-    `RegisterError` if it cannot be written. `count` rows were written so far. `formula_guard` is
-    that of the mapping, by which the corrected file will be read.
+    The first rejected row creates or replaces the file; without one nothing is touched. Only its
+    owner may read it, even if it existed before. Its columns are row, line, reason, those of the
+    register, and the rest. `count` rows were written. `formula_guard` is that of the mapping.
+    Raises `RegisterError` if the file cannot be written.
     """
 
     def __init__(self, path: Path, *, formula_guard: bool = False) -> None:
@@ -43,19 +41,13 @@ class RejectWriter:
         self._columns: list[str] = []
         self._writer: Any = None
 
-    def __enter__(self) -> RejectWriter:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def write(self, rejected: Rejected) -> None:
-        """Append one row."""
         try:
             if self._file is None:
                 self._open(rejected)
@@ -65,7 +57,7 @@ class RejectWriter:
         self.count += 1
 
     def close(self) -> None:
-        """Finish the file, if there is one."""
+        """Close the file, if there is one."""
         if self._file is None:
             return
         try:
@@ -75,7 +67,7 @@ class RejectWriter:
 
     def _open(self, first: Rejected) -> None:
         self._columns = [column for column in first.cells if column not in REJECT_COLUMNS]
-        # Half a surrogate pair cannot be written; it is often the very reason of the rejection.
+        # Half a surrogate pair, a frequent reason of rejection, cannot be written.
         self._file = open(  # noqa: SIM115 - `close` closes it
             self.path,
             "w",
@@ -91,7 +83,7 @@ class RejectWriter:
         cells = dict(rejected.cells)
         own = [cells.pop(column, "") for column in self._columns]
         rest = cells.pop(REST, "")
-        if cells:  # JSON lines may have keys that the first rejected row had not
+        if cells:  # JSON lines may have keys that the first rejected row did not have
             rest = json.dumps({**cells, REST: rest}, ensure_ascii=False)
         return [rejected.row, rejected.line, rejected.reason, *map(self._guard, [*own, rest])]
 
@@ -102,7 +94,7 @@ class RejectWriter:
 
 
 def _private(path: str, flags: int) -> int:
-    """A descriptor of a file that only its owner reads; a device stays as it is."""
+    """Open a file that only its owner may read; the mode of a device stays as it is."""
     number = os.open(path, flags, PRIVATE_MODE)
     if stat.S_ISREG(os.fstat(number).st_mode):
         os.fchmod(number, PRIVATE_MODE)

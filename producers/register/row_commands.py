@@ -1,4 +1,4 @@
-"""The handling 办理 that a row tells: the commands that follow the registration, in order."""
+"""Read the handling 办理 in a row: the commands that follow the registration, in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Command = tuple[str, int, Fields]
 
 
 class Handling:
-    """Reads the handling columns of one mapping."""
+    """A reader of the handling columns of one mapping."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
@@ -27,10 +27,10 @@ class Handling:
     def commands(
         self, parts: dict[str, Fields], by_column: Fields, registered_at: int
     ) -> list[Command]:
-        """The commands of a row whose dates are given, in the order of a case's life.
+        """Return the commands of a row whose dates are given, in the order of a case's life.
 
-        `parts` are the fields by command, `by_column` the values by column. `RowError` if a cell
-        belongs to a command without a date, a command misses something, or dates go backwards.
+        `parts` are the fields by command, `by_column` the values by column. Raises `RowError` if a
+        cell belongs to a command without a date, a field is missing, or dates go backwards.
         """
         if not any(map(parts.__contains__, HANDLING)):
             return []
@@ -51,7 +51,7 @@ class Handling:
         return found
 
     def _given(self, parts: dict[str, Fields]) -> list[str]:
-        """The commands that the row tells; an implied one only if it tells a later one too."""
+        """Return the commands with a date; an implied one only if there is a later one."""
         given = [command for command in HANDLING if AT in parts.get(command, ())]
         while given and given[-1] in self._mapping.implied:
             given.pop()
@@ -82,7 +82,7 @@ class Handling:
                 raise RowError(f"column {has} is filled but {lacks} is empty: fill it in")
 
     def _to_micros(self, command: str, fields: Fields, at: int) -> None:
-        """Further dates of a command; one of the same day is taken for the command's own time."""
+        """Convert the other dates of a command; one on the same day becomes the command's time."""
         for field in self._instants[command]:
             instant: Instant | None = fields.get(field)
             if instant is not None:
@@ -101,7 +101,7 @@ class Handling:
 
 
 def _fields_of(command: str, *, required: bool = False, kind: Kind | None = None) -> list[str]:
-    """The fields of a command but its time that must be given, or that are of one kind."""
+    """Return the fields of a command except its time, required ones or those of one kind."""
     parts = ((*parts_of(name), target) for name, target in targets().items())
     return [
         field
@@ -114,7 +114,7 @@ def _fields_of(command: str, *, required: bool = False, kind: Kind | None = None
 
 
 def _handling_columns(mapping: Mapping) -> dict[str, list[str]]:
-    """The commands that a column fills, for each column that fills nothing else."""
+    """Return the commands that a column fills, for each column that fills nothing else."""
     found = {}
     for column, filled in mapping.columns.items():
         parts = [parts_of(target.name)[0] for target in filled]

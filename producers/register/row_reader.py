@@ -1,27 +1,20 @@
-"""From a raw row to a registration: convert each cell, then check what the cells say together."""
+"""Make registrations of raw rows: convert each cell, then check the cells together."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from producers.register.cell_values import Converter, converter
-from producers.register.clean_text import is_storable, quoted
+from producers.register.clean_text import quoted
 from producers.register.dates import Instant, not_before
 from producers.register.errors import CellError, RowError
 from producers.register.mapping import Mapping
-from producers.register.records import (
-    CASE_ID,
-    LINE,
-    REASON,
-    REST,
-    ROW,
-    Registration,
-    Rejected,
-)
+from producers.register.records import CASE_ID, LINE, REASON, REST, ROW, Registration, Rejected
 from producers.register.row_commands import Handling
 from producers.register.source import RawRow
 from producers.register.targets import (
@@ -31,18 +24,18 @@ from producers.register.targets import (
     parts_of,
     required_targets,
 )
+from schemas.limits import is_storable
 
-# Columns that say nothing of the case: those of an earlier reject file, those without a header.
+# Columns that do not describe the case: those of an earlier reject file, those without a header.
 _OWN_COLUMNS: Final = (ROW, LINE, REASON, "")
 
 Fields = dict[str, Any]
 
 
 class Slot(NamedTuple):
-    """A column of this file that is mapped: where it stands, and what becomes of a cell.
+    """A mapped column of this file: its place, and how a cell is converted.
 
-    `fills` are the fields, each with the part that it belongs to: registered, petitioner, or a
-    handling command.
+    `fills` are the fields, each with its part: registered, petitioner, or a handling command.
     """
 
     place: int
@@ -52,7 +45,7 @@ class Slot(NamedTuple):
 
 
 class RowReader:
-    """Turns the rows of one file into registrations. `now` (micros) bounds its dates."""
+    """Makes registrations of the rows of one file. `now` (micros) bounds its dates."""
 
     def __init__(self, mapping: Mapping, columns: list[str], now: int) -> None:
         self._mapping = mapping
@@ -69,7 +62,7 @@ class RowReader:
         self._handling = Handling(mapping)
 
     def read(self, raw: RawRow) -> Registration | Rejected:
-        """The registration that the row is, or why it is none."""
+        """Return the registration of the row, or the reason why there is none."""
         if raw.problem:
             return self._rejected(raw, raw.problem)
         try:
@@ -103,7 +96,7 @@ class RowReader:
         )
 
     def _convert(self, cells: list[str]) -> tuple[Fields, dict[str, Fields]]:
-        """The value of each filled column that is mapped, by column and by part and field."""
+        """Return the values of the filled mapped columns, by column and by part and field."""
         by_column: Fields = {}
         parts: dict[str, Fields] = {REGISTERED: {}}
         for place, column, fills, convert in self._slots:
@@ -113,7 +106,7 @@ class RowReader:
             try:
                 value = convert(cell)
             except CellError as error:
-                raise RowError(f"column {column}: {_told(cell, fills)} {error}") from None
+                raise RowError(f"column {column}: {_shown(cell, fills)} {error}") from None
             if value is not None:
                 by_column[column] = value
                 for part, field in fills:
@@ -124,7 +117,7 @@ class RowReader:
         return by_column, parts
 
     def _check_cells(self, cells: list[str]) -> None:
-        if not is_storable("".join(cells)):  # one look per row is cheaper than one per cell
+        if not is_storable("".join(cells)):  # one check per row is cheaper than one per cell
             for slot in self._slots:
                 if not is_storable(cells[slot.place]):
                     raise RowError(
@@ -148,13 +141,13 @@ class RowReader:
         if not found:
             return None
         for name, value in self._personal_constants.items():
-            # A type alone says nothing, so a constant one only completes a number.
+            # A type alone means nothing, so a constant one only completes a number.
             if name != "id_type" or "id_number" in found:
                 found.setdefault(name, value)
         return found
 
     def _original(self, raw: RawRow) -> dict[str, str]:
-        """The cells as they came, by column."""
+        """Return the unchanged cells by column."""
         cells = dict(zip(self._columns, raw.cells, strict=True))
         for column in self._own_columns:
             del cells[column]
@@ -179,17 +172,13 @@ def _slots(mapping: Mapping, columns: list[str], now: int) -> Iterator[Slot]:
         yield Slot(place, column, fills, converter(filled, words, now))
 
 
-def _told(cell: str, fills: tuple[tuple[str, str], ...]) -> str:
-    """The value for a reason, unless it tells who the petitioner is."""
+def _shown(cell: str, fills: tuple[tuple[str, str], ...]) -> str:
+    """Return the value for a reason, unless it identifies the petitioner."""
     is_personal = any(part == PETITIONER for part, _ in fills)
     return "the value" if is_personal else quoted(cell.strip())
 
 
 def _digest(by_column: Fields) -> str:
-    """SHA-256 of the converted cells by column, so that neither format nor dialect matters."""
-    content = orjson.dumps(by_column, default=_plain, option=orjson.OPT_SORT_KEYS)
+    """Return the SHA-256 of the converted cells, which no format or dialect changes."""
+    content = orjson.dumps(by_column, default=attrgetter("at"), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(content).hexdigest()
-
-
-def _plain(instant: Instant) -> int:
-    return instant.at

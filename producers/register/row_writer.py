@@ -1,4 +1,4 @@
-"""From a case to a row of a register: the inverse of `rows`, checked by reading it back."""
+"""Write a case as a row of a register, the inverse of `row_reader`, and check it by reading."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from cases.vocabulary import event_types as types
 from producers.register.case_steps import HANDLING
 from producers.register.cell_format import Cell, cell_maker
 from producers.register.mapping import Mapping
@@ -17,17 +18,16 @@ from schemas.catalogue import catalogue
 
 Fields = dict[str, Any]
 
-_REGISTERED_TYPE: Final = "petition.case.registered.v1"
 _SHOWN: Final = (CASE_ID, STATE, HANDLER)
 
 
 @dataclass(slots=True)
 class Told:
-    """What a row tells of a case. Instants are micros.
+    """The values of a case for a row. Instants are micros.
 
-    `registered` and the fields of each step of `handling` are bodies of events without what the
-    node fills in; `petitioner` has the filled fields. `more`: the case has a history that no row
-    can tell, or that others than the registering office made.
+    `registered` and the fields of each step of `handling` are bodies of events without computed
+    fields; `petitioner` has the filled fields. `more` is set if the case has a history that no row
+    can hold, or that others than the registering office made.
     """
 
     case_id: str
@@ -47,7 +47,7 @@ class _Column(NamedTuple):
 
 
 class RowWriter:
-    """Writes cases as rows of one mapping. `now` (micros) bounds dates, as it does for readers."""
+    """Writes cases as rows of one mapping. `now` (micros) bounds dates, as for readers."""
 
     def __init__(self, mapping: Mapping, now: int) -> None:
         self._shown = [name for name in _SHOWN if name in mapping.ignored]
@@ -58,10 +58,10 @@ class RowWriter:
         self._defaults = {
             name: by_type[one.event_type].defaults() for name, one in HANDLING.items()
         }
-        self._defaults[REGISTERED] = by_type[_REGISTERED_TYPE].defaults()
+        self._defaults[REGISTERED] = by_type[types.REGISTERED].defaults()
 
     def row(self, told: Told) -> list[Cell]:
-        """The cells of a case, in the order of `columns`."""
+        """Return the cells of a case, in the order of `columns`."""
         parts = {name: {AT: at, **fields} for name, at, fields in told.handling}
         parts[REGISTERED] = {**told.registered, REGISTERED_AT: told.registered_at}
         parts[PETITIONER] = told.petitioner
@@ -69,7 +69,7 @@ class RowWriter:
         return [*(shown[name] for name in self._shown), *(_cell(one, parts) for one in self._slots)]
 
     def tells_all(self, told: Told, cells: list[Cell]) -> bool:
-        """Whether reading these cells gives exactly the case that they tell."""
+        """Return whether reading these cells gives exactly the case."""
         if told.more:
             return False
         read = self._reader.read(RawRow(1, 1, [str(cell) for cell in cells]))
@@ -78,12 +78,10 @@ class RowWriter:
             and read.registered_at == told.registered_at
             and (read.petitioner or {}) == told.petitioner
             and self._equal(REGISTERED, read.registered, told.registered)
-            and [one[:2] for one in read.handling] == [one[:2] for one in told.handling]
+            and len(read.handling) == len(told.handling)
             and all(
-                self._equal(name, found, fields)
-                for (name, _, found), (_, _, fields) in zip(
-                    read.handling, told.handling, strict=True
-                )
+                step[:2] == other[:2] and self._equal(step[0], step[2], other[2])
+                for step, other in zip(read.handling, told.handling, strict=True)
             )
         )
 
@@ -101,7 +99,7 @@ def _slots(mapping: Mapping) -> Iterator[_Column]:
 
 
 def _cell(slot: _Column, parts: dict[str, Fields]) -> Cell:
-    """The cell of the first of the column's fields that is there and filled."""
+    """Return the cell of the first of the column's fields that is filled."""
     for part, name in slot.fills:
         value = parts.get(part, {}).get(name)
         if value is not None and value != "":

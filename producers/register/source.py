@@ -1,4 +1,4 @@
-"""What the three file formats have in common: columns, then rows of raw cells."""
+"""The common form of the three file formats: columns, then rows of raw cells."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
 from producers.register.errors import RegisterError
-from producers.register.text_encoding import Encoding
+from producers.register.text_encoding import find_encoding
 
-# No register has such a line; without a bound a file that is none would fill the memory.
+# No register has longer lines; without a bound another kind of file would fill the memory.
 LINE_CHARACTERS_LIMIT: Final = 16 << 20
 
-# A register has some sixty; every row gets a cell for each, so a row of two bytes could cost
+# A register has about sixty. Every row gets a cell for each, so a row of two bytes could cost
 # megabytes.
 MAX_COLUMNS: Final = 1000
 
 
 class RawRow(NamedTuple):
-    """One data row before it is understood.
+    """A data row before its cells are converted.
 
-    `cells` are as many as the source's columns. `problem` is what the format itself finds wrong
-    with the row, "" if nothing; `rest` is what belongs to no column.
+    There is a cell for each column of the source. `problem` is an error in the format of the row,
+    or ""; `rest` is the text that belongs to no column.
     """
 
     row: int
@@ -36,8 +36,8 @@ class RawRow(NamedTuple):
 class Source:
     """An open register.
 
-    `found` are the columns that the file names, `columns` those that the rows have cells for.
-    `progress` is the share that was read, 0 to 1, None if the format cannot tell.
+    `found` are the columns that the file names, `columns` those for which the rows have cells.
+    `progress` returns the share that was read, 0 to 1, None if the format does not allow it.
     """
 
     found: list[str]
@@ -48,16 +48,31 @@ class Source:
     remark: str = ""
 
 
-def open_text(path: Path, encoding: Encoding) -> TextIO:
-    """The file as text, line breaks as they are, after any byte order mark."""
+Columns = list[str]
+
+
+def open_text(
+    path: Path, read: Callable[[TextIO], tuple[Columns, Columns, Iterator[RawRow]]]
+) -> Source:
+    """Open a text file, with unchanged line breaks and after any byte order mark.
+
+    `read` returns the fields `found`, `columns` and `rows` of the source.
+    """
+    encoding = find_encoding(path)
     file = path.open(encoding=encoding.codec, newline="")
-    if file.read(1) != "\ufeff":
-        file.seek(0)
-    return file
+    try:
+        if file.read(1) != "\ufeff":
+            file.seek(0)
+        found, columns, rows = read(file)
+        progress = _text_progress(file, path)
+    except BaseException:
+        file.close()
+        raise
+    return Source(found, columns, rows, file.close, progress, encoding.remark)
 
 
 def read_line(file: TextIO, path: Path, number: int) -> str:
-    """The next line, "" at the end; `RegisterError` if it has no end within reason."""
+    """Return the next line, "" at the end; raise `RegisterError` if it is too long."""
     line = file.readline(LINE_CHARACTERS_LIMIT)
     if len(line) >= LINE_CHARACTERS_LIMIT:
         raise RegisterError(
@@ -68,7 +83,7 @@ def read_line(file: TextIO, path: Path, number: int) -> str:
 
 
 def check_width(columns: int, path: Path) -> None:
-    """`RegisterError` if a header has more columns than any register."""
+    """Raise `RegisterError` if a header has more columns than any register."""
     if columns > MAX_COLUMNS:
         raise RegisterError(
             f"{path}: the header has {columns:,} columns, at most {MAX_COLUMNS:,} are read: "
@@ -76,7 +91,6 @@ def check_width(columns: int, path: Path) -> None:
         )
 
 
-def text_progress(file: TextIO, path: Path) -> Callable[[], float | None]:
-    """How far a text file was read, from the position in its bytes."""
+def _text_progress(file: TextIO, path: Path) -> Callable[[], float | None]:
     size = path.stat().st_size
     return lambda: 1.0 if file.closed or not size else file.buffer.tell() / size

@@ -1,11 +1,11 @@
-"""What a column can be mapped to: the fields of the schemas that a person may fill in.
+"""The targets of columns: the fields of the schemas that a person may fill in.
 
 Names of targets:
 - `title`, `channel`, …: a field of case.registered;
 - `registered_at`: when the case was registered 登记时间, the `occurred_at` of that event;
 - `petitioner.name`, …: the petitioner 信访人;
 - `decide.opinion`, …: a field of a handling command; `decide.at`: when it was done.
-Kinds, limits and codes come from the schemas, so that no rule stands in two places.
+Kinds, limits and codes come from the schemas alone.
 """
 
 from __future__ import annotations
@@ -17,45 +17,39 @@ from functools import cache
 from typing import Any, Final
 
 from cases.nodes import NODES
+from cases.vocabulary import event_types as types
 from producers.register.case_steps import HANDLING
 from schemas.catalogue import catalogue
 from schemas.event import ENVELOPE_FIELDS
 from schemas.sealing.petitioner import MAX_FIELD_CHARACTERS, PETITIONER_FIELDS
+from schemas.validation.field_spec import INSTANT
 
 REGISTERED_AT: Final = "registered_at"
 AT: Final = "at"
 
-# The parts of a row that targets belong to; the others are the handling commands.
+# The parts of a row that targets belong to, besides the handling commands.
 REGISTERED: Final = "registered"
 PETITIONER: Final = "petitioner"
 
-# What makes a row a case; the schemas themselves require less, as commands fill in the rest.
+# A row needs these; the schemas require less, because commands fill in the rest.
 _REQUIRED_OF_A_ROW = ("origin_number", "channel", "received_at", "title")
 
-# Longer than this is prose, whose line breaks and indents are kept.
+# Longer texts are prose, whose line breaks and indents are kept.
 _ONE_LINE_CHARACTERS = 500
 
-# Deadlines that somebody set: the only dates that may lie ahead.
-_AHEAD = ("report_due_at",)
+# Deadlines, the only dates that may lie in the future.
+_DEADLINES = ("report_due_at",)
 # Fields of one line that hold a number or a code, by their last name.
 _CODES = frozenset(
     [
-        "origin_number",
-        "area",
-        "local_category_code",
-        "repeat_of",
-        "opinion_number",
-        "content_category_1",
-        "content_category_2",
-        "content_category_3",
-        "id_number",
-        "phone",
+        *("origin_number", "area", "local_category_code", "repeat_of", "opinion_number"),
+        *("content_category_1", "content_category_2", "content_category_3", "id_number", "phone"),
     ]
 )
 _DESTINATION = "to"
 _NODE_NAMES: Mapping[str, str] = {node.chinese: code for code, node in NODES.items()}
 
-# What no schema describes, because it is no field of a body.
+# No schema describes these, because they are no fields of a body.
 _ABOUT = {
     REGISTERED_AT: "When it was registered; as received if empty. 登记时刻,空则取信访日期。",
     "petitioner.name": "Name, sealed. 信访人姓名,密封保存。",
@@ -67,7 +61,7 @@ _ABOUT = {
 
 
 class Kind(Enum):
-    """How a cell is read; the value is what an error calls it."""
+    """The way to read a cell; the value is its name in error messages."""
 
     LINE = "text of one line"
     TEXT = "text"
@@ -81,8 +75,8 @@ class Kind(Enum):
 class Target:
     """A field that a column can fill. `max_length` is in characters, in items for a list.
 
-    `about` says what it is, English then Chinese; `words` are names that stand for codes in every
-    mapping (node names); a date may lie ahead only if it `is_deadline`.
+    `about` describes it, in English then Chinese; `words` are names for codes in every mapping
+    (node names); a date may lie in the future only if it `is_deadline`.
     """
 
     name: str
@@ -98,30 +92,30 @@ class Target:
 
     @property
     def holds_code(self) -> bool:
-        """True if it is a number or a code, whose characters count one by one."""
+        """Return whether it is a number or a code, of which every character counts."""
         return self.name.rpartition(".")[2] in _CODES
 
 
 @cache
 def targets() -> dict[str, Target]:
-    """All targets by name, in the order of the schemas."""
+    """Return all targets by name, in the order of the schemas."""
     found = [*_registered(), *_petitioner(), *_handling()]
     return {target.name: target for target in found}
 
 
 def parts_of(name: str) -> tuple[str, str]:
-    """The part that a target belongs to, and its field there."""
+    """Return the part that a target belongs to, and its field there."""
     part, dot, field = name.partition(".")
     return (part, field) if dot else (REGISTERED, name)
 
 
 def required_targets() -> list[str]:
-    """What every mapping must fill, by a column or a constant."""
+    """Return the targets that every mapping must fill, by a column or a constant."""
     return [name for name in targets() if name in _REQUIRED_OF_A_ROW]
 
 
 def _registered() -> Iterator[Target]:
-    for target in _fields_of("petition.case.registered.v1", ""):
+    for target in _fields_of(types.REGISTERED, ""):
         yield target
         if target.name == "received_at":
             yield Target(REGISTERED_AT, Kind.INSTANT, about=_ABOUT[REGISTERED_AT])
@@ -159,25 +153,19 @@ def _target(avro: dict[str, Any], prefix: str, kind: Kind) -> Target:
         bool(avro.get("required")),
         avro["doc"],
         _NODE_NAMES if leads else {},
-        avro["name"] in _AHEAD,
+        avro["name"] in _DEADLINES,
     )
 
 
 def _kind(field: dict[str, Any]) -> Kind | None:
-    """How a cell for this field is read; None if no cell can hold it (attachments)."""
+    """Return how to read a cell for this field; None if no cell can hold it (attachments)."""
     types = field["type"] if isinstance(field["type"], list) else [field["type"]]
     type_ = next(t for t in types if t != "null")
     if type_ == "string":
         long = (field.get("max_length") or 0) > _ONE_LINE_CHARACTERS
         return Kind.TEXT if long else Kind.LINE
-    if isinstance(type_, dict):
-        return _logical_kind(type_)
-    return {"boolean": Kind.FLAG, "int": Kind.NUMBER, "long": Kind.NUMBER}.get(type_)
-
-
-def _logical_kind(type_: dict[str, Any]) -> Kind | None:
-    if type_["type"] == "long" and type_.get("logicalType") == "timestamp-micros":
+    if isinstance(type_, str):
+        return {"boolean": Kind.FLAG, "int": Kind.NUMBER, "long": Kind.NUMBER}.get(type_)
+    if type_.get("logicalType") == INSTANT:
         return Kind.INSTANT
-    if type_["type"] == "array" and type_["items"] == "string":
-        return Kind.LIST
-    return None
+    return Kind.LIST if type_.get("items") == "string" else None

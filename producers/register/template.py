@@ -1,6 +1,6 @@
-"""An empty register 登记簿模板: headers, and in XLSX lists to choose from and 填表说明.
+"""Write an empty register 登记簿模板 with headers, and in XLSX with lists of choices and 填表说明.
 
-All of it comes from the mapping and the schemas, so that it cannot say anything else than they do.
+All of it comes from the mapping and the schemas.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _KINDS: Final = {
 }
 _REQUIRED_FILL: Final = PatternFill("solid", fgColor="FFF2CC")
 _WIDTH: Final = 18
-# Rows that lists and the text format are laid over; further rows can be filled in all the same.
+# Lists and the text format cover this many rows; further rows can be filled in too.
 _PREPARED_ROWS: Final = 10_000
 _TEXT_FORMAT: Final = "@"  # so that long numbers keep their digits
 
 
 def write_template(path: Path, mapping: Mapping, *, force: bool = False) -> int:
-    """Write an empty register of `mapping`, CSV or XLSX by its name; how many columns it has."""
+    """Write an empty register of `mapping`, CSV or XLSX by its name; return its columns' number."""
     if path.suffix.lower() == ".xlsx":
         with new_file(path, force=force) as new:
             _workbook(mapping).save(new)
@@ -62,16 +62,14 @@ def _workbook(mapping: Mapping) -> Workbook:
         letter = get_column_letter(place)
         sheet.column_dimensions[letter].width = _WIDTH
         sheet.column_dimensions[letter].number_format = _TEXT_FORMAT
-        if _choices(mapping, filled[0]):
-            sheet.add_data_validation(
-                _list(guide, letter, place, len(_choices(mapping, filled[0])))
-            )
+        if choices := _choices(mapping, filled[0]):
+            sheet.add_data_validation(_list(guide, letter, place, len(choices)))
     sheet.freeze_panes = "A2"
     return book
 
 
 def _list(guide: Any, letter: str, place: int, choices: int) -> DataValidation:
-    """A list to choose from: the words stand beside the guide, in a column for each field."""
+    """Return a list of choices; the words are in hidden columns of the guide, one a field."""
     words = get_column_letter(len(_GUIDE_HEADER) + place)
     made = DataValidation(
         type="list",
@@ -111,7 +109,7 @@ def _fill_row(guide: Any, row: int, texts: Sequence[str]) -> None:
 
 
 def _choices(mapping: Mapping, target: Target) -> list[str]:
-    """The words to choose from, one for each code."""
+    """Return the words to choose from, one for each code."""
     if target.kind is Kind.FLAG:
         return ["是", "否"]
     words = words_by_code(target, mapping.values.get(target.name, {}))
@@ -131,7 +129,7 @@ def _way(target: Target) -> str:
 
 
 def _about(target: Target) -> str:
-    """What the schema says of the field, Chinese first: its documents are English, then Chinese."""
+    """Return the schema's description of the field with its Chinese part first."""
     text = target.about.replace("(UTC)", "").replace(", UTC", "")  # clerks write Chinese time
     english, _, chinese = text.rpartition(". ")
     return f"{chinese} {english}." if english else chinese

@@ -1,8 +1,8 @@
-"""Which encoding a text file is in, found by decoding all of it strictly, in chunks.
+"""Find the encoding of a text file by decoding all of it strictly, in chunks.
 
 A byte order mark decides. Without one it is UTF-8 if every byte is valid UTF-8, else GB18030
-(which contains GBK and GB2312) if every byte is valid GB18030. Nothing is guessed: statistics
-would take a short GBK file for something else. Only the message of a refusal guesses.
+(which contains GBK and GB2312) if every byte is valid GB18030. Statistics would take a short GBK
+file for another encoding, so only the message of a refusal guesses.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from charset_normalizer import from_bytes
 
 from producers.register.errors import RegisterError
 
-# Large enough to be fast, small enough not to matter; also what charset-normalizer, which is slow
-# and only names what it sees, gets as a sample.
+# Large enough to be fast, and small enough for a sample for charset-normalizer, which is slow.
 CHUNK_BYTES: Final = 1 << 16
 
 _MARKS = (
@@ -28,14 +27,14 @@ _MARKS = (
 
 
 class Encoding(NamedTuple):
-    """A codec name, and a remark for the message if the columns then turn out to be wrong."""
+    """A codec name, and a remark for the message if the columns turn out to be wrong."""
 
     codec: str
     remark: str = ""
 
 
 def find_encoding(path: Path) -> Encoding:
-    """The encoding of a text file; `RegisterError` names the first byte that fits none."""
+    """Return the encoding; raise `RegisterError`, naming the first invalid byte, if none fits."""
     with path.open("rb") as file:
         start = file.read(4)
     for mark, codec in _MARKS:
@@ -54,7 +53,7 @@ def find_encoding(path: Path) -> Encoding:
 
 
 def first_invalid_byte(path: Path, codec: str) -> int | None:
-    """The offset (from 0) of the first byte that is not valid in this encoding, or None."""
+    """Return the offset (from 0) of the first byte that is invalid in this encoding, or None."""
     decoder = codecs.getincrementaldecoder(codec)("strict")
     position = 0  # bytes handed to the decoder so far
     with path.open("rb") as file:
@@ -64,7 +63,7 @@ def first_invalid_byte(path: Path, codec: str) -> int | None:
             try:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                # The decoder's own buffer: a rest of the chunk before, then this chunk.
+                # `object` is the decoder's buffer: the rest of the previous chunk, then this chunk.
                 return position - len(error.object) + error.start
             if not chunk:
                 return None

@@ -1,4 +1,4 @@
-"""Registers as XLSX: the one sheet that has the columns of the mapping, read row by row."""
+"""Read registers as XLSX: the only sheet with the columns of the mapping, row by row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from producers.register.file_kinds import zip_kind
 from producers.register.mapping import Mapping
 from producers.register.records import CASE_ID, REST
 from producers.register.source import RawRow, Source, check_width
-from producers.register.targets import Kind, Target
+from producers.register.targets import Kind
 from producers.register.workbook.cell_text import Wanted, cell_text
 from producers.register.workbook.merged import Area, Covered, merged_areas
 from producers.register.workbook.package import Package
@@ -23,8 +23,8 @@ from producers.register.workbook.parts import Workbook, open_workbook
 from producers.register.workbook.sheet import RawLine, lines, name_of
 from producers.register.workbook.xml import NoXml
 
-# What the modules of ZIP files and XML raise for a file that is no workbook, or half of one.
-_UNREADABLE = (
+# The modules for ZIP files and XML raise these for a file that is damaged or no workbook.
+_DAMAGED_WORKBOOK = (
     BadZipFile, NoXml, zlib.error, NotImplementedError, KeyError, ValueError, TypeError,
     IndexError, EOFError, OSError, OverflowError,
 )  # fmt: skip
@@ -33,7 +33,7 @@ _SHOWN: Final = (Kind.LINE, Kind.TEXT, Kind.LIST)
 
 
 def open_xlsx(path: Path, mapping: Mapping) -> Source:
-    """Open a workbook; the columns of the mapping tell the sheet."""
+    """Open a workbook; the columns of the mapping determine the sheet."""
     opened = ExitStack()
     book = opened.enter_context(closing(_opened(path)))
     try:
@@ -53,7 +53,7 @@ def open_xlsx(path: Path, mapping: Mapping) -> Source:
     except BaseException:
         opened.close()
         raise
-    reader = _RowReader(book, mapping, columns, Covered(areas))
+    reader = _LineReader(book, mapping, columns, Covered(areas))
     return Source(
         found=columns,
         columns=columns,
@@ -79,7 +79,7 @@ def _opened(path: Path) -> Workbook:
 def _understood(path: Path) -> Iterator[None]:
     try:
         yield
-    except _UNREADABLE as error:
+    except _DAMAGED_WORKBOOK as error:
         told = f": {error}" if isinstance(error, NoXml) and str(error) else ""
         raise RegisterError(
             f"{path}: not a readable XLSX workbook ({type(error).__name__}{told}): "
@@ -88,7 +88,7 @@ def _understood(path: Path) -> Iterator[None]:
 
 
 def _part_with(book: Workbook, mapping: Mapping, path: Path) -> str:
-    """The part of the sheet whose header has most of the mapped columns; two are refused."""
+    """Return the sheet whose header has most mapped columns; refuse two equal ones."""
     scores: dict[tuple[str, str], int] = {}
     for title, part in book.sheets:
         with closing(lines(book.package, part)) as rows:
@@ -108,7 +108,7 @@ def _part_with(book: Workbook, mapping: Mapping, path: Path) -> str:
 
 
 def _texts(line: RawLine, book: Workbook) -> dict[int, str]:
-    """The cells of a row that are not blank, by column, from 1."""
+    """Return the cells of a row that are not blank, by column, from 1."""
     shown = ((at, cell_text(cell, book, Wanted.AS_SHOWN).text) for at, cell in line.cells.items())
     return {column: text for column, text in shown if text.strip()}
 
@@ -118,7 +118,7 @@ def _names(header: RawLine, book: Workbook, mapping: Mapping) -> list[str]:
     return [mapping.named(texts.get(column, "")) for column in range(1, max(texts) + 1)]
 
 
-def _rows(rows: Iterator[RawLine], reader: _RowReader, path: Path) -> Iterator[RawRow]:
+def _rows(rows: Iterator[RawLine], reader: _LineReader, path: Path) -> Iterator[RawRow]:
     number = 0
     with _understood(path):
         for line in rows:
@@ -128,7 +128,7 @@ def _rows(rows: Iterator[RawLine], reader: _RowReader, path: Path) -> Iterator[R
                 yield row
 
 
-class _RowReader:
+class _LineReader:
     """Makes raw rows of the lines of one sheet."""
 
     def __init__(
@@ -140,7 +140,7 @@ class _RowReader:
         self._covered = covered
 
     def read(self, line: RawLine, row: int) -> RawRow | None:
-        """The row, None if all of its cells are blank."""
+        """Return the row, None if all of its cells are blank."""
         width = len(self._columns)
         cells = [""] * width
         rest: dict[int, str] = {}
@@ -166,11 +166,8 @@ class _RowReader:
 
     def _problem_of(self, row: int, covered: dict[int, Area]) -> str:
         for column, area in covered.items():
-            if (
-                column <= len(self._columns)
-                and self._wanted[column - 1]
-                and self._columns[column - 1]
-            ):
+            at = column - 1
+            if column <= len(self._columns) and self._wanted[at] and self._columns[at]:
                 first = name_of(area.first_column, area.first_row)
                 return self._told(row, column, f"is merged with {first}: unmerge and fill it in")
         return ""
@@ -186,10 +183,6 @@ def _wanted(column: str, mapping: Mapping) -> Wanted:
     filled = mapping.columns.get(column)
     if filled is None:
         return Wanted.AS_SHOWN if column in ("", CASE_ID, REST) else Wanted.NOTHING
-    if all(_is_code(target) for target in filled):
+    if all(target.holds_code or target.codes for target in filled):
         return Wanted.CODE
     return Wanted.AS_SHOWN if filled[0].kind in _SHOWN else Wanted.VALUE
-
-
-def _is_code(target: Target) -> bool:
-    return target.holds_code or bool(target.codes)

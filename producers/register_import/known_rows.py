@@ -18,8 +18,7 @@ _KNOWN = """
 """
 _HERE = "select case_id from petition_case where case_id = any(%s)"
 _IMPORTED = Table(
-    "imported_row",
-    {"source": TEXT, "origin_number": TEXT, "case_id": TEXT, "content_digest": TEXT},
+    "imported_row", {"source": TEXT, "origin_number": TEXT, "case_id": TEXT, "content_digest": TEXT}
 )
 
 

@@ -150,8 +150,7 @@ def _pending(row: tuple[Any, ...]) -> Pending:
     )
     # What key and headers are made of; the rest of the envelope travels in the value.
     event = Event(
-        *(type_, event_id, case_id, 0, emitter, 0, 0, at, "", "", {}),
-        *(b"", trace, _extra(extra)),
+        *(type_, event_id, case_id, 0, emitter, 0, 0, at, "", "", {}), *(b"", trace, _extra(extra))
     )
     headers = [*wire_headers(event)]
     wire = bytes(value)

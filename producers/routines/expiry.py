@@ -17,8 +17,9 @@ from typing import Final
 from cases.calendar import WorkingDays, corrected, installed
 from cases.case import Case, Clock
 from cases.clocks import Deadline
+from cases.clocks.names import EVALUATION
+from cases.evaluable import OBJECTS
 from cases.regulations import regulation
-from cases.rules.evaluation import OBJECTS
 from node.keys.office import Office
 from node.postgres.connection import Connection
 from node.runtime.clock import Clock as Now
@@ -33,11 +34,10 @@ ACTOR: Final = "routine:timekeeping"
 BATCH_CASES: Final = 200
 _PERIOD_SECONDS = 60.0
 _MICROS_PER_HOUR = 3_600_000_000
-_WINDOW = "D16"
 
 _LAPSED = """
     select case_id from case_clock
-    where clock = 'D16' and ended_at is null and owner = %s and case_id <> all(%s)
+    where clock = %s and ended_at is null and owner = %s and case_id <> all(%s)
         and due_at <= to_timestamp(%s / 1000000.0)
     order by due_at, case_id limit %s
 """
@@ -79,7 +79,7 @@ class Timekeeping(Routine):
     def _expire_some(self, connection: Connection, office: Office) -> bool:
         """Whether there may be further windows behind this batch."""
         before = office.clock() - self._grace
-        values = (office.node, self._resting.case_ids(), before, BATCH_CASES)
+        values = (EVALUATION, office.node, self._resting.case_ids(), before, BATCH_CASES)
         case_ids = _case_ids(connection, _LAPSED, values)
         wrote = _act(connection, office, case_ids, partial(_expire, office, before))
         # Whatever was not expired now, because it refused or moved, waits for a later round.
@@ -114,7 +114,7 @@ def _act(connection: Connection, office: Office, case_ids: list[str], plan: Plan
 
 def _expire(office: Office, before: int, case: Case) -> list[Command]:
     """It expired at its deadline, whenever we noticed: docs/domain.md §6 counts it there."""
-    window = case.running(_WINDOW)
+    window = case.running(EVALUATION)
     if window is None or window.owner != office.node or window.due_at > before:
         return []
     return [

@@ -113,8 +113,5 @@ def _plan(office: Office, case: Case, seen: Known, found: Finding) -> list[Comma
     if case.finding is not None or digest != seen.identity_digest:
         return []
     persons = case.registration.get("persons") or 1
-    given = {
-        **found._asdict(),
-        "group": persons >= regulation(case.rule_set).group_from,
-    }
+    given = {**found._asdict(), "group": persons >= regulation(case.rule_set).group_from}
     return [Command("identify", case.case_id, office.clock(), ACTOR, given)]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cases.case import Case, State
+from cases.clocks.names import REPORT
 from cases.nodes import NATIONAL
 from node.postgres.connection import Connection
 from node.queries.deadlines import MAX_PAGE, deadlines, overdue, place_of
@@ -30,7 +31,7 @@ _ASSIGNED: Final = """
         and fold #>> '{dispatch,at}' = fold #>> '{milestones,assigned}'
         and (fold #>> '{dispatch,at}')::bigint <= %(before)s
         and not exists (
-            select from case_clock c where c.case_id = p.case_id and c.clock = 'D12'
+            select from case_clock c where c.case_id = p.case_id and c.clock = %(report)s
                 and c.event_id = (p.fold #>> '{dispatch,event_id}')::uuid)
     order by registered_at, case_id limit %(limit)s
 """
@@ -99,6 +100,7 @@ def _assigned(connection: Connection, days: int, now: int) -> Iterator[list[Over
     for state in _WAITING:
         values = {
             "state": state,
+            "report": REPORT,
             "before": now - days * MICROS_PER_DAY,
             "limit": MAX_PAGE,
             "after_at": "-infinity",

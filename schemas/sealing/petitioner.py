@@ -35,8 +35,7 @@ def to_plaintext(petitioner: Mapping[str, str]) -> bytes:
     if problems:
         raise Invalid("; ".join(problems))
     plaintext = orjson.dumps(
-        {name: petitioner.get(name, "") for name in PETITIONER_FIELDS},
-        option=orjson.OPT_SORT_KEYS,
+        {name: petitioner.get(name, "") for name in PETITIONER_FIELDS}, option=orjson.OPT_SORT_KEYS
     )
     return plaintext + b" " * (-len(plaintext) % PADDING_BYTES)
 

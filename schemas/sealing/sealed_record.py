@@ -163,10 +163,7 @@ class _Ephemeral:
 
 
 def unseal(
-    record: SealedPetitioner,
-    case_id: str,
-    key_pair: KeyPair,
-    extra_keys: Iterable[WrappedKey] = (),
+    record: SealedPetitioner, case_id: str, key_pair: KeyPair, extra_keys: Iterable[WrappedKey] = ()
 ) -> dict[str, str]:
     """The petitioner of a case: the five fields, "" where unknown.
 
@@ -185,10 +182,7 @@ def unseal(
 
 
 def case_key(
-    record: SealedPetitioner,
-    case_id: str,
-    key_pair: KeyPair,
-    extra_keys: Iterable[WrappedKey] = (),
+    record: SealedPetitioner, case_id: str, key_pair: KeyPair, extra_keys: Iterable[WrappedKey] = ()
 ) -> Secret:
     """The key of the case, to `rewrap` it for a further node; raises as `unseal` does.
 

@@ -65,11 +65,7 @@ class _Form:
     __slots__ = ("_checks", "_computed", "_fresh", "_left_out", "_required", "_template")
 
     def __init__(
-        self,
-        fields: dict[str, FieldSpec],
-        envelope: Iterable[str] = (),
-        *,
-        all_given: bool = False,
+        self, fields: dict[str, FieldSpec], envelope: Iterable[str] = (), *, all_given: bool = False
     ) -> None:
         """`all_given`: what has no default must be given, for nobody would fill it in later."""
         computed = {name for name, field in fields.items() if field.computed}

@@ -138,7 +138,7 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
     [
         ("9,来信,2024-05-08", "3 cells for 7 columns"),
         ("9,来信,2024-05-08,虚,构,1,0,八,九", "9 cells for 7 columns"),
-        ('9,来信,2024-05-08,"虚"构,,,', "text behind a closing quotation mark"),
+        ('9,来信,2024-05-08,"虚"构,,,', "text after a closing quotation mark"),
         ('9,来信,2024-05-08,"虚构,,,', "opens a quotation mark that is never closed"),
     ],
 )

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from cases import regulations
-from cases.regulations import RULE_SETS, ClockRule, regulation
-from cases.regulations.applicable import rule_set_of
+from cases.regulations import RULE_SETS, ClockRule, regulation, rule_set_of
 from cases.regulations.loader import read
 from schemas.errors import Invalid
 from schemas.instants import parse_instant

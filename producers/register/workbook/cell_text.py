@@ -1,4 +1,4 @@
-"""From a cell of a workbook to the text that the same cell would have in a CSV file."""
+"""Convert a cell of a workbook to the text that it would have in a CSV file."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from producers.register.workbook.sheet import RawCell
 from producers.register.workbook.strings import unescaped
 from producers.register.workbook.xml import NoXml
 
-# A spreadsheet keeps 15 digits; an identity number entered as a number is rounded for ever.
+# A spreadsheet keeps 15 digits, so an identity number entered as a number is rounded.
 _EXACT_NUMBERS: Final = 10**15
-_EPOCH: Final = datetime(1899, 12, 30)  # of day numbers after a 29 February 1900 that never was
+_EPOCH: Final = datetime(1899, 12, 30)  # day numbers count a 29 February 1900 that never was
 _DAY_SECONDS: Final = 86_400
 _LAST_DAY: Final = 2_958_465  # 9999-12-31
 
 
 class Wanted(IntEnum):
-    """What is read from a column; each kind asks more of a cell than the one before."""
+    """The kind of text wanted from a column; each needs more of a cell than the one before."""
 
     NOTHING = 0
-    VALUE = 1  # whatever stands there
+    VALUE = 1  # any value
     AS_SHOWN = 2  # characters: a number counts as the person sees it
     CODE = 3  # a number or a code, which no date can be
 
 
 class CellText(NamedTuple):
-    """The text, and what is wrong with the cell: the end of a sentence, "" if nothing."""
+    """The text of a cell, and what is wrong with it: the end of a sentence, or ""."""
 
     text: str
     problem: str = ""
 
 
 def cell_text(cell: RawCell, book: Workbook, wanted: Wanted) -> CellText:
-    """The text of a cell. `ValueError` or `IndexError` if the workbook is damaged."""
+    """Return the text of a cell; raise `ValueError` or `IndexError` if the workbook is damaged."""
     if cell.is_formula and not cell.value and cell.kind != "str":
         return CellText(
             "",
@@ -83,7 +83,7 @@ def _number(cell: RawCell, book: Workbook, wanted: Wanted) -> CellText:
 def _day(value: float, written: str, wanted: Wanted) -> CellText:
     if not 0 <= value <= _LAST_DAY:
         return CellText(written, "is formatted as a date and is none: correct it")
-    # A day number with a fraction is never exact; registers keep whole seconds.
+    # A day number with a fraction is never exact, and registers keep whole seconds.
     seconds = round(value * _DAY_SECONDS)
     at = _EPOCH + timedelta(seconds=seconds)
     text = at.time().isoformat() if value < 1 else at.isoformat(sep=" ")

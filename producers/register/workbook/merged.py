@@ -1,7 +1,7 @@
-"""Merged cells 合并单元格: all but the first of them are empty in the file, whatever they show.
+"""Find merged cells 合并单元格, of which all but the first are empty in the file.
 
-They are listed after the rows, so the part is read once for them alone; they are found in its
-bytes, because that takes a small part of what its elements would.
+They are listed after the rows, so the part is read once for them alone. A search in its bytes is
+much faster than parsing its elements.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_AREAS: Final = 200_000
 
 
 class Area(NamedTuple):
-    """Cells that show one value; rows and columns from 1, both ends inside."""
+    """A range of cells that show one value; rows and columns from 1, both ends included."""
 
     first_row: int
     last_row: int
@@ -32,7 +32,7 @@ class Area(NamedTuple):
 
 
 def merged_areas(chunks: Iterable[bytes]) -> list[Area]:
-    """The merged cells of a sheet, by their first rows."""
+    """Return the merged cells of a sheet, sorted by their first rows."""
     found: list[Area] = []
     before = b""
     for chunk in chunks:
@@ -54,14 +54,14 @@ def _area(match: re.Match[bytes]) -> Area:
 
 
 class Covered:
-    """Tells of each row, in order, which columns show the value of another cell."""
+    """The columns of each row, in order, that show the value of another cell."""
 
     def __init__(self, areas: Iterable[Area]) -> None:
         self._ahead = deque(areas)
         self._here: list[Area] = []
 
     def columns(self, row: int) -> dict[int, Area]:
-        """The covered columns of this row, which lies after the rows that were asked for before."""
+        """Return the covered columns of this row; rows must be asked for in ascending order."""
         if not self._ahead and not self._here:
             return {}
         self._here = [area for area in self._here if area.last_row >= row]
@@ -69,7 +69,7 @@ class Covered:
             area = self._ahead.popleft()
             if area.last_row >= row:
                 self._here.append(area)
-        if sum(map(_width, self._here)) > MAX_COLUMNS:
+        if sum(area.last_column - area.first_column + 1 for area in self._here) > MAX_COLUMNS:
             raise NoXml("merged cells that overlap")
         return {
             column: area
@@ -77,7 +77,3 @@ class Covered:
             for column in range(area.first_column, area.last_column + 1)
             if (row, column) != (area.first_row, area.first_column)
         }
-
-
-def _width(area: Area) -> int:
-    return area.last_column - area.first_column + 1

@@ -1,8 +1,7 @@
-"""Number formats 数字格式 of cells: the number as the person sees it, 000123 for 123.
+"""Apply the number formats 数字格式 of cells: a person sees 000123 for 123.
 
-Only what makes other characters of a number is followed: zeros in front, decimals, text around and
-between digits, words for numbers. Grouping and powers of ten are not: they hide digits or add
-marks that are no part of a number.
+Leading zeros, decimals, text around and between digits, and words for numbers are applied. Grouping
+and powers of ten are not: they hide digits or add marks that are no part of a number.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import cached_property
+from operator import eq, ge, gt, le, lt, ne
 from typing import Final, NamedTuple
 
-# Of the numbers without a code in the file, those that are dates, the Chinese ones among them.
+# The built-in formats of dates, the Chinese ones included.
 _BUILTIN_DATES: Final = frozenset((*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)))
 _BUILTIN_CODES: Final = {
     "1": "0",
@@ -31,10 +31,11 @@ _TOKEN: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CONDITION: Final = re.compile(r"(<=|>=|<>|=|<|>)\s*(-?\d+(?:\.\d+)?)")
+_COMPARISONS: Final = {"=": eq, "<": lt, ">": gt, "<=": le, ">=": ge, "<>": ne}
 _ELAPSED: Final = re.compile(r"h+|m+|s+", re.IGNORECASE)
 _DATE_LETTERS: Final = frozenset("ymdhsYMDHSbBeEgGaA")
 _DIGITS: Final = "0#?"
-# More decimals than a spreadsheet shows; a longer code would only cost time.
+# A spreadsheet shows fewer decimals; a longer code would only cost time.
 _MAX_CODE_CHARACTERS: Final = 255
 
 
@@ -46,14 +47,14 @@ class _Token(NamedTuple):
 
 
 class NumberFormat:
-    """One format code. It is taken apart when a number of it is first shown."""
+    """A format code, which is parsed when a number of it is first shown."""
 
     def __init__(self, code: str) -> None:
         self._code = code[:_MAX_CODE_CHARACTERS]
 
     @cached_property
     def is_date(self) -> bool:
-        """True if numbers of it are shown as dates or times."""
+        """Return whether its numbers are shown as dates or times."""
         return any(token.kind == "date" for section in self._sections for token in section)
 
     @cached_property
@@ -67,7 +68,7 @@ class NumberFormat:
         return sections
 
     def shown(self, value: float) -> str:
-        """The number as a cell shows it, `plain` where the format shows less or other digits."""
+        """Return the number as a cell shows it; `plain` if the format changes or hides digits."""
         section, is_signed = self._section_for(value)
         kinds = {token.kind for token in section}
         literal = "".join(token.text for token in section if token.kind == "literal")
@@ -81,7 +82,7 @@ class NumberFormat:
         return literal if any(map(str.isalnum, literal)) else plain(value)
 
     def _section_for(self, value: float) -> tuple[list[_Token], bool]:
-        """The part of the code for a number, and whether it writes the sign itself."""
+        """Return the part of the code for a number, and whether it writes the sign itself."""
         sections = self._sections[:3]
         conditions = [_condition(section) for section in sections]
         if any(conditions):
@@ -100,14 +101,14 @@ GENERAL: Final = NumberFormat("General")
 
 
 def builtin_format(number: str) -> NumberFormat:
-    """The format of a number that has no code in the file."""
+    """Return the built-in format of a number."""
     if number.isdecimal() and int(number[:6]) in _BUILTIN_DATES:
         return NumberFormat(_DATE_CODE)
     return NumberFormat(_BUILTIN_CODES.get(number, "General"))
 
 
 def plain(value: float) -> str:
-    """A number with the 15 digits that a spreadsheet keeps."""
+    """Return a number with the 15 digits that a spreadsheet keeps."""
     return str(int(value)) if value.is_integer() else format(value, ".15g")
 
 
@@ -150,22 +151,12 @@ def _single(text: str) -> _Token | None:
 
 
 def _condition(section: list[_Token]) -> re.Match[str] | None:
-    for token in section:
-        if token.kind == "condition":
-            return _CONDITION.fullmatch(token.text)
-    return None
+    texts = (token.text for token in section if token.kind == "condition")
+    return _CONDITION.fullmatch(next(texts, ""))
 
 
 def _holds(value: float, condition: re.Match[str]) -> bool:
-    bound = float(condition[2])
-    return {
-        "=": value == bound,
-        "<": value < bound,
-        ">": value > bound,
-        "<=": value <= bound,
-        ">=": value >= bound,
-        "<>": value != bound,
-    }[condition[1]]
+    return bool(_COMPARISONS[condition[1]](value, float(condition[2])))
 
 
 def _with_general(token: _Token, number: str) -> str:
@@ -173,7 +164,7 @@ def _with_general(token: _Token, number: str) -> str:
 
 
 def _filled(section: list[_Token], value: float) -> str:
-    """The digits of a number in their places."""
+    """Return the digits of a number in their places."""
     kinds = [token.kind for token in section]
     point = kinds.index("point") if "point" in kinds else len(section)
     last_digit = max(place for place, kind in enumerate(kinds) if kind == "digit")
@@ -194,7 +185,7 @@ def _split(number: Decimal, decimals: int) -> tuple[str, str]:
 
 
 def _whole(section: list[_Token], digits: str) -> str:
-    """Digits from the right into places; what is left over stands before the first place."""
+    """Put digits into places from the right; surplus digits go before the first place."""
     parts: list[str] = []
     first = next((n for n, token in enumerate(section) if token.kind == "digit"), -1)
     for place in range(len(section) - 1, -1, -1):
@@ -210,7 +201,7 @@ def _whole(section: list[_Token], digits: str) -> str:
 
 
 def _fraction(section: list[_Token], digits: str) -> str:
-    """Digits after the point into places; a zero where none must stand is left out."""
+    """Put the digits after the point into places, without optional zeros."""
     places = [token.text for token in section if token.kind == "digit"]
     while places and places[-1] != "0" and digits.endswith("0"):
         places.pop()

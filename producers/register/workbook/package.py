@@ -1,8 +1,8 @@
-"""An Open XML package: a ZIP file whose parts are opened within bounds.
+"""Open the parts of an Open XML package, a ZIP file, within bounds.
 
-A few kilobytes can unpack to gigabytes. What the directory says of the parts is checked before any
-is opened. `zipfile` gives no more of a part than the directory says and then compares its check
-sum, so a directory that lies gains nothing. Each part is read at most three times.
+A few kilobytes can unpack to gigabytes. The sizes in the directory are checked before any part is
+opened. `zipfile` returns no more of a part than the directory says and then compares its checksum,
+so a false directory gains nothing. Each part is read at most three times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from producers.register.errors import RegisterError
 from producers.register.workbook.xml import Handler, read_all
 
 # Registers unpack to 10 to 40 times their size, thousands of rows with one long text to 120 times,
-# and a file made to be a bomb to 1,000 times. A small one cannot do harm however dense it is.
+# and a deliberate bomb to 1,000 times. A small file does no harm however dense it is.
 MAX_RATIO: Final = 200
 HARMLESS_BYTES: Final = 16 << 20
 # A directory entry has at least 46 bytes and costs some 500 in memory; workbooks have dozens.
@@ -39,7 +39,7 @@ _IS_ENCRYPTED: Final = 1
 
 
 class Package:
-    """An open package. `RegisterError` if it cannot be a workbook or is too large to be read."""
+    """An open package. Raises `RegisterError` if it is no workbook or too large to be read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -54,41 +54,39 @@ class Package:
             raise
 
     def close(self) -> None:
-        """Close the file."""
         self._archive.close()
 
     def names(self) -> list[str]:
-        """The names of all parts, in lower case."""
+        """Return the names of all parts, in lower case."""
         return [*self._parts]
 
     def has(self, name: str) -> bool:
-        """True if there is such a part."""
         return _key(name) in self._parts
 
     def chunks(self, name: str) -> Generator[bytes]:
-        """The content of a part, piece by piece. `KeyError` if there is no such part."""
+        """Yield the content of a part in pieces; raise `KeyError` if there is no such part."""
         info = self._parts[_key(name)]
         if info.flag_bits & _IS_ENCRYPTED:
             raise RegisterError(
                 f"{self._path}: its parts are encrypted: save it without a password"
             )
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-            # Others need as much memory as the file says, and Open XML does not know them.
+            # Others use as much memory as the file says, and Open XML does not allow them.
             raise BadZipFile
         with self._archive.open(info) as part:
             while chunk := part.read(CHUNK_BYTES):
                 yield chunk
 
     def read(self, name: str, handler: Handler) -> None:
-        """Hand a whole part to `handler`. `KeyError` as above, `NoXml` if it is damaged."""
+        """Pass a whole part to `handler`; raise `KeyError` as above, `NoXml` if it is damaged."""
         with closing(self.chunks(name)) as chunks:
             read_all(chunks, handler)
 
 
 def check_sizes(path: Path, size: int, parts: list[ZipInfo]) -> None:
-    """`RegisterError` if the XML in a file of `size` bytes is much larger than that can mean.
+    """Raise `RegisterError` if the XML in a file of `size` bytes is much larger than plausible.
 
-    Pictures and what is embedded do not count: nobody unpacks them.
+    Pictures and embedded files do not count, because they are not unpacked.
     """
     parts = [info for info in parts if info.filename.lower().endswith(_XML)]
     total = sum(info.file_size for info in parts)
@@ -101,9 +99,9 @@ def check_sizes(path: Path, size: int, parts: list[ZipInfo]) -> None:
 
 
 def check_directory(path: Path) -> None:
-    """`RegisterError` if the directory of the ZIP file alone would fill the memory.
+    """Raise `RegisterError` if the directory of the ZIP file alone would fill the memory.
 
-    A file without a directory passes: `ZipFile` has the words for it.
+    A file without a directory passes: `ZipFile` refuses it.
     """
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -121,7 +119,7 @@ def check_directory(path: Path) -> None:
 
 
 def _directory_64(file: IO[bytes], tail: bytes, end: int) -> int:
-    """The size that the directory of a large ZIP file has; `BadZipFile` if it does not say."""
+    """Return the size of the directory of a large ZIP file; raise `BadZipFile` without one."""
     place = end - _LOCATOR_64_BYTES
     if place < 0 or tail[place : place + 4] != _LOCATOR_64:
         raise BadZipFile
@@ -134,7 +132,7 @@ def _directory_64(file: IO[bytes], tail: bytes, end: int) -> int:
 
 
 def resolved(target: str, folder: str) -> str:
-    """The part that a relationship of a part in `folder` leads to."""
+    """Return the part that a relationship of a part in `folder` names."""
     target = target.replace("\\", "/")
     if target.startswith("/"):
         return posixpath.normpath(target).lstrip("/")

@@ -1,4 +1,4 @@
-"""The small parts of a workbook: its sheets, its date system, and the formats of its cells."""
+"""Read the small parts of a workbook: its sheets, date system, and formats of cells."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from producers.register.workbook.xml import Attributes, Handler, NoXml
 
 _ROOT_RELATIONS: Final = "_rels/.rels"
 _TRUE: Final = ("1", "true", "on")
-# Far beyond what programs write, and little enough to be kept.
+# Programs write far fewer, and these still fit into memory.
 _MAX_SHEETS: Final = 1000
 _MAX_FORMATS: Final = 100_000
 
 
 @dataclass
 class Workbook:
-    """`sheets` are pairs of a title and the name of a part; `formats` are by style number."""
+    """An open workbook. `sheets` are pairs of title and part; `formats` are by style number."""
 
     package: Package
     sheets: list[tuple[str, str]]
@@ -29,17 +29,17 @@ class Workbook:
     formats: list[NumberFormat] = field(default_factory=list)
 
     def format_of(self, style: int) -> NumberFormat:
-        """The number format of a style, General if there is no such style."""
+        """Return the number format of a style, General if there is no such style."""
         return self.formats[style] if 0 <= style < len(self.formats) else GENERAL
 
     def close(self) -> None:
-        """Close the file and remove what was kept of it."""
+        """Close the file and remove the temporary files."""
         self.strings.close()
         self.package.close()
 
 
 class _Elements(Handler):
-    """Collects the attributes of some elements, by name, of a small part."""
+    """A handler that collects the attributes of some elements of a small part, by name."""
 
     def __init__(self, *names: str) -> None:
         self.found: dict[str, list[Attributes]] = {name: [] for name in names}
@@ -48,17 +48,12 @@ class _Elements(Handler):
         if name in self.found:
             if len(self.found[name]) >= _MAX_FORMATS:
                 raise NoXml(f"too many elements {name}")
-            self.found[name].append(_local(attributes))
-
-    def end(self, name: str) -> None:
-        pass
-
-    def text(self, text: str) -> None:
-        pass
+            local = {key.rpartition(":")[2]: value for key, value in attributes.items()}
+            self.found[name].append(local)
 
 
 class _Styles(Handler):
-    """Collects the formats of cells: `cellXfs` in order, with their codes."""
+    """A handler that collects the formats of cells: `cellXfs` in order, with their codes."""
 
     def __init__(self) -> None:
         self.codes: dict[str, str] = {}
@@ -79,12 +74,9 @@ class _Styles(Handler):
         if name == "cellXfs":
             self._in_cells = False
 
-    def text(self, text: str) -> None:
-        pass
-
 
 def open_workbook(package: Package) -> Workbook:
-    """Read what stands around the sheets. `KeyError` or `NoXml` if the package is no workbook."""
+    """Read all but the sheets; raise `KeyError` or `NoXml` if the package is no workbook."""
     main = _related(package, "", _ROOT_RELATIONS)["officeDocument"][0][1]
     folder = posixpath.dirname(main)
     relations = _related(package, folder, _relations_of(main))
@@ -113,16 +105,17 @@ def open_workbook(package: Package) -> Workbook:
 def _formats(package: Package, part: str) -> list[NumberFormat]:
     styles = _Styles()
     package.read(part, styles)
-    made: dict[str, NumberFormat] = {}
-    for one in styles.ids:
-        if one not in made:
-            code = styles.codes.get(one)
-            made[one] = builtin_format(one) if code is None else NumberFormat(code)
-    return [made[one] for one in styles.ids]
+    by_id = {
+        number: NumberFormat(styles.codes[number])
+        if number in styles.codes
+        else builtin_format(number)
+        for number in set(styles.ids)
+    }
+    return [by_id[number] for number in styles.ids]
 
 
 def _related(package: Package, folder: str, part: str) -> dict[str, list[tuple[str, str]]]:
-    """What a relationship part names: pairs of an id and a part, by the last word of the type."""
+    """Return the relationships of a part: pairs of id and part, by the last word of the type."""
     found = _Elements("Relationship")
     package.read(part, found)
     related: dict[str, list[tuple[str, str]]] = {}
@@ -137,7 +130,3 @@ def _related(package: Package, folder: str, part: str) -> dict[str, list[tuple[s
 def _relations_of(part: str) -> str:
     folder, name = posixpath.split(part)
     return posixpath.join(folder, "_rels", f"{name}.rels")
-
-
-def _local(attributes: Attributes) -> Attributes:
-    return {name.rpartition(":")[2]: value for name, value in attributes.items()}

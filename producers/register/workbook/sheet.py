@@ -1,4 +1,4 @@
-"""The rows of a sheet, in a stream: cells as they stand in the file, with their formulas."""
+"""Read the rows of a sheet in a stream: unchanged cells, with their formulas."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final, NamedTuple
 
 from producers.register.workbook.package import Package
 from producers.register.workbook.strings import TextCollector
-from producers.register.workbook.xml import Attributes, NoXml, pieces
+from producers.register.workbook.xml import Attributes, Handler, NoXml, pieces
 
 MAX_ROWS: Final = 1_048_576
 MAX_COLUMNS: Final = 16_384
-# Of a row, so that cells of the largest size cannot fill the memory together.
+# Bounds a row, so that many cells of the largest size cannot fill the memory.
 _MAX_ROW_CHARACTERS: Final = 16 << 20
 _REFERENCE: Final = re.compile(r"\$?([A-Za-z]{1,3})\$?\d+", re.ASCII)
 
 
 class RawCell(NamedTuple):
-    """A cell as the file has it.
+    """An unchanged cell.
 
     `kind` is n (number), s (shared string), inlineStr, str (text of a formula), b, e (error) or
     d (date). `value` is "" if there is none.
@@ -33,22 +33,22 @@ class RawCell(NamedTuple):
 
 
 class RawLine(NamedTuple):
-    """A row that has cells: its number in the sheet, and the cells by column, from 1."""
+    """A row with cells: its number in the sheet, and the cells by column, from 1."""
 
     number: int
     cells: dict[int, RawCell]
 
 
 def lines(package: Package, part: str) -> Generator[RawLine]:
-    """The rows of a sheet that have cells. `NoXml` or `ValueError` if the part is damaged."""
-    reader = _Reader()
+    """Yield the rows with cells; raise `NoXml` or `ValueError` if the part is damaged."""
+    reader = _SheetHandler()
     with closing(package.chunks(part)) as chunks:
         for _ in pieces(chunks, reader):
             yield from reader.taken()
 
 
-class _Reader:
-    """Collects rows."""
+class _SheetHandler(Handler):
+    """A handler that collects rows."""
 
     def __init__(self) -> None:
         self._rows: list[RawLine] = []
@@ -63,7 +63,7 @@ class _Reader:
         self._inline = TextCollector()
 
     def taken(self) -> list[RawLine]:
-        """The rows that were finished since the last call."""
+        """Return the rows that were finished since the last call."""
         rows, self._rows = self._rows, []
         return rows
 
@@ -130,7 +130,7 @@ class _Reader:
 
 
 def column_of(reference: str) -> int:
-    """The number of the column of a cell, from 1."""
+    """Return the number of the column of a cell, from 1."""
     match = _REFERENCE.fullmatch(reference)
     if not match:
         raise NoXml(f"{reference[:20]!r} is no cell")
@@ -138,7 +138,7 @@ def column_of(reference: str) -> int:
 
 
 def name_of(column: int, row: int) -> str:
-    """A cell as a spreadsheet names it: F2."""
+    """Return the name of a cell in a spreadsheet: F2."""
     letters = ""
     while column:
         column, rest = divmod(column - 1, 26)

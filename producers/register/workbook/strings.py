@@ -1,4 +1,4 @@
-"""Texts of a workbook: the table of shared strings, which may be larger than the memory."""
+"""Read the table of shared strings of a workbook, which may be larger than the memory."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from array import array
 from typing import Final
 
 from producers.register.workbook.package import Package
-from producers.register.workbook.xml import Attributes, NoXml
+from producers.register.workbook.xml import Attributes, Handler, NoXml
 
-# No cell holds more; Excel itself ends at 32,767 characters.
+# No cell holds more; the limit of Excel is 32,767 characters.
 MAX_TEXT_CHARACTERS: Final = 1 << 20
-# Each costs eight bytes of memory.
+# Each takes eight bytes of memory.
 _MAX_TEXTS: Final = 8_000_000
 _ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
-# One escape may end where another begins: _x005F_x0041_.
+# One escape may end where the next begins: _x005F_x0041_.
 _BEFORE_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class TextCollector:
-    """Collects the text of a string item: of its runs, without the readings 注音 of a phonetic."""
+    """A collector of the text of a string item, without its phonetic readings 注音."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
@@ -50,15 +50,15 @@ class TextCollector:
             self._pieces.append(text)
 
     def taken(self) -> str:
-        """The text so far; begins the next one."""
+        """Return the text so far, and begin the next one."""
         text = "".join(self._pieces)
         self._pieces.clear()
         self._length = 0
         return unescaped(text)
 
 
-class StringTable:
-    """Shared strings by their number, kept in an anonymous temporary file."""
+class StringTable(Handler):
+    """The shared strings by number, kept in an anonymous temporary file."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115
@@ -66,7 +66,6 @@ class StringTable:
         self._item = TextCollector()
 
     def close(self) -> None:
-        """Remove the texts."""
         self._file.close()
 
     def __getitem__(self, number: int) -> str:
@@ -76,7 +75,7 @@ class StringTable:
         return os.pread(self._file.fileno(), end - start, start).decode("utf-8", "surrogatepass")
 
     def read(self, package: Package, part: str) -> None:
-        """Take in the part of shared strings."""
+        """Read the part of shared strings."""
         package.read(part, self)
         self._file.flush()
 
@@ -97,7 +96,7 @@ class StringTable:
 
 
 def unescaped(text: str) -> str:
-    r"""The text that Excel shows: `_x000D_` stands for a carriage return, `_x005F_` for `_`."""
+    r"""Return the text that Excel shows: `_x000D_` is a carriage return, `_x005F_` is `_`."""
     if "_x" not in text:
         return text
     made = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
@@ -107,5 +106,5 @@ def unescaped(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""What `unescaped` gives this text of."""
+    r"""Return the text of which `unescaped` makes this one."""
     return _BEFORE_ESCAPE.sub("_x005F_", text) if "_x" in text else text

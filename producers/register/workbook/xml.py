@@ -1,42 +1,37 @@
-"""Reading the XML of a part in a stream: no entities, no depth, no token without end.
+"""Read the XML of a part in a stream, without entities, deep nesting and endless tokens.
 
-Names are without their prefixes, so that transitional and strict Open XML, and programs that write
-`x:row`, are read alike.
+Names lose their prefixes, so that transitional and strict Open XML and names such as `x:row` are
+read alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Protocol
+from typing import Final
 from xml.parsers import expat
 
-# A workbook has a dozen levels; deeper ones cost memory each.
+# A workbook has a dozen levels; each further one takes memory.
 _MAX_DEPTH: Final = 64
-# A tag with its attributes; expat would look at a longer one again with every piece.
+# A tag with its attributes; expat reads an unfinished tag again with every piece.
 _MAX_TOKEN_BYTES: Final = 1 << 20
 
 Attributes = dict[str, str]
 
 
-class Handler(Protocol):
-    """Takes what stands in a part, in order."""
+class Handler:
+    """A receiver of the elements (by name without prefix) and texts of a part, in order."""
 
-    def start(self, name: str, attributes: Attributes) -> None:
-        """An element begins; `name` is without its prefix."""
-
-    def end(self, name: str) -> None:
-        """An element ends."""
-
-    def text(self, text: str) -> None:
-        """A piece of text."""
+    def start(self, name: str, attributes: Attributes) -> None: ...
+    def end(self, name: str) -> None: ...
+    def text(self, text: str) -> None: ...
 
 
 class NoXml(ValueError):
-    """The part is no XML that a workbook can have."""
+    """The part is not XML of a workbook."""
 
 
 def pieces(chunks: Iterable[bytes], handler: Handler) -> Iterator[None]:
-    """Hand a part to `handler`; yields after each piece that was read. `NoXml` if it is damaged."""
+    """Pass a part to `handler` and yield after each piece; raise `NoXml` if it is damaged."""
     parser = expat.ParserCreate()
     _connect(parser, handler)
     fed = 0
@@ -54,7 +49,7 @@ def pieces(chunks: Iterable[bytes], handler: Handler) -> Iterator[None]:
 
 
 def read_all(chunks: Iterable[bytes], handler: Handler) -> None:
-    """Hand a whole part to `handler`."""
+    """Pass a whole part to `handler`."""
     for _ in pieces(chunks, handler):
         pass
 
