@@ -28,7 +28,7 @@ def show(cursor: Cursor, metrics: Metrics, node: str, peers: Iterable[str]) -> N
         result = found.get(peer)
         metrics.reconciliation_mismatched_cases.labels(peer).set(result.mismatched if result else 0)
         at = (result and result.last_success_at) or 0
-        metrics.reconciliation_last_success_timestamp.labels(peer).set(at)
+        metrics.reconciliation_last_success_timestamp_seconds.labels(peer).set(at)
     for peer in peers:
         _show_flow(metrics, [*flow_audit.outgoing(cursor, node, peer)])
         _show_flow(metrics, [*flow_audit.incoming(cursor, node, peer)])
@@ -42,7 +42,7 @@ def clear(metrics: Metrics) -> None:
     """Show nothing any more: another process of the node may."""
     for gauge in (
         metrics.reconciliation_mismatched_cases,
-        metrics.reconciliation_last_success_timestamp,
+        metrics.reconciliation_last_success_timestamp_seconds,
         metrics.flow_events,
         metrics.flow_unaccounted_events,
         metrics.outbox_unconfirmed_records,

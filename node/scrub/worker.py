@@ -124,7 +124,7 @@ class Scrub:
         with self._connection, self._connection.cursor() as cursor:
             stands = position.read(cursor)
             by_kind = findings.open_by_kind(cursor)
-        self._metrics.scrub_last_complete_timestamp.set(stands.complete_at or 0)
+        self._metrics.scrub_last_complete_timestamp_seconds.set(stands.complete_at or 0)
         self._metrics.scrub_pass_events.set(stands.events)
         self._metrics.scrub_findings_open.clear()
         for kind, number in by_kind.items():
