@@ -25,7 +25,7 @@ import psycopg2
 from cases.nodes import NATIONAL
 from node.kafka import clients
 from node.kafka.clients import TopicPartition
-from node.kafka.silence import HeldUp, Silence, Tail
+from node.kafka.silence import HeldUp, Silence, UnreadRange
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection, Cursor, own_connected
 from node.runtime.errors import is_data_error
@@ -98,7 +98,7 @@ def bring_home(
     return reader.written
 
 
-def _tails(connection: Connection, client: Any, topics: Iterable[str]) -> list[Tail]:
+def _tails(connection: Connection, client: Any, topics: Iterable[str]) -> list[UnreadRange]:
     partitions = [
         TopicPartition(topic, number)
         for topic in topics
@@ -114,7 +114,7 @@ def _tails(connection: Connection, client: Any, topics: Iterable[str]) -> list[T
             if stood[one.topic].get(one.partition, 0) > end[one]:
                 stood[one.topic][one.partition] = 0
     return [
-        Tail(one, max(first[one], stood[one.topic].get(one.partition, 0)), end[one])
+        UnreadRange(one, max(first[one], stood[one.topic].get(one.partition, 0)), end[one])
         for one in partitions
     ]
 
@@ -142,7 +142,7 @@ class _Reader:
         self.written = 0
         self.held_up: dict[str, str] = {}
 
-    def read(self, tail: Tail) -> None:
+    def read(self, tail: UnreadRange) -> None:
         """Read one tail, unless its topic is held up already."""
         if tail.partition.topic in self.held_up:
             return
@@ -203,7 +203,7 @@ def _storable(
 
 
 def _batches(
-    client: Any, tail: Tail, stop: threading.Event, waits: bool
+    client: Any, tail: UnreadRange, stop: threading.Event, waits: bool
 ) -> Iterator[tuple[list[Any], int]]:
     """The records of each step, and the position after it; a step may be without records."""
     position = tail.start
