@@ -41,7 +41,6 @@ class CannotDecompress(Exception):
 
 
 def codec_name(number: int) -> str:
-    """Return the name of a codec as it is written in Kafka's configuration."""
     return CODECS.get(number, f"number {number}")
 
 

@@ -50,7 +50,6 @@ class NodeKeys:
 
     @property
     def node(self) -> str:
-        """Return the code of the node that owns `pair`."""
         return self.pair.public.node
 
     def public(self, node: str) -> PublicKey:

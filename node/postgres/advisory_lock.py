@@ -45,7 +45,6 @@ def wait_for_transaction_lock(cursor: Cursor, lock: Lock) -> None:
 
 
 def unlock(cursor: Cursor, lock: Lock) -> None:
-    """Release a lock of this session."""
     _call(cursor, "pg_advisory_unlock", lock)
 
 

@@ -11,7 +11,7 @@ import ctypes
 import re
 import select
 import time
-from typing import Final, NamedTuple
+from typing import Final
 
 import psycopg2
 import psycopg2.extensions
@@ -25,16 +25,6 @@ _PROBE_SECONDS = 3.0
 _ONLY_SQLSTATE = 3  # PQERRORS_SQLSTATE of libpq-fe.h
 # libpq writes severity, colon, two blanks and the code at the end of a line.
 _SQLSTATE = re.compile(r":\s+([0-9A-Z]{5})\s*$")
-
-
-class _Reason(NamedTuple):
-    """The SQLSTATE of each host that was tried, and whether the server wants a password.
-
-    A host that is away has the code "". libpq tries no further host after a wrong password.
-    """
-
-    codes: list[str]
-    lacks_password: bool = False
 
 
 def refused(dsn: str, error: psycopg2.Error) -> Transient | Fatal:
@@ -51,21 +41,25 @@ def refused(dsn: str, error: psycopg2.Error) -> Transient | Fatal:
     return Transient(f"Postgres is away: {text}")
 
 
-def _reason(dsn: str) -> _Reason:
-    """Connect again to learn the codes; there are none if no server answers in time."""
+def _reason(dsn: str) -> tuple[list[str], bool]:
+    """Connect again; return the SQLSTATE of each host, and whether the server wants a password.
+
+    A host that is away has the code "", and there are no codes if no server answers in time. libpq
+    tries no further host after a wrong password.
+    """
     try:
         asking = psycopg2.connect(dsn, async_=1, application_name="petitionlink-probe")
     except psycopg2.Error:
-        return _Reason([])
+        return [], False
     try:
         _libpq().PQsetErrorVerbosity(ctypes.c_void_p(asking.pgconn_ptr), _ONLY_SQLSTATE)
         finished(asking, time.monotonic() + _PROBE_SECONDS)
     except psycopg2.Error as error:
         lacks = _libpq().PQconnectionNeedsPassword(ctypes.c_void_p(asking.pgconn_ptr))
-        return _Reason(_codes(str(error)), bool(lacks))
+        return _codes(str(error)), bool(lacks)
     finally:
         asking.close()
-    return _Reason([])
+    return [], False
 
 
 def _codes(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Rows in Postgres' binary COPY format (manual: COPY, "Binary Format").
 
 A cell is a four-byte length and the type's binary form; most functions here make the cell of one
-type. Binary COPY was measured 10–20 % faster than text.
+type, NULL for None. Binary COPY was measured 10–20 % faster than text.
 """
 
 from __future__ import annotations
@@ -35,12 +35,10 @@ _SEND_BYTES = 8 * 1024 * 1024
 
 
 def raw(value: bytes) -> bytes:
-    """Return a bytea cell."""
     return _LENGTH(len(value)) + value
 
 
 def text(value: str | None) -> bytes:
-    """Return a text cell, or NULL."""
     if value is None:
         return NULL
     encoded = value.encode()  # without `raw`: these cells are made most often
@@ -62,17 +60,14 @@ def uuid(value: str) -> bytes:
 
 
 def int4(value: int | None) -> bytes:
-    """Return an integer cell, or NULL."""
     return NULL if value is None else _INT4(4, value)
 
 
 def int8(value: int | None) -> bytes:
-    """Return a bigint cell, or NULL."""
     return NULL if value is None else _INT8(8, value)
 
 
 def boolean(value: bool) -> bytes:
-    """Return a boolean cell."""
     return _TRUE if value else _FALSE
 
 
@@ -82,7 +77,6 @@ def instant(micros: int | None) -> bytes:
 
 
 def date(day: Date) -> bytes:
-    """Return a date cell."""
     return _INT4(4, day.toordinal() - _DAY_2000)
 
 
@@ -92,12 +86,10 @@ def jsonb(value: bytes | None) -> bytes:
 
 
 def text_array(values: list[str]) -> bytes:
-    """Return a text[] cell of one dimension."""
     return _array(_TEXT_OID, [*map(text, values)])
 
 
 def int4_array(values: Sequence[int]) -> bytes:
-    """Return an integer[] cell of one dimension."""
     return _array(_INT4_OID, [*map(int4, values)])
 
 

@@ -50,13 +50,10 @@ class Migration(NamedTuple):
 @cache
 def migrations() -> tuple[Migration, ...]:
     """Return the shipped migrations in order; their file names begin with the number."""
-    files = [
-        entry
-        for entry in resources.files("node.postgres").joinpath("migrations").iterdir()
-        if entry.name.endswith(".sql")
-    ]
+    folder = resources.files("node.postgres").joinpath("migrations")
+    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
     steps = []
-    for file in sorted(files, key=lambda entry: entry.name):
+    for file in sorted(files, key=lambda file: file.name):
         sql = file.read_text(encoding="utf-8")
         digest = hashlib.sha256(sql.encode()).hexdigest()
         steps.append(Migration(int(file.name[:4]), file.name, sql, digest))

@@ -94,7 +94,6 @@ def open_ids(cursor: Cursor, reason: str) -> Iterator[int]:
 
 
 def unknown(id_: int) -> PetitionLinkError:
-    """Return the error that there is no such letter."""
     return PetitionLinkError(
         f"dead letter {id_} is unknown to this node: `petitionlink deadletters list --status all` "
         "shows which there are"
@@ -102,7 +101,6 @@ def unknown(id_: int) -> PetitionLinkError:
 
 
 def bytes_of(stored: memoryview | None) -> bytes | None:
-    """Return a bytea column as bytes."""
     return None if stored is None else bytes(stored)
 
 

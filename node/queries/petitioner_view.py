@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from cases.nodes import NODES
@@ -84,11 +85,8 @@ def _registered(emitter: str, at: datetime, _body: Body) -> Notice:
     return Notice("登记", at, _named(emitter), [], "")
 
 
-def _sent(title: str) -> Callable[[str, datetime, Body], Notice]:
-    def made(emitter: str, at: datetime, body: Body) -> Notice:
-        return Notice(title, at, f"{_named(emitter)} → {_named(body['to'])}", [], "")
-
-    return made
+def _sent(title: str, emitter: str, at: datetime, body: Body) -> Notice:
+    return Notice(title, at, f"{_named(emitter)} → {_named(body['to'])}", [], "")
 
 
 def _landed(_emitter: str, at: datetime, body: Body) -> Notice | None:
@@ -112,16 +110,13 @@ def _accepted(emitter: str, at: datetime, body: Body) -> Notice:
     return Notice("受理", at, _by(emitter, body), _facts(("程序", "简易办理" * simple)), "")
 
 
-def _refused(title: str) -> Callable[[str, datetime, Body], Notice]:
-    def made(emitter: str, at: datetime, body: Body) -> Notice:
-        facts = _facts(
-            ("文号", body["opinion_number"]),
-            ("依据", body["article"]),
-            ("可通过以下途径提出", body["guidance"]),
-        )
-        return Notice(title, at, _by(emitter, body), facts, body["reasons"] or "")
-
-    return made
+def _refused(title: str, emitter: str, at: datetime, body: Body) -> Notice:
+    facts = _facts(
+        ("文号", body["opinion_number"]),
+        ("依据", body["article"]),
+        ("可通过以下途径提出", body["guidance"]),
+    )
+    return Notice(title, at, _by(emitter, body), facts, body["reasons"] or "")
 
 
 def _extended(emitter: str, at: datetime, body: Body) -> Notice:
@@ -129,14 +124,10 @@ def _extended(emitter: str, at: datetime, body: Body) -> Notice:
     return Notice("延期告知", at, _by(emitter, body), facts, body["reason"] or "")
 
 
-def _opinion(title: str) -> Callable[[str, datetime, Body], Notice]:
-    def made(emitter: str, at: datetime, body: Body) -> Notice:
-        facts = _facts(
-            ("文号", body["opinion_number"]), ("结论", _OUTCOMES.get(str(body["outcome"]), ""))
-        )
-        return Notice(title, at, _by(emitter, body), facts, body["opinion"] or "")
-
-    return made
+def _opinion(title: str, emitter: str, at: datetime, body: Body) -> Notice:
+    outcome = _OUTCOMES.get(str(body["outcome"]), "")
+    facts = _facts(("文号", body["opinion_number"]), ("结论", outcome))
+    return Notice(title, at, _by(emitter, body), facts, body["opinion"] or "")
 
 
 _PATHWAYS: Final = {
@@ -160,15 +151,15 @@ _OUTCOMES: Final = {
 # The event types that a petitioner sees.
 _SHOWN: Final[dict[str, Callable[[str, datetime, Body], Notice | None]]] = {
     "petition.case.registered.v1": _registered,
-    "petition.case.forwarded.v1": _sent("转送"),
-    "petition.case.assigned.v1": _sent("交办"),
+    "petition.case.forwarded.v1": partial(_sent, "转送"),
+    "petition.case.assigned.v1": partial(_sent, "交办"),
     "petition.case.landed.v1": _landed,
     "petition.case.diverted.v1": _diverted,
     "petition.case.accepted.v1": _accepted,
-    "petition.case.not_accepted.v1": _refused("不予受理告知"),
-    "petition.case.no_longer_accepted.v1": _refused("不再受理告知"),
+    "petition.case.not_accepted.v1": partial(_refused, "不予受理告知"),
+    "petition.case.no_longer_accepted.v1": partial(_refused, "不再受理告知"),
     "petition.case.extended.v1": _extended,
-    "petition.case.decided.v1": _opinion("处理意见"),
-    "petition.review.decided.v1": _opinion("复查意见"),
-    "petition.recheck.decided.v1": _opinion("复核意见"),
+    "petition.case.decided.v1": partial(_opinion, "处理意见"),
+    "petition.review.decided.v1": partial(_opinion, "复查意见"),
+    "petition.recheck.decided.v1": partial(_opinion, "复核意见"),
 }

@@ -73,9 +73,7 @@ def applied(cursor: Cursor, node: str, peer: str) -> dict[int, int]:
     return _offsets(cursor, _APPLIED, topic_between(peer, node))
 
 
-def in_flight(
-    cursor: Cursor, topic: str, positions: dict[int, int], limit: int = MOST_IN_FLIGHT
-) -> list[OnItsWay] | None:
+def in_flight(cursor: Cursor, topic: str, positions: dict[int, int]) -> list[OnItsWay] | None:
     """Return outbox rows that are pending, or at or after the receiver's positions; None if there
     are too many."""
     partitions = [*outbox.last_sent(cursor, topic)]
@@ -85,11 +83,11 @@ def in_flight(
             "topic": topic,
             "partitions": partitions,
             "positions": [positions.get(partition, 0) for partition in partitions],
-            "limit": limit + 1,
+            "limit": MOST_IN_FLIGHT + 1,
         },
     )
     events = [_on_its_way(row) for row in cursor]
-    return events if len(events) <= limit else None
+    return events if len(events) <= MOST_IN_FLIGHT else None
 
 
 def late(cursor: Cursor, topic: str, sent: dict[int, int]) -> list[OnItsWay]:

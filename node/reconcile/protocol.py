@@ -103,13 +103,18 @@ class Verdict(OfRound):
     verified_at: Verified = None
 
 
-class Cases(OfRound):
-    """The cases of one of `buckets` differing buckets, [case id, events, digest] each."""
+class OfBucket(OfRound):
+    """One of the `parts` of what is sent of a bucket."""
 
-    buckets: Annotated[int, Field(ge=1, le=BUCKETS)]
     bucket: Bucket
     part: Part
     parts: Parts
+
+
+class Cases(OfBucket):
+    """The cases of one of `buckets` differing buckets, [case id, events, digest] each."""
+
+    buckets: Annotated[int, Field(ge=1, le=BUCKETS)]
     cases: Annotated[list[tuple[CaseId, Count, Int64]], Field(max_length=MOST_CASES)]
 
 
@@ -125,12 +130,9 @@ class Held(Message):
     digests: Annotated[list[Int64], Field(max_length=_MOST_EVENTS_OF_A_CASE)] = []
 
 
-class Events(OfRound):
+class Events(OfBucket):
     """The differing cases of a bucket, or a part of them."""
 
-    bucket: Bucket
-    part: Part
-    parts: Parts
     applied: Positions
     recovering: bool
     cases: Annotated[list[Held], Field(max_length=MOST_CASES)]
@@ -150,12 +152,9 @@ class CaseDifference(Message):
     sent: Annotated[list[EventId], Field(max_length=2 * _MOST_EVENTS_OF_A_CASE)] = []
 
 
-class Findings(OfRound):
+class Findings(OfBucket):
     """The answer to an `Events` message."""
 
-    bucket: Bucket
-    part: Part
-    parts: Parts
     recovering: bool
     findings: Annotated[list[CaseDifference], Field(max_length=MOST_CASES)]
 

@@ -53,6 +53,6 @@ def shared(
 
 
 def held(cursor: Cursor, event_ids: Iterable[str]) -> set[str]:
-    """Return those of these events that are in the ledger."""
+    """Return those of these events that this node has."""
     cursor.execute(_HELD, ([*event_ids],))
     return {event_id for (event_id,) in cursor}

@@ -12,5 +12,4 @@ Clock = Callable[[], int]
 
 
 def now_micros() -> int:
-    """Return the present instant in micros."""
     return time.time_ns() // 1000

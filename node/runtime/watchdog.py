@@ -194,7 +194,6 @@ class WatchedConnection(Connection):
         _watchdog().add(self.watch)
 
     def cursor(self, name: Any = None, *given: Any, **named: Any) -> Any:
-        """Return a cursor whose statements are watched."""
         named.setdefault("cursor_factory", WatchedServerCursor if name else WatchedCursor)
         return super().cursor(name, *given, **named)
 
@@ -210,7 +209,6 @@ class WatchedConnection(Connection):
                 super().rollback()
 
     def set_client_encoding(self, encoding: str) -> None:
-        """Set the encoding, watched."""
         with self.watch:
             super().set_client_encoding(encoding)
 

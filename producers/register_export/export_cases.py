@@ -9,7 +9,7 @@ from typing import Any
 
 from node.keys.office import Office
 from node.postgres.connection import Connection
-from node.queries.export import Exported, CaseSelection, count_cases, read_cases
+from node.queries.export import CaseSelection, Exported, count_cases, read_cases
 from node.store import audit_log
 from producers.register import Mapping
 from producers.register.file_writers import new_register

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, Final
 
 from node.postgres.connection import Connection, Cursor
@@ -80,12 +81,9 @@ def _take_registration(tallies: _Tallies, row: Row) -> None:
     _add(tallies[office], {name: row[name] for name in ("office_all", "office_timely", "repeats")})
 
 
-def _take_volume(basis: str) -> Callable[[_Tallies, Row], None]:
-    def take(tallies: _Tallies, row: Row) -> None:
-        office = row.pop("registered_by")
-        _add(tallies[office], {f"{basis}_{name}": number for name, number in row.items()})
-
-    return take
+def _take_volume(basis: str, tallies: _Tallies, row: Row) -> None:
+    office = row.pop("registered_by")
+    _add(tallies[office], {f"{basis}_{name}": number for name, number in row.items()})
 
 
 def _take_clock(tallies: _Tallies, row: Row) -> None:
@@ -101,8 +99,8 @@ def _take_evaluation(tallies: _Tallies, row: Row) -> None:
 
 _TAKERS: Final[dict[str, Callable[[_Tallies, Row], None]]] = {
     "registrations": _take_registration,
-    "by_petition": _take_volume("petition"),
-    "by_exchange": _take_volume("exchange"),
+    "by_petition": partial(_take_volume, "petition"),
+    "by_exchange": partial(_take_volume, "exchange"),
     "replies": _take_clock,
     "landings": _take_clock,
     "evaluations": _take_evaluation,

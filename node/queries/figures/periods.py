@@ -42,7 +42,6 @@ def all_time() -> Period:
 
 
 def today() -> date:
-    """Return the present day in China."""
     return datetime.now(CHINA).date()
 
 
