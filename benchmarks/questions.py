@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from node.postgres.connection import Connection
 from node.queries import deadlines as due
 from node.queries.case_history import read_events
-from node.queries.cases import Place, find_case, list_cases
-from node.queries.duties import duties
+from node.queries.cases import CasePlace, find_case, list_cases
+from node.queries.deadlines import duties
 from node.queries.figures.indicators import indicators
 from node.queries.figures.overview import overview
 from node.queries.figures.periods import today
@@ -88,19 +88,21 @@ def _lists(connection: Connection) -> Iterator[Question]:
             yield Question("lists of cases", f"{name}, {page}", _LIST_MS, ask, worth)
 
 
-def _deep(connection: Connection) -> Place:
+def _deep(connection: Connection) -> CasePlace:
     """Behind nine tenths of all cases."""
     statement = """
         select registered_at, case_id from petition_case order by registered_at desc, case_id desc
         offset (select count(*) * 9 / 10 from petition_case) limit 1
     """
-    return Place(*_rows(connection, statement)[0])
+    return CasePlace(*_rows(connection, statement)[0])
 
 
 def _deadlines(connection: Connection) -> Iterator[Question]:
     now = datetime.now(UTC)
     late, soon = due.overdue(now), due.due_within(now, 72)
-    behind = due.Place(now - timedelta(days=60), "", "00000000-0000-0000-0000-000000000000", "")
+    behind = due.DeadlinePlace(
+        now - timedelta(days=60), "", "00000000-0000-0000-0000-000000000000", ""
+    )
     choices: dict[str, dict[str, Any]] = {
         "all": {},
         "clock D06": {"clock": "D06"},

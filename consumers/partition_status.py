@@ -40,7 +40,7 @@ class PartitionStatus(NamedTuple):
 
 
 def partition_status(settings: Settings, connection: Connection, now: int) -> list[PartitionStatus]:
-    """Return the status of every partition that the node applies at `now` (micros).
+    """Return the status of every partition that the node applies at `now` (micros), in order.
 
     Raises a Kafka error while the broker is away.
     """
@@ -51,7 +51,7 @@ def partition_status(settings: Settings, connection: Connection, now: int) -> li
     with closing(clients.plain_consumer(settings, "status", uncommitted=True)) as client:
         bounds = bounds_of(client, topics)
         positions = {one: known.get(tuple(one), first) for one, (first, _) in bounds.items()}
-        return measure(client, bounds, positions, now)
+        return sorted(measure(client, bounds, positions, now))
 
 
 def bounds_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, tuple[int, int]]:

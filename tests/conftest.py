@@ -208,7 +208,7 @@ def empty_topics(stack: LocalStack) -> Iterator[LocalStack]:
         # A test may have deleted a topic to see what happens.
         there = set(client.list_topics())
         missing = [topic for topic in declared if topic.name not in there]
-        new = [topics.Change(topic.name, topics.Action.CREATE) for topic in missing]
+        new = [topics.TopicChange(topic.name, topics.Action.CREATE) for topic in missing]
         topics.apply(client, missing, new)
 
 

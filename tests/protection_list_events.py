@@ -85,8 +85,8 @@ EVENTS = (
         "a position that is gone is told, never moved (auto_offset_reset none)",
         "14",
         "node/kafka/clients.py",
-        '"none",\n        allow_auto_create_topics=False,\n        max_poll_records',
-        '"earliest",\n        allow_auto_create_topics=False,\n        max_poll_records',
+        '"auto_offset_reset": "none"',
+        '"auto_offset_reset": "earliest"',
         (
             _CONSUMER
             + "test_a_client_whose_position_is_deleted_while_it_reads_is_told_and_never_moved",

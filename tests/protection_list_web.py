@@ -220,7 +220,7 @@ WEB = (
         "a malformed address of the database is never quoted",
         "40",
         "node/runtime/dsn.py",
-        "if _is_split_wrongly(dsn, found):",
+        "if _is_split_wrongly(dsn, fields):",
         "if not found and dsn:",
         ("tests/unit/test_dsn.py::test_a_malformed_address_is_refused_without_being_quoted",),
     ),

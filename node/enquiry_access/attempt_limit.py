@@ -1,14 +1,13 @@
-"""Wrong attempts at the enquiry page 查询尝试: the guesser is limited, never the petitioner.
+"""A limit of wrong attempts at the enquiry page 查询尝试, which never locks a petitioner out.
 
-An address that was wrong too often in an hour is not answered for a while. A case is never
-closed, whoever tries whatever at it: the right code opens it from any address that is not itself
-over its limit. Guessing gains nothing from many addresses: checks of codes are so slow that all of
-a process's, day and night, find one of 2**60 codes within a year at a chance of one in
-10**8 (docs/enquiry.md). How often a case was tried is counted only to tell its office.
+An address with too many wrong attempts in an hour is not answered for a while. A case is never
+locked: the right code opens it from any address that is below its limit. Many addresses do not
+help to guess: checks are so slow that a process, in a year, finds one of 2**60 codes with a chance
+of one in 10**8 (docs/enquiry.md). Attempts at a case are counted only to tell its office.
 
-An attempt is charged before the code is looked at and given back when it was right, so that many
-at once, in several processes, cannot pass the limit together. Cases that do not exist are counted
-like all others. Subjects stand in the table as keyed digests only.
+An attempt is charged before the code is checked and refunded if it was right, so that concurrent
+attempts cannot exceed the limit together. Cases that do not exist are counted like all others. The
+table holds only keyed digests of addresses and cases.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from node.postgres.connection import Cursor
 
 log = logging.getLogger(__name__)
 
-# Who copies his own code from paper is right within a few tries: then somebody else is trying.
+# A petitioner copies the code from paper within a few tries; more are somebody else's.
 CASE_ALERT_AN_HOUR: Final = 10
-# A family or a village office behind one address; a robot gains nothing at this rate.
+# Enough for a family or a village office that shares an address, and too few for a robot.
 ADDRESS_FAILURES_AN_HOUR: Final = 30
 # An IPv6 host has a whole /64 for itself.
 _IPV6_PREFIX: Final = 64
@@ -45,7 +44,7 @@ _GIVE_BACK = """
     update enquiry_attempt set failures = failures - 1
     where kind = %(kind)s and subject = %(subject)s and window_start = %(window)s
 """
-# Nobody waits for a row that another process is deleting.
+# It skips rows that another process is deleting.
 _FORGET = """
     delete from enquiry_attempt where (kind, subject, window_start) in (
         select kind, subject, window_start from enquiry_attempt
@@ -55,20 +54,20 @@ _FORGET = """
 
 
 class Charge(NamedTuple):
-    """One attempt that was counted; `allowed` is False if its address was wrong too often."""
+    """A counted attempt; `allowed` is False if its address is over the limit."""
 
     allowed: bool
     counted: tuple[dict[str, object], ...] = ()
 
 
 def charge(cursor: Cursor, key: bytes, case_id: str, address: str) -> Charge:
-    """Count an attempt from `address` at `case_id`; what is over the limit is not counted again.
+    """Count an attempt from `address` at `case_id`, unless it is over the limit.
 
-    So the limit is lifted an hour after the last attempt that was allowed, whatever came after it.
+    So the limit is lifted an hour after the last attempt that was allowed.
     """
     host, failures = _counted(cursor, _subject(key, "address", network_of(address)))
     if failures > ADDRESS_FAILURES_AN_HOUR:
-        _give_back(cursor, host)
+        cursor.execute(_GIVE_BACK, host)
         return Charge(allowed=False)
     case, failures = _counted(cursor, _subject(key, "case", case_id))
     if failures == CASE_ALERT_AN_HOUR + 1:
@@ -77,13 +76,13 @@ def charge(cursor: Cursor, key: bytes, case_id: str, address: str) -> Charge:
 
 
 def give_back(cursor: Cursor, charged: Charge) -> None:
-    """The attempt was right: it does not count."""
-    for one in charged.counted:
-        _give_back(cursor, one)
+    """Take the counts of an attempt back, because it was right."""
+    for row in charged.counted:
+        cursor.execute(_GIVE_BACK, row)
 
 
 def network_of(address: str) -> str:
-    """The address as it is counted: an IPv6 host by its /64; anything odd as it stands."""
+    """Return the address as it is counted: an IPv6 host by its /64, an invalid address as it is."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -96,7 +95,7 @@ def network_of(address: str) -> str:
 
 
 def _counted(cursor: Cursor, subject: dict[str, object]) -> tuple[dict[str, object], int]:
-    """The row that was counted up, and how many there are within the hour."""
+    """Increment the row of `subject`; return its key, and the failures within the hour."""
     cursor.execute(_CHARGE, subject)
     window, is_new = cursor.fetchone() or (None, False)
     if is_new:
@@ -104,10 +103,6 @@ def _counted(cursor: Cursor, subject: dict[str, object]) -> tuple[dict[str, obje
     cursor.execute(_WITHIN_THE_HOUR, subject)
     (failures,) = cursor.fetchone() or (0,)
     return {**subject, "window": window}, failures
-
-
-def _give_back(cursor: Cursor, one: dict[str, object]) -> None:
-    cursor.execute(_GIVE_BACK, one)
 
 
 def _subject(key: bytes, kind: str, text: str) -> dict[str, object]:

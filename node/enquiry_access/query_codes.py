@@ -1,7 +1,7 @@
-"""Query codes 查询码: with the case number, what opens the petitioner's own view of a case.
+"""Query codes 查询码, which with the case number open the petitioner's own view of a case.
 
-A code is random, shown once, replaced by the next one, and known only to the node that issued
-it: it is never in an event. At rest there is only a salted scrypt digest.
+A code is random, shown once, void after the next one, and known only to the node that issued it:
+no event has it. The database stores only a salted scrypt digest.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from node.store import audit_log
 
 # Crockford's base 32: no I, L, O and U, which are mistaken for digits or for each other.
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-# 60 random bits: at the rate that the limits allow, guessing takes longer than any archive keeps.
+# 60 random bits: at the rate that the limits allow, guessing takes longer than archives are kept.
 LENGTH: Final = 12
 _GROUP: Final = 4
 _MEANT: Final = str.maketrans("OIL", "011")
 _SALT_BYTES: Final = 16
-# About 50 ms and 16 MiB a check: nobody waits for it, and a stolen table stays of no use.
+# A check takes about 50 ms and 16 MiB: users do not notice, and a stolen table is of no use.
 _SCRYPT: Final = {"n": 2**14, "r": 8, "p": 1}
-# However many ask at once, checks take at most this many times 16 MiB.
+# Concurrent checks take at most this many times 16 MiB.
 _AT_ONCE = threading.BoundedSemaphore(4)
 
 
 class Stored(NamedTuple):
-    """What is kept of a code."""
+    """A code as the database stores it."""
 
     salt: bytes
     digest: bytes
 
 
-# What is compared when there is no code: the same work, and never equal.
+# It is compared if there is no code: the same work, and never equal.
 _NOTHING: Final = Stored(bytes(_SALT_BYTES), bytes(64))
 
 _ISSUE = """
@@ -51,9 +51,9 @@ _READ = "select salt, digest from query_code where case_id = %s"
 
 
 def issue(cursor: Cursor, case_id: str, issued_by: str) -> str:
-    """A new code for the case, as it is shown, once; an older one is void from now on.
+    """Issue a new code for the case and return it as it is shown; an older one becomes void.
 
-    Audited in the same transaction. `PetitionLinkError` if this node does not know the case.
+    Audited in the same transaction. Raises `PetitionLinkError` if the case is unknown here.
     """
     code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
     salt = os.urandom(_SALT_BYTES)
@@ -67,14 +67,14 @@ def issue(cursor: Cursor, case_id: str, issued_by: str) -> str:
 
 
 def shown(code: str) -> str:
-    """The code in groups, to be copied by hand: XXXX-XXXX-XXXX."""
+    """Return the code in groups, to be copied by hand: XXXX-XXXX-XXXX."""
     return "-".join(code[start : start + _GROUP] for start in range(0, len(code), _GROUP))
 
 
 def understood(text: str) -> str | None:
-    """The code that somebody meant to type, or None if it can be none.
+    """Return the code that somebody meant to type, or None if it cannot be one.
 
-    Forgiven: case, spaces, dashes of every kind, full-width letters, O for 0, I and L for 1.
+    Case, spaces, dashes of every kind and full-width letters do not matter; O is 0, I and L are 1.
     """
     folded = unicodedata.normalize("NFKC", text).upper().translate(_MEANT)
     kept = "".join(sign for sign in folded if unicodedata.category(sign) not in ("Zs", "Pd", "Cc"))
@@ -82,16 +82,16 @@ def understood(text: str) -> str | None:
 
 
 def stored(cursor: Cursor, case_id: str) -> Stored | None:
-    """What is kept of the present code of a case; None if it has none."""
+    """Return the present code of a case as stored; None if it has none."""
     cursor.execute(_READ, (case_id,))
     row = cursor.fetchone()
     return Stored(bytes(row[0]), bytes(row[1])) if row else None
 
 
 def matches(kept: Stored | None, code: str) -> bool:
-    """Whether `code`, as `understood`, is the one; where there is none it takes as long.
+    """Return whether `code`, as `understood`, is the stored one; it always takes as long.
 
-    Takes about 50 ms: hold no transaction meanwhile.
+    It takes about 50 ms, so hold no transaction meanwhile.
     """
     salt, digest = kept or _NOTHING
     return hmac.compare_digest(_digest(code, salt), digest) and kept is not None

@@ -1,19 +1,20 @@
-"""The only module that builds Kafka clients: kafka-python 3, pinned.
+"""Only this module builds Kafka clients: kafka-python 3, pinned.
 
-Its defaults that we override, and why (read in its source):
+It overrides these defaults (read in the library's source):
 - `api_version` is pinned, or building a client fails while the broker is away;
 - `enable_auto_commit=False`, because the offset that counts is in Postgres;
-- `auto_offset_reset='none'`, because a position that is gone must stop us, never skip;
+- `auto_offset_reset='none'`, because a position that is gone must stop us and never skip records;
 - `allow_auto_create_topics=False`, because topics are declared (deploy/topics.toml);
-- `isolation_level='read_committed'`, because what a producer has aborted was never said.
-Values are bytes: a deserializer that raises would repeat for ever from `poll()`.
-What depends on the inside of the library stands in `node.kafka.library_patches`.
+- `isolation_level='read_committed'`, because aborted records must not be applied.
+Values are bytes: `poll()` would call a deserializer that raises again and again, for ever.
+`node.kafka.library_patches` has all that depends on the inside of the library.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -54,34 +55,34 @@ __all__ = [
 
 # The oldest broker we support; newer ones still speak it.
 _API_VERSION = (4, 0)
-# 1 MiB is the broker's default limit of a request; a batch stays under it.
+# The broker's default limit of a request is 1 MiB; a batch stays under it.
 _BATCH_BYTES = 900_000
 _PARTITION_FETCH_BYTES = 2 * 1024 * 1024
-# What one answer holds of all partitions together, packed; the client's default is 50 MB, and the
-# centre reads a hundred partitions.
+# The compressed size of one answer for all partitions; the default is 50 MB, and the centre reads
+# a hundred partitions.
 _FETCH_BYTES = 4 * 1024 * 1024
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
-# A dead letter is as large as the poison was, and its headers come on top.
+# A dead letter is as large as the poison was, plus its headers.
 _MAX_REQUEST_BYTES = 2 * 1024 * 1024
 # Reconnect fast: a link that comes back must drain within seconds.
 _RECONNECT_BACKOFF_MAX_MS = 2_000
-# How long the partitions of a process that is gone for good stand still.
+# After this time the partitions of a process that is gone are assigned to others.
 _SESSION_TIMEOUT_MS = 10_000
-# Members learn with a heartbeat that another one joins: it waits this long at most.
+# Members learn by a heartbeat that another one joins, which waits this long at most.
 _HEARTBEAT_MS = 1_000
 _MAX_POLL_INTERVAL_MS = 300_000
 _REQUEST_TIMEOUT_MS = 20_000
-# A look at the cluster fails fast: somebody waits for the answer.
+# Requests that somebody waits for fail fast.
 _LOOK_TIMEOUT_MS = 5_000
-# A topic that is made later, or again, is found within this time.
+# A topic that is created later, or again, is noticed within this time.
 _METADATA_AGE_MS = 30_000
-# Given up after this long, the outbox rows stay pending and are sent again.
+# Outbox rows that are not acknowledged by then stay pending and are sent again.
 DELIVERY_TIMEOUT_SECONDS = 30.0
 _READ_COMMITTED = "read_committed"
 _READ_UNCOMMITTED = "read_uncommitted"
 
 install_record_reader()
-# The library repeats each failed reconnection at WARNING or ERROR; the node says it once.
+# The library logs each failed reconnection at WARNING or ERROR; the node logs it once.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
@@ -95,27 +96,33 @@ def _common(settings: Settings, role: str) -> dict[str, Any]:
     }
 
 
+def _reading(settings: Settings, role: str) -> dict[str, Any]:
+    return {
+        **_common(settings, role),
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "allow_auto_create_topics": False,
+        "metrics_enabled": False,
+    }
+
+
 def group_of(node: str) -> str:
-    """The consumer group 消费组 of a node."""
+    """Return the consumer group 消费组 of a node."""
     return f"petitionlink.{node}"
 
 
 def consumer(
     settings: Settings, *, fetch_wait_ms: int, instance: str | None = None
 ) -> KafkaConsumer:
-    """The group consumer of a node; positions are set by the caller from Postgres.
+    """Return the group consumer of a node; the caller sets its positions from Postgres.
 
-    With an `instance`, a name that no other living process has, one that was killed gets its
-    partitions back at once when it comes again; without, the group first waits for its session
-    to run out.
+    `instance` is a name that no other living process has: a killed process that starts again under
+    it gets its partitions back at once. Without it the group waits until the session has expired.
     """
     client = KafkaConsumer(
-        **_common(settings, "consumer"),
+        **_reading(settings, "consumer"),
         group_id=group_of(settings.node),
         group_instance_id=instance,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        allow_auto_create_topics=False,
         max_poll_records=settings.batch_records,
         isolation_level=_READ_COMMITTED,
         fetch_max_bytes=_FETCH_BYTES,
@@ -127,31 +134,26 @@ def consumer(
         max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
         metadata_max_age_ms=_METADATA_AGE_MS,
-        metrics_enabled=False,
     )
     wait_while_heartbeat_is_overdue(client)
     return client
 
 
 def plain_consumer(settings: Settings, role: str, *, uncommitted: bool = False) -> KafkaConsumer:
-    """A consumer outside every group, to look at offsets and single records.
+    """Return a consumer outside every group, to read offsets and single records.
 
-    `uncommitted` only to measure: then open transactions count, and ends are high watermarks.
+    `uncommitted` is only for measuring: open transactions count, and ends are high watermarks.
     """
     return KafkaConsumer(
-        **_common(settings, role),
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        allow_auto_create_topics=False,
+        **_reading(settings, role),
         isolation_level=_READ_UNCOMMITTED if uncommitted else _READ_COMMITTED,
         bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
         request_timeout_ms=_LOOK_TIMEOUT_MS,
-        metrics_enabled=False,
     )
 
 
 def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProducer:
-    """An idempotent producer: acknowledged by all, in order, without doubles per session."""
+    """Return an idempotent producer: acknowledged by all replicas, in order, without doubles."""
     return ForceClosingProducer(
         **_common(settings, role),
         acks="all",
@@ -171,7 +173,7 @@ def producer(settings: Settings, role: str, *, linger_ms: int = 0) -> KafkaProdu
 
 
 def admin(settings: Settings) -> KafkaAdminClient:
-    """A client that reads and changes topics; raises a Kafka error while the cluster is away."""
+    """Return a client that reads and changes topics; raises a Kafka error if no broker answers."""
     return SelfClosingAdminClient(
         **_common(settings, "admin"),
         bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
@@ -180,12 +182,9 @@ def admin(settings: Settings) -> KafkaAdminClient:
 
 
 def existing_topics(settings: Settings) -> set[str]:
-    """The topics that the cluster has; raises a Kafka error while it is away."""
-    client = admin(settings)
-    try:
+    """Return the topics that the cluster has; raises a Kafka error if no broker answers."""
+    with closing(admin(settings)) as client:
         return set(client.list_topics())
-    finally:
-        client.close()
 
 
 def partitions_of(client: KafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:

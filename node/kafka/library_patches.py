@@ -1,8 +1,8 @@
-"""Everything that depends on the inside of kafka-python: what is replaced, and what is read.
+"""This module holds everything that depends on the inside of kafka-python.
 
-Written for kafka-python 3.0.12, which is pinned. Before another version is installed, run
-`tests/unit/test_kafka_library_patches.py`: it fails if one of `PRIVATE_NAMES` is gone, and where
-the library has stopped doing what a patch here is for. Only this module and
+It was written for kafka-python 3.0.12, which is pinned. Before you install another version, run
+`tests/unit/test_kafka_library_patches.py`: it fails if one of `PRIVATE_NAMES` is gone, or if the
+library no longer does what a patch here corrects. Only this module and
 `node.kafka.record_reader`, which parses the library's batches, use such names (the same test).
 
 | patch | replaces | why |
@@ -11,7 +11,7 @@ the library has stopped doing what a patch here is for. Only this module and
 | `ForceClosingProducer` | `KafkaProducer.close` | a closed producer goes on sending |
 | `SelfClosingAdminClient` | `KafkaAdminClient.__init__` | a thread and sockets are left behind |
 | `wait_while_heartbeat_is_overdue` | `time_to_next_poll` of the coordinator | `poll` spins |
-| `keep_joining` | nothing; calls `request_rejoin` | a join is taken for finished too early |
+| `keep_joining` | nothing; calls `request_rejoin` | a join counts as finished too early |
 | `high_watermarks` | `Fetcher._isolation_level`, for one call | there is no other way to ask |
 """
 
@@ -30,7 +30,7 @@ from node.kafka import record_reader
 
 LIBRARY_VERSION: Final = "3.0.12"
 
-# By the object that has them, as seen from a client: what is replaced or read here.
+# The private names that are replaced or read here, by client.
 PRIVATE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "consumer": (
         "_client.cluster.leader_for_partition",
@@ -58,22 +58,22 @@ _LEAST_WAIT_SECONDS: Final = 0.05
 def install_record_reader() -> None:
     """Let all consumers of this process read batches with `node.kafka.record_reader`.
 
-    The library's own way costs twice as much as decoding the events, and unpacks a compressed
-    batch without a bound. Safe to call again.
+    The library's reader costs twice as much as decoding the events, and decompresses a batch
+    without a bound. It is safe to call this again.
     """
     Fetcher.PartitionRecords._unpack_records = record_reader.records_of_fetch
 
 
 class ForceClosingProducer(KafkaProducer):  # type: ignore[misc]
-    """A producer that sends nothing any more after `close`.
+    """A producer that sends nothing after `close`.
 
     The library's `close` first flushes, and if that fails it raises and does nothing more: the
-    thread lives on with all that was queued, and sends it when the broker is back, beside and
-    after whatever its successor sends. Each failed session left one, with its megabytes.
+    thread lives on with all that was queued, and sends it when the broker is back, concurrently
+    with the next producer. Each failed session left such a thread, with its megabytes.
     """
 
     def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
-        """Close within `timeout` seconds; records that are unanswered then are given up."""
+        """Close within `timeout` seconds; drop the records that are not acknowledged by then."""
         try:
             super().close(timeout, null_logger)
         except KafkaError:
@@ -85,14 +85,14 @@ class ForceClosingProducer(KafkaProducer):  # type: ignore[misc]
 class SelfClosingAdminClient(KafkaAdminClient):  # type: ignore[misc]
     """An admin client that closes itself if it cannot reach the cluster.
 
-    The library's leaves a thread and sockets behind at each attempt.
+    The library's own leaves a thread and sockets open after each attempt.
     """
 
     def __init__(self, **configs: Any) -> None:
         try:
             super().__init__(**configs)
         except BaseException:
-            self._closed = False  # as its own constructor says in its last lines
+            self._closed = False  # set by the library's constructor only in its last lines
             self.close()
             raise
 
@@ -112,11 +112,11 @@ def wait_while_heartbeat_is_overdue(client: KafkaConsumer) -> None:
 def keep_joining(client: KafkaConsumer) -> bool:
     """Let the client finish a join that took several polls; call it before each poll.
 
-    When changed metadata was what began the join, the client takes it for finished as soon as it
-    has assigned the partitions, and if a poll ended in between it never takes up what it was
-    given: no partitions, no heartbeat, for good. A join that is under way is still needed.
+    If changed metadata began the join, the client considers it finished as soon as the leader has
+    assigned the partitions. If a poll ended in between, the client never takes over its own: it
+    has no partitions and sends no heartbeat, for good. So a join under way is requested again.
 
-    Returns whether a join is needed: a poll that ends before it does begins it again, so polls
+    Return whether a join is needed. A poll that ends before the join does restarts it, so polls
     must be longer the longer it takes.
     """
     coordinator = client._coordinator
@@ -128,7 +128,7 @@ def keep_joining(client: KafkaConsumer) -> bool:
 def high_watermarks(
     client: KafkaConsumer, partitions: Iterable[TopicPartition], timeout_ms: int | None = None
 ) -> dict[TopicPartition, int]:
-    """The ends of partitions with what open transactions hold back; between polls only.
+    """Return the ends of partitions, records of open transactions included; between polls only.
 
     `end_offsets` of a client that reads committed records ends before an open transaction.
     Raises a Kafka error.
@@ -144,10 +144,10 @@ def high_watermarks(
 
 
 def next_offsets(client: KafkaConsumer) -> dict[TopicPartition, int]:
-    """Where the next fetch of each assigned partition begins, without asking anybody.
+    """Return where the next fetch of each assigned partition begins, without a request.
 
     After a poll that is after its last record, and after what gives no records: transaction
-    markers, aborted records, gaps. One without a position is left out.
+    markers, aborted records, gaps. A partition without a position is left out.
     """
     assigned: Mapping[TopicPartition, Any] = client._subscription.assignment
     return {
@@ -160,18 +160,18 @@ def next_offsets(client: KafkaConsumer) -> dict[TopicPartition, int]:
 def topic_ids(
     client: KafkaConsumer | KafkaProducer, topics: Iterable[str]
 ) -> dict[str, uuid.UUID | None]:
-    """Kafka's identity of each topic, as of the client's last metadata; None while unknown."""
+    """Return Kafka's id of each topic by the client's last metadata; None while unknown."""
     cluster = client._metadata if isinstance(client, KafkaProducer) else client._client.cluster
     return {topic: cluster.topic_id(topic) for topic in topics}
 
 
 def known_topics(client: KafkaConsumer) -> set[str]:
-    """The topics in the client's last metadata: all that it subscribed to and the cluster has."""
+    """Return the topics of the client's subscription that its last metadata has."""
     return {*client._client.cluster.topics(exclude_internal_topics=False)}
 
 
 def refresh_metadata(client: KafkaConsumer) -> None:
-    """Let the client ask soon which topics there are; it does not wait for the answer."""
+    """Let the client request the list of topics soon; does not wait for the answer."""
     client._client.cluster.request_update()
 
 

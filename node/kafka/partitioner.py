@@ -1,8 +1,8 @@
 """The partition 分区 of a record by its key, as every Kafka client chooses it.
 
-A case stays in one partition because all that ever wrote its events, other releases and other
-clients too, put the same key there. kafka-python hashes the key again for each event, in Python,
-which is a tenth of the time that sending a record costs; here hashes are cached.
+A case stays in one partition because all releases and clients map its key to the same one.
+kafka-python hashes the key again for each event, in Python, which takes a tenth of the time of
+sending a record; here hashes are cached.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from typing import Any
 from kafka.partitioner import DefaultPartitioner
 from kafka.partitioner.default import murmur2
 
-# Events of a case come together, out of a register as well as out of an outbox.
+# Events of one case arrive close together, from a register and from an outbox.
 _KEYS_CACHED = 8_192
 
 hash_of_key = lru_cache(_KEYS_CACHED)(murmur2)
 
 
 class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc]
-    """For a record with a key the same partition as the library's own."""
+    """A partitioner that chooses the same partitions as the library's own, but faster."""
 
     def partition(
         self, topic: str, key: Any, serialized_key: bytes | None, *rest: Any
     ) -> int | None:
-        """The number of the partition; the last argument is the cluster."""
+        """Return the number of the partition; the last argument is the cluster."""
         numbers = rest[-1].partitions_for_topic(topic)
+        chosen: int | None
         if serialized_key is None or not numbers:
-            found: int | None = super().partition(topic, key, serialized_key, *rest)
-            return found
-        place: int = sorted(numbers)[(hash_of_key(serialized_key) & 0x7FFFFFFF) % len(numbers)]
-        return place
+            chosen = super().partition(topic, key, serialized_key, *rest)
+        else:
+            chosen = sorted(numbers)[(hash_of_key(serialized_key) & 0x7FFFFFFF) % len(numbers)]
+        return chosen

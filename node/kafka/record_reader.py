@@ -1,10 +1,9 @@
 """Kafka's record batches 记录批, read in one pass.
 
-kafka-python 3.0.12's own way costs twice as much as decoding the events in them.
-It makes an object per record, takes every header apart and measures it. Here a batch is walked
-once and gives what the consumer needs; headers stay packed until somebody asks. Batches are
-unpacked within a bound (`node.kafka.decompression`), each is held to its checksum, and those of
-aborted transactions are passed over.
+kafka-python 3.0.12's own reader costs twice as much as decoding the events: it makes several
+objects per record and parses every header. This one walks a batch once and returns what the
+consumer needs; headers stay packed until they are read. Batches are decompressed within a bound
+(`node.kafka.decompression`), their checksums are verified, and aborted ones are skipped.
 """
 
 from __future__ import annotations
@@ -16,16 +15,14 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch
 
-from node.kafka.decompression import TooLarge, Unreadable, codec_name, unpacked
+from node.kafka.decompression import CannotDecompress, TooLarge, codec_name, decompress
 from node.runtime.errors import Transient
 from schemas.packed_headers import PackedHeaders, packed_part, read_varint
 
 
 class UnreadableBatch(Transient):
-    """A batch cannot be read: a fault of the environment, no poison, as it may hold many events.
-
-    `topic`, `partition` and `offset` say where reading stopped; nothing from there on is skipped.
-    """
+    """A batch cannot be read. That is a fault of the environment, not poison: it may hold many
+    events, so nothing from `offset` on is skipped."""
 
     def __init__(self, topic: str, partition: int, offset: int, why: str) -> None:
         super().__init__(
@@ -39,16 +36,16 @@ class UnreadableBatch(Transient):
 
 
 class PackedBatch(bytes):
-    """In place of the value of a record: a batch as it came, which would unpack to too much."""
+    """The value of a record that replaces a whole batch, still compressed, which is too large."""
 
     __slots__ = ()
 
 
 def records_of_fetch(part: Any, place: Any, batches: Any, *_deserializers: object) -> Iterator[Any]:
-    """Each record of the fetched batches, in place of the library's `_unpack_records`.
+    """Yield each record of the fetched batches; replaces the library's `_unpack_records`.
 
-    `part.next_fetch_offset` is what the client's position becomes, so it also passes what gives no
-    records: transaction markers, aborted records, and what compaction took away.
+    `part.next_fetch_offset` becomes the client's position, so it also advances over what gives no
+    records: transaction markers, aborted records, and what compaction removed.
     """
     try:
         while (batch := batches.next_batch()) is not None:
@@ -60,7 +57,7 @@ def records_of_fetch(part: Any, place: Any, batches: Any, *_deserializers: objec
                     yield record
             part.next_fetch_offset = batch.next_offset
     except CorruptRecordError as error:
-        part.drain()  # or the client would ask an iterator that has ended again and again
+        part.drain()  # or the client would read the ended iterator again and again
         why = str(error).removeprefix("CorruptRecordError: ")
         offset = max(part.next_fetch_offset, part.fetch_offset)
         raise UnreadableBatch(place.topic, place.partition, offset, why) from error
@@ -78,8 +75,8 @@ def _check(part: Any, batch: Any) -> None:
 
 
 def _is_visible(part: Any, batch: DefaultRecordBatch) -> bool:
-    """True if the records of this batch are for us: neither a marker nor part of an aborted
-    transaction. The broker names the aborted ones with each fetch."""
+    """Return False for a transaction marker and for a batch of an aborted transaction, which the
+    broker names with each fetch."""
     if part.isolation_level and batch.has_producer_id():
         part._consume_aborted_transactions_up_to(batch.last_offset)
         if part._contains_abort_marker(batch):
@@ -90,10 +87,10 @@ def _is_visible(part: Any, batch: DefaultRecordBatch) -> bool:
 
 
 def records_of(batch: DefaultRecordBatch, topic: str, partition: int) -> Iterator[ConsumerRecord]:
-    """The records of one batch, its checksum not looked at.
+    """Yield the records of one batch, without verifying its checksum.
 
-    One that would unpack to too much is a single record at its last offset with a `PackedBatch`.
-    Raises CorruptRecordError where its bytes cannot be unpacked or contradict each other.
+    A batch that is too large becomes a single record at its last offset with a `PackedBatch`.
+    Raises CorruptRecordError if its bytes cannot be decompressed or contradict each other.
     """
     try:
         buffer, place = _plain(batch)
@@ -111,12 +108,12 @@ def records_of(batch: DefaultRecordBatch, topic: str, partition: int) -> Iterato
 
 
 def _plain(batch: DefaultRecordBatch) -> tuple[bytes, int]:
-    """The bytes in which the records stand, and where they begin."""
+    """Return the bytes that hold the records, and where these begin."""
     if batch.compression_type == batch.CODEC_NONE or batch._decompressed:
         return bytes(batch._buffer), batch._pos
     try:
-        return unpacked(batch.compression_type, _payload(batch)), 0
-    except Unreadable as error:
+        return decompress(batch.compression_type, _payload(batch)), 0
+    except CannotDecompress as error:
         codec = codec_name(batch.compression_type)
         raise CorruptRecordError(
             f"a batch with codec {codec} cannot be unpacked: {error}"
@@ -146,7 +143,7 @@ def _packed(batch: DefaultRecordBatch, topic: str, partition: int) -> ConsumerRe
 def _record(
     batch: DefaultRecordBatch, buffer: bytes, place: int, topic: str, partition: int
 ) -> tuple[ConsumerRecord, int]:
-    """The record that begins at `place`, and the place behind it."""
+    """Return the record that begins at `place`, and the place after it."""
     length, place = read_varint(buffer, place)
     end = place + length
     since_first, place = read_varint(buffer, place + 1)  # a record's own attributes mean nothing
@@ -174,5 +171,5 @@ def _record(
     )
 
 
-# The sizes of key, value and headers, which nobody asks for.
+# The sizes of key, value and headers, which nobody reads.
 _UNMEASURED = (-1, -1, -1)

@@ -1,7 +1,6 @@
-"""The silence 无记录 of a partition that is read to its end: how long it is waited for, and why.
+"""Bounded waiting for a partition 无记录 that is read to its end and gives no records.
 
-A partition gives nothing while another producer's transaction is open in it, or when the broker is
-at fault.
+That happens while another producer's transaction is open in it, or if the broker is at fault.
 """
 
 from __future__ import annotations
@@ -17,26 +16,24 @@ from node.runtime.errors import Transient
 log = logging.getLogger(__name__)
 
 _ANSWER_MS = 10_000
-# Without progress: first said, then given up, and begun again by whoever asked.
+# Without progress a warning is logged after the first time; after the second, the caller retries.
 _SILENCE_SECONDS = 15.0
 _TRANSACTION_SECONDS = 960.0
-# A transaction that stays open longer than this holds up no other topic.
+# A transaction that stays open longer than this must not delay the other topics.
 _BRIEF_SECONDS = 1.0
 
 
 class HeldUp(Transient):
-    """Transactions of other producers are open on some of the topics; the others were read.
-
-    `reasons` has a line for each of these topics.
-    """
+    """Transactions of other producers are open on some topics, those of `reasons`, a line each;
+    the other topics were read."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         super().__init__("; ".join(reasons.values()), "")
         self.reasons = reasons
 
 
-class Tail(NamedTuple):
-    """The records of a partition that the database does not know of: from `start` to `end`."""
+class UnreadRange(NamedTuple):
+    """The records of a partition that the database lacks, from offset `start` to `end`."""
 
     partition: TopicPartition
     start: int
@@ -44,9 +41,9 @@ class Tail(NamedTuple):
 
 
 class Silence:
-    """Bounds the wait for a partition that gives nothing."""
+    """Bounds the wait for a partition; without `waits` an open transaction ends it soon."""
 
-    def __init__(self, client: Any, tail: Tail, waits: bool) -> None:
+    def __init__(self, client: Any, tail: UnreadRange, waits: bool) -> None:
         self._client = client
         self._tail = tail
         self._patience = _SILENCE_SECONDS if waits else _BRIEF_SECONDS
@@ -55,7 +52,7 @@ class Silence:
         self._said = False
 
     def check(self, position: int) -> None:
-        """Raise `Transient` once nothing more can be expected at `position`, or a Kafka error."""
+        """Raise `Transient` if no record came at `position` for too long, or a Kafka error."""
         seconds = time.monotonic() - self._began
         if seconds < self._patience or (self._said and seconds < _TRANSACTION_SECONDS):
             return
@@ -73,7 +70,7 @@ class Silence:
         self._said = True
 
 
-def _held_up(tail: Tail, position: int, readable: int) -> str:
+def _held_up(tail: UnreadRange, position: int, readable: int) -> str:
     place = f"{tail.partition.topic} partition {tail.partition.partition}"
     if position < readable:
         return f"{place} gives no records from offset {position} on, though it ends at {readable}"

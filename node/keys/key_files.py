@@ -1,4 +1,4 @@
-"""Files of a key folder: read with care for who else may, written whole or not at all."""
+"""Files of a key folder: a private one is refused if others may read it; writes are atomic."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PUBLIC_KEY_BYTES = 32  # X25519, RFC 7748
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
-# node → key id → public key, in the order of the file
+# Node → key id → public key, in the order of the file.
 Directory = dict[str, dict[str, bytes]]
 
 
@@ -44,12 +44,12 @@ class KeysUnusable(Fatal):
 
 
 def key_id_of(public: bytes) -> str:
-    """The name of a public key: the first 16 hex digits of its SHA-256."""
+    """Return the id of a public key: the first 16 hex digits of its SHA-256."""
     return hashlib.sha256(public).hexdigest()[:16]
 
 
 def read_pair(path: Path, node: str) -> KeyPair:
-    """The key pair of `node` from its PEM (PKCS#8, X25519, no passphrase)."""
+    """Read the key pair of `node` from its PEM (PKCS#8, X25519, no passphrase)."""
     try:
         key = load_pem_private_key(_read_private(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -64,14 +64,14 @@ def read_pair(path: Path, node: str) -> KeyPair:
 
 
 def new_pair_pem() -> bytes:
-    """A fresh X25519 private key as PEM."""
+    """Generate an X25519 private key and return its PEM."""
     return X25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
 
 
 def read_identity_key(path: Path) -> Secret:
-    """The key of the identity digest, 64 hex digits in its file."""
+    """Read the key of the identity digest, 64 hex digits."""
     try:
         key = Secret(bytes.fromhex(_read_private(path).decode("ascii").strip()))
     except ValueError:
@@ -85,7 +85,7 @@ def read_identity_key(path: Path) -> Secret:
 
 
 def read_directory(path: Path) -> Directory:
-    """Every node's public keys; each must have the key id that its bytes give."""
+    """Read every node's public keys; each must have the key id that its bytes give."""
     try:
         given = orjson.loads(_read(path))
         return {node: dict(map(_checked_key, keys.items())) for node, keys in given.items()}
@@ -98,7 +98,7 @@ def read_directory(path: Path) -> Directory:
 
 
 def directory_json(directory: Mapping[str, Mapping[str, bytes]]) -> bytes:
-    """The text of directory.json, nodes in code order."""
+    """Return the text of directory.json, nodes in code order."""
     shown = {
         node: {key_id: base64.b64encode(key).decode() for key_id, key in keys.items()}
         for node, keys in sorted(directory.items())
@@ -107,7 +107,7 @@ def directory_json(directory: Mapping[str, Mapping[str, bytes]]) -> bytes:
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Write or replace a file in one step; a crash leaves the old one or the new one."""
+    """Write or replace a file atomically: a crash leaves the old content or the new one."""
     new = path.with_name(f".{path.name}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_MODE)
     with open(descriptor, "wb") as file:
@@ -120,7 +120,7 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against another process that makes keys in it."""
+    """Lock the folder against other processes that make keys in it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -130,7 +130,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 class _WrongKey(ValueError):
-    """One entry of the directory that cannot be right."""
+    """An entry of the directory is wrong."""
 
 
 def _checked_key(entry: tuple[str, Any]) -> tuple[str, bytes]:
@@ -158,7 +158,7 @@ def _read_private(path: Path) -> bytes:
             if mode & _OTHERS:
                 raise KeysUnusable(
                     f"{path} is open to other users (mode {stat.S_IMODE(mode):04o}): "
-                    f"chmod 600 {path}, and think of the key as known if others were there"
+                    f"chmod 600 {path}, and treat the key as known if others had access"
                 )
             return file.read()
     except OSError as error:

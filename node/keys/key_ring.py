@@ -5,9 +5,8 @@
     <folder>/identity.key     key of the identity digest, 64 hex digits, mode 0600;
                               the same at every node, or repeats would not be found nationwide
 
-A key id is a digest of the public key, not a serial number or a date: nobody has to hand out
-numbers, two nodes that make keys apart cannot give one name to two keys, and whoever reads the
-directory can check that a name and its key belong together.
+A key id is a digest of the public key, not a serial number or a date: nobody has to assign
+numbers, two keys never get the same id, and every reader can check that id and key match.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _IDENTITY = "identity.key"
 
 @dataclass(frozen=True, slots=True)
 class NodeKeys:
-    """What one node can open, and for whom it can seal. Its repr shows no key."""
+    """The keys with which a node opens and seals. Its repr shows no key."""
 
     pair: KeyPair
     identity_key: Secret = field(repr=False)
@@ -51,13 +50,12 @@ class NodeKeys:
 
     @property
     def node(self) -> str:
-        """The code of the node that owns `pair`."""
         return self.pair.public.node
 
     def public(self, node: str) -> PublicKey:
-        """The key to seal with for `node`: of several, the one listed last, which is the newest.
+        """Return the key to seal with for `node`: the last of its list, which is the newest.
 
-        `UnknownNode` if there is no such node, `KeysUnusable` if it has published no key.
+        Raises `UnknownNode`, or `KeysUnusable` if the node has published no key.
         """
         keys = self.directory.get(known_node(node).code)
         if not keys:
@@ -70,10 +68,10 @@ class NodeKeys:
 
 
 def load_keys(folder: Path, node: str) -> NodeKeys:
-    """The keys of `node` from its folder.
+    """Load the keys of `node` from its folder.
 
-    `KeysUnusable` names the file and the cure if one is missing, malformed or readable by other
-    users, or if the directory does not list the node's own key.
+    Raises `KeysUnusable`, which names the file and the cure, if one is missing, malformed or
+    readable by other users, or if the directory does not list the node's own key.
     """
     pair = read_pair(folder / f"{known_node(node).code}.key", node)
     directory = read_directory(folder / _DIRECTORY)
@@ -86,10 +84,10 @@ def load_keys(folder: Path, node: str) -> NodeKeys:
 
 
 def make_local_keys(folder: Path, nodes: Sequence[str]) -> None:
-    """Make what is missing of the keys of a local stack, all nodes in one folder.
+    """Make the missing keys of a local stack, all nodes in one folder; existing keys stay.
 
-    Idempotent: a key that is there stays. `KeysUnusable` if a key that was there is gone: a new
-    one in its place would hide that what was sealed for the old one cannot be read any more.
+    Raises `KeysUnusable` if a listed key is gone: a new one would hide that what was sealed for the
+    old one cannot be read any more.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +107,7 @@ def _make_missing(folder: Path, nodes: Sequence[str]) -> None:
     _make_identity_key(folder / _IDENTITY, is_first=not directory)
     for node in nodes:
         _make_pair(folder, node, directory)
-    # The directory comes last: it never lists a key that a crash kept from being written.
+    # The directory is written last, so that it never lists a key that a crash kept from its file.
     if not path.exists() or directory_json(directory) != before:
         write_whole(path, directory_json(directory), PUBLIC_MODE)
 
@@ -123,7 +121,7 @@ def _make_identity_key(path: Path, is_first: bool) -> None:
 
 
 def _make_pair(folder: Path, node: str, directory: Directory) -> None:
-    """Make the node's pair if it has none, and list it."""
+    """Make the node's pair if it has none, and add it to the directory."""
     path = folder / f"{node}.key"
     listed = directory.setdefault(node, {})
     if not path.exists():

@@ -1,4 +1,4 @@
-"""The office 信访机构 that acts: what a node needs to make events of its own."""
+"""The office 信访机构 that acts: it has what a node needs to make events of its own."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from node.store.clock_skew import ClockCheck
 from schemas.instants import date_in_china
 from schemas.sealing.sealed_record import PublicKey, Sealer
 
-# Crockford's base 32: no letters that are mistaken for digits when read out.
+# Crockford's base 32: it has no letters that are mistaken for digits when read aloud.
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-# 40 bits a node and day; the registering transaction refuses the rare repeat.
+# 40 bits per node and day; the registering transaction refuses the rare repeat.
 _RANDOM_LENGTH = 8
 
 
 @dataclass(frozen=True)
 class Office:
-    """A node that acts: its code, who acts by default, its keys and its clock."""
+    """A node that acts: its code, the default actor, its keys and its clock."""
 
     node: str
     actor: str
@@ -33,24 +33,25 @@ class Office:
     clock_check: ClockCheck | None = field(default=None, repr=False, compare=False)
 
     def readers(self, participants: Iterable[str] = ()) -> list[PublicKey]:
-        """Who can read the petitioner: this node, the centre, and who has part in the case."""
+        """Return the keys of all who may read the petitioner: this node, the centre and the
+        participants."""
         return [
             self.keys.public(code) for code in dict.fromkeys((self.node, NATIONAL, *participants))
         ]
 
     def check_clock(self, cursor: Cursor) -> None:
-        """Raise `ClockWrong` if what is done now would be dated by a wrong clock."""
+        """Raise `ClockWrong` if this machine's clock is too wrong to date an event."""
         if self.clock_check is not None:
             self.clock_check.check_command(cursor)
 
     def new_case_id(self, registered_at: int) -> str:
-        """A new case id 信访件编号: node, day and eight random characters, to be read out."""
+        """Return a new case id 信访件编号: node, day and eight random characters."""
         tail = "".join(_LETTERS[byte & 31] for byte in secrets.token_bytes(_RANDOM_LENGTH))
         return f"{self.node}-{date_in_china(registered_at):%Y%m%d}-{tail}"
 
 
 def open_office(settings: Settings, clock: Clock = now_micros) -> Office:
-    """The office of the node of `settings`; raises if its keys are missing or unsafe."""
+    """Return the office of the node of `settings`; raises `KeysUnusable`."""
     keys = load_keys(settings.key_folder, settings.node)
     check = ClockCheck(settings, clock)
     return Office(settings.node, settings.actor, keys, clock, clock_check=check)

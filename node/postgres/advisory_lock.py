@@ -1,7 +1,6 @@
-"""Advisory locks 咨询锁 of Postgres: which of several processes of a node does a piece of work.
+"""Advisory locks 咨询锁 of Postgres, which let one of several processes of a node do some work.
 
-A lock that is tried for belongs to the session: it lives and dies with the connection, so whoever
-lost the connection lost the lock with it.
+`try_lock` locks for the session: whoever loses the connection loses the lock.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Final
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - as `node.postgres.connection` calls it
 
-# The arguments of Postgres' functions; a pair and a single number are never the same lock.
+# The arguments of Postgres' functions; a pair of numbers and a single one are different locks.
 _ALONE: Final = "%(number)s"
 _FIRST_OF_PAIR: Final = "%(number)s, 0"
 _BY_NAME: Final = "%(number)s, hashtext(%(name)s)"
@@ -30,23 +29,22 @@ class Lock(Enum):
 
 
 def try_lock(cursor: Cursor, lock: Lock, name: str = "") -> bool:
-    """Take a lock for this session, at once; return False if another session holds it."""
+    """Take a lock for this session without waiting; return False if another session holds it."""
     _call(cursor, "pg_try_advisory_lock", lock, name)
     return cursor.fetchone() == (True,)
 
 
 def wait_for_lock(cursor: Cursor, lock: Lock) -> None:
-    """Take a lock for this session; waits for at most the transaction's `lock_timeout`."""
+    """Take a lock for this session; wait at most for the transaction's `lock_timeout`."""
     _call(cursor, "pg_advisory_lock", lock)
 
 
 def wait_for_transaction_lock(cursor: Cursor, lock: Lock) -> None:
-    """Take a lock until the transaction ends; waits for at most its `lock_timeout`."""
+    """Take a lock until the transaction ends; wait at most for its `lock_timeout`."""
     _call(cursor, "pg_advisory_xact_lock", lock)
 
 
 def unlock(cursor: Cursor, lock: Lock) -> None:
-    """Give back a lock of this session."""
     _call(cursor, "pg_advisory_unlock", lock)
 
 

@@ -1,6 +1,6 @@
-"""The outcome 提交结果 of a transaction whose COMMIT was never answered.
+"""The outcome 提交结果 of a transaction whose connection was lost during COMMIT.
 
-A connection that is lost at that moment leaves two possibilities, and only Postgres knows which.
+Only Postgres knows whether it was committed.
 """
 
 from __future__ import annotations
@@ -8,34 +8,31 @@ from __future__ import annotations
 import time
 
 from node.postgres.connection import Connection, Cursor
+from node.postgres.rows import read_value
 from node.runtime.errors import Transient
 
-# Once its client is gone a backend ends its commit within the time of one write to the disk.
+# A backend whose client is gone ends its commit within the time of one write to the disk.
 _LONGEST_COMMIT_SECONDS = 5.0
 _ASK_SECONDS = 0.02
 _STATUS = "select pg_xact_status(%s::text::xid8)"
 
 
 def transaction_id(cursor: Cursor) -> str:
-    """The id of the transaction that is open, to ask for its outcome by."""
-    cursor.execute("select pg_current_xact_id()::text")
-    row = cursor.fetchone()
-    assert row is not None
-    return str(row[0])
+    """Return the id of the open transaction, for `was_committed`."""
+    return str(read_value(cursor, "select pg_current_xact_id()::text"))
 
 
 def was_committed(connection: Connection, transaction: str) -> bool:
-    """Whether a transaction of another connection went through.
+    """Return whether a transaction of another connection was committed.
 
     Waits a few seconds for one that still runs, then raises `Transient`.
     """
     deadline = time.monotonic() + _LONGEST_COMMIT_SECONDS
     while True:
         with connection, connection.cursor() as cursor:
-            cursor.execute(_STATUS, (transaction,))
-            row = cursor.fetchone()
-        if row != ("in progress",):
-            return row == ("committed",)
+            status = read_value(cursor, _STATUS, (transaction,))
+        if status != "in progress":
+            return bool(status == "committed")
         if time.monotonic() > deadline:
             raise Transient("a commit still runs whose connection is gone")
         time.sleep(_ASK_SECONDS)

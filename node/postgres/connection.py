@@ -1,7 +1,7 @@
 """Connections to the node's own Postgres, and its migrations.
 
-One connection belongs to one thread. A broken one is thrown away and made anew by its owner;
-there is no pool because each loop needs exactly one.
+A connection belongs to one thread, which replaces it when it is broken; there is no pool because
+each loop needs exactly one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any, cast
 import orjson
 import psycopg2
 import psycopg2.extras
-from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
+from psycopg2 import extensions
 
 from node.postgres import pooler_check
 from node.postgres import schema_version as postgres_schema_version
@@ -27,31 +26,21 @@ from node.runtime.errors import Fatal, classified
 from node.runtime.settings import Settings
 from node.runtime.watchdog import PATIENT, STRICT, Limit, WatchedConnection
 
-__all__ = [
-    "Connection",
-    "Cursor",
-    "Database",
-    "Migration",
-    "connect",
-    "connected",
-    "migrate",
-    "migrations",
-    "own_connected",
-    "own_database",
-]
+Connection = extensions.connection
+Cursor = extensions.cursor
 
 psycopg2.extras.register_default_jsonb(globally=True, loads=orjson.loads)
 
 
-# psycopg2 decodes the status of each statement by a codec written in Python; a Ctrl-C that comes
-# just then is raised there, and psycopg2 throws it away. This one is the same in C.
+# psycopg2 decodes the status of each statement with a codec written in Python; a Ctrl-C that
+# arrives just then is raised there, and psycopg2 discards it. This codec is the same in C.
 _CODEC = "petitionlink_utf_8"
 codecs.register(
     lambda name: (
         codecs.CodecInfo(codecs.utf_8_encode, codecs.utf_8_decode) if name == _CODEC else None
     )
 )
-psycopg2.extensions.encodings["UTF8"] = _CODEC
+extensions.encodings["UTF8"] = _CODEC
 
 _CONNECT_TIMEOUT_SECONDS = 5
 # A dead peer is noticed within about 20 s, not after the kernel's two hours.
@@ -62,24 +51,22 @@ _KEEPALIVES: dict[str, Any] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
 }
-# A loop that was frozen in a batch holds its rows no longer than this: who has taken over its
-# partitions waits for them. Between two statements a batch of any size is folded sooner.
+# A loop that was frozen in a batch holds its row locks no longer than this, because the process
+# that took over its partitions waits for them. Folding a batch of any size takes less time.
 _FROZEN_SECONDS = 15
-# A loop that waits for a lock says so after this long and tries again; otherwise each try that the
-# watchdog ends would leave a backend that waits.
+# After this long a statement that waits for a lock fails and is tried again; if the watchdog ended
+# it first, each try would leave a waiting backend.
 _LOCK_SECONDS = 15
-# A backend looks this often, while it works, whether its client is still there.
+# Backends check this often, while they work, that their client is still connected.
 _CLIENT_CHECK_SECONDS = 5
-# Only one process migrates at a time; any fixed number of our own does.
-# A writer that holds a table longer than this is waited for no longer.
 _MIGRATION_LOCK_WAIT = "30s"
 
 
 def connect(dsn: str, role: str, limit: Limit = STRICT, version: int | None = None) -> Connection:
-    """A new connection, named `role` in pg_stat_activity; raises `Transient` or `Fatal`.
+    """Open a connection, named `role` in pg_stat_activity; raises `Transient` or `Fatal`.
 
-    A statement that exceeds `limit` raises `NoAnswer`. It may write only to a database at migration
-    `version`, by default this release's.
+    A statement that exceeds `limit` raises `NoAnswer`. The connection may write only to a database
+    at migration `version`, by default this release's.
     """
     try:
         made = psycopg2.connect(
@@ -106,7 +93,7 @@ def connect(dsn: str, role: str, limit: Limit = STRICT, version: int | None = No
     return cast(Connection, made)
 
 
-# A patient command, as pg_dump does, takes the time it needs whatever the role's default is.
+# A patient command takes the time it needs whatever the role's default is, as pg_dump does.
 _INTRODUCE = """
     select set_config('petitionlink.schema', %(version)s, false), pg_backend_pid(),
            set_config('lock_timeout', %(lock)s, false),
@@ -117,8 +104,7 @@ _INTRODUCE = """
 
 
 def _introduce(made: Connection, version: int, limit: Limit) -> int:
-    """Tell the database what to expect of us, and let it end what nobody waits for any more: a
-    lock that is held, a lost client. Return the process that serves us there."""
+    """Set the session's schema version and time limits; return the pid of its backend."""
     made.autocommit = True
     values = {
         "version": str(version),
@@ -135,7 +121,7 @@ def _introduce(made: Connection, version: int, limit: Limit) -> int:
 
 @contextmanager
 def connected(dsn: str, role: str) -> Iterator[Connection]:
-    """A connection for one short task; database errors come out as one clear line."""
+    """Open a connection for a short task; database errors are raised as one clear line."""
     connection = connect(dsn, role, PATIENT)
     try:
         yield connection
@@ -147,7 +133,7 @@ def connected(dsn: str, role: str) -> Iterator[Connection]:
 
 @contextmanager
 def own_connected(settings: Settings, role: str) -> Iterator[Connection]:
-    """As `connected`, to the node's own database; `Fatal` if it is another's or has no tables."""
+    """Do as `connected`, to the node's own database; `Fatal` if it is not or has no tables."""
     with connected(settings.dsn, role) as connection:
         with connection, connection.cursor() as cursor:
             own_database(cursor, settings.node)
@@ -157,28 +143,25 @@ def own_connected(settings: Settings, role: str) -> Iterator[Connection]:
 def migrate(
     dsn: str, node: str, wait_seconds: float = postgres_schema_version.WAIT_SECONDS
 ) -> list[str]:
-    """Bring the database of `node` up to date; the names of the steps that were applied.
+    """Bring the database of `node` up to date; return the names of the applied migrations.
 
-    If there is one, processes that are connected have `wait_seconds` to end.
-
-    Safe to run twice and by two processes at once. Raises `Fatal` if the database belongs to
-    another node, was made by a newer release, is not encoded in UTF-8 or is in use by processes
-    of the release before, or if an applied step was edited afterwards.
+    If there are any, connected processes have `wait_seconds` to end. It is safe to run this again
+    and from two processes at once. Raises `Fatal` if the database belongs to another node, was made
+    by a newer release, is not encoded in UTF-8 or is in use by processes of the release before, or
+    if an applied migration was edited.
     """
     with connected(dsn, "migrate") as connection:
         postgres_schema_version.check_encoding(connection)
-        if _missing(connection):
+        if _is_outdated(connection):
             postgres_schema_version.await_no_processes(connection, wait_seconds)
         with connection, connection.cursor() as cursor:
             return _migrated(cursor, node)
 
 
-def _missing(connection: Connection) -> bool:
-    """Whether there are steps to apply to a database that has some."""
+def _is_outdated(connection: Connection) -> bool:
+    """Return True if the database has some of the migrations, but not all."""
     with connection, connection.cursor() as cursor:
-        if not _has_tables(cursor, "schema_migration"):
-            return False
-        return bool(_steps(cursor, migrations()))
+        return _has_table(cursor, "schema_migration") and bool(_steps(cursor, migrations()))
 
 
 def _migrated(cursor: Cursor, node: str) -> list[str]:
@@ -204,7 +187,7 @@ def _migrated(cursor: Cursor, node: str) -> list[str]:
 
 
 def _steps(cursor: Cursor, shipped: Sequence[Migration]) -> list[Migration]:
-    """The shipped steps that the database lacks; `Fatal` if the others are not what we ship."""
+    """Return the shipped steps that the database lacks; `Fatal` if it has other ones."""
     cursor.execute("select number, digest from schema_migration")
     done: dict[int, str] = dict(cursor.fetchall())
     unknown = set(done) - {step.number for step in shipped}
@@ -222,10 +205,10 @@ def _steps(cursor: Cursor, shipped: Sequence[Migration]) -> list[Migration]:
 def own_database(cursor: Cursor, node: str, version: int | None = None) -> None:
     """Raise `Fatal` unless this is the database of `node`, at migration `version` (this release's).
 
-    Afterwards the history of the database knows the present run of Postgres (ADR 26).
+    Also note the present run of Postgres in the history of the database (ADR 26).
     """
     postgres_schema_version.check_encoding(cursor.connection)
-    if not _has_tables(cursor, "node_identity"):
+    if not _has_table(cursor, "node_identity"):
         raise Fatal(f"the database of node {node} has no tables yet: run `petitionlink migrate`")
     _check_owner(cursor, node)
     postgres_schema_version.check_version(
@@ -234,7 +217,7 @@ def own_database(cursor: Cursor, node: str, version: int | None = None) -> None:
     cursor.execute("select note_feed_epoch()")
 
 
-def _has_tables(cursor: Cursor, name: str) -> bool:
+def _has_table(cursor: Cursor, name: str) -> bool:
     cursor.execute("select to_regclass(%s) is not null", (name,))
     return cursor.fetchone() == (True,)
 
@@ -253,7 +236,7 @@ _LIMIT_FROZEN = "select set_config('idle_in_transaction_session_timeout', %s, fa
 
 
 class Database:
-    """A loop's own connection: made when it is needed, thrown away after an error."""
+    """A loop's own connection: opened when it is needed, discarded after an error."""
 
     def __init__(self, settings: Settings, role: str) -> None:
         self._settings = settings
@@ -261,7 +244,7 @@ class Database:
         self._connection: Connection | None = None
 
     def connection(self) -> Connection:
-        """The live connection; raises `Transient`, or `Fatal` if the database is not ours."""
+        """Return the connection; raises `Transient`, or `Fatal` if the database is not ours."""
         if self._connection is None:
             made = connect(self._settings.dsn, self._role)
             try:
@@ -275,7 +258,7 @@ class Database:
         return self._connection
 
     def discard(self) -> None:
-        """Forget a connection that failed; what it had not committed is rolled back."""
+        """Close the connection; what it had not committed is rolled back."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

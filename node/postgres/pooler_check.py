@@ -1,4 +1,4 @@
-"""A connection pooler between us and Postgres 连接池: one that changes sessions is refused.
+"""A check that refuses a connection pooler 连接池 that changes sessions.
 
 Advisory locks, prepared statements, LISTEN and settings belong to a session. In transaction or
 statement pooling each transaction may run in another session, and two processes may share one.
@@ -14,8 +14,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a
 from node.postgres.connection_errors import finished
 from node.runtime.errors import POOLED, Fatal
 
-# An idle pooler gives the server connection that was used last, so one turn shows it; a busy one
-# gives another connection in each turn.
+# An idle pooler reuses the server connection that was used last, so one turn shows it; a busy one
+# may use another connection in each turn.
 _TURNS = 3
 _WAIT_SECONDS = 3.0
 _PID = "select pg_backend_pid()"
@@ -25,17 +25,17 @@ _keeps_sessions: set[str] = set()
 
 
 def check(dsn: str, made: Connection, pid: int) -> None:
-    """Raise `Fatal` if a pooler that changes sessions stands between `made` and process `pid`.
+    """Raise `Fatal` if a pooler between `made` and the backend `pid` changes sessions.
 
-    Without a pooler this costs nothing: Postgres names its process in its greeting, which a pooler
-    replaces by one of its own. `made` is outside a transaction.
+    Without a pooler this costs nothing: Postgres tells its pid when it accepts a connection, which
+    a pooler replaces by one of its own. `made` is outside a transaction.
     """
     if pid == made.info.backend_pid or dsn in _keeps_sessions:
         return
     for _ in range(_TURNS):
         other = _pid_of_another(dsn)
         if other is None:
-            return  # every session is taken: not known, so ask again next time
+            return  # every session is in use: unknown, so check again next time
         if other == pid or _pid(made) != pid:
             raise Fatal(f"Postgres is reached through a pooler: {POOLED}")
     _keeps_sessions.add(dsn)
@@ -51,7 +51,7 @@ def _pid(made: Connection) -> int:
 
 
 def _pid_of_another(dsn: str) -> int | None:
-    """The process that serves another connection; None if there is none within the time."""
+    """Return the backend of a new connection; None if there is none within the time."""
     deadline = time.monotonic() + _WAIT_SECONDS
     other = psycopg2.connect(dsn, async_=1, application_name="petitionlink-probe")
     try:

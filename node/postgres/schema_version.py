@@ -1,9 +1,9 @@
 """The schema version 数据库版本: the number of the last migration, which a release expects.
 
-A migration and a process of another release must not meet. `migrate` refuses while processes are
-connected; a process looks when it connects; and because neither is enough for a connection that
-stays open, triggers refuse whatever a connection of another release writes. Each connection says
-which migration it expects in the setting `petitionlink.schema`, so the check costs no round trip.
+A process must not write to a database of another release. `migrate` refuses while processes are
+connected; a process checks when it connects; and for connections that stay open, triggers refuse
+what a connection of another release writes. Each connection tells which migration it expects in
+the setting `petitionlink.schema`, so the check costs no round trip.
 """
 
 from __future__ import annotations
@@ -19,20 +19,9 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 from node.runtime.errors import Fatal, OtherRelease
 
-__all__ = [
-    "WAIT_SECONDS",
-    "Migration",
-    "await_no_processes",
-    "check_encoding",
-    "check_version",
-    "guard",
-    "migrations",
-    "schema_version",
-]
-
 # The first migration that has the guard; databases before it are of an earlier release.
 _GUARDED_SINCE = 12
-# Commands take seconds; whoever is still there then is a process that must be stopped.
+# Commands take seconds; what is connected longer is a process that must be stopped.
 WAIT_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
 _LISTED = 10
@@ -60,14 +49,11 @@ class Migration(NamedTuple):
 
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """The shipped migrations in order; the file name begins with the number."""
-    files = [
-        entry
-        for entry in resources.files("node.postgres").joinpath("migrations").iterdir()
-        if entry.name.endswith(".sql")
-    ]
+    """Return the shipped migrations in order; their file names begin with the number."""
+    folder = resources.files("node.postgres").joinpath("migrations")
+    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
     steps = []
-    for file in sorted(files, key=lambda entry: entry.name):
+    for file in sorted(files, key=lambda file: file.name):
         sql = file.read_text(encoding="utf-8")
         digest = hashlib.sha256(sql.encode()).hexdigest()
         steps.append(Migration(int(file.name[:4]), file.name, sql, digest))
@@ -75,12 +61,12 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def schema_version() -> int:
-    """The number of the last migration that this release ships."""
+    """Return the number of the last migration that this release ships."""
     return migrations()[-1].number
 
 
 def check_encoding(connection: Connection) -> None:
-    """Raise `Fatal` unless the database stores UTF-8: any other encoding loses characters."""
+    """Raise `Fatal` unless the database stores UTF-8; any other encoding loses characters."""
     encoding = connection.get_parameter_status("server_encoding")
     if encoding != _WANTED_ENCODING:
         raise Fatal(
@@ -107,14 +93,14 @@ def check_version(cursor: Cursor, node: str, expected: int) -> None:
 
 
 def await_no_processes(connection: Connection, seconds: float) -> None:
-    """Wait until no process of the node is connected; raise `Fatal` with their names after that.
+    """Wait until no process of the node is connected; raise `Fatal` with their names if some stay.
 
-    Each look is a transaction of its own, because Postgres shows the same list within one.
+    Each query is a transaction of its own, because Postgres shows the same list within one.
     """
     deadline = time.monotonic() + seconds
-    while found := _processes(connection):
+    while users := _processes(connection):
         if time.monotonic() > deadline:
-            names = [f"{name} (process {pid} of Postgres, from {at})" for name, pid, at in found]
+            names = [f"{name} (process {pid} of Postgres, from {at})" for name, pid, at in users]
             more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             raise Fatal(
                 f"processes of the release before still use this database: "
@@ -131,6 +117,6 @@ def _processes(connection: Connection) -> list[tuple[str, int, str]]:
 
 
 def guard(cursor: Cursor, version: int) -> None:
-    """From now on only connections that expect `version` may write; waits for running writers."""
+    """Let only connections that expect `version` write from now on; waits for running writers."""
     if version >= _GUARDED_SINCE:
         cursor.execute("select guard_against_other_releases(%s)", (version,))

@@ -1,4 +1,4 @@
-"""One view of the database for several queries 同一时点: a report must not contradict itself."""
+"""A snapshot 同一时点, so that several queries see the same state of the database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from node.postgres.connection import Connection, Cursor
 
-# Reports join a million rows now and then; with the default of 4 MB that goes through the disk.
+# Some reports join a million rows; with the default of 4 MB that goes through the disk.
 _BEGIN = """
     set transaction isolation level repeatable read read only;
     set local work_mem = '64MB'
@@ -16,7 +16,7 @@ _BEGIN = """
 
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[Cursor]:
-    """A cursor in a read-only transaction of its own; no transaction may be open already."""
+    """Yield a cursor in a read-only transaction of its own; no transaction may be open already."""
     with connection, connection.cursor() as cursor:
         cursor.execute(_BEGIN)
         yield cursor

@@ -1,8 +1,8 @@
-"""Statements 语句 that travel together: one message to Postgres and one answer.
+"""Statements 语句 that are sent together, as one message to Postgres with one answer.
 
-A small batch costs what its messages cost, a tenth of a millisecond each, and what Postgres needs
-to understand them, three times as much for a wide one. So what nobody waits for the answer of is
-gathered and sent at once, and what comes again and again is prepared once in each connection.
+The time of a small batch is that of its messages, a tenth of a millisecond each, and of parsing
+them, three times as much for a wide statement. So statements whose answers nobody needs are sent
+together, and those that recur are prepared once in each connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PLACE = re.compile(r"%s::([a-z]+(?:\[\])?)")
 
 
 class Prepared:
-    """SQL whose every place says its type, `%s::text[]`; each connection prepares it once."""
+    """SQL with the type at each placeholder, `%s::text[]`; each connection prepares it once."""
 
     def __init__(self, name: str, sql: str) -> None:
         types = _PLACE.findall(sql)
@@ -35,7 +35,7 @@ def _list(items: Sequence[str]) -> str:
 
 
 class Statement(NamedTuple):
-    """SQL and the values of its places."""
+    """SQL and the values of its placeholders."""
 
     sql: str | Prepared
     values: Sequence[object] = ()
@@ -46,7 +46,7 @@ _prepared: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
 
 
 def run(cursor: Cursor, statements: Iterable[Statement]) -> None:
-    """Run them in their order; raises what the driver raises. The answer is that of the last."""
+    """Execute the statements in their order; the cursor has the result of the last one."""
     message = b";".join(cursor.mogrify(_ready(cursor, sql), values) for sql, values in statements)
     if message:
         cursor.execute(message)

@@ -1,8 +1,8 @@
-"""Tables 数据表 as the node writes them: each `Table` declares its columns once.
+"""Tables 数据表 that the node writes: each `Table` declares its columns once.
 
-Rows are sent in one of two ways. Many go by binary COPY: straight into the table, or through a
-temporary table if some of them may be there already. Few go as JSON inside the statement itself,
-because making and emptying a temporary table costs more than a few rows do.
+Many rows are sent by binary COPY: straight into the table, or through a temporary table if some of
+them may exist already. Few are sent as JSON in the statement, because a temporary table costs more
+than a few rows do.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from node.postgres.connection import Cursor
 from node.postgres.statements import Prepared, Statement
 from schemas.instants import utc_of
 
-# For one row JSON takes half the time, for hundreds COPY does; where they meet was not measured.
+# For one row JSON takes half the time, for hundreds COPY does; the crossover was not measured.
 MAX_ROWS_IN_STATEMENT = 24
 
 
 class ColumnType(NamedTuple):
-    """How a value of a column is written: `cell` for COPY, `plain` for JSON if not as it is."""
+    """A column's conversions: `cell` for COPY, `plain` for JSON (None: the value itself)."""
 
     cell: Callable[[Any], bytes]
     plain: Callable[[Any], Any] | None = None
@@ -49,11 +49,11 @@ JSONB = ColumnType(copy_binary.jsonb, orjson.Fragment)
 BYTEA = ColumnType(copy_binary.raw, lambda value: f"\\x{value.hex()}")
 
 Columns = Mapping[str, ColumnType]
-Values = Sequence[Any]  # of one row, one for each column, in their order
+Values = Sequence[Any]  # the values of a row, in the order of the columns
 
 
 class Table:
-    """A table with the columns that are written, in the order in which a row names their values."""
+    """A table with the columns that are written, in the order of the values of a row."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Table:
         self._count = copy_binary.count(len(columns))
         self._plain = [(column, kind.plain) for column, kind in columns.items()]
         self._staged = f"changed_{name}"
-        # It has no constraints: they are checked when its rows go to the table.
+        # It has no constraints: they are checked when its rows are written to the table.
         self._stage = (
             f"create temporary table if not exists {self._staged} on commit delete rows as "
             f"select {self.columns} from {name} with no data"
@@ -84,34 +84,34 @@ class Table:
         self._upsert_staged = f"{insert} {self._staged} {update}"
 
     def pack(self, row: Values) -> bytes:
-        """A row in the form of binary COPY; may be made before the transaction."""
+        """Return a row in the form of binary COPY; it may be made before the transaction."""
         return self._count + b"".join(map(call, self._cells, row))
 
     def copy(self, cursor: Cursor, packed: Iterable[bytes], before: str = "") -> None:
-        """COPY rows that are all new straight into the table; raises what the driver raises.
+        """COPY rows that are all new straight into the table.
 
-        `before` is a statement that travels in the same message.
+        `before` is a statement that is sent in the same message.
         """
         copy_binary.copy(cursor, self.name, self.columns, packed, before)
 
     def insert(self, cursor: Cursor, rows: Sequence[Values]) -> list[Statement]:
-        """Add new rows in their order: many are copied right now, few by the returned statement."""
+        """Add new rows in their order: many are copied now, few by the returned statement."""
         if len(rows) > MAX_ROWS_IN_STATEMENT:
             self.copy(cursor, map(self.pack, rows))
             return []
         return [self._with_json(self._insert, rows)] if rows else []
 
     def upsert(self, cursor: Cursor, rows: Sequence[Values]) -> Statement:
-        """The statement that inserts rows, or changes those whose key is there already.
+        """Return the statement that inserts rows, or updates those whose key exists.
 
-        Many rows are staged right now, for the statement to take them over.
+        Many rows are staged now, in a temporary table that the statement reads.
         """
         if len(rows) > MAX_ROWS_IN_STATEMENT:
             return self.upsert_packed(cursor, map(self.pack, rows))
         return self._with_json(self._upsert, rows)
 
     def upsert_packed(self, cursor: Cursor, packed: Iterable[bytes]) -> Statement:
-        """As `upsert`, for rows that were packed: they are always staged."""
+        """Do as `upsert` for packed rows, which are always staged."""
         cursor.execute(self._stage)
         copy_binary.copy(cursor, self._staged, self.columns, packed)
         return Statement(self._upsert_staged)

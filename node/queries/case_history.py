@@ -1,16 +1,12 @@
-"""Reading cases 查询: the case, its events, and the hops that each event took.
-
-Instants are timestamps with zone as Postgres gives them; payloads are shown only on request.
-"""
+"""Queries 查询 of a case, its events, and the hops of each event."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from psycopg2.extras import RealDictCursor
-
 from cases.case import Case
-from node.postgres.connection import Connection
+from node.postgres.connection import Connection, Cursor
+from node.postgres.rows import query_rows, read_value
 from node.runtime.errors import PetitionLinkError
 
 _CASE = "select fold from petition_case where case_id = %s"
@@ -30,7 +26,7 @@ _HOPS = """
                'confirmed_at', r.applied_at, 'dead_lettered', d.reason
            ) order by o.id) filter (where o.id is not null), '[]') as published
     from case_event e left join outbox o using (event_id)
-    -- The receipt 回执: since when the receiver says that it stands behind the record.
+    -- The receipt 回执: when the receiver first told that it has applied the record.
     left join lateral (
         select applied_at from receipt
         where topic = o.topic and partition = o.partition and next_offset > o."offset"
@@ -43,31 +39,30 @@ _HOPS = """
 """
 
 
+def fold_of(cursor: Cursor, case_id: str) -> Case | None:
+    """Return the case as the rules see it; None if this node knows nothing of it."""
+    fold = read_value(cursor, _CASE, (case_id,))
+    return None if fold is None else Case.from_json(fold)
+
+
 def read_case(connection: Connection, case_id: str) -> dict[str, Any]:
-    """The fold of a case; `PetitionLinkError` if this node does not know it."""
+    """Return the fold of a case; raises `PetitionLinkError` if this node does not know it."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(_CASE, (case_id,))
-        row = cursor.fetchone()
-    if row is None:
+        case = fold_of(cursor, case_id)
+    if case is None:
         raise PetitionLinkError(
             f"case {case_id} is unknown to this node: it has no part in it, or nothing of it "
             "has arrived yet (`petitionlink status` shows the lag)"
         )
-    return Case.from_json(row[0]).to_json(whole=True)
+    return case.to_json(whole=True)
 
 
 def read_events(connection: Connection, case_id: str) -> list[dict[str, Any]]:
-    """The events of a case in fold order, each with its body."""
-    return _rows(connection, _EVENTS, case_id)
+    """Return the events of a case in fold order, each with its body."""
+    return query_rows(connection, _EVENTS, (case_id,))
 
 
 def read_hops(connection: Connection, case_id: str) -> list[dict[str, Any]]:
-    """For each event: emitted, published by this node where and when, confirmed by its receiver,
-    applied here from where."""
-    return _rows(connection, _HOPS, case_id)
-
-
-def _rows(connection: Connection, query: str, case_id: str) -> list[dict[str, Any]]:
-    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(query, (case_id,))
-        return [dict(row) for row in cursor]
+    """Return for each event where and when it was published by this node and confirmed by the
+    receiver, and from where it was applied here."""
+    return query_rows(connection, _HOPS, (case_id,))

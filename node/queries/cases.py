@@ -1,8 +1,8 @@
-"""Lists of cases 信访件列表 and one case with all that is known of it, for programs.
+"""Lists of cases 信访件列表, and one case with all that is known of it, for programs.
 
-Every statement is put together from the constant fragments below; values go as parameters.
-Lists are in the order of registration, newest first; cases whose registration has not arrived
-yet come before all others. Paging is by key: a page costs the same however deep it lies.
+Statements are built from the constant fragments below; values are parameters. Lists are in the
+order of registration, newest first; cases whose registration has not arrived come before all
+others. Paging is by key, so that a page costs the same at any depth.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from psycopg2.extras import RealDictCursor
-
 from node.postgres.connection import Connection, Cursor
+from node.postgres.rows import query_rows, read_rows, read_value
 
 _COLUMNS = """
     c.case_id, c.state, c.title, c.channel, c.area, c.content_category_1, c.content_category_2,
@@ -23,7 +22,7 @@ _COLUMNS = """
     c.version, c.conflicts > 0 as in_conflict, c.incomplete
 """
 
-# A filter's name and what it asks for. Those about clocks are put together in `_clock_filter`.
+# The condition of each filter; those about clocks are in `_CLOCK_FILTERS`.
 _FILTERS: Mapping[str, str] = {
     "state": "c.state = %(state)s",
     "registered_by": "c.registered_by = %(registered_by)s",
@@ -53,9 +52,8 @@ _DUTY = "k.clock = any(%(duties)s)"
 _RUNNING = (
     "exists (select from case_clock k where k.case_id = c.case_id and k.ended_at is null and {})"
 )
-# Clocks that match are either few or dense among the cases. The cases of few are fetched and
-# sorted; a join would walk through all cases whenever the matching ones lie at the other end of
-# the list. Dense ones are met soon on the way through it.
+# If few clocks match, their cases are fetched and sorted: a join would read all cases if these were
+# at the other end of the list. If many match, reading the list in order meets them soon.
 _FEW = 4_000
 _ONE_OF_FEW = (
     "c.case_id = any(array(select k.case_id from case_clock k where k.ended_at is null and {}))"
@@ -65,14 +63,17 @@ _COUNT = (
     "(select from case_clock k where k.ended_at is null and {} limit %(few)s) matching"
 )
 _AFTER = "(c.registered_at, c.case_id) < (%(after_at)s, %(after_id)s)"
-# Behind a case without registration come the rest of those, then all that are registered.
+# After a case without registration come the other ones without, then all that are registered.
 _AFTER_UNREGISTERED = "(c.registered_at is not null or c.case_id < %(after_id)s)"
-_LIST = "select {columns} from petition_case c {where} {order} limit %(limit)s"
-_ORDER = "order by c.registered_at desc, c.case_id desc"
+_LIST = (
+    "select"
+    + _COLUMNS
+    + "from petition_case c {where} order by c.registered_at desc, c.case_id desc limit %(limit)s"
+)
 
 
-class Place(NamedTuple):
-    """Behind which case a page begins."""
+class CasePlace(NamedTuple):
+    """The case after which a page begins."""
 
     registered_at: datetime | None
     case_id: str
@@ -83,12 +84,12 @@ def list_cases(
     filters: Mapping[str, Any],
     duties: list[str],
     limit: int,
-    after: Place | None = None,
+    after: CasePlace | None = None,
 ) -> list[dict[str, Any]]:
-    """At most `limit` cases that pass all `filters` (a name → a value; None filters nothing).
+    """Return at most `limit` cases that pass all `filters` (name → value; None filters nothing).
 
-    `handled_by` "none" asks for cases that nobody is responsible for; `duties` are the clocks
-    that can be overdue. Raises KeyError for a filter that does not exist.
+    `handled_by` "none" selects cases that nobody is responsible for; `duties` are the clocks that
+    can be overdue. Raises KeyError for an unknown filter.
     """
     given = {name: value for name, value in filters.items() if value is not None}
     conditions = _conditions(given)
@@ -97,12 +98,11 @@ def list_cases(
         conditions.append(_AFTER_UNREGISTERED if after.registered_at is None else _AFTER)
         values |= {"after_at": after.registered_at, "after_id": after.case_id}
     clocks = _clock_conditions(given)
-    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
+    with connection, connection.cursor() as cursor:
         if clocks:
             conditions.append(_matching(cursor, " and ".join(clocks), values))
         where = "where " + " and ".join(conditions) if conditions else ""
-        cursor.execute(_LIST.format(columns=_COLUMNS, where=where, order=_ORDER), values)
-        return [dict(row) for row in cursor]
+        return read_rows(cursor, _LIST.format(where=where), values)
 
 
 def _conditions(given: Mapping[str, Any]) -> list[str]:
@@ -120,7 +120,7 @@ def _conditions(given: Mapping[str, Any]) -> list[str]:
 
 
 def _clock_conditions(given: Mapping[str, Any]) -> list[str]:
-    """What must hold together for one running clock of the case."""
+    """Return the conditions that one running clock of the case must meet together."""
     asked = [name for name in _CLOCK_FILTERS if given.get(name, False) is not False]
     conditions = [_CLOCK_FILTERS[name] for name in asked]
     if "due_within_hours" in asked and "clock" not in asked:
@@ -129,13 +129,12 @@ def _clock_conditions(given: Mapping[str, Any]) -> list[str]:
 
 
 def _matching(cursor: Cursor, clocks: str, values: Mapping[str, Any]) -> str:
-    """The condition that a case has such a clock, in the form that suits their number."""
-    cursor.execute(_COUNT.format(clocks), {**values, "few": _FEW})
-    (row,) = map(dict, cursor)
-    return (_ONE_OF_FEW if row["count"] < _FEW else _RUNNING).format(clocks)
+    """Return the condition that a case has such a clock, in the form for their number."""
+    number = read_value(cursor, _COUNT.format(clocks), {**values, "few": _FEW})
+    return (_ONE_OF_FEW if number < _FEW else _RUNNING).format(clocks)
 
 
-# One statement, so that all parts are of one moment.
+# One statement, so that all parts are of one snapshot.
 _ONE = (
     "select "
     + _COLUMNS
@@ -163,12 +162,6 @@ _ONE = (
 
 
 def find_case(connection: Connection, case_id: str) -> dict[str, Any] | None:
-    """One case with its clocks, evaluations, supervisions, gaps and conflicts; None if unknown."""
-    rows = _rows(connection, _ONE, {"case_id": case_id})
+    """Return a case with clocks, evaluations, supervisions, gaps, conflicts; None if unknown."""
+    rows = query_rows(connection, _ONE, {"case_id": case_id})
     return rows[0] if rows else None
-
-
-def _rows(connection: Connection, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(query, values)
-        return [dict(row) for row in cursor]

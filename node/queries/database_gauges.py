@@ -1,7 +1,7 @@
-"""The observer 观测: figures that only the database knows, read every few seconds.
+"""The observer 观测 sets the gauges that come from the database, every few seconds.
 
-Apart from the loops, so that they go on telling while a loop is stuck. Cases are counted less
-often than the outbox: deadlines are a matter of days, and counting them reads more.
+It runs apart from the loops, so that it works while one is stuck. Cases are counted less often
+than the outbox: deadlines take days, and counting reads more rows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from math import nan
 from cases.nodes import NATIONAL, PROVINCES
 from node.kafka.topic_names import own_topic, produced_topics
 from node.postgres.connection import Connection, Cursor, connect, own_database
+from node.postgres.rows import read_value
 from node.postgres.schema_version import check_version, schema_version
 from node.postgres.synchronous_standby import description, unconfirmed_seconds
 from node.queries.deadlines import cases_by_clock, due_within, overdue
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 _PERIOD_SECONDS = 2.0
 _CASES_EVERY = 15  # looks, thus half a minute
-# The label of cases_due → hours: a day, a long weekend, a week.
+# The labels of cases_due and their hours: a day, a long weekend, a week.
 _WITHIN = {"24h": 24, "72h": 72, "168h": 168}
 
 _PENDING = """
@@ -41,14 +42,12 @@ _PENDING = """
     from outbox where published_at is null group by topic
 """
 _NONE = (0, None, 0, None)
-_BACKFILL = """
-    select count(*) from petition_case, own_topic_state where case_id > backfill_after
-"""
+_BACKFILL = "select count(*) from petition_case, own_topic_state where case_id > backfill_after"
 _DEAD = """
     select reason, count(*), (extract(epoch from min(created_at)) * 1000000)::bigint
     from dead_letter where status = 'open' group by reason
 """
-# By Postgres's own clock. Vacuum holds nobody back.
+# By Postgres's own clock; vacuum does not count, because it delays nobody.
 _OLDEST_TRANSACTION = """
     select coalesce(extract(epoch from clock_timestamp() - min(began)), 0)::float from (
         select xact_start from pg_stat_activity
@@ -60,7 +59,7 @@ _WITHOUT_PART = "select count(*) from petition_case where not participants @> ar
 
 
 class Observer:
-    """Keeps the database's gauges; a worker for `node.runtime.supervisor`."""
+    """A worker for `node.runtime.supervisor` that sets the gauges of the database."""
 
     name = "observer"
 
@@ -84,7 +83,7 @@ class Observer:
         )
 
     def session(self, stop: Stop) -> None:
-        """Look every few seconds until `stop`."""
+        """Read every few seconds until `stop`."""
         up = self._metrics.dependency_up.labels("postgres")
         up.set(0)
         with closing(connect(self._settings.dsn, "observer")) as connection:
@@ -119,9 +118,9 @@ class Observer:
         return 0.0 if micros is None else max(0.0, (self._clock() - micros) / 1_000_000)
 
     def _look(self, connection: Connection) -> bool:
-        """Read what is due; whether Postgres confirms commits as well as it answers."""
+        """Read what is due; return True if Postgres also confirms commits."""
         with connection.cursor() as cursor:
-            # Processes that only read, or wait, hear of a migration here and end.
+            # Processes that only read, or wait, notice a migration here and end.
             check_version(cursor, self._settings.node, schema_version())
             self._look_at_queues(cursor)
             self._look_at_the_clock(cursor)
@@ -136,7 +135,7 @@ class Observer:
         return not unconfirmed
 
     def _forget(self) -> None:
-        """What cannot be read now is shown as not known: NaN, or no sample where labels vary."""
+        """Set what cannot be read now to NaN, or remove the samples if their labels vary."""
         metrics = self._metrics
         self._knows, self._looks = False, 0
         for topic in produced_topics(self._settings.node):
@@ -164,8 +163,7 @@ class Observer:
             count = pending.get(topic, _NONE)[0]
             self._metrics.outbox_pending_records.labels(topic).set(count)
         self._look_at_dead_letters(cursor)
-        cursor.execute(_OLDEST_TRANSACTION)
-        (seconds,) = cursor.fetchone() or (0.0,)
+        seconds = read_value(cursor, _OLDEST_TRANSACTION)
         self._metrics.postgres_oldest_transaction_seconds.set(seconds)
         self._metrics.takes_commands.set(command_gate.confirmation(cursor) in command_gate.OPEN)
 
@@ -183,11 +181,11 @@ class Observer:
 
     def _look_at_dead_letters(self, cursor: Cursor) -> None:
         cursor.execute(_DEAD)
-        found = cursor.fetchall()
+        rows = cursor.fetchall()
         self._metrics.dead_letters_open.clear()
-        for reason, count, _ in found:
+        for reason, count, _ in rows:
             self._metrics.dead_letters_open.labels(reason).set(count)
-        self._oldest_dead = min((oldest for *_, oldest in found), default=None)
+        self._oldest_dead = min((oldest for *_, oldest in rows), default=None)
 
     def _look_at_cases(self, cursor: Cursor) -> None:
         metrics, now = self._metrics, datetime.fromtimestamp(self._clock() / 1_000_000, UTC)
@@ -196,14 +194,12 @@ class Observer:
         for within, hours in _WITHIN.items():
             for clock, count in cases_by_clock(cursor, due_within(now, hours)).items():
                 metrics.cases_due.labels(clock, within).set(count)
-        found = attention(cursor)
+        counts = attention(cursor)
         metrics.cases_unhandled.clear()
-        for state, count in found["unhandled"].items():
+        for state, count in counts["unhandled"].items():
             metrics.cases_unhandled.labels(state).set(count)
-        if self._settings.node != NATIONAL:
-            cursor.execute(_WITHOUT_PART, (self._settings.node,))
-            metrics.cases_without_part.set((cursor.fetchone() or (0,))[0])
-        cursor.execute(_BACKFILL)
-        metrics.own_backfill_cases.set((cursor.fetchone() or (0,))[0])
-        metrics.cases_in_conflict.set(found["in_conflict"])
-        metrics.cases_incomplete.set(found["incomplete"])
+        if (node := self._settings.node) != NATIONAL:
+            metrics.cases_without_part.set(read_value(cursor, _WITHOUT_PART, (node,)))
+        metrics.own_backfill_cases.set(read_value(cursor, _BACKFILL))
+        metrics.cases_in_conflict.set(counts["in_conflict"])
+        metrics.cases_incomplete.set(counts["incomplete"])

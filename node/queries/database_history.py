@@ -1,8 +1,8 @@
-"""The history of the database 数据库沿革, and where a reader of the feed stands in it (ADR 26).
+"""The history of the database 数据库沿革, and the place of a feed's reader in it (ADR 26).
 
-An epoch is one run of one Postgres server on this database; the table `feed_epoch` has them all. A
-restored database has the epochs of its backup and then others than the database that was lost, so
-a place that names its epoch is either in this history, or after the point at which it ends.
+An epoch is a run of a Postgres server on this database; the table `feed_epoch` has them all. A
+restored database has the epochs of its backup and then other ones than the lost database, so a
+place that names its epoch is either in this history or after the point where the two part.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from node.postgres.connection import Cursor
+from node.postgres.rows import read_value
 
-# So many epochs are named in a place, newest first: one that is common shows where to go on.
+# A place names so many epochs, newest first: the first common one shows where to go on.
 MOST_EPOCHS = 8
 EPOCH_ID_CHARACTERS = 10
 
@@ -22,14 +23,13 @@ _EPOCHS = """
             and postmaster_started = pg_postmaster_start_time()
     from feed_epoch order by number desc
 """
-_IN_RECOVERY = "select pg_is_in_recovery()"
 
 
 class FeedPlace(NamedTuple):
-    """The event after which the feed is read on, and the newest epochs when that was said.
+    """The event after which the feed is read on, and the newest epochs at that time.
 
-    Transactions are compared within a `generation`. A place of a release before this one names no
-    epoch: what was then in the database is generation 1.
+    Transactions are compared within a `generation`. A place of an earlier release names no epoch:
+    its events are generation 1.
     """
 
     generation: int = 0
@@ -39,12 +39,12 @@ class FeedPlace(NamedTuple):
 
     @property
     def position(self) -> tuple[int, int, int]:
-        """What places are ordered by."""
+        """Return the key that orders places."""
         return (self.generation, self.transaction, self.row)
 
 
 class Epoch(NamedTuple):
-    """A run of Postgres: where its events begin, and whether it is the present one.
+    """A run of Postgres: where its events begin, and whether it is the present run.
 
     No event of an earlier generation has a transaction above `earlier_last`.
     """
@@ -58,11 +58,11 @@ class Epoch(NamedTuple):
 
     @property
     def beginning(self) -> tuple[int, int, int]:
-        """The position before its first event."""
+        """Return the position before its first event."""
         return (self.generation, self.first_transaction, 0)
 
 
-class Part(NamedTuple):
+class FeedPart(NamedTuple):
     """Events of one generation: rows from `first_row` and before `end_row`, after a place.
 
     None of them has a transaction above `last_transaction`. The last part has no end: transactions
@@ -77,10 +77,10 @@ class Part(NamedTuple):
 
 
 class UnknownHistory(Exception):
-    """The place was made in a database with which this one has nothing in common."""
+    """The place was made in a database that has no epoch in common with this one."""
 
 
-class History:
+class DatabaseHistory:
     """The epochs of the database, newest first."""
 
     def __init__(self, epochs: Sequence[Epoch]) -> None:
@@ -88,16 +88,16 @@ class History:
 
     @property
     def is_up_to_date(self) -> bool:
-        """Whether the present run of Postgres is in it."""
+        """Return True if the present run of Postgres is recorded."""
         return self._epochs[0].runs_now
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a place says about it."""
+        """Return the names of epochs for a place."""
         return tuple(epoch.id for epoch in self._epochs[:MOST_EPOCHS])
 
     def resume(self, place: FeedPlace) -> FeedPlace:
-        """Where to read on after `place`: never after an event that its reader has not seen.
+        """Return where to read on after `place`, never after an event that its reader has not seen.
 
         Raises `UnknownHistory` if the place names epochs and none of them is known.
         """
@@ -106,7 +106,7 @@ class History:
         return place._replace(epochs=self.names)
 
     def _last_common(self, place: FeedPlace) -> tuple[int, int, int] | None:
-        """Up to where the reader's history is ours; None if that has no end."""
+        """Return up to where the reader's history is ours; None if it is wholly."""
         known = {epoch.id: number for number, epoch in enumerate(self._epochs)}
         for name in place.epochs:
             if name in known:
@@ -115,7 +115,7 @@ class History:
             raise UnknownHistory
         number = known[name]
         if name != place.epochs[0]:
-            # The reader's history went on differently, we do not know at which event of this epoch.
+            # The reader's history parted from ours at an unknown event of this epoch.
             return self._epochs[number].beginning
         return self._epochs[number - 1].beginning if number else None
 
@@ -125,12 +125,12 @@ class History:
             return place
         return FeedPlace(*bound)
 
-    def parts(self, place: FeedPlace) -> list[Part]:
-        """What is to be read after `place`, in this order."""
+    def parts(self, place: FeedPlace) -> list[FeedPart]:
+        """Return what is to be read after `place`, in this order."""
         first: dict[int, Epoch] = {}
         for epoch in self._epochs:
             first[epoch.generation] = epoch  # the oldest of each comes last
-        parts: list[Part] = []
+        parts: list[FeedPart] = []
         end: tuple[int, int] | tuple[None, None] = (None, None)
         for generation, epoch in sorted(first.items(), reverse=True):
             if generation < place.generation:
@@ -139,15 +139,15 @@ class History:
             if generation == place.generation:
                 after = (place.transaction, place.row)
             if epoch.first_row != end[0]:
-                parts.append(Part(generation, after, epoch.first_row, *end))
+                parts.append(FeedPart(generation, after, epoch.first_row, *end))
             end = (epoch.first_row, epoch.earlier_last)
         return parts[::-1]
 
 
-def read_history(cursor: Cursor) -> History:
-    """The epochs as the transaction of `cursor` sees them."""
+def read_history(cursor: Cursor) -> DatabaseHistory:
+    """Read the epochs, as the transaction of `cursor` sees them."""
     cursor.execute(_EPOCHS)
-    return History(
+    return DatabaseHistory(
         [
             Epoch(id_, generation, int(first), row, int(last), now)
             for id_, generation, first, row, last, now in cursor
@@ -156,6 +156,5 @@ def read_history(cursor: Cursor) -> History:
 
 
 def is_standby(cursor: Cursor) -> bool:
-    """Whether this server follows another one, whose epoch is then the present one."""
-    cursor.execute(_IN_RECOVERY)
-    return cursor.fetchone() == (True,)
+    """Return True if this server follows another one, whose epoch is then the present one."""
+    return bool(read_value(cursor, "select pg_is_in_recovery()"))

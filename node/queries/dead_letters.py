@@ -1,4 +1,4 @@
-"""Dead letters 死信 as people look at them: without their payload, unless that is asked for."""
+"""Queries of dead letters 死信; the payload is read only on request."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import base64
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from psycopg2.extras import RealDictCursor
-
 from node.postgres.connection import Cursor
+from node.postgres.rows import read_rows
 from node.runtime.errors import PetitionLinkError
 
 OPEN: Final = "open"
@@ -38,12 +37,11 @@ _OPEN_IDS = """
     order by id limit 500
 """
 
-
 Headers = list[tuple[str, bytes | None]]
 
 
-class Selection(NamedTuple):
-    """Which letters: None is any; `after` is the last id of the page before."""
+class LetterSelection(NamedTuple):
+    """A choice of letters: None is any; `after` is the last id of the page before."""
 
     status: str | None = OPEN
     reason: str | None = None
@@ -53,30 +51,28 @@ class Selection(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """The original bytes; None where the record had none."""
+    """The original bytes of a record; None where it had none."""
 
     key: bytes | None
     value: bytes | None
     headers: Headers
 
 
-def letters(cursor: RealDictCursor, selection: Selection) -> list[dict[str, Any]]:
-    """A page of letters in the order of their ids."""
-    cursor.execute(_LIST, selection._asdict())
-    return [dict(row) for row in cursor]
+def letters(cursor: Cursor, selection: LetterSelection) -> list[dict[str, Any]]:
+    """Return a page of letters in the order of their ids."""
+    return read_rows(cursor, _LIST, selection._asdict())
 
 
-def letter(cursor: RealDictCursor, id_: int) -> dict[str, Any]:
-    """All about a letter, its headers as bytes; `PetitionLinkError` if there is none."""
-    cursor.execute(_SHOW, (id_,))
-    row = cursor.fetchone()
-    if row is None:
+def letter(cursor: Cursor, id_: int) -> dict[str, Any]:
+    """Return all about a letter, its headers as bytes; raises `PetitionLinkError` if unknown."""
+    rows = read_rows(cursor, _SHOW, (id_,))
+    if not rows:
         raise unknown(id_)
-    return {**row, "headers": headers_of(row["headers"])}
+    return {**rows[0], "headers": headers_of(rows[0]["headers"])}
 
 
 def payload(cursor: Cursor, id_: int) -> Payload:
-    """The original bytes of a letter; `PetitionLinkError` if there is none."""
+    """Return the original bytes of a letter; raises `PetitionLinkError` if unknown."""
     cursor.execute(_PAYLOAD, (id_,))
     row = cursor.fetchone()
     if row is None:
@@ -86,7 +82,7 @@ def payload(cursor: Cursor, id_: int) -> Payload:
 
 
 def open_ids(cursor: Cursor, reason: str) -> Iterator[int]:
-    """The open letters of a reason; those that are made meanwhile may or may not be among them."""
+    """Yield the open letters of a reason; those made meanwhile may or may not be among them."""
     last = 0
     while True:
         cursor.execute(_OPEN_IDS, (reason, last))
@@ -98,7 +94,6 @@ def open_ids(cursor: Cursor, reason: str) -> Iterator[int]:
 
 
 def unknown(id_: int) -> PetitionLinkError:
-    """There is no such letter."""
     return PetitionLinkError(
         f"dead letter {id_} is unknown to this node: `petitionlink deadletters list --status all` "
         "shows which there are"
@@ -106,10 +101,9 @@ def unknown(id_: int) -> PetitionLinkError:
 
 
 def bytes_of(stored: memoryview | None) -> bytes | None:
-    """A column of bytes as bytes."""
     return None if stored is None else bytes(stored)
 
 
 def headers_of(stored: Sequence[Sequence[Any]]) -> Headers:
-    """The headers as they came, from [[name, base64 or null], …]."""
-    return [(name, None if one is None else base64.b64decode(one)) for name, one in stored]
+    """Return the headers as they came, from [[name, base64 or null], …]."""
+    return [(name, None if text is None else base64.b64decode(text)) for name, text in stored]

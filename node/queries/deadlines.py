@@ -1,19 +1,19 @@
 """Deadlines 时限: duties that are overdue 逾期 or soon due, as a list and as counts.
 
-The owner of a clock computed its due instant once; here it is only compared. Each clock is a
-stretch of its own in the index `case_clock_running`, so that rights which lapsed long ago and
-still stand there are passed by, and the oldest of every clock are found at once.
+A clock can be a duty 责任时限, which can be overdue, or a right, which only lapses. Its owner
+computed the due instant once. Each clock is a range of its own in the index `case_clock_running`,
+so that lapsed rights are skipped, and the oldest of every clock are found at once.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from psycopg2.extras import RealDictCursor
-
+from cases.regulations import RULE_SETS, regulation
 from node.postgres.connection import Connection, Cursor
-from node.queries.duties import chosen_duties, duties
+from node.postgres.rows import query_rows
 from schemas.errors import Invalid
 
 MAX_PAGE: Final = 200
@@ -24,7 +24,7 @@ _RUNNING = """
     r.ended_at is null and r.due_at >= %(low)s and r.due_at < %(high)s
     and (%(owner)s::text is null or r.owner = %(owner)s)
 """
-# A page of each clock, of those the first page: never more than a page is read from each.
+# It takes a page of each clock, and of these rows the first page.
 LIST: Final = f"""
     with page as (
         select r.* from unnest(%(clocks)s::text[]) as k (clock) cross join lateral (
@@ -49,15 +49,31 @@ COUNTS: Final = f"""
     from case_clock r where r.clock = any(%(clocks)s) and {_RUNNING}
     group by r.clock, r.owner order by r.clock, r.owner
 """
-# Cases, not clocks: of one clock a case may have several, e.g. D12 for two assignments.
+# Cases, not clocks: a case may have several of one clock, e.g. D12 for two assignments.
 CASES: Final = f"""
     select r.clock, count(distinct r.case_id)
     from case_clock r where r.clock = any(%(clocks)s) and {_RUNNING} group by r.clock
 """
 
 
-class Place(NamedTuple):
-    """Behind which clock a page begins."""
+@cache
+def duties() -> tuple[str, ...]:
+    """Return the clocks that are a duty in any rule set, in order."""
+    rules = (rule for name in RULE_SETS for rule in regulation(name).clocks.values())
+    return tuple(sorted({rule.id for rule in rules if rule.duty}))
+
+
+def chosen_duties(clock: str | None) -> list[str]:
+    """Return one duty, or all of them; raises `Invalid` for a clock that is none."""
+    if clock is None:
+        return [*duties()]
+    if clock not in duties():
+        raise Invalid(f"clock {clock} is no duty: choose of {', '.join(duties())}")
+    return [clock]
+
+
+class DeadlinePlace(NamedTuple):
+    """The clock after which a page begins."""
 
     due_at: datetime
     case_id: str
@@ -65,7 +81,7 @@ class Place(NamedTuple):
     clock: str
 
 
-_BEGINNING: Final = Place(_LONG_AGO, "", "00000000-0000-0000-0000-000000000000", "")
+_BEGINNING: Final = DeadlinePlace(_LONG_AGO, "", "00000000-0000-0000-0000-000000000000", "")
 
 
 class Span(NamedTuple):
@@ -76,12 +92,12 @@ class Span(NamedTuple):
 
 
 def overdue(now: datetime) -> Span:
-    """What was due before now 已逾期."""
+    """Return the span of what was due before now 已逾期."""
     return Span(_LONG_AGO, now)
 
 
 def due_within(now: datetime, hours: int) -> Span:
-    """What is due from now on, within these hours 即将到期."""
+    """Return the span of what is due from now on, within these hours 即将到期."""
     if not 1 <= hours <= MAX_HOURS:
         raise Invalid(f"due within {hours} hours: choose 1 to {MAX_HOURS}")
     return Span(now, now + timedelta(hours=hours))
@@ -94,9 +110,9 @@ def deadlines(
     clock: str | None = None,
     owner: str | None = None,
     limit: int = 50,
-    after: Place | None = None,
+    after: DeadlinePlace | None = None,
 ) -> list[dict[str, Any]]:
-    """At most `limit` running duties of the span, the longest due first; `after`: the next page.
+    """Return at most `limit` running duties of the span, the longest due first; see `place_of`.
 
     `owner` is the node whose duty it is.
     """
@@ -104,32 +120,26 @@ def deadlines(
         raise Invalid(f"a page of {limit} deadlines: choose 1 to {MAX_PAGE}")
     values = _values(span, chosen_duties(clock), owner)
     values |= {"limit": limit, **(after or _BEGINNING)._asdict()}
-    return _rows(connection, LIST, values)
+    return query_rows(connection, LIST, values)
 
 
 def deadline_counts(
     connection: Connection, span: Span, *, clock: str | None = None, owner: str | None = None
 ) -> list[dict[str, Any]]:
-    """How many running duties of the span each node has, by clock: {clock, owner, running}."""
-    return _rows(connection, COUNTS, _values(span, chosen_duties(clock), owner))
+    """Return the number of running duties of each node, by clock: {clock, owner, running}."""
+    return query_rows(connection, COUNTS, _values(span, chosen_duties(clock), owner))
 
 
 def cases_by_clock(cursor: Cursor, span: Span) -> dict[str, int]:
-    """How many cases have a running duty of the span, for every duty, 0 too."""
+    """Return the number of cases with a running duty of the span, for every duty, 0 too."""
     cursor.execute(CASES, _values(span, [*duties()], None))
     return {**dict.fromkeys(duties(), 0), **dict(cursor.fetchall())}
 
 
-def place_of(row: dict[str, Any]) -> Place:
-    """The place of a row of the list, to continue behind it."""
-    return Place(*(row[name] for name in Place._fields))
+def place_of(row: dict[str, Any]) -> DeadlinePlace:
+    """Return the place of a row of the list, to continue after it."""
+    return DeadlinePlace(*(row[name] for name in DeadlinePlace._fields))
 
 
 def _values(span: Span, clocks: list[str], owner: str | None) -> dict[str, Any]:
     return {"low": span.low, "high": span.high, "clocks": clocks, "owner": owner}
-
-
-def _rows(connection: Connection, query: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(query, values)
-        return [dict(row) for row in cursor]

@@ -1,4 +1,4 @@
-"""Cases with their events for an export 导出: streamed, so that memory stays flat."""
+"""Cases with their events for an export 导出, streamed to keep memory constant."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from node.postgres.connection import Connection
+from node.postgres.rows import read_value
 from schemas.instants import CHINA
 
 _BATCH_ROWS = 500
@@ -38,8 +39,8 @@ _CASES = (
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Which cases: registered from `first` to `last` (China days, inclusive); None is any."""
+class CaseSelection:
+    """A choice of cases: registered from `first` to `last` (China days, inclusive); None is any."""
 
     first: date | None = None
     last: date | None = None
@@ -48,7 +49,7 @@ class Selection:
     handled_by: tuple[str, ...] | None = None
 
     def shown(self) -> dict[str, Any]:
-        """The conditions that were given, as JSON values."""
+        """Return the conditions that were given, as JSON values."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
         return {
             name: value.isoformat() if isinstance(value, date) else [*value]
@@ -66,16 +67,14 @@ class Exported(NamedTuple):
     events: list[tuple[str, str, int, dict[str, Any]]]
 
 
-def count_cases(connection: Connection, selection: Selection) -> int:
-    """How many cases are selected now."""
+def count_cases(connection: Connection, selection: CaseSelection) -> int:
+    """Count the selected cases."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(_COUNT, _values(selection))
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
+        return int(read_value(cursor, _COUNT, _values(selection)))
 
 
-def read_cases(connection: Connection, selection: Selection) -> Iterator[Exported]:
-    """The selected cases as they stand at one moment, by the time of their registration."""
+def read_cases(connection: Connection, selection: CaseSelection) -> Iterator[Exported]:
+    """Yield the selected cases of one snapshot, by the time of their registration."""
     with connection, connection.cursor("export") as cursor:
         cursor.itersize = _BATCH_ROWS
         cursor.execute(_CASES, _values(selection))
@@ -89,19 +88,13 @@ def read_cases(connection: Connection, selection: Selection) -> Iterator[Exporte
             yield Exported(case_id, state, handled_by, registered_by, legal)
 
 
-def _values(selection: Selection) -> dict[str, Any]:
+def _values(selection: CaseSelection) -> dict[str, Any]:
     end = None if selection.last is None else selection.last + timedelta(days=1)
+    lists = {name: getattr(selection, name) for name in ("states", "registered_by", "handled_by")}
     return {
         "first": _midnight(selection.first),
         "end": _midnight(end),
-        **{
-            name: None if codes is None else [*codes]
-            for name, codes in (
-                ("states", selection.states),
-                ("registered_by", selection.registered_by),
-                ("handled_by", selection.handled_by),
-            )
-        },
+        **{name: None if codes is None else [*codes] for name, codes in lists.items()},
     }
 
 

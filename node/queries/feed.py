@@ -1,19 +1,19 @@
 """The feed 事件流水: events in the order in which this node committed them; a case's events.
 
-A transaction that takes long may commit behind a later one. A reader that remembers "the last
-row I saw" would then miss its events for ever. So the order is (transaction, row), and the feed
-ends before the oldest transaction that still runs: nothing can appear before its end any more. A
-restored database gives the same numbers to other events; `history` says where to go on there.
+A long transaction may commit after a later one, and a reader that remembers the last row would miss
+its events. So the order is (transaction, row), and the feed ends before the oldest transaction that
+still runs: nothing can appear before its end any more. A restored database gives the same numbers
+to other events; `database_history` finds where to go on there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from node.postgres.connection import Connection, Cursor
+from node.postgres.rows import query_rows, read_rows
 from node.postgres.snapshot import snapshot
-from node.queries.database_history import FeedPlace, History, is_standby, read_history
+from node.queries.database_history import DatabaseHistory, FeedPlace, is_standby, read_history
 from node.runtime.errors import Transient
 
 _COLUMNS = """
@@ -29,7 +29,7 @@ _FEED = (
       and feed_id >= %(first_row)s and """
 )
 _ORDER = " order by applied_xid, feed_id limit %(limit)s"
-# Transactions of an earlier generation have all ended, in a server that may be gone.
+# All transactions of an earlier generation have ended.
 _ENDED = (
     _FEED + "feed_id < %(end_row)s and applied_xid <= %(last_transaction)s::text::xid8" + _ORDER
 )
@@ -49,8 +49,8 @@ _OF_CASE = (
 class Page(NamedTuple):
     """Events of the feed, and the place after the last of them.
 
-    `restored`: the database was restored since the reader was here, and goes on from the last event
-    that is known to be common. Events that the reader has seen may be among these.
+    If `restored`, the database was restored since the reader was here, and the feed goes on from
+    the last event that is known to be common. The reader may have seen some of these events.
     """
 
     rows: list[dict[str, Any]]
@@ -59,7 +59,7 @@ class Page(NamedTuple):
 
 
 class EventPlace(NamedTuple):
-    """The event behind which a case's events are read on, in fold order."""
+    """The event after which a case's events are read on, in fold order."""
 
     version: int = 0
     emitter: str = ""
@@ -67,10 +67,10 @@ class EventPlace(NamedTuple):
 
 
 def read_feed(connection: Connection, after: FeedPlace, limit: int) -> Page:
-    """At most `limit` events after `after`; the end is `after` itself while there is nothing new.
+    """Return at most `limit` events after `after`, which is the end while there is nothing new.
 
     Raises `UnknownHistory` if `after` was made in another database, and `Transient` while a
-    restarted Postgres is read-only and cannot note that it was.
+    restarted Postgres is read-only and cannot record its new epoch.
     """
     for _ in range(2):
         with snapshot(connection) as cursor:
@@ -82,40 +82,28 @@ def read_feed(connection: Connection, after: FeedPlace, limit: int) -> Page:
     raise Transient("the feed waits until the database can be written to")
 
 
-def _read(cursor: Cursor, history: History, after: FeedPlace, limit: int) -> Page:
+def _read(cursor: Cursor, history: DatabaseHistory, after: FeedPlace, limit: int) -> Page:
     place = history.resume(after)
     restored = place.position != after.position
-    found: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     for part in history.parts(place):
         query = _RUNNING if part.end_row is None else _ENDED
         transaction, row = part.after
-        bounds = {"transaction": transaction, "row": row, "limit": limit - len(found)}
-        cursor.execute(query, {**bounds, **part._asdict()})
-        for one in _named(cursor):
+        bounds = {"transaction": transaction, "row": row, "limit": limit - len(events)}
+        for event in read_rows(cursor, query, {**bounds, **part._asdict()}):
             place = place._replace(
                 generation=part.generation,
-                transaction=int(one.pop("transaction")),
-                row=one.pop("row"),
+                transaction=int(event.pop("transaction")),
+                row=event.pop("row"),
             )
-            found.append(one)
-        if len(found) == limit:
+            events.append(event)
+        if len(events) == limit:
             break
-    return Page(found, place, restored)
+    return Page(events, place, restored)
 
 
 def read_case_events(
     connection: Connection, case_id: str, after: EventPlace, limit: int
 ) -> list[dict[str, Any]]:
-    """At most `limit` events of a case behind `after`, in the order in which they are folded."""
-    return _rows(connection, _OF_CASE, {"case_id": case_id, **after._asdict(), "limit": limit})
-
-
-def _rows(connection: Connection, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    with connection, connection.cursor() as cursor:
-        cursor.execute(query, values)
-        return _named(cursor)
-
-
-def _named(cursor: Cursor) -> list[dict[str, Any]]:
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    """Return at most `limit` events of a case after `after`, in fold order."""
+    return query_rows(connection, _OF_CASE, {"case_id": case_id, **after._asdict(), "limit": limit})

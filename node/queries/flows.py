@@ -1,6 +1,6 @@
-"""Flows 流量 between this node and its peers, as its own tables know them.
+"""Flows 流量 between this node and its peers, from its own tables.
 
-A province sees its one link to the centre, the centre the links to all 32 provinces.
+A province sees its link to the centre, the centre its links to all 32 provinces.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 from cases.nodes import NATIONAL, PROVINCES
 from node.kafka.topic_names import downlink, uplink
 from node.postgres.connection import Connection, Cursor
+from node.postgres.rows import read_value
 
-# Long enough to be steady, short enough to show what happens now.
+# Long enough for a steady rate, short enough for a current one.
 MINUTES: Final = 5
 
 _RECEIVED = f"""
@@ -32,18 +33,18 @@ _DEAD_LETTERS = "select count(*) from dead_letter where status = 'open'"
 
 
 class Flow(NamedTuple):
-    """The link of one province with the centre; events of the last minutes, each way."""
+    """The link of a province with the centre: events of the last minutes, each way."""
 
     node: str
     connected_since: datetime | None  # when the first event of the peer was applied here
     up: int  # 上行: province → centre
     down: int  # 下行: centre → province
-    pending: int  # what this node has not yet handed over 待发
+    pending: int  # what this node has not yet published 待发
     oldest_pending_seconds: float
 
 
 def flows(connection: Connection, node: str) -> list[Flow]:
-    """The links that `node` has, in the order of the provinces' codes."""
+    """Return the links of `node`, in the order of the provinces' codes."""
     with connection, connection.cursor() as cursor:
         cursor.execute(_RECEIVED)
         received: dict[str, int] = dict(cursor.fetchall())
@@ -51,24 +52,27 @@ def flows(connection: Connection, node: str) -> list[Flow]:
         sent: dict[str, int] = dict(cursor.fetchall())
         cursor.execute(_PENDING)
         pending = {topic: (count, oldest) for topic, count, oldest in cursor}
-        cursor.execute(_CONTACTS)
-        since: dict[str, datetime] = dict(cursor.fetchall())
-    made, counted = [], {**received, **sent}
+        since = contacts(cursor)
+    links, counted = [], {**received, **sent}
     if node != NATIONAL and since:
-        # Whatever a province has from anybody came over the centre.
+        # All that a province has from others came through the centre.
         since = {node: min(since.values())}
     for province in PROVINCES if node == NATIONAL else (node,):
         up, down = uplink(province), downlink(province)
         ours = down if node == NATIONAL else up
-        made.append(
+        links.append(
             Flow(province, since.get(province), counted.get(up, 0), counted.get(down, 0),
                  *pending.get(ours, (0, 0.0)))
         )  # fmt: skip
-    return made
+    return links
+
+
+def contacts(cursor: Cursor) -> dict[str, datetime]:
+    """Return when the first event of each node was applied here."""
+    cursor.execute(_CONTACTS)
+    return dict(cursor.fetchall())
 
 
 def open_dead_letters(cursor: Cursor) -> int:
-    """Records that nobody has dealt with 死信."""
-    cursor.execute(_DEAD_LETTERS)
-    (count,) = cursor.fetchone() or (0,)
-    return int(count)
+    """Return the number of open dead letters 死信."""
+    return int(read_value(cursor, _DEAD_LETTERS))

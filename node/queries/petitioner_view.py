@@ -1,27 +1,27 @@
-"""The petitioner's view of a case 信访人视图: what docs/domain.md §4 grants, and nothing else.
+"""The petitioner's view of a case 信访人视图 shows what docs/domain.md §4 grants, nothing else.
 
-Registration; each tier's forwarding; the transfer to the competent body; acceptance,
-non-acceptance and extension notices; decision, review and recheck opinions; each with its date.
-From the ledger only the fields named below are read: notes, accounts, supervision, conflicts
-and everything about the person stay where they are.
+That is registration, forwarding, transfer to the competent body, notices of acceptance and
+extension, and opinions, each with its date. Only the fields named below are read from the ledger:
+notes, accounts, supervision, conflicts and everything about the person never leave it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from cases.case import Case
 from cases.clocks.names import EVALUATION
 from cases.nodes import NODES
 from node.postgres.connection import Cursor
+from node.queries.case_history import fold_of
 
 Body = Mapping[str, Any]
 
 
 class Notice(NamedTuple):
-    """One line of the view: what, when, by or to whom; facts of the document, and its text."""
+    """A line of the view: what, when, by or to whom, and the facts and text of the document."""
 
     title: str
     at: datetime
@@ -31,14 +31,14 @@ class Notice(NamedTuple):
 
 
 class View(NamedTuple):
-    """A case as its petitioner sees it, the oldest first; until when it can be evaluated."""
+    """A case as its petitioner sees it, the oldest notice first, and the end of evaluation."""
 
     case_id: str
     notices: list[Notice]
     evaluate_until: datetime | None
 
 
-# Only what is shown leaves the database; what was marked as a conflict has no effect here either.
+# An event that was marked as a conflict has no effect, and is not shown.
 _FIELDS: Final = (
     *("to", "unit", "competent", "pathway", "kind", "reasons", "reason", "article", "guidance"),
     *("opinion", "outcome", "opinion_number", "procedure", "days"),
@@ -52,13 +52,12 @@ _EVENTS: Final = f"""
           @> jsonb_build_array(jsonb_build_array(e.event_id::text))
     order by e.version, e.emitter, e.event_id
 """
-_CASE: Final = "select fold from petition_case where case_id = %s"
 
 
 def petitioner_view(cursor: Cursor, case_id: str) -> View | None:
-    """What the petitioner may see of the case; None if nothing of it can be shown here."""
-    case = read_folded(cursor, case_id)
-    if case.registered_by is None:
+    """Return what the petitioner may see of the case; None if it is not registered here."""
+    case = fold_of(cursor, case_id)
+    if case is None or case.registered_by is None:
         return None
     cursor.execute(_EVENTS, (case_id, [*_SHOWN]))
     notices = [
@@ -68,13 +67,6 @@ def petitioner_view(cursor: Cursor, case_id: str) -> View | None:
     window = case.running(EVALUATION)
     until = window and datetime.fromtimestamp(window.due_at / 1_000_000, UTC)
     return View(case_id, [notice for notice in notices if notice is not None], until)
-
-
-def read_folded(cursor: Cursor, case_id: str) -> Case:
-    """The case as the rules see it; one of which nothing is known, if so."""
-    cursor.execute(_CASE, (case_id,))
-    row = cursor.fetchone()
-    return Case.from_json(row[0]) if row else Case(case_id)
 
 
 def _named(code: object) -> str:
@@ -94,15 +86,12 @@ def _registered(emitter: str, at: datetime, _body: Body) -> Notice:
     return Notice("登记", at, _named(emitter), [], "")
 
 
-def _sent(title: str) -> Callable[[str, datetime, Body], Notice]:
-    def made(emitter: str, at: datetime, body: Body) -> Notice:
-        return Notice(title, at, f"{_named(emitter)} → {_named(body['to'])}", [], "")
-
-    return made
+def _sent(title: str, emitter: str, at: datetime, body: Body) -> Notice:
+    return Notice(title, at, f"{_named(emitter)} → {_named(body['to'])}", [], "")
 
 
 def _landed(_emitter: str, at: datetime, body: Body) -> Notice | None:
-    """Landing is the office's own affair, unless the case went on to a unit with it."""
+    """Return a notice if the case was passed to a unit; otherwise landing is not shown."""
     unit = body["unit"]
     return Notice("转交有权处理的机关、单位", at, unit, [], "") if unit else None
 
@@ -122,16 +111,13 @@ def _accepted(emitter: str, at: datetime, body: Body) -> Notice:
     return Notice("受理", at, _by(emitter, body), _facts(("程序", "简易办理" * simple)), "")
 
 
-def _refused(title: str) -> Callable[[str, datetime, Body], Notice]:
-    def made(emitter: str, at: datetime, body: Body) -> Notice:
-        facts = _facts(
-            ("文号", body["opinion_number"]),
-            ("依据", body["article"]),
-            ("可通过以下途径提出", body["guidance"]),
-        )
-        return Notice(title, at, _by(emitter, body), facts, body["reasons"] or "")
-
-    return made
+def _refused(title: str, emitter: str, at: datetime, body: Body) -> Notice:
+    facts = _facts(
+        ("文号", body["opinion_number"]),
+        ("依据", body["article"]),
+        ("可通过以下途径提出", body["guidance"]),
+    )
+    return Notice(title, at, _by(emitter, body), facts, body["reasons"] or "")
 
 
 def _extended(emitter: str, at: datetime, body: Body) -> Notice:
@@ -139,14 +125,10 @@ def _extended(emitter: str, at: datetime, body: Body) -> Notice:
     return Notice("延期告知", at, _by(emitter, body), facts, body["reason"] or "")
 
 
-def _opinion(title: str) -> Callable[[str, datetime, Body], Notice]:
-    def made(emitter: str, at: datetime, body: Body) -> Notice:
-        facts = _facts(
-            ("文号", body["opinion_number"]), ("结论", _OUTCOMES.get(str(body["outcome"]), ""))
-        )
-        return Notice(title, at, _by(emitter, body), facts, body["opinion"] or "")
-
-    return made
+def _opinion(title: str, emitter: str, at: datetime, body: Body) -> Notice:
+    outcome = _OUTCOMES.get(str(body["outcome"]), "")
+    facts = _facts(("文号", body["opinion_number"]), ("结论", outcome))
+    return Notice(title, at, _by(emitter, body), facts, body["opinion"] or "")
 
 
 _PATHWAYS: Final = {
@@ -167,18 +149,18 @@ _OUTCOMES: Final = {
     "revoked": "撤销",
     "remanded": "责令重新处理",
 }
-# Every event type that a petitioner sees anything of; the others do not exist for him.
+# The event types that a petitioner sees.
 _SHOWN: Final[dict[str, Callable[[str, datetime, Body], Notice | None]]] = {
     "petition.case.registered.v1": _registered,
-    "petition.case.forwarded.v1": _sent("转送"),
-    "petition.case.assigned.v1": _sent("交办"),
+    "petition.case.forwarded.v1": partial(_sent, "转送"),
+    "petition.case.assigned.v1": partial(_sent, "交办"),
     "petition.case.landed.v1": _landed,
     "petition.case.diverted.v1": _diverted,
     "petition.case.accepted.v1": _accepted,
-    "petition.case.not_accepted.v1": _refused("不予受理告知"),
-    "petition.case.no_longer_accepted.v1": _refused("不再受理告知"),
+    "petition.case.not_accepted.v1": partial(_refused, "不予受理告知"),
+    "petition.case.no_longer_accepted.v1": partial(_refused, "不再受理告知"),
     "petition.case.extended.v1": _extended,
-    "petition.case.decided.v1": _opinion("处理意见"),
-    "petition.review.decided.v1": _opinion("复查意见"),
-    "petition.recheck.decided.v1": _opinion("复核意见"),
+    "petition.case.decided.v1": partial(_opinion, "处理意见"),
+    "petition.review.decided.v1": partial(_opinion, "复查意见"),
+    "petition.recheck.decided.v1": partial(_opinion, "复核意见"),
 }

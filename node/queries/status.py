@@ -1,13 +1,12 @@
-"""What a node's tables say about its state 运行状态: counts and the outbox."""
+"""The state of a node 运行状态, as its tables have it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from psycopg2.extras import RealDictCursor
-
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection
+from node.postgres.rows import query_rows
 from node.store import command_gate
 
 _OUTBOX = """
@@ -31,43 +30,34 @@ _ONLY_HERE = """
             where case_id > backfill_after) as cases_to_look_at
     from outbox where topic = %(topic)s and published_at is null and not resent
 """
-
 _STOPPED = """
     select topic, partition, reason, detail, extract(epoch from now() - since)::float as seconds
     from stopped_partition order by topic, partition
 """
 
 
-def counts(connection: Connection) -> dict[str, int]:
-    """Events, cases, incomplete ones, ones in conflict, open dead letters."""
-    return _rows(connection, _COUNTS)[0]
+def read_status(connection: Connection, node: str) -> dict[str, Any]:
+    """Return counts, gate, outbox by topic and stopped partitions of this node.
 
-
-def outbox_by_topic(connection: Connection) -> list[dict[str, Any]]:
-    """For each topic: what waits, since when, and what was published."""
-    return _rows(connection, _OUTBOX)
+    `own_events_only_here` would be lost with this database, as the own topic lacks them; of its
+    `cases_to_look_at` the backfill has still to read the events.
+    """
+    return {
+        "node": node,
+        **query_rows(connection, _COUNTS)[0],
+        "takes_commands": takes_commands(connection),
+        "own_events_only_here": query_rows(connection, _ONLY_HERE, {"topic": own_topic(node)})[0],
+        "outbox": query_rows(connection, _OUTBOX),
+        "stopped": stopped_partitions(connection),
+    }
 
 
 def stopped_partitions(connection: Connection) -> list[dict[str, Any]]:
-    """The partitions that the consumer cannot read on: why, and for how many seconds."""
-    return _rows(connection, _STOPPED)
-
-
-def only_here(connection: Connection, node: str) -> dict[str, Any]:
-    """Own events that would be lost with this database: the node's own topic has not got them.
-
-    `cases_to_look_at` are those that the backfill of the own topic has still before it.
-    """
-    return _rows(connection, _ONLY_HERE, {"topic": own_topic(node)})[0]
+    """Return the partitions that the consumer does not read: why, and for how many seconds."""
+    return query_rows(connection, _STOPPED)
 
 
 def takes_commands(connection: Connection) -> bool:
-    """True if it is known that the database is not behind the node's own topics."""
+    """Return True if the database is known to have all events of the node's own topics."""
     with connection, connection.cursor() as cursor:
         return command_gate.confirmation(cursor) in command_gate.OPEN
-
-
-def _rows(connection: Connection, query: str, values: Any = None) -> list[dict[str, Any]]:
-    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(query, values)
-        return [dict(row) for row in cursor]

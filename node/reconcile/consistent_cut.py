@@ -1,7 +1,7 @@
-"""The cut 切面: what is on its way between this node and a peer at one instant.
+"""The consistent cut 切面: what is in flight between this node and a peer at one instant.
 
-Read in one snapshot with the digests. An event belongs to neither side's loss while it waits in an
-outbox, stands on the topic behind the receiver's position, or was applied behind the sender's cut.
+It is read in one snapshot with the digests. An event is not missing while it is pending in an
+outbox, is on the topic after the receiver's position, or was applied after the sender's cut.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IN_FLIGHT = """
     join case_event e using (event_id)
     limit %(limit)s
 """
-# A window in arrival order: BRIN finds its pages; what arrived before was in the sender's cut.
+# A window in the order of arrival, whose pages BRIN finds; what came before was in the cut.
 _LATE = """
     select e.event_id::text, e.case_id, e.digest
     from case_event e
@@ -39,7 +39,7 @@ _LATE = """
 
 
 class OnItsWay(NamedTuple):
-    """One event between two nodes."""
+    """An event in flight between two nodes."""
 
     event_id: str
     bucket: int
@@ -47,7 +47,7 @@ class OnItsWay(NamedTuple):
 
 
 def take(cursor: Cursor, node: str, peer: str) -> Cut | None:
-    """Where this node stands towards `peer`; None if too much is on its way."""
+    """Return this node's cut towards `peer`; None if too much is in flight."""
     outgoing = topic_between(node, peer)
     receipts = peer_positions(cursor, node, peer)
     waiting = in_flight(cursor, outgoing, receipts)
@@ -64,36 +64,34 @@ def take(cursor: Cursor, node: str, peer: str) -> Cut | None:
 
 
 def peer_positions(cursor: Cursor, node: str, peer: str) -> dict[int, int]:
-    """Where `peer` stands on what this node sends it, by its latest account."""
+    """Return the positions of `peer` on what this node sends it, by its latest account."""
     return _offsets(cursor, _PEER_POSITION, topic_between(node, peer))
 
 
 def applied(cursor: Cursor, node: str, peer: str) -> dict[int, int]:
-    """This node's position on each partition of what `peer` sends it."""
+    """Return this node's position on each partition of what `peer` sends it."""
     return _offsets(cursor, _APPLIED, topic_between(peer, node))
 
 
-def in_flight(
-    cursor: Cursor, topic: str, positions: dict[int, int], limit: int = MOST_IN_FLIGHT
-) -> list[OnItsWay] | None:
-    """Outbox rows that wait, or stand at or behind the receiver's positions; None if too many."""
-    known = outbox.last_sent(cursor, topic)
-    behind = {partition: positions.get(partition, 0) for partition in known}
+def in_flight(cursor: Cursor, topic: str, positions: dict[int, int]) -> list[OnItsWay] | None:
+    """Return outbox rows that are pending, or at or after the receiver's positions; None if there
+    are too many."""
+    partitions = [*outbox.last_sent(cursor, topic)]
     cursor.execute(
         _IN_FLIGHT,
         {
             "topic": topic,
-            "partitions": [*behind],
-            "positions": [*behind.values()],
-            "limit": limit + 1,
+            "partitions": partitions,
+            "positions": [positions.get(partition, 0) for partition in partitions],
+            "limit": MOST_IN_FLIGHT + 1,
         },
     )
-    found = [_on_its_way(row) for row in cursor]
-    return found if len(found) <= limit else None
+    events = [_on_its_way(row) for row in cursor]
+    return events if len(events) <= MOST_IN_FLIGHT else None
 
 
 def late(cursor: Cursor, topic: str, sent: dict[int, int]) -> list[OnItsWay]:
-    """What this node applied from `topic` at or behind the sender's cut."""
+    """Return what this node applied from `topic` at or after the sender's cut."""
     held = _offsets(cursor, _APPLIED, topic)
     if all(held[partition] <= sent.get(partition, 0) for partition in held):
         return []
@@ -102,7 +100,7 @@ def late(cursor: Cursor, topic: str, sent: dict[int, int]) -> list[OnItsWay]:
 
 
 def without(buckets: list[Digest], events: list[OnItsWay]) -> list[Digest]:
-    """The buckets with these events taken out."""
+    """Return the buckets without these events."""
     left = [*buckets]
     for _, bucket, digest in events:
         number, sum_ = left[bucket]

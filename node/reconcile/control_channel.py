@@ -1,8 +1,7 @@
-"""The control topics 控制主题: how two nodes speak about what they exchange, apart from the events.
+"""The channel of control topics 控制主题 between two nodes, apart from the events.
 
-One topic for each direction of a link, one partition, JSON. Nothing said here needs to be kept: a
-reader begins at the end, and whatever is lost is said again by the next account or round. No
-message holds a person or the content of an event.
+Each direction of a link has one topic with one partition, in JSON. A reader begins at its end: the
+next account or round repeats what is lost. No message has a person or the content of an event.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from kafka import KafkaConsumer, KafkaProducer
@@ -33,11 +31,11 @@ from node.runtime.settings import Settings
 log = logging.getLogger(__name__)
 
 _ACKNOWLEDGE_SECONDS = 20.0
-# Nothing acknowledged for so long: perhaps the topic is gone.
+# After this long without an acknowledgement the topic may be gone.
 _SUSPICIOUS_SECONDS = 3.0
 _CLOSE_SECONDS = 5.0
 _UNLIKELY_MILLIS = 7_001
-# The broker's default of message.timestamp.after.max.ms, and one second: at least so much.
+# The broker's default of message.timestamp.after.max.ms plus a second, the least skew it refuses.
 _REFUSED_MICROS = 3_601_000_000
 _CONTENT_TYPE = ("content-type", b"application/json")
 _KIND = "ce_type"
@@ -46,7 +44,7 @@ _LONGEST_KIND = 60
 
 
 class Received(NamedTuple):
-    """A message of `peer`: its kind, and its JSON as it came."""
+    """A message of `peer`: its kind, and its JSON, not yet parsed."""
 
     peer: str
     kind: str
@@ -54,13 +52,13 @@ class Received(NamedTuple):
 
 
 class NoControlTopic(PetitionLinkError):
-    """The events of the node flow all the same; nobody can prove that they do."""
+    """A control topic is missing: events flow, but cannot be reconciled."""
 
 
 class Channel:
     """Both directions between a node and its peers; closed by `with`.
 
-    Opening raises a Kafka error while the cluster is away, and `NoControlTopic` if it has none.
+    Opening raises a Kafka error if no broker answers, and `NoControlTopic` if there is none.
     """
 
     def __init__(self, settings: Settings, role: str, peers: Sequence[str] | None = None) -> None:
@@ -69,14 +67,14 @@ class Channel:
             control_between(peer, self._node): peer for peer in peers or peers_of(self._node)
         }
         existing = clients.existing_topics(settings)
-        # Both ways must be there: a question to a peer that cannot be asked would hold up all.
+        # Both topics must exist: a question to a peer that cannot answer would delay all others.
         self._peer_of = {
             topic: peer
             for topic, peer in incoming.items()
             if topic in existing and control_between(self._node, peer) in existing
         }
         self._settings = settings
-        # A province that is connected later is heard by the next channel.
+        # The next channel includes a province that is connected later.
         self.lacks_topics = len(self._peer_of) < len(incoming)
         if not self._peer_of:
             raise NoControlTopic(
@@ -87,8 +85,8 @@ class Channel:
             stack.callback(self._reader.close)
             partitions = [TopicPartition(topic, 0) for topic in self._peer_of]
             self._reader.assign(partitions)
-            for one, end in self._reader.end_offsets(partitions).items():
-                self._reader.seek(one, end)
+            for partition, end in self._reader.end_offsets(partitions).items():
+                self._reader.seek(partition, end)
             self._writer: KafkaProducer = clients.producer(settings, role)
             stack.callback(self._writer.close, timeout=_CLOSE_SECONDS)
             self._open = stack.pop_all()
@@ -96,36 +94,32 @@ class Channel:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
 
     @property
     def peers(self) -> list[str]:
-        """The nodes whose topics the cluster has."""
+        """Return the nodes whose topics the cluster has."""
         return [*self._peer_of.values()]
 
     def send(self, peer: str, kind: str, payloads: Sequence[bytes]) -> None:
         """Send messages of one kind, in order, and wait for the acknowledgements.
 
-        A peer whose topic is gone is left out; raises a Kafka error while the cluster is away.
+        A peer whose topic is gone is left out; raises a Kafka error if no broker answers.
         """
         topic = control_between(self._node, peer)
         headers = [(_KIND, f"{_PREFIX}{kind}.v1".encode()), _CONTENT_TYPE]
         try:
-            sent = [self._writer.send(topic, one, headers=headers, partition=0) for one in payloads]
-            self._await(topic, sent)
+            self._await(
+                topic, [self._writer.send(topic, p, headers=headers, partition=0) for p in payloads]
+            )
         except KafkaError as error:
             if not self._is_refused(topic, error):
                 raise
             self._leave(peer, topic, error)
 
     def _await(self, topic: str, sent: Sequence[Any]) -> None:
-        """Wait for the acknowledgements, at most so long, and not for a topic that is gone."""
+        """Wait for the acknowledgements within the time limit, unless the topic is gone."""
         deadline = time.monotonic() + _ACKNOWLEDGE_SECONDS
         for future in sent:
             while not future.is_done:
@@ -138,13 +132,13 @@ class Channel:
             future.get(timeout=0)
 
     def _is_refused(self, topic: str, error: KafkaError) -> bool:
-        """True if the fault is this topic's alone; raises a Kafka error if the cluster is away."""
+        """Return True if only this topic is at fault; raises a Kafka error if no broker answers."""
         if isinstance(error, TopicAuthorizationFailedError):
             return True
         return topic not in clients.existing_topics(self._settings)
 
     def _leave(self, peer: str, topic: str, error: KafkaError) -> None:
-        """Speak no more with a peer whose topic is gone; the next channel tries it again."""
+        """Leave out a peer whose topic is gone; the next channel tries it again."""
         incoming = control_between(peer, self._node)
         if self._peer_of.pop(incoming, None) is not None:
             self.lacks_topics = True
@@ -155,14 +149,14 @@ class Channel:
             )
 
     def clock_ahead(self, peer: str, clock: Clock) -> int | None:
-        """By how much `clock` is ahead of the broker's (micros), from one acknowledgement.
+        """Return by how much `clock` is ahead of the broker's (micros), from an acknowledgement.
 
-        None if the topic does not tell the broker's time. Raises a Kafka error; a broker that
-        refuses the timestamp (more than an hour ahead) tells that much.
+        None if the topic does not use the broker's time. A broker that refuses the timestamp (more
+        than an hour ahead) gives a lower bound. Raises a Kafka error.
         """
         topic = control_between(self._node, peer)
         began = clock()
-        # An instant that the broker's clock does not show: what comes back tells whose it is.
+        # An unlikely instant, so that the acknowledgement shows whether it has our time.
         ours = began // 1000 - _UNLIKELY_MILLIS
         headers = [(_KIND, f"{_PREFIX}clock.v1".encode()), _CONTENT_TYPE]
         try:
@@ -176,14 +170,14 @@ class Channel:
         return (began + clock()) // 2 - int(sent.timestamp) * 1000
 
     def receive(self, seconds: float) -> Iterator[Received]:
-        """What came within `seconds`, without waiting longer than for the first."""
+        """Yield what came within `seconds`, without waiting for more than the first."""
         for partition, records in self._polled(seconds).items():
             peer = self._peer_of.get(partition.topic)
             for record in records if peer else ():
                 yield Received(str(peer), _kind(record), record.value or b"")
 
     def _polled(self, seconds: float) -> dict[TopicPartition, list[Any]]:
-        """As `poll`; of a topic that was made again, or may not be read, what comes from now on."""
+        """Poll; go on at the end of a topic that was created again, and pause a forbidden one."""
         try:
             polled: dict[TopicPartition, list[Any]] = self._reader.poll(int(seconds * 1000))
             return polled

@@ -1,11 +1,10 @@
-"""The audit of loss in numbers 清点: both ends of each flow, by day, and what is between them.
+"""The audit 清点 compares the numbers of both ends of each flow, by day, to detect loss.
 
     committed = pending + in flight + applied at the receiver + dead-lettered there + unaccounted
 
 `unaccounted` is 0 unless something is lost (above 0) or more was applied than was ever sent (below
-0); what is in flight or dead-lettered explains the rest. A dead letter that nobody's outbox sent
-explains nothing and takes nothing away. The sender works it out, because it knows what is in
-flight; the receiver hears of it.
+0). A dead letter of a record that no outbox sent does not count. The sender computes it, because it
+knows what is in flight, and tells the receiver.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ from node.store.flow_counts import FlowTotals
 
 
 class Audited(NamedTuple):
-    """One day of the flow from `source` to `destination`, in events.
+    """The events of a day of the flow from `source` to `destination`.
 
     `received`, `applied` and `dead_lettered` are the receiver's figures, `committed` and
-    `published` the sender's, whichever of the two this node is. `in_flight` is None where only the
-    sender knows it.
+    `published` the sender's, whichever of the two this node is. Only the sender knows `in_flight`.
     """
 
     source: str
@@ -65,11 +63,12 @@ _NOTHING = (0,) * 7
 
 
 def outgoing(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:
-    """What this node sent to `peer`, by day; needs a snapshot."""
+    """Yield what this node sent to `peer`, by day; needs a snapshot."""
     topic = topic_between(node, peer)
     own = flow_counts.days(cursor, topic)
     told = _reports(cursor, topic)
-    pending, in_flight = _by_day(cursor, _PENDING, (topic,)), _in_flight(cursor, topic)
+    pending = _by_day(cursor, _PENDING, (topic,))
+    in_flight = _by_day(cursor, _IN_FLIGHT, {"topic": topic})
     for day in sorted(own.keys() | told.keys()):
         sent, said = own.get(day, FlowTotals()), told.get(day, _NOTHING)
         received, applied, duplicates, dead = said[2:6]
@@ -86,7 +85,7 @@ def _unaccounted(missing: int, dead: int) -> int:
 
 
 def incoming(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:
-    """What `peer` sent to this node, by day; its own figures as it told them last."""
+    """Yield what `peer` sent to this node, by day, with the figures that it told last."""
     topic = topic_between(peer, node)
     own = flow_counts.days(cursor, topic)
     told = _reports(cursor, topic)
@@ -101,7 +100,7 @@ def incoming(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:
 
 
 def audit(cursor: Cursor, node: str) -> Iterator[Audited]:
-    """Every flow of this node, both ways, by day; needs a snapshot."""
+    """Yield every flow of this node, both ways, by day; needs a snapshot."""
     for peer in peers_of(node):
         yield from outgoing(cursor, node, peer)
         yield from incoming(cursor, node, peer)
@@ -110,10 +109,6 @@ def audit(cursor: Cursor, node: str) -> Iterator[Audited]:
 def _reports(cursor: Cursor, topic: str) -> dict[date, tuple[int, ...]]:
     cursor.execute(_REPORT, (topic,))
     return {day: tuple(figures) for day, *figures in cursor}
-
-
-def _in_flight(cursor: Cursor, topic: str) -> dict[date, int]:
-    return _by_day(cursor, _IN_FLIGHT, {"topic": topic})
 
 
 def _by_day(cursor: Cursor, query: str, values: Any) -> dict[date, int]:

@@ -1,4 +1,4 @@
-"""What the metrics show of proof, flows and receipts."""
+"""The metrics of reconciliation, flows and receipts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from node.kafka.topic_names import topic_between
 from node.postgres.connection import Cursor
+from node.postgres.rows import read_value
 from node.reconcile import flow_audit
 from node.reconcile.flow_audit import Audited
 from node.reconcile.results import results
@@ -22,27 +23,25 @@ _UNCONFIRMED = """
 
 def show(cursor: Cursor, metrics: Metrics, node: str, peers: Iterable[str]) -> None:
     """Set the gauges from the database; needs a snapshot."""
-    known = digests.peers(cursor)
-    found = {one.peer: one for one in results(cursor)}
-    for peer in sorted({*known, *found}):
-        result = found.get(peer)
+    result_of = {result.peer: result for result in results(cursor)}
+    for peer in sorted({*digests.peers(cursor), *result_of}):
+        result = result_of.get(peer)
         metrics.reconciliation_mismatched_cases.labels(peer).set(result.mismatched if result else 0)
         at = (result and result.last_success_at) or 0
-        metrics.reconciliation_last_success_timestamp.labels(peer).set(at)
+        metrics.reconciliation_last_success_timestamp_seconds.labels(peer).set(at)
     for peer in peers:
         _show_flow(metrics, [*flow_audit.outgoing(cursor, node, peer)])
         _show_flow(metrics, [*flow_audit.incoming(cursor, node, peer)])
         topic = topic_between(node, peer)
-        cursor.execute(_UNCONFIRMED, (topic,))
-        (number,) = cursor.fetchone() or (0,)
-        metrics.outbox_unconfirmed_records.labels(topic).set(number)
+        unconfirmed = read_value(cursor, _UNCONFIRMED, (topic,))
+        metrics.outbox_unconfirmed_records.labels(topic).set(unconfirmed)
 
 
 def clear(metrics: Metrics) -> None:
-    """Show nothing any more: another process of the node may."""
+    """Remove the samples, because another process of the node may set them."""
     for gauge in (
         metrics.reconciliation_mismatched_cases,
-        metrics.reconciliation_last_success_timestamp,
+        metrics.reconciliation_last_success_timestamp_seconds,
         metrics.flow_events,
         metrics.flow_unaccounted_events,
         metrics.outbox_unconfirmed_records,
@@ -55,8 +54,8 @@ def _show_flow(metrics: Metrics, days: list[Audited]) -> None:
         return
     source, destination = days[0].source, days[0].destination
     for stage in _STAGES:
-        total = sum(getattr(one, stage) for one in days)
+        total = sum(getattr(day, stage) for day in days)
         metrics.flow_events.labels(source, destination, stage).set(total)
-    # Days do not make up for each other: one too few and one too many are two.
-    total = sum(abs(one.unaccounted) for one in days)
+    # Days do not offset each other: one too few and one too many are two.
+    total = sum(abs(day.unaccounted) for day in days)
     metrics.flow_unaccounted_events.labels(source, destination).set(total)

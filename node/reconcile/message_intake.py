@@ -1,8 +1,8 @@
-"""Intake of control messages 控制消息: each is handled, or dropped, counted and logged once.
+"""The intake of control messages 控制消息: each is handled, or dropped, counted and logged once.
 
-Whatever a peer writes, it ends no process and no other peer's conversation. A message that is no
-message, or that the database or our own code cannot handle, is dropped; only an error of the
-environment (Kafka or Postgres away) is raised, because it would meet every other message too.
+Nothing that a peer writes ends a process or another peer's conversation. An invalid message, or one
+that the database or our code cannot handle, is dropped; only an error of the environment (Kafka or
+Postgres away) is raised, because it affects every message.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from node.reconcile import protocol
 from node.reconcile.control_channel import Received
-from node.reconcile.protocol import Message, Unreadable
+from node.reconcile.protocol import Message, UnreadableMessage
 from node.runtime.metrics import Metrics
 from schemas.errors import PetitionLinkError
 
 log = logging.getLogger(__name__)
 
 RESULTS: Final = ("handled", "unknown_kind", "too_large", "malformed", "refused")
-# SQLSTATE classes that say that the statement's own values were wrong.
+# SQLSTATE classes of errors in the statement's own values.
 _OF_THE_VALUES = (
     "21",  # cardinality violation: one row twice
     "22",  # data exception: out of range, NUL, no such date
@@ -45,10 +45,10 @@ class Intake:
                     metrics.control_messages.labels(peer, result)
 
     def read(self, received: Received) -> Message | None:
-        """The message; None if it is to be dropped."""
+        """Return the message; None if it was dropped."""
         try:
             message = protocol.read(received.kind, received.payload)
-        except Unreadable as error:
+        except UnreadableMessage as error:
             self._drop(received, error.reason, str(error))
             return None
         if message is None:
@@ -57,7 +57,7 @@ class Intake:
 
     @contextmanager
     def handling(self, received: Received) -> Iterator[None]:
-        """The block handles the message; raises only what is not the message's own fault."""
+        """Count a message that the block handles; raise only errors of the environment."""
         try:
             yield
         except Exception as error:
@@ -84,9 +84,9 @@ class Intake:
 
 
 def _is_about_the_message(error: Exception) -> bool:
-    """False for an error of the environment, or a fault that is ours alone."""
+    """Return False for an error of the environment."""
     if isinstance(error, psycopg2.Error):
-        if error.pgcode is None:  # the driver could not write a value, or the connection is lost
+        if error.pgcode is None:  # the driver cannot adapt a value, or the connection is lost
             return isinstance(error, (psycopg2.DataError, psycopg2.ProgrammingError))
         return error.pgcode[:2] in _OF_THE_VALUES
     if isinstance(error, MessageSizeTooLargeError):  # our answer would be too large

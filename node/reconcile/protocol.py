@@ -1,8 +1,7 @@
-"""What nodes say to each other about what they hold 控制消息: JSON, each kind a model.
+"""The control messages 控制消息 between nodes: JSON, with a model for each kind.
 
-Everything in a message is bounded here: its length, its numbers, its lists and its texts, so that
-the database can hold whatever is read. What is no such model is dropped (`intake`): nothing
-depends on a single message.
+All lengths, numbers, lists and texts are bounded, so that the database can hold whatever is read.
+What does not match its model is dropped (`message_intake`): nothing depends on a single message.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from node.store.digests import BUCKETS
 from schemas.limits import MAX_CASE_ID_CHARACTERS, MAX_INT, UUID_PATTERN
 
-# More on its way than this, and a proof waits until the link has caught up.
+# If more events are in flight, a proof waits until the link has caught up.
 MOST_IN_FLIGHT = 5_000
-# A message stays far under the broker's limit of 1 MiB: ids and digests are short.
+# They keep a message far below the broker's limit of 1 MiB: ids and digests are short.
 MOST_CASES = 4_000
 MOST_EVENTS = 12_000
 _MOST_PARTITIONS = 1_000
 _MOST_DAYS = 4_000
 MOST_DEAD_LETTERS = 500
-# The largest request of our own producer: what is longer was not written by a node.
+# The largest request of our own producer: no node writes a longer message.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
-# One case is never cut in two; a message with more ids than this is longer than the limit.
+# A case is never split; a message with more ids than this is longer than the limit.
 _MOST_EVENTS_OF_A_CASE = 50_000
 _MOST_PARTS = 10_000
-# No count or offset comes near it, and the sum of as many days as a message has is a bigint.
+# No count or offset comes near it, and a message's sum over all its days is a bigint.
 _MOST_FIGURE = 10**15
 
 CaseId = Annotated[
@@ -49,17 +48,17 @@ Positions = Annotated[dict[Partition, Count], Field(max_length=_MOST_PARTITIONS)
 
 
 class Message(BaseModel):
-    """The base of all; unknown fields of a newer release are passed over."""
+    """The base of all messages; unknown fields, of a newer release, are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     def payload(self) -> bytes:
-        """As it travels."""
+        """Return the message as it is sent."""
         return self.model_dump_json().encode()
 
 
 class InFlight(Message):
-    """An event that was sent and whose arrival is not yet known."""
+    """An event that was sent and is not yet confirmed."""
 
     event_id: EventId
     bucket: Bucket
@@ -67,10 +66,10 @@ class InFlight(Message):
 
 
 class Cut(Message):
-    """Where the speaker stood when it took its digests 切面.
+    """The positions 切面 of the sender when it took its digests.
 
     `applied` is its position on what the other sends, `sent` the end of what it sent itself, by
-    partition; `in_flight` what it owes or sent and of which it has no receipt.
+    partition; `in_flight` is what it has not sent yet, or sent without a receipt.
     """
 
     applied: Positions
@@ -79,7 +78,7 @@ class Cut(Message):
 
 
 class OfRound(Message):
-    """Belongs to one round; `driver` is the process that began it."""
+    """A message of a round; `driver` is the process that began it."""
 
     round: Name
     driver: Name
@@ -94,30 +93,35 @@ class Digests(OfRound):
 
 
 class Verdict(OfRound):
-    """`equal`, or `unsettled`: too much is on its way to tell.
+    """An answer to `Digests`: `equal`, or `unsettled` if too much is in flight.
 
-    `verified_at` is when the speaker had last recomputed its whole ledger from the bytes, in epoch
-    seconds; None for never.
+    `verified_at` is when the sender last finished recomputing its whole ledger from the bytes, in
+    epoch seconds; None for never.
     """
 
     verdict: Literal["equal", "unsettled"]
     verified_at: Verified = None
 
 
-class Cases(OfRound):
-    """The cases of one of `buckets` buckets that differ, [case id, events, digest] each."""
+class OfBucket(OfRound):
+    """One of the `parts` of what is sent of a bucket."""
 
-    buckets: Annotated[int, Field(ge=1, le=BUCKETS)]
     bucket: Bucket
     part: Part
     parts: Parts
+
+
+class Cases(OfBucket):
+    """The cases of one of `buckets` differing buckets, [case id, events, digest] each."""
+
+    buckets: Annotated[int, Field(ge=1, le=BUCKETS)]
     cases: Annotated[list[tuple[CaseId, Count, Int64]], Field(max_length=MOST_CASES)]
 
 
 class Held(Message):
-    """The events that the speaker holds of a case; of `in_flight` it has no receipt.
+    """The events of a case that the sender holds; for `in_flight` it has no receipt.
 
-    `digests` are those of `events`, in their order; an older release says none.
+    `digests` are those of `events`, in their order; an older release sends none.
     """
 
     case_id: CaseId
@@ -126,22 +130,19 @@ class Held(Message):
     digests: Annotated[list[Int64], Field(max_length=_MOST_EVENTS_OF_A_CASE)] = []
 
 
-class Events(OfRound):
+class Events(OfBucket):
     """The differing cases of a bucket, or a part of them."""
 
-    bucket: Bucket
-    part: Part
-    parts: Parts
     applied: Positions
     recovering: bool
     cases: Annotated[list[Held], Field(max_length=MOST_CASES)]
 
 
-class Finding(Message):
-    """What is missing of a case where the message was written, and where it is read.
+class CaseDifference(Message):
+    """The events of a case that the sender (`here`) and the reader (`there`) of the message lack.
 
-    `differing` are events that both hold with different bytes; `sent` are those of the missing
-    ones that somebody is about to send.
+    `differing` are events that both hold with different bytes; `sent` are the missing ones that
+    are sent again now.
     """
 
     case_id: CaseId
@@ -151,20 +152,17 @@ class Finding(Message):
     sent: Annotated[list[EventId], Field(max_length=2 * _MOST_EVENTS_OF_A_CASE)] = []
 
 
-class Findings(OfRound):
-    """What became of one `Events` message."""
+class Findings(OfBucket):
+    """The answer to an `Events` message."""
 
-    bucket: Bucket
-    part: Part
-    parts: Parts
     recovering: bool
-    findings: Annotated[list[Finding], Field(max_length=MOST_CASES)]
+    findings: Annotated[list[CaseDifference], Field(max_length=MOST_CASES)]
 
 
 class Concluded(OfRound):
     """The end of a round, as the driver sees it."""
 
-    findings: Annotated[list[Finding], Field(max_length=MOST_CASES)]
+    findings: Annotated[list[CaseDifference], Field(max_length=MOST_CASES)]
     mismatched: Annotated[int, Field(ge=0, le=MAX_INT)]
 
 
@@ -191,7 +189,7 @@ _Day = TypeVar("_Day", Day, SentDay)
 
 
 class DeadLettered(Message):
-    """A record that is an open dead letter at the receiver; `letter` is its number there."""
+    """A record that is an open dead letter at the receiver, with its number there."""
 
     partition: Partition
     offset: Count
@@ -200,13 +198,13 @@ class DeadLettered(Message):
 
 
 def _each_day_once(days: list[_Day]) -> list[_Day]:
-    if len({one.day for one in days}) < len(days):
+    if len({figures.day for figures in days}) < len(days):
         raise ValueError("a day stands there twice")
     return days
 
 
-class Account(Message):
-    """Both sides of the speaker's link, and with it the receipts for what it applied."""
+class LinkAccount(Message):
+    """The account of the sender's side of a link, with the receipts for what it applied."""
 
     positions: Positions
     received: Annotated[list[Day], Field(max_length=_MOST_DAYS), AfterValidator(_each_day_once)]
@@ -215,12 +213,11 @@ class Account(Message):
 
 
 class ClockProbe(Message):
-    """Says nothing: its acknowledgement tells the writer the broker's time
-    (`node.store.clock_skew`)."""
+    """An empty message, whose acknowledgement tells the broker's time (`node.store.clock_skew`)."""
 
 
 KINDS: dict[str, type[Message]] = {
-    "account": Account,
+    "account": LinkAccount,
     "digests": Digests,
     "verdict": Verdict,
     "cases": Cases,
@@ -233,12 +230,12 @@ _KIND_OF = {model: kind for kind, model in KINDS.items()}
 
 
 def kind_of(message: Message) -> str:
-    """The name of its kind, as in the header."""
+    """Return the name of the message's kind, as in the header."""
     return _KIND_OF[type(message)]
 
 
-class Unreadable(ValueError):
-    """A message that is none; `reason` is the label under which it is counted."""
+class UnreadableMessage(ValueError):
+    """A message is invalid; `reason` is the metric's label."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -246,16 +243,18 @@ class Unreadable(ValueError):
 
 
 def read(kind: str, payload: bytes) -> Message | None:
-    """The message, None if this release has no such kind. Raises `Unreadable` for a wrong one."""
+    """Return the message, None if its kind is unknown; raises `UnreadableMessage` if invalid."""
     model = KINDS.get(kind)
     if model is None:
         return None
     if len(payload) > MAX_MESSAGE_BYTES:
-        raise Unreadable("too_large", f"control message {kind}: {len(payload)} bytes")
+        raise UnreadableMessage("too_large", f"control message {kind}: {len(payload)} bytes")
     try:
         return model.model_validate_json(payload)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        # A key of a stranger's object may be of any length and hold anything.
+        # A key in a peer's object may be of any length and contain anything.
         place = ascii(".".join(map(str, first["loc"]))[:80])[1:-1]
-        raise Unreadable("malformed", f"control message {kind}: {place}: {first['msg']}") from None
+        raise UnreadableMessage(
+            "malformed", f"control message {kind}: {place}: {first['msg']}"
+        ) from None

@@ -1,8 +1,8 @@
-"""Accounts and receipts 收支与回执: what a node and a peer say of their sides of the link.
+"""Accounts and receipts 收支与回执, which a node and a peer exchange about their link.
 
-Where the receiver stands is the receipt: everything below is durably applied there, but for the
-open dead letters that it names. An account is sent when something moved, and the whole of it now
-and then, so that one that was lost is made good.
+The receiver's position is the receipt: it has durably applied everything below, but for the open
+dead letters that it names. An account is sent after each change, and a whole one from time to time,
+which makes up for lost ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import date
 from node.kafka.topic_names import topic_between
 from node.postgres.connection import Cursor
 from node.reconcile import consistent_cut, flow_audit
-from node.reconcile.protocol import MOST_DEAD_LETTERS, Account, Day, DeadLettered, SentDay
+from node.reconcile.protocol import MOST_DEAD_LETTERS, Day, DeadLettered, LinkAccount, SentDay
 from node.store import flow_counts
 
 _DEAD_LETTERS = """
@@ -33,8 +33,8 @@ _POSITION = """
     on conflict (topic, partition) do update set next_offset = excluded.next_offset
         where peer_position.next_offset <> excluded.next_offset
 """
-# Rows apart in time are enough to say when at the latest something was applied; the newest row is
-# raised while it is younger than that.
+# A row every 15 seconds is enough to tell when at the latest something was applied; a newest row
+# that is younger is raised.
 _RAISE = """
     update receipt r set next_offset = now_at.position, applied_at = now()
     from unnest(%(partitions)s::integer[], %(positions)s::bigint[]) as now_at (partition, position)
@@ -61,47 +61,28 @@ _REMEMBER = """
 
 def account(
     cursor: Cursor, node: str, peer: str, since: date = date.min, *, whole: bool = True
-) -> Account:
-    """This node's side of the link with `peer`, days from `since` on; needs a snapshot.
+) -> LinkAccount:
+    """Return this node's account for `peer`, with the days from `since` on; needs a snapshot.
 
-    Only a `whole` one tells what was sent, which takes looking through the outbox.
+    Only a `whole` one tells what was sent, because that takes a scan of the outbox.
     """
     incoming = topic_between(peer, node)
     received = flow_counts.days(cursor, incoming)
     sent = [*flow_audit.outgoing(cursor, node, peer)] if whole else []
     cursor.execute(_DEAD_LETTERS, (incoming, MOST_DEAD_LETTERS))
     letters = [DeadLettered(letter=id_, partition=p, offset=o, reason=r) for id_, p, o, r in cursor]
-    return Account(
+    return LinkAccount(
         positions=consistent_cut.applied(cursor, node, peer),
-        received=[
-            Day(
-                day=day,
-                received=one.received,
-                applied=one.applied,
-                duplicates=one.duplicates,
-                dead_lettered=one.dead_lettered,
-            )
-            for day, one in received.items()
-            if day >= since
-        ],
+        received=[Day(day=day, **row._asdict()) for day, row in received.items() if day >= since],
         dead_letters=letters,
-        sent=[
-            SentDay(
-                day=one.day,
-                committed=one.committed,
-                published=one.published,
-                unaccounted=one.unaccounted,
-            )
-            for one in sent
-            if one.day >= since
-        ],
+        sent=[SentDay(**row._asdict()) for row in sent if row.day >= since],
     )
 
 
-def take(cursor: Cursor, node: str, peer: str, said: Account) -> bool:
-    """Keep what `peer` says of its side: receipts, its figures, its dead letters of ours.
+def take(cursor: Cursor, node: str, peer: str, said: LinkAccount) -> bool:
+    """Save the account of `peer`: its receipts, figures, and dead letters of our records.
 
-    Whether it has moved on since it spoke last.
+    Return True if its position has changed.
     """
     outgoing = topic_between(node, peer)
     moved = _receive(cursor, outgoing, said.positions)
@@ -109,7 +90,7 @@ def take(cursor: Cursor, node: str, peer: str, said: Account) -> bool:
     _report(cursor, topic_between(peer, node), _SENT, said.sent)
     cursor.execute(_FORGET, (outgoing,))
     if said.dead_letters:
-        rows = [(one.partition, one.offset, one.reason, one.letter) for one in said.dead_letters]
+        rows = [(d.partition, d.offset, d.reason, d.letter) for d in said.dead_letters]
         cursor.execute(_REMEMBER, [outgoing, *map(list, zip(*rows, strict=True))])
     return moved
 
@@ -135,5 +116,5 @@ def _report(
         arrays=", ".join(["%s::bigint[]"] * len(columns)),
         updates=", ".join(f"{name} = excluded.{name}" for name in columns),
     )
-    figures = [[getattr(one, name) for one in days] for name in columns]
-    cursor.execute(statement, [[topic] * len(days), [one.day for one in days], *figures])
+    arrays = [[getattr(row, name) for row in days] for name in ("day", *columns)]
+    cursor.execute(statement, [[topic] * len(days), *arrays])

@@ -1,11 +1,10 @@
-"""Resending 补发: events that a peer lacks go into the outbox once more, in fold order.
+"""Resending 补发 puts events that a peer lacks into the outbox again, in fold order.
 
-Only by their source: a province sends again what it emitted, the centre whatever it passes on; and
-to a node that is recovering, its own events too. What still waits in the outbox is not doubled, and
-what the receiver has as an open dead letter would only be one more: it is held back until a person
-replays the letter, or discards it, after which the event is sent again. A proof may be ahead of the
-account in which the receiver tells its letters: what stands at or after the position of its last
-account waits for the next one.
+Only the source does it: a province for what it emitted, the centre for all that it passes on; and
+to a recovering node its own events too. What is pending in the outbox is not added again. An open
+dead letter at the receiver would only become another one: its event is held back until a person has
+replayed or discarded the letter. A round may be ahead of the account in which the receiver lists
+its letters, so what is at or after the position of its last account waits for the next one.
 """
 
 from __future__ import annotations
@@ -63,16 +62,16 @@ _ON_ITS_WAY = """
 
 
 def is_source(node: str, event: Shared, peer: str, *, peer_recovers: bool) -> bool:
-    """Whether it is for `node` to send `event` to `peer` again."""
+    """Return True if `node` is the one that sends `event` to `peer` again."""
     if event.emitter == peer:
         return peer_recovers
     return node in (NATIONAL, event.emitter)
 
 
 def resend(cursor: Cursor, node: str, peer: str, event_ids: Iterable[str]) -> set[str]:
-    """Put events into the outbox for `peer` once more; those that wait there now.
+    """Put events into the outbox for `peer` again; return those that are pending there now.
 
-    The others are dead letters at the peer, with which a person must deal first, or the peer's last
+    The others are dead letters at the peer, which a person must resolve first, or the peer's last
     account does not reach them yet.
     """
     wanted = [*event_ids]
@@ -89,7 +88,7 @@ def resend(cursor: Cursor, node: str, peer: str, event_ids: Iterable[str]) -> se
 class HeldBack(NamedTuple):
     """An event that is not sent again while its dead letter is open at the receiver.
 
-    `letter` is None where the receiver's release does not tell the number.
+    `letter` is None if the receiver's release does not tell the number.
     """
 
     event_id: str
@@ -102,27 +101,27 @@ class HeldBack(NamedTuple):
 def held_back(
     cursor: Cursor, node: str, peer: str, here: Iterable[str], there: Iterable[str]
 ) -> list[HeldBack]:
-    """Which of the events that are missing `here` or `there` wait for a person at the receiver.
+    """Return the events missing `here` or `there` that are open dead letters at the receiver.
 
-    Those missing there by what the peer told of its letters, those missing here by our own, of
-    which the newest are looked at.
+    Those missing there are known from the peer's account, those missing here from our own newest
+    letters.
     """
     cursor.execute(_HELD_BACK_HERE, ([*there], topic_between(node, peer)))
-    found = [HeldBack(*row) for row in cursor]
+    events = [HeldBack(*row) for row in cursor]
     missing = {*here}
     cursor.execute(_LETTERS_HERE, (topic_between(peer, node), MOST_DEAD_LETTERS))
     for id_, topic, partition, offset, headers in cursor:
         said = dict(headers_of(headers)).get("ce_id") or b""
         event_id = said.decode("ascii", "replace")
         if event_id in missing:
-            found.append(HeldBack(event_id, id_, topic, partition, offset))
-    return found
+            events.append(HeldBack(event_id, id_, topic, partition, offset))
+    return events
 
 
 def on_its_way(
     cursor: Cursor, node: str, peer: str, positions: dict[int, int], event_ids: Iterable[str]
 ) -> set[str]:
-    """Which of these events this node owes `peer` or sent at or behind its positions."""
+    """Return those of these events that are pending, or were sent at or after its positions."""
     values = {
         "topic": topic_between(node, peer),
         "partitions": [*positions],

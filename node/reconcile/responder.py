@@ -1,12 +1,13 @@
-"""The side that answers 应答方: each message by itself, without memory of the round.
+"""The responder 应答方 answers each message by itself, without state of the round.
 
-`answer_digests` compares buckets in one snapshot; what is on its way is taken out on both sides.
-`answer_events` names the events of the differing cases and sends again what the other lacks.
+`answer_digests` compares buckets in one snapshot, without what is in flight on either side.
+`answer_events` names the events of the differing cases and sends again what the peer lacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Literal
 
 from node.kafka.topic_names import topic_between
@@ -14,23 +15,23 @@ from node.postgres.connection import Cursor
 from node.reconcile import consistent_cut, resend
 from node.reconcile.protocol import (
     MOST_CASES,
+    CaseDifference,
     Cases,
     Digests,
     Events,
-    Finding,
     Findings,
     Held,
     Message,
     Verdict,
 )
-from node.reconcile.scrub_evidence import note_differing, verified_at
+from node.reconcile.results import note_differing, verified_at
 from node.reconcile.shared_events import Shared, held, shared
 from node.recovery.flag import is_recovering
 from node.store import digests
 
 
 def answer_digests(cursor: Cursor, node: str, peer: str, said: Digests) -> list[Message]:
-    """`Verdict`, or `Cases` for each bucket that differs; in a snapshot of the caller's."""
+    """Return a `Verdict`, or `Cases` for each differing bucket; in a snapshot of the caller."""
     waiting = consistent_cut.in_flight(cursor, topic_between(node, peer), said.cut.applied)
     if waiting is None:
         return [_verdict(cursor, said, "unsettled")]
@@ -46,20 +47,22 @@ def answer_digests(cursor: Cursor, node: str, peer: str, said: Digests) -> list[
 def _differing(
     cursor: Cursor, node: str, peer: str, said: Digests, waiting: list[consistent_cut.OnItsWay]
 ) -> list[int]:
-    theirs_in_flight = {one.event_id: one for one in said.cut.in_flight}
+    theirs_in_flight = {event.event_id for event in said.cut.in_flight}
     here = held(cursor, theirs_in_flight)
     not_yet_here = [
-        consistent_cut.OnItsWay(one.event_id, one.bucket, one.digest)
-        for one in said.cut.in_flight
-        if one.event_id not in here
+        consistent_cut.OnItsWay(event.event_id, event.bucket, event.digest)
+        for event in said.cut.in_flight
+        if event.event_id not in here
     ]
     late = [
-        one
-        for one in consistent_cut.late(cursor, topic_between(peer, node), said.cut.sent)
-        if one.event_id not in theirs_in_flight
+        event
+        for event in consistent_cut.late(cursor, topic_between(peer, node), said.cut.sent)
+        if event.event_id not in theirs_in_flight
     ]
     ours = consistent_cut.without(digests.buckets(cursor, peer), [*waiting, *late])
-    theirs = consistent_cut.without([digests.Digest(*one) for one in said.buckets], not_yet_here)
+    theirs = consistent_cut.without(
+        [digests.Digest(*digest) for digest in said.buckets], not_yet_here
+    )
     return [bucket for bucket in range(digests.BUCKETS) if ours[bucket] != theirs[bucket]]
 
 
@@ -69,7 +72,8 @@ def _verdict(cursor: Cursor, said: Digests, verdict: Literal["equal", "unsettled
 
 
 def _cases(cursor: Cursor, peer: str, said: Digests, bucket: int, buckets: int) -> Iterator[Cases]:
-    rows = [(case_id, *one) for case_id, one in digests.cases_in(cursor, peer, bucket).items()]
+    digest_of = digests.cases_in(cursor, peer, bucket)
+    rows = [(case_id, *digest) for case_id, digest in digest_of.items()]
     parts = [rows[at : at + MOST_CASES] for at in range(0, len(rows), MOST_CASES)] or [[]]
     for number, part in enumerate(parts):
         yield Cases(
@@ -84,22 +88,24 @@ def _cases(cursor: Cursor, peer: str, said: Digests, bucket: int, buckets: int) 
 
 
 def answer_events(cursor: Cursor, node: str, peer: str, said: Events) -> Findings:
-    """What is missing on either side of the cases in `said`; what `peer` lacks is sent again."""
-    mine = shared(cursor, node, peer, [one.case_id for one in said.cases])
+    """Return what either side lacks of the cases in `said`; send again what `peer` lacks."""
+    mine = shared(cursor, node, peer, [case.case_id for case in said.cases])
     missing_there = {
-        one.case_id: mine[one.case_id].keys() - {*one.events, *one.in_flight} for one in said.cases
+        case.case_id: mine[case.case_id].keys() - {*case.events, *case.in_flight}
+        for case in said.cases
     }
-    waiting = resend.on_its_way(cursor, node, peer, said.applied, _all(missing_there.values()))
+    every = [*chain.from_iterable(missing_there.values())]
+    waiting = resend.on_its_way(cursor, node, peer, said.applied, every)
     findings, again = [], []
-    for one in said.cases:
-        events = mine[one.case_id]
+    for case in said.cases:
+        events = mine[case.case_id]
         there = [
             event_id
-            for event_id in sorted(missing_there[one.case_id])
+            for event_id in sorted(missing_there[case.case_id])
             if event_id not in waiting and (said.recovering or not events[event_id].just_came)
         ]
-        here = sorted(set(one.events) - events.keys() - set(one.in_flight))
-        differing = _differing_bytes(one, events)
+        here = sorted(set(case.events) - events.keys() - set(case.in_flight))
+        differing = _differing_bytes(case, events)
         again += [
             event_id
             for event_id in there
@@ -107,8 +113,8 @@ def answer_events(cursor: Cursor, node: str, peer: str, said: Events) -> Finding
         ]
         if here or there or differing:
             findings.append(
-                Finding(
-                    case_id=one.case_id,
+                CaseDifference(
+                    case_id=case.case_id,
                     missing_here=here,
                     missing_there=there,
                     differing=differing,
@@ -117,8 +123,8 @@ def answer_events(cursor: Cursor, node: str, peer: str, said: Events) -> Finding
     sent = resend.resend(cursor, node, peer, again)
     note_differing(cursor, peer, said.cases, findings)
     findings = [
-        one.model_copy(update={"sent": sorted(sent.intersection(one.missing_there))})
-        for one in findings
+        case.model_copy(update={"sent": sorted(sent.intersection(case.missing_there))})
+        for case in findings
     ]
     return Findings(
         round=said.round,
@@ -132,7 +138,7 @@ def answer_events(cursor: Cursor, node: str, peer: str, said: Events) -> Finding
 
 
 def _differing_bytes(said: Held, events: Mapping[str, Shared]) -> list[str]:
-    """The events that both hold with different bytes; none if the peer says no digests."""
+    """Return the events that both hold with different bytes; none if the peer sent no digests."""
     if len(said.digests) != len(said.events):
         return []
     return sorted(
@@ -140,7 +146,3 @@ def _differing_bytes(said: Held, events: Mapping[str, Shared]) -> list[str]:
         for event_id, digest in zip(said.events, said.digests, strict=True)
         if event_id in events and events[event_id].digest != digest
     )
-
-
-def _all(several: Iterable[Iterable[str]]) -> list[str]:
-    return [one for some in several for one in some]

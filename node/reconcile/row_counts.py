@@ -1,11 +1,12 @@
-"""Counting rows 计数: do as many rows stand in the ledger as the kept digests say?
+"""A count 计数 of the rows in the ledger, to compare with the number in the kept digests.
 
-A count finds a deleted or truncated ledger at once, but no changed byte; that is the scrub's work.
-On a large ledger it takes longer than anybody waits for: then it is given up and said so.
+It detects a deleted or truncated ledger at once, but no changed byte, which the scrub does. On a
+large ledger it takes too long, and is given up.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from psycopg2.errors import QueryCanceled
@@ -34,7 +35,7 @@ _ROWS_AT_CENTRE = (_EMITTED, _PASSED_ON)
 
 
 class Counted(NamedTuple):
-    """Events that the kept digests say are shared with a peer, and rows that there are; None if
+    """The number of events shared with a peer by the kept digests, and that of rows; None if
     there are too many to count in two seconds."""
 
     peer: str
@@ -43,7 +44,7 @@ class Counted(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Whether rows are missing, or too many."""
+        """Return True if there are too few or too many rows."""
         return self.rows is not None and self.rows != self.kept
 
 
@@ -59,13 +60,12 @@ def count(connection: Connection, node: str) -> list[Counted]:
 
 
 def _count(connection: Connection, node: str) -> list[Counted]:
-    found: dict[str, int] = {}
+    rows: Counter[str] = Counter()
     with snapshot(connection) as cursor:
         cursor.execute(_LIMIT)
         cursor.execute(_KEPT)
         kept: dict[str, int] = dict(cursor.fetchall())
         for query in _ROWS_AT_CENTRE if node == NATIONAL else _ROWS_AT_PROVINCE:
             cursor.execute(query, {"centre": NATIONAL})
-            for peer, number in cursor:
-                found[peer] = found.get(peer, 0) + number
-    return [Counted(peer, kept.get(peer, 0), found.get(peer, 0)) for peer in peers_of(node)]
+            rows.update(dict(cursor.fetchall()))
+    return [Counted(peer, kept.get(peer, 0), rows[peer]) for peer in peers_of(node)]

@@ -1,7 +1,5 @@
-"""One end of the conversation 会话: messages in, database, messages out.
-
-Each message is handled in one transaction of its own; what reads digests reads one snapshot.
-"""
+"""A node's end of the conversation 会话: it reads messages, handles each in a transaction of its
+own, and sends the answers. Digests are read in one snapshot."""
 
 from __future__ import annotations
 
@@ -13,17 +11,16 @@ from node.postgres.connection import Connection
 from node.postgres.snapshot import snapshot
 from node.reconcile import protocol, receipts, responder, results
 from node.reconcile.control_channel import Received
-from node.reconcile.initiator import Outcome, Round
+from node.reconcile.initiator import Round, RoundOutcome
 from node.reconcile.message_intake import Intake
 from node.reconcile.protocol import (
-    Account,
     Cases,
     Concluded,
     Digests,
     Events,
     Findings,
+    LinkAccount,
     Message,
-    OfRound,
     Verdict,
 )
 from node.recovery import flag
@@ -31,20 +28,18 @@ from node.recovery import flag
 log = logging.getLogger(__name__)
 
 
-class Channel(Protocol):
-    """What a conversation needs of `node.reconcile.control_channel.Channel`."""
+class Transport(Protocol):
+    """The methods of `node.reconcile.control_channel.Channel` that a conversation needs."""
 
-    def send(self, peer: str, kind: str, payloads: Sequence[bytes]) -> None:
-        """Send messages of one kind, in order."""
+    def send(self, peer: str, kind: str, payloads: Sequence[bytes]) -> None: ...
 
-    def receive(self, seconds: float) -> Iterator[Received]:
-        """What came within `seconds`."""
+    def receive(self, seconds: float) -> Iterator[Received]: ...
 
 
 class Conversation:
-    """A node's end towards all its peers, for the process that answers for the node.
+    """A node's end of the conversation with all its peers.
 
-    `driver` names this process: answers to rounds of another one are not its business.
+    `driver` names this process; answers to rounds of other processes are ignored.
     """
 
     def __init__(
@@ -52,7 +47,7 @@ class Conversation:
         node: str,
         driver: str,
         connection: Connection,
-        channel: Channel,
+        channel: Transport,
         *,
         answers: bool,
         intake: Intake | None = None,
@@ -64,20 +59,20 @@ class Conversation:
         self._answers = answers
         self._intake = intake or Intake()
         self._rounds: dict[str, Round] = {}
-        # Peers that have told that they applied more; whoever tells them ours empties it.
+        # Peers whose position has changed since they were sent a whole account.
         self.moved: set[str] = set()
 
     def begin(self, peer: str) -> Round:
-        """Begin a round with `peer`; its outcome is there at once if nothing can be told now."""
-        made = Round(self._node, peer, self._driver)
+        """Begin a round with `peer`; its outcome is set at once if too much is in flight."""
+        begun = Round(self._node, peer, self._driver)
         with snapshot(self._connection) as cursor:
-            question = made.begin(cursor)
-        self._rounds[made.id] = made
-        self._send(peer, question)
-        return made
+            question = begun.begin(cursor)
+        self._rounds[begun.id] = begun
+        self.send(peer, question)
+        return begun
 
     def forget(self, given_up: Round) -> None:
-        """Nothing more is awaited of this round."""
+        """Ignore further answers to this round."""
         self._rounds.pop(given_up.id, None)
 
     def listen(self, seconds: float) -> None:
@@ -86,39 +81,38 @@ class Conversation:
             message = self._intake.read(received)
             if message is not None:
                 with self._intake.handling(received):
-                    self._send(received.peer, self._handled(received, message))
+                    self.send(received.peer, self._handle(received.peer, message))
 
-    def _handled(self, received: Received, said: Message) -> Sequence[Message]:
+    def _handle(self, peer: str, said: Message) -> Sequence[Message]:
         if isinstance(said, (Verdict, Cases, Findings)):
-            made = self._rounds.get(said.round)
-            return self._driven(made, said) if made and made.peer == received.peer else []
-        return self._answered(received.peer, said) if self._answers else []
+            begun = self._rounds.get(said.round)
+            return self._continue(begun, said) if begun and begun.peer == peer else []
+        return self._answer(peer, said) if self._answers else []
 
-    def _driven(self, made: Round, said: OfRound) -> Sequence[Message]:
-        """An answer in a round of ours."""
+    def _continue(self, begun: Round, said: Verdict | Cases | Findings) -> Sequence[Message]:
+        """Pass an answer to a round of ours; return its next questions."""
         if isinstance(said, Verdict):
-            made.on_verdict(said)
+            begun.on_verdict(said)
             return []
         with self._connection, self._connection.cursor() as cursor:
             if isinstance(said, Cases):
-                return made.on_cases(cursor, said)
-            assert isinstance(said, Findings)
-            return made.on_findings(cursor, said)
+                return begun.on_cases(cursor, said)
+            return begun.on_findings(cursor, said)
 
-    def _answered(self, peer: str, said: Message) -> Sequence[Message]:
-        """Something that a peer asks or tells."""
+    def _answer(self, peer: str, said: Message) -> Sequence[Message]:
+        """Answer a question of a peer, or save what it tells."""
         if isinstance(said, Digests):
-            return self._compared(peer, said)
+            return self._compare(peer, said)
         with self._connection, self._connection.cursor() as cursor:
             if isinstance(said, Events):
                 return [responder.answer_events(cursor, self._node, peer, said)]
-            if isinstance(said, Account) and receipts.take(cursor, self._node, peer, said):
+            if isinstance(said, LinkAccount) and receipts.take(cursor, self._node, peer, said):
                 self.moved.add(peer)
             if isinstance(said, Concluded):
                 results.note(cursor, peer, said.mismatched, said.findings)
         return []
 
-    def _compared(self, peer: str, said: Digests) -> Sequence[Message]:
+    def _compare(self, peer: str, said: Digests) -> Sequence[Message]:
         with snapshot(self._connection) as cursor:
             answers = responder.answer_digests(cursor, self._node, peer, said)
         first = answers[0]
@@ -127,8 +121,8 @@ class Conversation:
                 results.note(cursor, peer, 0, [])
         return answers
 
-    def conclude(self, done: Round) -> Outcome:
-        """Keep what a round of ours found, if it could tell."""
+    def conclude(self, done: Round) -> RoundOutcome:
+        """Return the outcome of a round of ours, and save its result if it is settled."""
         outcome = done.outcome
         assert outcome is not None
         self.forget(done)
@@ -137,24 +131,21 @@ class Conversation:
                 results.note(cursor, done.peer, outcome.mismatched, outcome.findings)
         return outcome
 
-    def say_account(self, peer: str, said: Account) -> None:
-        """Tell a peer how our side of the link stands."""
-        self._send(peer, [said])
-
     def is_recovering(self) -> bool:
-        """Whether own events may come home now."""
+        """Return True while peers may send this node's own events back to it."""
         with self._connection, self._connection.cursor() as cursor:
             return flag.is_recovering(cursor)
 
     def end_recovery(self) -> None:
-        """All peers hold what this node holds: own events need not come home any more."""
+        """End the recovery, because all peers hold what this node holds."""
         with self._connection, self._connection.cursor() as cursor:
             if flag.end(cursor):
                 log.info("recovered: every peer holds the same")
 
-    def _send(self, peer: str, several: Sequence[Message]) -> None:
+    def send(self, peer: str, messages: Sequence[Message]) -> None:
+        """Send messages to a peer, those of one kind together."""
         by_kind: dict[str, list[bytes]] = {}
-        for one in several:
-            by_kind.setdefault(protocol.kind_of(one), []).append(one.payload())
+        for message in messages:
+            by_kind.setdefault(protocol.kind_of(message), []).append(message.payload())
         for kind, payloads in by_kind.items():
             self._channel.send(peer, kind, payloads)

@@ -1,7 +1,7 @@
-"""Which events of a case this node and a peer must both hold 共有事件.
+"""The events of a case that this node and a peer must both hold 共有事件.
 
-At a province: all of them, with the centre. At the centre: what the peer emitted, and what was
-sent to it since it became a participant, without what was withheld from it.
+A province shares all events with the centre. The centre shares with a province what that emitted,
+and what was sent to it since it became a participant, without what was withheld from it.
 """
 
 from __future__ import annotations
@@ -41,19 +41,18 @@ class Shared(NamedTuple):
 def shared(
     cursor: Cursor, node: str, peer: str, case_ids: Iterable[str]
 ) -> dict[str, dict[str, Shared]]:
-    """The shared events of these cases, by case and event id."""
+    """Return the shared events of these cases, by case and event id."""
     query = _AT_CENTRE if node == NATIONAL else _AT_PROVINCE
     wanted = [*case_ids]
     values = {"cases": wanted, "peer": peer, "incoming": topic_between(peer, node)}
     cursor.execute(query, values)
-    found: dict[str, dict[str, Shared]] = {case_id: {} for case_id in wanted}
-    for case_id, *event in cursor:
-        one = Shared(*event)
-        found[case_id][one.event_id] = one
-    return found
+    by_case: dict[str, dict[str, Shared]] = {case_id: {} for case_id in wanted}
+    for case_id, event_id, *rest in cursor:
+        by_case[case_id][event_id] = Shared(event_id, *rest)
+    return by_case
 
 
 def held(cursor: Cursor, event_ids: Iterable[str]) -> set[str]:
-    """Which of these events are in the ledger."""
+    """Return those of these events that this node has."""
     cursor.execute(_HELD, ([*event_ids],))
     return {event_id for (event_id,) in cursor}

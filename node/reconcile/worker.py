@@ -1,12 +1,12 @@
-"""The reconciler 核对: what one process of a node does by itself to prove that nothing is lost.
+"""The reconciler 核对 proves on a schedule that nothing is lost between this node and its peers.
 
 1. Listen to the peers, and answer for the node.
 2. Add up the changes of digests and accounts.
-3. Tell each peer how this side of the link stands, at once when something was applied: receipts.
+3. Send each peer an account of this side of the link, soon after something was applied.
 4. A province begins a round with the centre on a schedule; the centre answers.
-5. Show all of it in the metrics.
+5. Set the metrics.
 
-Several processes may run it: the advisory lock of its connection lets one of them work.
+Of several processes the one that holds the advisory lock does this.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from node.store.lost_events import number_lost
 log = logging.getLogger(__name__)
 
 _TRY_SECONDS = 1.0
-_LOOK_SECONDS = 30.0  # for topics that somebody must make
-_STALE_SECONDS = 900.0  # for those of further nodes
+_LOOK_SECONDS = 30.0  # until topics are looked for again, if there are none
+_STALE_SECONDS = 900.0  # the same, if those of some nodes are missing
 _LISTEN_SECONDS = 0.25
 _FOLD_SECONDS = 5.0
-# A receipt follows what it confirms by about this; more often would only cost.
+# A receipt follows what it confirms by about this time.
 _MOVED_SECONDS = 1.0
 _MEASURE_SECONDS = 15.0
-# The whole account, so that one that was lost is made good.
+# A whole account makes up for lost ones; it comes soon after the peer has applied something.
 _WHOLE_SECONDS = 15.0
 _SOON_SECONDS = 2.0
-# A round without answers is given up: the next one says the same again.
+# A round without answers is given up: the next one repeats it.
 _ROUND_SECONDS = 60.0
-# While the ledger lacks events, a peer that is away must not hold up those that have them.
+# While the ledger lacks events, a peer that is away must not delay those that have them.
 _LOST_ROUND_SECONDS = 10.0
 _FIRST_ROUND_SECONDS = 3.0
 _LOOK_AGAIN_SECONDS = 20.0
@@ -63,7 +63,7 @@ _POSITIONS = """
 
 
 class Reconciler:
-    """Speaks for the node on the control topics; a worker for `node.runtime.supervisor`."""
+    """A worker for `node.runtime.supervisor` that answers on the control topics for the node."""
 
     name = "reconciler"
 
@@ -78,18 +78,18 @@ class Reconciler:
             with connection, connection.cursor() as cursor:
                 own_database(cursor, self._settings.node)
                 refuse_while_unconfirmed(cursor)
-            while not stop.is_set() and not _takes_the_lock(connection):
+            while not stop.is_set() and not _try_reconciler_lock(connection):
                 stop.wait(_TRY_SECONDS)
             if stop.is_set():
                 return
             try:
-                self._speak_until(stop, connection)
+                self._work_until(stop, connection)
             except NoControlTopic as error:
-                # No reason to stop a node, nor to call Kafka away.
+                # The node need not stop, and Kafka is not away.
                 log.warning("reconciler: %s", error)
                 stop.wait(_LOOK_SECONDS)
 
-    def _speak_until(self, stop: Stop, connection: Connection) -> None:
+    def _work_until(self, stop: Stop, connection: Connection) -> None:
         with Channel(self._settings, "reconciler") as channel:
             duties = _Duties(self._settings, self._metrics, connection, channel, self._clock)
             opened = time.monotonic()
@@ -104,13 +104,13 @@ def _is_stale(channel: Channel, opened: float) -> bool:
     return channel.lacks_topics and time.monotonic() - opened > _STALE_SECONDS
 
 
-def _takes_the_lock(connection: Connection) -> bool:
+def _try_reconciler_lock(connection: Connection) -> bool:
     with connection, connection.cursor() as cursor:
         return try_lock(cursor, Lock.RECONCILER)
 
 
 class _Duties:
-    """One session's state: what is due when, and which rounds are open."""
+    """The state of a session: what is due when, and the open round."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class _Duties:
         self._period = settings.reconcile_seconds
         driver = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
         intake = Intake(metrics, channel.peers)
-        self._talk = Conversation(
+        self._conversation = Conversation(
             settings.node, driver[-64:], connection, channel, answers=True, intake=intake
         )
         self._clock = clock
@@ -138,13 +138,13 @@ class _Duties:
         self._whole_at: dict[str, float] = {}
         self._open: tuple[Round, float] | None = None
         self._queue: list[str] = []
-        self._cycle: list[bool] = []  # of the present cycle of rounds: which were equal
+        self._cycle: list[bool] = []  # for each round of the present cycle, whether it was equal
         self._recovering = False
         self._lost = 0
 
     def turn(self) -> None:
-        """Whatever is due now; listening is what paces it."""
-        self._talk.listen(_LISTEN_SECONDS)
+        """Do what is due now; listening sets the pace."""
+        self._conversation.listen(_LISTEN_SECONDS)
         now = time.monotonic()
         if now >= self._measure_due:
             self._measure_due = now + _MEASURE_SECONDS
@@ -158,7 +158,7 @@ class _Duties:
         self._reconcile(now)
 
     def _measure(self) -> None:
-        """Compare our clock with the broker's; every process of the node reads what is kept."""
+        """Compare our clock with the broker's; save the skew for all processes of the node."""
         if self._channel.peers:
             ahead = self._channel.clock_ahead(self._channel.peers[0], self._clock)
             if ahead is not None:
@@ -169,7 +169,7 @@ class _Duties:
         with self._connection, self._connection.cursor() as cursor:
             digests.compact(cursor)
             flow_counts.compact(cursor)
-        if self._talk.is_recovering() and not self._recovering:
+        if self._conversation.is_recovering() and not self._recovering:
             self._recovering, self._cycle = True, []
             self._round_due = time.monotonic()
         self._look_for_lost()
@@ -177,7 +177,7 @@ class _Duties:
             gauges.show(cursor, self._metrics, self._node, self._channel.peers)
 
     def _look_for_lost(self) -> None:
-        """The scrub has found that the ledger lacks more than before: ask the peers at once."""
+        """Begin a round at once if the scrub has found that the ledger lacks more than before."""
         with self._connection, self._connection.cursor() as cursor:
             lost = number_lost(cursor)
         if lost > self._lost:
@@ -185,69 +185,69 @@ class _Duties:
         self._lost = lost
 
     def _tell(self, now: float) -> None:
-        """To those whose records were applied since; everything now and then, or soon after a
-        peer has applied ours, so that it knows what it should have."""
+        """Send accounts to the peers whose records were applied since the last one, and whole ones
+        from time to time, or soon after a peer has applied ours."""
         with self._connection, self._connection.cursor() as cursor:
             cursor.execute(_POSITIONS)
-            stands: dict[str, str] = dict(cursor.fetchall())
+            positions: dict[str, str] = dict(cursor.fetchall())
         for peer in self._channel.peers:
             age = now - self._whole_at.get(peer, 0.0)
-            whole = age > (_SOON_SECONDS if peer in self._talk.moved else _WHOLE_SECONDS)
-            stand = stands.get(topic_between(peer, self._node), "")
-            if whole or stand != self._told.get(peer, ""):
-                self._tell_one(peer, date.min if whole else _yesterday(), whole=whole)
-                self._told[peer] = stand
+            whole = age > (_SOON_SECONDS if peer in self._conversation.moved else _WHOLE_SECONDS)
+            position = positions.get(topic_between(peer, self._node), "")
+            if whole or position != self._told.get(peer, ""):
+                self._send_account(peer, date.min if whole else _yesterday(), whole=whole)
+                self._told[peer] = position
             if whole:
-                self._talk.moved.discard(peer)
+                self._conversation.moved.discard(peer)
                 self._whole_at[peer] = now
 
-    def _tell_one(self, peer: str, since: date, *, whole: bool) -> None:
+    def _send_account(self, peer: str, since: date, *, whole: bool) -> None:
         with snapshot(self._connection) as cursor:
-            said = receipts.account(cursor, self._node, peer, since, whole=whole)
-        if said.positions or said.sent:
-            self._talk.say_account(peer, said)
+            account = receipts.account(cursor, self._node, peer, since, whole=whole)
+        if account.positions or account.sent:
+            self._conversation.send(peer, [account])
 
     def _reconcile(self, now: float) -> None:
-        """Rounds of our own, one after the other: await the open one, or begin what is due."""
+        """Run our own rounds one after the other: await the open one, or begin the next."""
         if self._open is not None:
             self._await(*self._open, now)
         elif self._queue:
             patience = _LOST_ROUND_SECONDS if self._lost else _ROUND_SECONDS
-            self._open = (self._talk.begin(self._queue.pop()), now + patience)
+            self._open = (self._conversation.begin(self._queue.pop()), now + patience)
         elif now >= self._round_due:
             self._end_cycle()
             self._round_due = now + (_LOOK_AGAIN_SECONDS if self._recovering else self._period)
-            # The centre answers; only while it lacks something does it ask: nobody knows better.
+            # The centre usually answers; it begins rounds only while it lacks something.
             if self._node != NATIONAL or self._recovering or self._lost:
                 self._queue = [*self._channel.peers]
 
-    def _await(self, made: Round, given_up_at: float, now: float) -> None:
-        if made.outcome is not None:
+    def _await(self, begun: Round, given_up_at: float, now: float) -> None:
+        if begun.outcome is not None:
             self._open = None
-            self._conclude(made)
+            self._conclude(begun)
         elif now > given_up_at:
-            log.warning("reconciliation with %s: no answer; the next round asks again", made.peer)
-            self._talk.forget(made)
+            log.warning("reconciliation with %s: no answer; the next round asks again", begun.peer)
+            self._conversation.forget(begun)
             self._open = None
 
-    def _conclude(self, made: Round) -> None:
-        outcome = self._talk.conclude(made)
+    def _conclude(self, begun: Round) -> None:
+        outcome = self._conversation.conclude(begun)
         self._cycle.append(outcome.equal)
-        for one in outcome.findings:
+        for case in outcome.findings:
             log.warning(
                 "reconciliation with %s: case %s: %d events missing here, %d there",
-                *(made.peer, one.case_id, len(one.missing_here), len(one.missing_there)),
+                *(begun.peer, case.case_id, len(case.missing_here), len(case.missing_there)),
             )
         if not outcome.equal:
-            # What was sent again is looked at soon, not only after a whole period.
+            # What was sent again is checked soon, not only after a whole period.
             self._round_due = min(self._round_due, time.monotonic() + _LOOK_AGAIN_SECONDS)
 
     def _end_cycle(self) -> None:
-        """A recovery is over when all who answered hold what this node holds."""
+        """End a recovery if all that answered hold what this node holds."""
         if self._recovering and self._cycle and all(self._cycle):
-            self._talk.end_recovery()
+            self._conversation.end_recovery()
         self._cycle = []
-        self._recovering = self._talk.is_recovering()
+        self._recovering = self._conversation.is_recovering()
 
 
 def _yesterday() -> date:

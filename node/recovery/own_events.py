@@ -25,7 +25,7 @@ import psycopg2
 from cases.nodes import NATIONAL
 from node.kafka import clients
 from node.kafka.clients import TopicPartition
-from node.kafka.silence import HeldUp, Silence, Tail
+from node.kafka.silence import HeldUp, Silence, UnreadRange
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection, Cursor, own_connected
 from node.runtime.errors import is_data_error
@@ -95,7 +95,9 @@ def bring_home(
     return reader.written
 
 
-def _tails(connection: Connection, client: Any, topics: Sequence[str], whole: bool) -> list[Tail]:
+def _tails(
+    connection: Connection, client: Any, topics: Sequence[str], whole: bool
+) -> list[UnreadRange]:
     partitions = clients.partitions_of(client, topics)
     if not partitions:
         return []
@@ -108,7 +110,7 @@ def _tails(connection: Connection, client: Any, topics: Sequence[str], whole: bo
         start = known.get(place.topic, {}).get(place.partition, 0)
         if start > end[place]:  # a topic that was made again begins again
             start = 0
-        tails.append(Tail(place, max(first[place], start), end[place]))
+        tails.append(UnreadRange(place, max(first[place], start), end[place]))
     return tails
 
 
@@ -135,8 +137,8 @@ class _TailReader:
         self.written = 0
         self.held_up: dict[str, str] = {}
 
-    def read(self, tail: Tail) -> None:
-        """Read a tail, unless its topic is held up already."""
+    def read(self, tail: UnreadRange) -> None:
+        """Read one tail, unless its topic is held up already."""
         if tail.partition.topic in self.held_up:
             return
         try:
@@ -183,7 +185,7 @@ class _TailReader:
 
 
 def _batches(
-    client: Any, tail: Tail, stop: threading.Event, waits: bool
+    client: Any, tail: UnreadRange, stop: threading.Event, waits: bool
 ) -> Iterator[tuple[list[Any], int]]:
     """Yield the records of each poll, possibly none, and the position after it."""
     position = tail.start

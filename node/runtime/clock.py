@@ -1,6 +1,6 @@
-"""The clock 时钟 as a value, so that a test can hold it still.
+"""The clock 时钟 as a value, so that a test can replace it.
 
-Instants are microseconds since the epoch, UTC ("micros"), everywhere inside the code.
+All code uses instants in microseconds since the epoch, UTC ("micros").
 """
 
 from __future__ import annotations
@@ -12,5 +12,4 @@ Clock = Callable[[], int]
 
 
 def now_micros() -> int:
-    """The present instant in micros."""
     return time.time_ns() // 1000

@@ -1,7 +1,7 @@
-"""The address of a Postgres database (DSN) 数据库地址, checked without ever quoting it.
+"""Checks of the address of a Postgres database (DSN) 数据库地址, which never quote it.
 
-libpq quotes what it cannot read in its own errors, and a password with a sign that should have
-been escaped ends up in the host or the port there. So what is not clear is refused before.
+libpq's errors quote what it cannot parse, and a password with a character that should have been
+escaped ends up in their host or port. So an ambiguous address is refused before.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ _HOW = (
     "user and password escaped as in %40 for @, or user=… password=… host=… with a value that "
     "has blanks in single quotes"
 )
-# Only these may hold what no line may show.
+# The fields whose values must never be shown.
 _SECRETS = ("password", "sslpassword", "passfile", "sslkey")
 _SHORTEST = 3
 
 
 class WrongDsn(ValueError):
-    """A DSN that is none; its text quotes nothing of it."""
+    """A DSN is invalid; the message quotes nothing of it."""
 
 
 def check_dsn(dsn: str) -> None:
-    """Raise `WrongDsn` unless libpq reads `dsn` as it was meant."""
+    """Raise `WrongDsn` unless libpq parses `dsn` as it was meant."""
     try:
-        found = parse_dsn(dsn)
+        fields = parse_dsn(dsn)
     except psycopg2.Error:
         raise WrongDsn(f"this is no address of a database (it is not shown here): {_HOW}") from None
-    if _is_split_wrongly(dsn, found):
+    if _is_split_wrongly(dsn, fields):
         raise WrongDsn(f"a sign in user or password is not escaped (it is not shown here): {_HOW}")
 
 
 def without_secrets(text: str, dsn: str) -> str:
-    """`text`, an error of the driver for `dsn`, with every secret of the DSN taken out."""
+    """Replace every secret of `dsn` in `text`, an error of the driver."""
     try:
-        found = parse_dsn(dsn)
+        fields = parse_dsn(dsn)
     except psycopg2.Error:
         return "the address of the database cannot be read"
     for name in _SECRETS:
-        secret = found.get(name, "")
+        secret = fields.get(name, "")
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, "***")
     return text.replace(dsn, "***")
 
 
-def _is_split_wrongly(dsn: str, found: dict[str, str]) -> bool:
-    """Whether a part of the password can have come to stand elsewhere."""
-    ports = found.get("port", "").split(",")
+def _is_split_wrongly(dsn: str, fields: dict[str, str]) -> bool:
+    """Return True if a part of the password may be in another field."""
+    ports = fields.get("port", "").split(",")
     if any(port and not port.isdecimal() for port in ports):
         return True
-    if any(sign in found.get("host", "") for sign in "@?#") or "@" in found.get("dbname", ""):
+    if any(sign in fields.get("host", "") for sign in "@?#") or "@" in fields.get("dbname", ""):
         return True
     if not dsn.startswith(_SCHEMES):
         return False

@@ -1,12 +1,11 @@
-"""Three kinds of failure, told apart in one place.
+"""This module tells three kinds of failure apart.
 
     PetitionLinkError        one clear line for a person; exit code 1
     ├── Fatal                stops the process: configuration, privilege, a missing topic
     └── Transient            the environment is away: wait, try again, advance nothing
     Undecodable (schemas)    poison: dead-letter this record, go on with the next
 
-Everything that is none of these is a defect of ours and stops the process with its traceback
-in the log.
+Any other exception is a defect of ours and stops the process with its traceback in the log.
 """
 
 from __future__ import annotations
@@ -15,36 +14,21 @@ import sys
 
 import psycopg2
 
-from schemas.errors import PetitionLinkError
-
-__all__ = [
-    "POOLED",
-    "Fatal",
-    "Fenced",
-    "NoAnswer",
-    "OtherRelease",
-    "PetitionLinkError",
-    "Transient",
-    "classified",
-    "first_line",
-    "is_data_error",
-    "is_too_large",
-    "is_too_slow",
-]
+from schemas.errors import PetitionLinkError as PetitionLinkError  # exported
 
 
 class Fatal(PetitionLinkError):
-    """Waiting would not help: a person must mend something first."""
+    """Retrying does not help: a person must correct something first."""
 
 
 class OtherRelease(Fatal):
-    """The database is at the migration of another release than this process."""
+    """The database is at another release's migration than this process."""
 
 
 class Transient(PetitionLinkError):
     """The `dependency`, kafka or postgres, is away or busy: the same step may succeed later.
 
-    An empty `dependency` means that neither is to blame; with `clock` both answer, and this
+    An empty `dependency` means that neither is at fault; `clock` means that both answer, and this
     machine's clock is wrong.
     """
 
@@ -56,12 +40,12 @@ class Transient(PetitionLinkError):
 class NoAnswer(psycopg2.OperationalError):
     """Postgres did not answer a statement in time, and the connection was shut down.
 
-    Raised by `node.runtime.watchdog`. After a COMMIT the outcome is not known.
+    Raised by `node.runtime.watchdog`. After a COMMIT the outcome is unknown.
     """
 
 
 class Fenced(PetitionLinkError):
-    """Another process moved this partition on; what we held was rolled back."""
+    """Another process moved the offsets of this partition; our transaction was rolled back."""
 
 
 # SQLSTATE classes and codes, PostgreSQL manual appendix A.
@@ -76,11 +60,11 @@ _TRANSIENT_CLASSES = (
 )
 _TRANSIENT_CODES = (
     "25006",  # read-only transaction: a standby before its promotion
-    "25P02",  # an earlier statement of the transaction failed: the next transaction is a new one
+    "25P02",  # an earlier statement of the transaction failed: the next transaction starts clean
     "25P03",  # idle in transaction for too long: this process was frozen in a batch
     "25P04",  # transaction timeout, set by an administrator
 )
-# A prepared statement that is not there, or is there already: somebody changed our session.
+# A prepared statement is missing, or exists already: a pooler changed our session.
 _CHANGED_SESSION_CODES = ("26000", "42P05")
 _OTHER_RELEASE_CODE = "PL001"  # raised by the database itself, migration 12
 _DATA_CLASSES = (
@@ -106,13 +90,13 @@ POOLED = (
 
 
 def classified(error: Exception) -> Transient | Fatal | None:
-    """Transient or fatal for an error of the environment, None for anything else.
+    """Return a transient or fatal error for one of the environment, None for any other.
 
     A database error without SQLSTATE is a lost or refused connection.
     """
     if isinstance(error, psycopg2.Error):
         return _classified_postgres(error)
-    # Its client takes a tenth of a second to load: where nobody did, there is no error of it.
+    # kafka-python takes a tenth of a second to import: if it is not loaded, it raised nothing.
     kafka_errors = sys.modules.get("kafka.errors")
     if kafka_errors is not None and isinstance(error, kafka_errors.KafkaError):
         fatal = tuple(getattr(kafka_errors, name) for name in _FATAL_KAFKA)
@@ -121,17 +105,17 @@ def classified(error: Exception) -> Transient | Fatal | None:
 
 
 def is_data_error(error: Exception) -> bool:
-    """Whether Postgres refused a value, so that one record of the batch is the culprit."""
+    """Return True if Postgres refused a value, so that one record of the batch is at fault."""
     return isinstance(error, psycopg2.Error) and (error.pgcode or "")[:2] in _DATA_CLASSES
 
 
 def is_too_large(error: Exception) -> bool:
-    """Whether a value exceeds a limit of Postgres itself, such as the size of an index row."""
+    """Return True if a value exceeds a limit of Postgres, such as the size of an index row."""
     return isinstance(error, psycopg2.Error) and (error.pgcode or "")[:2] == _TOO_LARGE_CLASS
 
 
 def is_too_slow(error: Exception) -> bool:
-    """Whether the time was too short for the statement, so that a smaller step may succeed."""
+    """Return True if the statement ran out of time, so that a smaller step may succeed."""
     if isinstance(error, NoAnswer):
         return True
     return isinstance(error, psycopg2.Error) and error.pgcode in _TOO_SLOW_CODES
@@ -163,7 +147,7 @@ def _refusal(code: str, text: str) -> Fatal:
 
 
 def _is_of_the_connection(error: psycopg2.Error) -> bool:
-    """A reset in the middle of an answer is told by the driver as a bare DatabaseError."""
+    """Return True for a lost connection; a reset during an answer is a bare DatabaseError."""
     kinds = (psycopg2.OperationalError, psycopg2.InterfaceError)
     return isinstance(error, kinds) or type(error) is psycopg2.DatabaseError
 
@@ -182,7 +166,7 @@ def _classified_kafka(error: Exception, fatal: tuple[type, ...]) -> Transient | 
     )
 
 
-# What message.timestamp.after.max.ms is about; a broker takes what is too old.
+# The broker refuses records beyond message.timestamp.after.max.ms; older ones it takes.
 _CLOCK = (
     "Kafka answers and refuses the time of our records: the clock of this machine is more than an "
     "hour ahead of the broker's: set it (NTP); nothing was lost: the outbox keeps what was written"
@@ -204,6 +188,6 @@ _LONGEST_LINE = 200
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's text that is not empty, shortened."""
+    """Return the first line of an error's text that is not empty, shortened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:_LONGEST_LINE] if lines else ""

@@ -1,8 +1,8 @@
-"""The address where Prometheus reads the metrics 指标端口, bounded like the web service.
+"""The HTTP server of the metrics 指标端口, bounded like the web service.
 
-The library's own server gives each connection a thread for as long as it stays. Here a scrape has
-ten seconds for everything, and of very few at once the oldest makes room for the next, so that
-silent clients keep neither descriptors nor Prometheus out.
+The library's own server keeps a thread for as long as a connection lasts. Here a scrape has ten
+seconds, and of a few connections the oldest is closed for the next one, so that silent clients
+neither use up descriptors nor keep Prometheus out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -22,22 +22,20 @@ from node.runtime.errors import Fatal
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 
-# Prometheus makes one connection and keeps it; a second asks by hand.
+# Prometheus keeps one connection open; the others are for people.
 MOST_CONNECTIONS = 8
 _SECONDS = 10.0
 
 
 class _Handler(WSGIRequestHandler):
-    """One request; nothing is logged of it."""
-
     timeout = _SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 class MetricsServer(ThreadingMixIn, WSGIServer):
-    """A thread for each of a few connections, none of which lasts."""
+    """A server with a thread for each of a few connections, none of which lasts."""
 
     daemon_threads = True
     block_on_close = False
@@ -55,11 +53,14 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         self.set_app(make_wsgi_app(metrics.registry))
 
     def server_bind(self) -> None:
-        """Bind without asking who we are by name, which may take long."""
-        socket_server_bind(self)
+        """Do what `HTTPServer.server_bind` does, but for its reverse look-up, which may be slow."""
+        TCPServer.server_bind(self)
+        host, self.server_port = self.server_address[:2]
+        self.server_name = str(host)
+        self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread; the oldest connection goes if there are too many."""
+        """Answer in a thread; end the oldest connection if there are too many."""
         with self._lock:
             while len(self._open) >= MOST_CONNECTIONS:
                 _end(self._open, next(iter(self._open)))
@@ -67,43 +68,32 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """The connection is closed by its own thread, whoever ended it."""
+        """Forget and close a connection, in its own thread."""
         with self._lock:
             self._open.pop(request, None)
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Called twice a second: end what takes too long."""
+        """End connections that take too long; called twice a second."""
         before = time.monotonic() - self._seconds
         with self._lock:
-            for request in [one for one, since in self._open.items() if since < before]:
+            for request in [request for request, since in self._open.items() if since < before]:
                 _end(self._open, request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is nothing to print a traceback for."""
+        """Print no traceback for a client that went away."""
 
 
-def socket_server_bind(server: WSGIServer) -> None:
-    """`HTTPServer.server_bind` without its reverse look-up of the name."""
-    if server.allow_reuse_address:
-        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.socket.bind(server.server_address)
-    server.server_address = server.socket.getsockname()
-    host, server.server_port = server.server_address[:2]
-    server.server_name = str(host)
-    server.setup_environ()
-
-
-def _end(several: dict[socket.socket, float], request: socket.socket) -> None:
-    """Wake its thread, which reads or writes, with an end; it closes the connection."""
-    del several[request]
+def _end(connections: dict[socket.socket, float], request: socket.socket) -> None:
+    """Let the thread of a connection read an end of file; then it closes the connection."""
+    del connections[request]
     with suppress(OSError):
         request.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
 def metrics_served(settings: Settings, metrics: Metrics) -> Iterator[None]:
-    """Inside, the metrics are answered; `Fatal` if the port or the address is not ours to use."""
+    """Serve the metrics inside the block; raises `Fatal` if the port cannot be opened."""
     address, port = settings.metrics_address, settings.metrics_port
     try:
         server = MetricsServer(address, port, metrics)

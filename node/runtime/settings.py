@@ -1,7 +1,7 @@
-"""Settings 设置 of one node: from the environment, prefix `PETITIONLINK_`.
+"""Settings 设置 of one node, from environment variables with the prefix `PETITIONLINK_`.
 
-`deploy/petitionlink.env` is the commented reference. Only the environment is read here; for a
-node of the local stack, `node.localstack.settings` adds the addresses, ports and keys.
+`deploy/petitionlink.env` is the commented reference. For a node of the local stack,
+`node.localstack.settings` adds the addresses, ports and keys.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def _node_code(code: str) -> str:
 
 
 def names_of(text: str) -> list[str]:
-    """What stands between the commas of a setting."""
+    """Return the names in a setting, which commas separate."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _host_names(text: str) -> str:
-    """Names and addresses without port; none that stands for all."""
+    """Check names and addresses: without port, and no wildcard."""
     for name in names_of(text):
         if not _HOST_NAME.fullmatch(name):
             raise ValueError(
@@ -53,7 +53,7 @@ def _host_names(text: str) -> str:
 
 
 def _proxies(text: str) -> str:
-    """Addresses and networks of proxies; not all the world, or every client could name its own."""
+    """Check addresses and networks of proxies; not the whole Internet, whose clients could lie."""
     for name in names_of(text):
         try:
             network = ipaddress.ip_network(name, strict=False)
@@ -62,7 +62,7 @@ def _proxies(text: str) -> str:
         if network is None or network.prefixlen == 0:
             raise ValueError(
                 f"{name[:100]!r} is no address of a proxy: write each as 10.0.0.5 or 10.0.0.0/28, "
-                "never *, for whoever is trusted may name any address as the client's"
+                "never *, because a trusted proxy may name any address as the client's"
             )
     return ",".join(names_of(text))
 
@@ -71,7 +71,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseSettings):
-    """What one process of a node must know; frozen, validated, secrets as a type."""
+    """The settings of a process of a node: frozen, validated, secrets as a type."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")
 
@@ -105,11 +105,11 @@ class Settings(BaseSettings):
 
     @property
     def dsn(self) -> str:
-        """The Postgres address in the clear, for the driver only."""
+        """Return the Postgres address in the clear, for the driver only."""
         return self.postgres_dsn.get_secret_value()
 
     def shown(self) -> dict[str, Any]:
-        """The settings as an operator may see them: secrets stay hidden."""
+        """Return the settings as an operator may see them, with secrets hidden."""
         return self.model_dump(mode="json")
 
 

@@ -1,7 +1,7 @@
-"""How a process of a node lives 生命周期: start, wait for what is away, stop cleanly.
+"""The life of a process of a node 生命周期: start workers, retry them, stop them cleanly.
 
-A worker is a session that is opened again after each transient error, with growing pauses. A
-fatal error of any worker stops the whole process: half a node is worse than a clear message.
+A worker's session is opened again after each transient error, with growing pauses. A fatal error
+of any worker stops the whole process: half a node is worse than a clear message.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 0.1
 # Recovery is promised within 10 s of a dependency's return.
 _LONGEST_PAUSE_SECONDS = 3.0
-# A session that held this long had worked: its error is the first of a new series.
+# A session that lasted this long had worked: its error is the first of a new series.
 _HELD_SECONDS = 10.0
-# SIGTERM ends a process within 30 s; batches in hand take a few.
+# SIGTERM ends a process within 30 s; the current batches take a few.
 _STOP_LIMIT_SECONDS = 25.0
-# What Postgres has not answered so long after SIGTERM is given up: the rest of the time is for
-# sessions that end.
+# A statement that Postgres has not answered so long after SIGTERM is given up, so that sessions
+# have time to end.
 _HURRY_SECONDS = 8.0
 
 Stop = threading.Event
 
 
 class Worker(Protocol):
-    """One loop of a node: relay, consumer, observer."""
+    """A loop of a node: relay, consumer, observer."""
 
     name: str
 
@@ -50,11 +50,11 @@ class Backoff:
         self._seconds = _FIRST_PAUSE_SECONDS
 
     def reset(self) -> None:
-        """The last attempt worked."""
+        """Begin with the shortest pause again."""
         self._seconds = _FIRST_PAUSE_SECONDS
 
     def next_seconds(self) -> float:
-        """How long to wait before the next attempt."""
+        """Return the pause before the next attempt, and double the one after it."""
         seconds = self._seconds
         self._seconds = min(2 * seconds, _LONGEST_PAUSE_SECONDS)
         return seconds
@@ -62,7 +62,7 @@ class Backoff:
 
 @contextmanager
 def signals_stop(stop: Stop) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stop`; a second one ends the process at once."""
+    """Let SIGTERM and SIGINT set `stop`; a second signal ends the process at once."""
 
     def ask(number: int, _frame: object) -> None:
         if stop.is_set():
@@ -79,10 +79,10 @@ def signals_stop(stop: Stop) -> Iterator[None]:
 
 
 def supervise(workers: Sequence[Worker], metrics: Metrics, stop: Stop) -> None:
-    """Run workers, a thread each, until `stop`; raise the first error that ended one.
+    """Run each worker in a thread until `stop`; raise the first error that ended one.
 
-    After `stop` it returns within 25 s: a thread that still waits then ends with the process, and
-    what it had not committed is rolled back, as after a crash.
+    After `stop` it returns within 25 s: a thread that still waits ends with the process, and what
+    it had not committed is rolled back, as after a crash.
     """
     failures: list[BaseException] = []
     threads = [
@@ -105,7 +105,7 @@ def supervise(workers: Sequence[Worker], metrics: Metrics, stop: Stop) -> None:
 
 
 def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
-    """Wait for all of them together at most `seconds`; name those that still run."""
+    """Wait at most `seconds` for all threads together; log those that still run."""
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -144,7 +144,7 @@ def keep_open(worker: Worker, metrics: Metrics, stop: Stop) -> None:
 
 
 def as_transient(error: Exception) -> Transient:
-    """The error as something to wait for; raises it, classified, if waiting will not help."""
+    """Return the error as transient; raise it, classified, if a retry will not help."""
     known = error if isinstance(error, PetitionLinkError) else classified(error)
     if isinstance(known, Transient):
         return known

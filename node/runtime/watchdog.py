@@ -1,12 +1,12 @@
-"""The watchdog: a statement that Postgres does not answer in time loses its connection.
+"""The watchdog shuts down the connection of a statement that Postgres does not answer in time.
 
 libpq waits for an answer without a bound. Keepalives and `tcp_user_timeout` notice a machine that
 is gone, but the kernel of a server that is frozen, or whose COMMIT waits for a synchronous standby,
-still acknowledges every byte. A thread that only looks at clocks shuts the socket down (shutdown(2)
-works for TCP, Unix sockets and TLS alike), libpq then returns an error, and the statement raises
-`NoAnswer`. A cancel request would need a new connection to the same frozen server.
+still acknowledges every byte. A thread shuts the socket down (shutdown(2) works for TCP, Unix
+sockets and TLS alike), libpq then returns an error, and the statement raises `NoAnswer`. A cancel
+request would need a new connection to the same frozen server.
 
-Time counts only while this process runs: one that was stopped itself finds its answers waiting.
+Time counts only while this process runs: after it was stopped itself, answers may be waiting.
 """
 
 from __future__ import annotations
@@ -27,13 +27,10 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 from node.runtime.errors import NoAnswer
 
-__all__ = ["PATIENT", "STRICT", "Limit", "WatchedConnection", "answered_within", "hurry"]
-
 _TICK_SECONDS = 0.25
 _PROBE_SECONDS = 5
 # After `hurry` a statement that begins late still has this long.
 _LEAST_SECONDS = 1.0
-# The server itself ends a statement whose client is gone; only Postgres 14 and later can look.
 _PROBE = "select coalesce(wait_event, '') = 'SyncRep' from pg_stat_activity where pid = %s"
 
 _STATEMENT = "a statement"
@@ -43,9 +40,9 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class Limit(NamedTuple):
-    """How long a statement, and a COMMIT, may wait for an answer, in seconds.
+    """The seconds that a statement, and a COMMIT, may wait for an answer.
 
-    With `patient`, a statement may take as long as it needs while Postgres answers others.
+    If `patient`, a statement may take as long as it needs while Postgres answers others.
     """
 
     statement: float
@@ -53,14 +50,14 @@ class Limit(NamedTuple):
     patient: bool = False
 
 
-# Longer than any good answer of a loop or a request takes, shorter than the 30 s of SIGTERM.
+# Longer than any normal statement of a loop or a request, shorter than the 30 s of SIGTERM.
 STRICT = Limit(20.0, 10.0)
-# An export, a rebuild, an index that is built: minutes, but not on a server that is frozen.
+# For exports, rebuilds and the building of indexes, which take minutes.
 PATIENT = Limit(20.0, 10.0, patient=True)
 
 
 class Watch:
-    """What the watchdog knows of one connection; a context manager around each statement."""
+    """The timer of one connection; a context manager around each statement."""
 
     def __init__(self, fd: int, limit: Limit) -> None:
         self.limit = limit
@@ -70,17 +67,17 @@ class Watch:
         self._waits_for = _STATEMENT
         self._pending = False
         self._expired = False
-        # libpq closes its own number whenever it likes, and another thread may be given it.
+        # libpq may close its own descriptor at any time, and another thread may get its number.
         self._fd = os.dup(fd)
         self._lock = threading.Lock()
 
     def for_commit(self) -> Watch:
-        """The same watch, with the limit of a COMMIT for the next statement."""
+        """Return this watch, with the limit of a COMMIT for the next statement."""
         self._bound, self._waits_for = self.limit.commit, "COMMIT"
         return self
 
     def limit_to(self, limit: Limit) -> None:
-        """Another limit from the next statement on."""
+        """Set another limit, from the next statement on."""
         self.limit, self._bound = limit, limit.statement
 
     def __enter__(self) -> None:
@@ -98,9 +95,9 @@ class Watch:
             raise NoAnswer(f"no answer to {waited_for} within {self.waited:.0f} s") from error
 
     def tick(self, elapsed: float, most: float | None) -> None:
-        """Count the time; shut the socket down if the statement has waited too long.
+        """Add the time; shut the socket down if the statement has waited too long.
 
-        `most` is an upper bound for every statement, in seconds, once the process is to end.
+        `most` is an upper bound for every statement, in seconds, while the process ends.
         """
         with self._lock:
             if not self._pending or self._expired:
@@ -116,7 +113,7 @@ class Watch:
         threading.Thread(target=self._judge, name="postgres-probe", daemon=True).start()
 
     def _judge(self) -> None:
-        """Ask Postgres on another connection whether this statement still gets anywhere."""
+        """Ask Postgres on another connection whether this statement still makes progress."""
         waited = self.waited
         if self.probe is None or self.probe():
             return
@@ -130,7 +127,7 @@ class Watch:
             ours.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give the socket's number back."""
+        """Close our descriptor of the socket."""
         with self._lock:
             self._pending = False
             fd, self._fd = self._fd, -1
@@ -143,7 +140,7 @@ class Watch:
 
 @contextmanager
 def answered_within(connection: Connection, seconds: float) -> Iterator[None]:
-    """Inside the block each statement on `connection` has at most `seconds`."""
+    """Limit each statement on `connection` to `seconds` inside the block."""
     watch = connection.watch if isinstance(connection, WatchedConnection) else None
     before = watch and watch.limit
     if watch:
@@ -165,14 +162,14 @@ def _watched(method: _Method) -> _Method:
 
 
 class WatchedCursor(Cursor):
-    """A cursor whose statements are watched; `connection` is a `WatchedConnection`."""
+    """A cursor of a `WatchedConnection`, whose statements are watched."""
 
     execute = _watched(Cursor.execute)
     copy_expert = _watched(Cursor.copy_expert)
 
 
 class WatchedServerCursor(WatchedCursor):
-    """A named cursor: each fetch is a statement too."""
+    """A named cursor, each fetch of which is a statement too."""
 
     fetchone = _watched(Cursor.fetchone)
     fetchmany = _watched(Cursor.fetchmany)
@@ -182,7 +179,7 @@ class WatchedServerCursor(WatchedCursor):
 
 
 class WatchedConnection(Connection):
-    """A connection that raises `NoAnswer`, and is closed, where Postgres does not answer in time.
+    """A connection that raises `NoAnswer`, and is closed, if Postgres does not answer in time.
 
     `watch_with` must be called once before the first statement.
     """
@@ -190,41 +187,39 @@ class WatchedConnection(Connection):
     watch: Watch
 
     def watch_with(self, dsn: str, limit: Limit) -> None:
-        """Begin to watch; `dsn` is for the probe of a patient limit."""
+        """Start watching; `dsn` is for the probe of a patient limit."""
         self.watch = Watch(self.fileno(), limit)
         if limit.patient:
             self.watch.probe = functools.partial(_gets_somewhere, dsn, self.info.backend_pid)
         _watchdog().add(self.watch)
 
     def cursor(self, name: Any = None, *given: Any, **named: Any) -> Any:
-        """As the driver's, watched."""
         named.setdefault("cursor_factory", WatchedServerCursor if name else WatchedCursor)
         return super().cursor(name, *given, **named)
 
     def commit(self) -> None:
-        """As the driver's; `with connection` calls it as well."""
+        """Commit, with the limit of a COMMIT; `with connection` calls this as well."""
         with self.watch.for_commit():
             super().commit()
 
     def rollback(self) -> None:
-        """As the driver's; nothing on a broken connection, whose own error is what counts."""
+        """Roll back, unless the connection is broken: then its own error is what counts."""
         if self.closed != _BROKEN:
             with self.watch:
                 super().rollback()
 
     def set_client_encoding(self, encoding: str) -> None:
-        """As the driver's."""
         with self.watch:
             super().set_client_encoding(encoding)
 
     def close(self) -> None:
-        """As the driver's: it waits for nothing."""
+        """Close the connection and its watch, without waiting."""
         super().close()
         self.watch.close()
 
 
 def _gets_somewhere(dsn: str, pid: int) -> bool:
-    """Whether Postgres answers others, and the statement of `pid` is no commit without standby."""
+    """Return True if Postgres answers others and `pid` does not wait for a standby to confirm."""
     try:
         other = psycopg2.connect(
             dsn, connection_factory=WatchedConnection, connect_timeout=_PROBE_SECONDS
@@ -239,7 +234,7 @@ def _gets_somewhere(dsn: str, pid: int) -> bool:
 
 
 class _Watchdog(threading.Thread):
-    """One thread of the process, from its first connection on."""
+    """The watchdog's thread, one per process, from its first connection on."""
 
     def __init__(self) -> None:
         super().__init__(name="postgres-watchdog", daemon=True)
@@ -249,17 +244,17 @@ class _Watchdog(threading.Thread):
         self.start()
 
     def add(self, watch: Watch) -> None:
-        """Look at this one too, as long as it exists."""
+        """Include this watch for as long as it exists."""
         with self._lock:
             self._watches.add(watch)
 
     def hurry(self, seconds: float | None) -> None:
-        """Grant every statement at most so long from now on; None: its own limit again."""
+        """Limit every statement to at most `seconds` from now; None removes that limit."""
         with self._lock:
             self._left = seconds
 
     def run(self) -> None:
-        """Tick."""
+        """Tick all watches for ever."""
         last = time.monotonic()
         while True:
             time.sleep(_TICK_SECONDS)
@@ -279,11 +274,11 @@ _starting = threading.Lock()
 
 
 def _watchdog() -> _Watchdog:
-    """This process's own: a thread does not survive a fork."""
+    """Return the watchdog of this process: a thread does not survive a fork."""
     with _starting:
         return _dogs.get(os.getpid()) or _dogs.setdefault(os.getpid(), _Watchdog())
 
 
 def hurry(seconds: float | None) -> None:
-    """The process is to end: no statement waits longer than `seconds` from now; None undoes it."""
+    """Let no statement wait longer than `seconds` from now, as the process ends; None undoes it."""
     _watchdog().hurry(seconds)

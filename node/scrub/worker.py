@@ -122,7 +122,7 @@ class Scrub:
         with self._connection, self._connection.cursor() as cursor:
             state = position.read(cursor)
             by_kind = findings.open_by_kind(cursor)
-        self._metrics.scrub_last_complete_timestamp.set(state.complete_at or 0)
+        self._metrics.scrub_last_complete_timestamp_seconds.set(state.complete_at or 0)
         self._metrics.scrub_pass_events.set(state.events)
         self._metrics.scrub_findings_open.clear()
         for kind, number in by_kind.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from node.keys.office import Office
 from node.postgres.connection import Connection
-from node.queries.export import Exported, Selection, count_cases, read_cases
+from node.queries.export import CaseSelection, Exported, count_cases, read_cases
 from node.store import audit_log
 from producers.register import Mapping
 from producers.register.file_writers import new_register
@@ -38,7 +38,7 @@ class Totals:
 class Wish:
     """What is to be exported, and whether with the petitioners 信访人."""
 
-    selection: Selection = field(default_factory=Selection)
+    selection: CaseSelection = field(default_factory=CaseSelection)
     petitioners: bool = False
 
     def shown(self) -> dict[str, Any]:

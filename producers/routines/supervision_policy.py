@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from node.queries.duties import duties
+from node.queries.deadlines import duties
 from node.runtime.errors import Fatal
 
 KINDS: Final = ("urged", "supervised", "listed")

@@ -26,8 +26,8 @@ from node.localstack import LocalStack
 from node.localstack.ports import free_port
 from node.postgres import connection as postgres
 from node.postgres import schema_version as postgres_schema_version
-from node.postgres.connection import Migration, connect, migrate, own_connected
-from node.postgres.schema_version import schema_version
+from node.postgres.connection import connect, migrate, own_connected
+from node.postgres.schema_version import Migration, schema_version
 from node.queries.database_gauges import Observer
 from node.runtime.errors import Fatal, OtherRelease, classified
 from node.runtime.metrics import Metrics

@@ -16,8 +16,15 @@ from support.world import eventually, register, running, sample
 from cases.regulations import regulation
 from node.postgres.connection import connected
 from node.queries.database_gauges import Observer
-from node.queries.deadlines import Span, deadline_counts, deadlines, due_within, overdue, place_of
-from node.queries.duties import duties
+from node.queries.deadlines import (
+    Span,
+    deadline_counts,
+    deadlines,
+    due_within,
+    duties,
+    overdue,
+    place_of,
+)
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from schemas.errors import Invalid

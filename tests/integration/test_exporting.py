@@ -24,7 +24,7 @@ from support.world import do, register, rows
 
 from cases.case import State
 from node.entrypoints.cli.export import _selection
-from node.queries.export import Selection
+from node.queries.export import CaseSelection
 from node.runtime.settings import Settings
 from producers.register import load_mapping
 from producers.register.errors import RegisterError
@@ -103,7 +103,7 @@ def test_cases_are_chosen_by_day_state_and_node(beijing: Settings, tmp_path: Pat
 
     def numbers(**chosen: Any) -> list[str]:
         path = tmp_path / "r.csv"
-        exported(beijing, path, Wish(Selection(**chosen)), force=True)
+        exported(beijing, path, Wish(CaseSelection(**chosen)), force=True)
         with path.open(encoding="utf-8-sig", newline="") as file:
             return [row["登记编号"] for row in csv.DictReader(file)]
 

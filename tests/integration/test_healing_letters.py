@@ -18,9 +18,9 @@ from node.kafka.topic_names import uplink
 from node.postgres.connection import connected
 from node.postgres.snapshot import snapshot
 from node.reconcile import receipts, worker
-from node.reconcile.initiator import Outcome
+from node.reconcile.initiator import RoundOutcome
 from node.reconcile.resend import resend
-from node.reconcile.side_by_side import reconcile_side_by_side
+from node.reconcile.run_once import reconcile_side_by_side
 from node.runtime.supervisor import Worker
 from producers.relay.relay import Relay
 from schemas.errors import WRONG_MAGIC
@@ -84,7 +84,7 @@ def without_accounts(desk: Desk) -> list[Worker]:
     return loops(desk)[:2]
 
 
-def proven(driver: Desk, other: Desk) -> Outcome:
+def proven(driver: Desk, other: Desk) -> RoundOutcome:
     """A round that `driver` asks for, while nobody tells accounts."""
     with (
         connected(driver.settings.dsn, "test") as asks,

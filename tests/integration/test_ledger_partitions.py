@@ -20,6 +20,7 @@ from node.localstack import LocalStack
 from node.localstack.settings import stack_settings
 from node.postgres import connection as postgres
 from node.postgres.connection import connect, connected, migrate
+from node.postgres.schema_version import migrations
 from node.queries.database_history import FeedPlace
 from node.queries.feed import read_feed
 from node.runtime.settings import Settings
@@ -84,7 +85,7 @@ def test_a_ledger_that_was_there_becomes_the_first_part_without_being_copied(
     unmigrated: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing with `insert into … select` in place of `attach partition`: another file."""
-    shipped = postgres.migrations()
+    shipped = migrations()
     earlier = [step for step in shipped if step.number < _BY_MONTH]
     with monkeypatch.context() as patch:
         patch.setattr(postgres, "migrations", lambda: earlier)

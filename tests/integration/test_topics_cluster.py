@@ -11,7 +11,7 @@ from support.world import eventually
 
 from node import localstack
 from node.kafka import clients
-from node.kafka.topics.apply import Action, Change, apply, plan
+from node.kafka.topics.apply import Action, TopicChange, apply, plan
 from node.kafka.topics.declared import Topic, declared_topics
 from node.localstack import LocalStack
 from node.runtime.errors import PetitionLinkError
@@ -35,7 +35,7 @@ def declared() -> list[Topic]:
     return declared_topics(["120000"], local=True)
 
 
-def actions(changes: Iterable[Change]) -> dict[str, Action]:
+def actions(changes: Iterable[TopicChange]) -> dict[str, Action]:
     return {change.topic: change.action for change in changes}
 
 

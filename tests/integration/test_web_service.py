@@ -19,7 +19,7 @@ from node.entrypoints.web.request_limits import MAX_BODY_BYTES
 from node.entrypoints.web.server import WebServer
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.postgres.connection import migrations
+from node.postgres.schema_version import migrations
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 

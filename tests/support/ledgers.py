@@ -24,8 +24,8 @@ from node.localstack.settings import stack_settings
 from node.postgres.connection import Cursor, connected
 from node.postgres.snapshot import snapshot
 from node.reconcile.flow_audit import outgoing
+from node.reconcile.run_once import reconcile_side_by_side
 from node.reconcile.shared_events import shared
-from node.reconcile.side_by_side import reconcile_side_by_side
 from node.store import digests
 
 _TABLES = (

@@ -11,7 +11,7 @@ from support.world import do, eventually, rows, running
 from consumers.consumer import Consumer
 from node.postgres.connection import connected
 from node.reconcile.control_channel import Channel
-from node.reconcile.initiator import Outcome
+from node.reconcile.initiator import RoundOutcome
 from node.reconcile.run_once import reconcile
 from node.reconcile.worker import Reconciler
 from node.runtime.metrics import Metrics
@@ -104,7 +104,7 @@ def await_none(desk: Desk, query: str) -> None:
     eventually(lambda: rows(desk.settings, query) == [(0,)], f"{desk.node}: {query}")
 
 
-def round_with(desk: Desk, peer: str) -> Outcome:
+def round_with(desk: Desk, peer: str) -> RoundOutcome:
     """One round as `petitionlink reconcile` drives it."""
     with connected(desk.settings.dsn, "test") as own, Channel(desk.settings, "test", [peer]) as way:
         return reconcile(desk.settings, own, way, peer)

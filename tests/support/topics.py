@@ -17,7 +17,7 @@ def make_topic(stack: LocalStack, topic: str) -> None:
     cluster = localstack.cluster_settings(stack.bootstrap_servers)
     declared = [one for one in topics.declared_topics(stack.nodes, local=True) if one.name == topic]
     with closing(clients.admin(cluster)) as client:
-        topics.apply(client, declared, [topics.Change(topic, topics.Action.CREATE)])
+        topics.apply(client, declared, [topics.TopicChange(topic, topics.Action.CREATE)])
 
 
 def delete_topic(stack: LocalStack, topic: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from node.queries.database_history import Epoch, FeedPlace, History, UnknownHistory
+from node.queries.database_history import DatabaseHistory, Epoch, FeedPlace, UnknownHistory
 
 
 class Row(NamedTuple):
@@ -74,7 +74,7 @@ class Server:
     def read(self, place: FeedPlace, limit: int) -> tuple[list[Row], FeedPlace]:
         """As `read_feed` does."""
         self.note_epoch()
-        history = History(self.epochs)
+        history = DatabaseHistory(self.epochs)
         place = history.resume(place)
         horizon = min(self.running, default=self.next_transaction)
         found: list[Row] = []
@@ -188,6 +188,6 @@ def test_a_reader_is_not_sent_back_by_a_restart() -> None:
 
 
 def test_a_reader_of_a_database_that_is_gone_is_told() -> None:
-    history = History([Epoch("0123456789", 1, 0, 0, 0, True)])
+    history = DatabaseHistory([Epoch("0123456789", 1, 0, 0, 0, True)])
     with pytest.raises(UnknownHistory):
         history.resume(FeedPlace(1, 1, 1, ("9876543210",)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.queries.duties import duties
+from node.queries.deadlines import duties
 from node.runtime.errors import Fatal
 from producers.routines.supervision_policy import DEFAULT_FILE, Policy, read_policy
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatch
 
 from node.kafka import decompression
-from node.kafka.decompression import MAX_BATCH_BYTES, TooLarge, Unreadable, unpacked
+from node.kafka.decompression import MAX_BATCH_BYTES, CannotDecompress, TooLarge, decompress
 
 Pack = Callable[[bytes], bytes]
 
@@ -67,9 +67,9 @@ def test_the_numbers_are_those_of_the_wire_format() -> None:
 @EVERY
 def test_every_codec_is_read(codec: int, pack: Pack) -> None:
     plain = bytes(range(256)) * 1_000
-    assert unpacked(codec, pack(plain)) == plain
+    assert decompress(codec, pack(plain)) == plain
     full = bytes(MAX_BATCH_BYTES)
-    assert unpacked(codec, pack(full)) == full
+    assert decompress(codec, pack(full)) == full
 
 
 @EVERY
@@ -79,7 +79,7 @@ def test_what_unpacks_to_too_much_costs_no_more_than_the_bound(codec: int, pack:
     tracemalloc.start()
     try:
         with pytest.raises(TooLarge):
-            unpacked(codec, bomb)
+            decompress(codec, bomb)
         assert tracemalloc.get_traced_memory()[1] < 4 * MAX_BATCH_BYTES
     finally:
         tracemalloc.stop()
@@ -103,8 +103,8 @@ def test_a_damaged_batch_is_unreadable_or_too_large_and_nothing_else(
     packed[place] ^= data.draw(st.integers(1, 255))
     del packed[data.draw(st.integers(place, len(packed))) :]
     try:
-        unpacked(codec, bytes(packed))  # a flipped bit may still be a stream of something
-    except (Unreadable, TooLarge):
+        decompress(codec, bytes(packed))  # a flipped bit may still be a stream of something
+    except (CannotDecompress, TooLarge):
         return
 
 
@@ -112,12 +112,12 @@ def test_a_damaged_batch_is_unreadable_or_too_large_and_nothing_else(
 @given(st.sampled_from([1, 2, 3, 4]), st.binary(max_size=200))
 def test_any_bytes_at_all_end_in_the_same_way(codec: int, packed: bytes) -> None:
     try:
-        unpacked(codec, packed)
-    except (Unreadable, TooLarge):
+        decompress(codec, packed)
+    except (CannotDecompress, TooLarge):
         return
 
 
 def test_a_codec_of_the_future_is_named_by_its_number() -> None:
-    with pytest.raises(Unreadable, match="does not know"):
-        unpacked(5, b"x")
+    with pytest.raises(CannotDecompress, match="does not know"):
+        decompress(5, b"x")
     assert decompression.codec_name(5) == "number 5"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from node.entrypoints.web import cursors
 from node.entrypoints.web.problems import ProblemError
-from node.queries.cases import Place
+from node.queries.cases import CasePlace
 from node.queries.database_history import MOST_EPOCHS, FeedPlace
 from node.queries.feed import EventPlace
 
@@ -24,7 +24,7 @@ INSTANTS = st.none() | st.datetimes(
 @given(INSTANTS, CASE_IDS)
 def test_a_place_in_a_list_is_read_as_it_was_written(at: datetime | None, case_id: str) -> None:
     written = cursors.case_cursor({"registered_at": at, "case_id": case_id})
-    assert cursors.case_place(written) == Place(at, case_id)
+    assert cursors.case_place(written) == CasePlace(at, case_id)
     assert written.isascii()
     assert "=" not in written
 

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from psycopg2.extras import RealDictCursor
 from rich.table import Table
 
 from consumers.admin.replay import StillPoison, replay
@@ -18,7 +17,7 @@ from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_
 from node.entrypoints.cli.payload import known_headers, payload_as_data, payload_as_text
 from node.postgres.connection import Connection, own_connected
 from node.queries import dead_letters
-from node.queries.dead_letters import Payload, Selection
+from node.queries.dead_letters import LetterSelection, Payload
 from node.runtime.clock import now_micros
 from node.runtime.errors import PetitionLinkError
 from node.runtime.settings import Settings
@@ -88,10 +87,12 @@ def list_command(
 ) -> None:
     """Dead letters in the order of their coming, without payload 死信清单."""
     settings = settings_for(node)
-    wanted = Selection(None if status is Status.all else status.value, reason, topic, after, limit)
+    wanted = LetterSelection(
+        None if status is Status.all else status.value, reason, topic, after, limit
+    )
     with (
         own_connected(settings, "deadletters") as connection,
-        connection.cursor(cursor_factory=RealDictCursor) as cursor,
+        connection.cursor() as cursor,
     ):
         found = dead_letters.letters(cursor, wanted)
     more = found[-1]["id"] if len(found) == limit else None
@@ -153,7 +154,7 @@ def _looked_up(
     connection: Connection, settings: Settings, letter: int, *, with_payload: bool
 ) -> tuple[dict[str, Any], Payload | None]:
     """What is known; a look at the payload is on record before anybody has it."""
-    with connection, connection.cursor(cursor_factory=RealDictCursor) as cursor:
+    with connection, connection.cursor() as cursor:
         about = dead_letters.letter(cursor, letter)
     if not with_payload:
         return about, None

@@ -17,7 +17,7 @@ from node.postgres.connection import own_connected
 from node.queries.deadlines import (
     MAX_HOURS,
     MAX_PAGE,
-    Place,
+    DeadlinePlace,
     deadline_counts,
     deadlines,
     due_within,
@@ -80,14 +80,14 @@ def deadlines_command(
     print_data(data, output, lambda: _tables(data))
 
 
-def _text(place: Place) -> str:
+def _text(place: DeadlinePlace) -> str:
     return _SEPARATOR.join((place.due_at.isoformat(), place.clock, place.event_id, place.case_id))
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> DeadlinePlace:
     try:
         due_at, clock, event_id, case_id = text.split(_SEPARATOR, 3)
-        return Place(_with_zone(due_at), case_id, str(UUID(event_id)), clock)
+        return DeadlinePlace(_with_zone(due_at), case_id, str(UUID(event_id)), clock)
     except ValueError:
         raise Invalid(f"--after {text!r}: take it from `next` of the page before") from None
 

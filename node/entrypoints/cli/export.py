@@ -16,7 +16,7 @@ from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_
 from node.entrypoints.cli.progress import rows_progress
 from node.keys.office import open_office
 from node.postgres.connection import own_connected
-from node.queries.export import Selection
+from node.queries.export import CaseSelection
 from node.runtime.errors import PetitionLinkError
 from producers.register import load_mapping
 from producers.register.template import write_template
@@ -118,7 +118,7 @@ def _selection(
     states: list[str] | None,
     registered_by: list[str] | None,
     handled_by: list[str] | None,
-) -> Selection:
+) -> CaseSelection:
     days = _day("--from", first), _day("--to", last)
     if days[0] and days[1] and days[0] > days[1]:
         raise PetitionLinkError(f"--from {first} is after --to {last}: exchange them")
@@ -126,7 +126,7 @@ def _selection(
         if state not in _STATES:
             known = ", ".join(sorted(_STATES))
             raise PetitionLinkError(f"--state {state!r} is unknown: use one of {known}")
-    return Selection(
+    return CaseSelection(
         *days,
         tuple(states) if states else None,
         _known_nodes(registered_by),

@@ -21,10 +21,9 @@ from node.postgres.snapshot import snapshot
 from node.reconcile import resend
 from node.reconcile.control_channel import Channel
 from node.reconcile.flow_audit import Audited, audit
-from node.reconcile.initiator import Outcome
-from node.reconcile.protocol import Finding
-from node.reconcile.run_once import ANSWER_SECONDS, reconcile
-from node.reconcile.side_by_side import reconcile_side_by_side
+from node.reconcile.initiator import RoundOutcome
+from node.reconcile.protocol import CaseDifference
+from node.reconcile.run_once import ANSWER_SECONDS, reconcile, reconcile_side_by_side
 from node.runtime.clock import now_micros
 from node.runtime.errors import PetitionLinkError, Transient
 from node.runtime.settings import Settings
@@ -83,7 +82,7 @@ def _verify(settings: Settings) -> None:
     say(f"recomputed from the bytes: {done.events} events, {len(done.found)} findings")
 
 
-def _judge(node: str, peer: str, outcome: Outcome, ledger: Ledger, waiting: str) -> None:
+def _judge(node: str, peer: str, outcome: RoundOutcome, ledger: Ledger, waiting: str) -> None:
     ledger.check(node)
     if not outcome.settled:
         raise PetitionLinkError(
@@ -97,7 +96,7 @@ def _judge(node: str, peer: str, outcome: Outcome, ledger: Ledger, waiting: str)
         )
 
 
-def _what_follows(findings: Sequence[Finding]) -> Iterator[str]:
+def _what_follows(findings: Sequence[CaseDifference]) -> Iterator[str]:
     """What becomes of the events that are named: sent again, or by whom to be dealt with."""
     missing = {i for one in findings for i in (*one.missing_here, *one.missing_there)}
     sent = missing.intersection(i for one in findings for i in one.sent)
@@ -118,7 +117,9 @@ def _what_follows(findings: Sequence[Finding]) -> Iterator[str]:
         )
 
 
-def _held_back(connection: Connection, node: str, peer: str, findings: Sequence[Finding]) -> str:
+def _held_back(
+    connection: Connection, node: str, peer: str, findings: Sequence[CaseDifference]
+) -> str:
     """What a person must decide before it is sent again, as the end of a sentence."""
     here = [event_id for one in findings for event_id in one.missing_here]
     there = [event_id for one in findings for event_id in one.missing_there]
@@ -146,7 +147,7 @@ def _check_peers(node: str, peer: str) -> None:
         )
 
 
-def _outcome(settings: Settings, connection: Connection, peer: str, *, local: bool) -> Outcome:
+def _outcome(settings: Settings, connection: Connection, peer: str, *, local: bool) -> RoundOutcome:
     stack = localstack.load() if local else None
     beside = stack is not None and peer in stack.nodes
     seconds = _LOCAL_ANSWER_SECONDS if beside else ANSWER_SECONDS
@@ -161,7 +162,7 @@ def _outcome(settings: Settings, connection: Connection, peer: str, *, local: bo
         return reconcile_side_by_side(settings.node, connection, peer, other)
 
 
-def _data(node: str, peer: str, outcome: Outcome, seconds: float) -> dict[str, Any]:
+def _data(node: str, peer: str, outcome: RoundOutcome, seconds: float) -> dict[str, Any]:
     return {
         "node": node,
         "peer": peer,
@@ -178,7 +179,7 @@ def _data(node: str, peer: str, outcome: Outcome, seconds: float) -> dict[str, A
     }
 
 
-def _tables(data: dict[str, Any], findings: Sequence[Finding]) -> Iterator[Table]:
+def _tables(data: dict[str, Any], findings: Sequence[CaseDifference]) -> Iterator[Table]:
     names = ("equal", "events", "exchanges", "mismatched_cases", "seconds")
     title = f"{_named(data['node'])} with {_named(data['peer'])}"
     cells = ["yes" if data["equal"] else "NO", *(data[name] for name in names[1:])]

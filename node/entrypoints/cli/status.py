@@ -14,13 +14,7 @@ from node.entrypoints.cli.node_settings import settings_for
 from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
 from node.entrypoints.cli.verify import findings_table
 from node.postgres.connection import Connection, own_connected
-from node.queries.status import (
-    counts,
-    only_here,
-    outbox_by_topic,
-    stopped_partitions,
-    takes_commands,
-)
+from node.queries.status import read_status
 from node.reconcile.results import results
 from node.runtime.clock import now_micros
 from node.runtime.errors import classified
@@ -45,16 +39,11 @@ def status_command(node: NodeOption = None, output: FormatOption = Format.table)
     with own_connected(settings, "status") as connection:
         partitions, problem = _partitions(settings, connection)
         data = {
-            "node": settings.node,
-            **counts(connection),
-            "takes_commands": takes_commands(connection),
-            "own_events_only_here": only_here(connection, settings.node),
-            "outbox": outbox_by_topic(connection),
+            **read_status(connection, settings.node),
             "clock_ahead_seconds": _clock_ahead(connection),
             "reconciliation": _proofs(connection),
             "scrub": _scrub(connection),
             "partitions": partitions,
-            "stopped": stopped_partitions(connection),
         }
     print_data(data, output, lambda: _tables(data))
     if problem is not None:
@@ -134,7 +123,7 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
     yield table("proof 对账", ("peer", "cases that differ", "last proven s ago"), proofs)
     yield from _scrub_tables(data["scrub"], now)
     skew = data["clock_ahead_seconds"]
-    shown = [["unknown" if skew is None else f"{skew:.1f}"]]
+    shown = [["unknown" if skew is None else f"{skew:z.1f}"]]
     yield table("clock 时钟", ("ahead of the broker's s",), shown)
     if data["stopped"]:
         yield _stopped(data["stopped"])

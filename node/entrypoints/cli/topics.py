@@ -17,7 +17,7 @@ from node import localstack
 from node.entrypoints.cli.output import Format, FormatOption, print_data, say, table
 from node.kafka import clients
 from node.kafka.topics import apply as topics
-from node.kafka.topics.apply import Action, Change, Topic
+from node.kafka.topics.apply import Action, Topic, TopicChange
 from node.runtime.errors import Fatal
 
 _SERVERS = "PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS"
@@ -72,7 +72,7 @@ def _cluster(local: bool) -> Iterator[tuple[KafkaAdminClient, list[Topic]]]:
         client.close()
 
 
-def _as_data(changes: list[Change]) -> list[dict[str, Any]]:
+def _as_data(changes: list[TopicChange]) -> list[dict[str, Any]]:
     return [
         {
             "topic": change.topic,
@@ -83,7 +83,7 @@ def _as_data(changes: list[Change]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(changes: list[Change]) -> Table:
+def _table(changes: list[TopicChange]) -> Table:
     rows: list[tuple[object, ...]] = []
     for change in changes:
         if not change.differences:
@@ -95,6 +95,6 @@ def _table(changes: list[Change]) -> Table:
     return table("Topics", ("topic", "action", "setting", "declared", "actual", "apply"), rows)
 
 
-def _summary(changes: list[Change]) -> str:
+def _summary(changes: list[TopicChange]) -> str:
     counts = Counter(change.action for change in changes)
     return ", ".join(f"{counts[action]} {action.value}" for action in Action)

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from node.entrypoints.web.problems import INVALID, ProblemError
-from node.queries.cases import Place
+from node.queries.cases import CasePlace
 from node.queries.database_history import EPOCH_ID_CHARACTERS, MOST_EPOCHS, FeedPlace
 from node.queries.feed import EventPlace
 from schemas.limits import MAX_CASE_ID_CHARACTERS, MAX_NUMBER, UUID_PATTERN
@@ -33,11 +33,11 @@ def case_cursor(row: dict[str, Any]) -> str:
     return _written("cases", [registered and registered.isoformat(), row["case_id"]])
 
 
-def case_place(cursor: str) -> Place:
+def case_place(cursor: str) -> CasePlace:
     """What `case_cursor` wrote; a problem if it is something else."""
     match _read("cases", cursor):
         case [str() | None as at, str(case_id)] if _is_case_id(case_id):
-            return Place(None if at is None else _instant(at), case_id)
+            return CasePlace(None if at is None else _instant(at), case_id)
     raise _wrong()
 
 

@@ -1,25 +1,37 @@
-"""Declared topics against a cluster: what differs (`plan`) and making it so (`apply`).
+"""Topics of a cluster against their declaration: `plan` names what differs, `apply` corrects it.
 
-What `apply` never does: raise the number of partitions (the key would pick another one, and the
-order of a case's events be lost), lower it (Kafka cannot), move replicas (a reassignment, which
-copies data), delete a topic, or reset a setting that is not declared.
+`apply` never raises the number of partitions (a key would pick another one, and a case's events
+lose their order), lowers it (Kafka cannot), moves replicas (that copies data), deletes a topic, or
+resets a setting that is not declared.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import NoError, TopicAlreadyExistsError
 
+from cases.nodes import NODES
 from node.kafka.topics.declared import Topic, declared_topics
-from node.kafka.topics.plan import Action, Change, Difference, plan
 from node.runtime.errors import Fatal, Transient
 
-__all__ = ["Action", "Change", "Difference", "Topic", "apply", "brokers", "declared_topics", "plan"]
+__all__ = [
+    "Action",
+    "SettingDifference",
+    "Topic",
+    "TopicChange",
+    "apply",
+    "brokers",
+    "declared_topics",
+    "plan",
+]
 
+_OURS = "petition."
 _NEW_TOPIC_LIMIT_MS = 20_000
 _IN_FORCE_LIMIT_SECONDS = 20.0
 _POLL_SECONDS = 0.05
@@ -27,15 +39,120 @@ _POLL_SECONDS = 0.05
 _IS_THERE = (NoError.errno, TopicAlreadyExistsError.errno)
 
 
+class Action(StrEnum):
+    """How a topic differs from its declaration."""
+
+    CREATE = "create"
+    UNCHANGED = "unchanged"
+    DIFFERS = "differs"
+    UNDECLARED = "undeclared"
+
+
+class SettingDifference(NamedTuple):
+    """A setting that is not as declared; `refusal` says why `apply` will not change it, if so."""
+
+    setting: str
+    declared: str
+    actual: str
+    refusal: str = ""
+
+
+class TopicChange(NamedTuple):
+    """A line of a plan: a topic and what differs."""
+
+    topic: str
+    action: Action
+    differences: tuple[SettingDifference, ...] = ()
+
+    @property
+    def refused(self) -> tuple[SettingDifference, ...]:
+        """The differences that `apply` cannot or will not change."""
+        return tuple(each for each in self.differences if each.refusal)
+
+
+def plan(client: KafkaAdminClient, topics: Sequence[Topic]) -> list[TopicChange]:
+    """Compare the cluster with the declaration, by name; change nothing.
+
+    A topic with our prefix that no node has by rule is listed as undeclared.
+    """
+    existing = set(client.list_topics())
+    present = [topic for topic in topics if topic.name in existing]
+    shapes, settings = _shapes(client, present), _settings(client, present)
+    changes = [
+        _compared(topic, shapes[topic.name], settings[topic.name])
+        if topic.name in existing
+        else TopicChange(topic.name, Action.CREATE)
+        for topic in topics
+    ]
+    return sorted(changes + _undeclared(existing))
+
+
+def _shapes(client: KafkaAdminClient, topics: Sequence[Topic]) -> dict[str, tuple[int, int]]:
+    """Return partitions and replication factor by topic; while it is reassigned, the larger one."""
+    if not topics:
+        return {}
+    shapes = {}
+    for described in client.describe_topics([topic.name for topic in topics]):
+        replicas = [len(partition["replica_nodes"]) for partition in described["partitions"]]
+        shapes[described["name"]] = (len(replicas), max(replicas, default=0))
+    return shapes
+
+
+def _settings(client: KafkaAdminClient, topics: Sequence[Topic]) -> dict[str, dict[str, Any]]:
+    """Return the settings in force by topic, the broker's defaults included."""
+    if not topics:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
+    described: dict[str, dict[str, Any]] = client.describe_configs(resources, config_filter="all")[
+        "topic"
+    ]
+    return described
+
+
+def _compared(topic: Topic, shape: tuple[int, int], settings: dict[str, Any]) -> TopicChange:
+    partitions, replication = shape
+    differences = [_partitions(topic, partitions), _replication(topic, replication)]
+    for name, value in topic.settings.items():
+        actual = settings.get(name, {}).get("value", "unknown to the broker")
+        differences.append(SettingDifference(name, value, str(actual)))
+    differing = tuple(each for each in differences if each.declared != each.actual)
+    return TopicChange(topic.name, Action.DIFFERS if differing else Action.UNCHANGED, differing)
+
+
+def _partitions(topic: Topic, actual: int) -> SettingDifference:
+    refusal = (
+        "more would break the order of a case's events, since the key picks the partition: "
+        "move to a new topic instead"
+        if actual < topic.partitions
+        else "Kafka cannot take partitions away: declare what is there, or move to a new topic"
+    )
+    return SettingDifference("partitions", str(topic.partitions), str(actual), refusal)
+
+
+def _replication(topic: Topic, actual: int) -> SettingDifference:
+    refusal = "moving replicas copies data: do it with Kafka's partition reassignment"
+    return SettingDifference(
+        "replication_factor", str(topic.replication_factor), str(actual), refusal
+    )
+
+
+def _undeclared(existing: set[str]) -> list[TopicChange]:
+    by_rule = {topic.name for topic in declared_topics(list(NODES), local=False)}
+    ours = (name for name in existing if name.startswith(_OURS))
+    return [TopicChange(name, Action.UNDECLARED) for name in ours if name not in by_rule]
+
+
 def brokers(client: KafkaAdminClient) -> int:
-    """How many brokers the cluster has."""
+    """Return the number of brokers of the cluster."""
     return len(client.describe_cluster()["brokers"])
 
 
-def apply(client: KafkaAdminClient, topics: Sequence[Topic], changes: Iterable[Change]) -> None:
-    """Create and alter what the plan says and wait until it is in force.
+def apply(
+    client: KafkaAdminClient, topics: Sequence[Topic], changes: Iterable[TopicChange]
+) -> None:
+    """Create and alter what the plan says, and wait until it is in force.
 
-    Afterwards `Fatal` if something had to be refused, with the reason.
+    Afterwards raise `Fatal` with the reason if something had to be refused.
     """
     declared = {topic.name: topic for topic in topics}
     changes = list(changes)
@@ -52,28 +169,28 @@ def apply(client: KafkaAdminClient, topics: Sequence[Topic], changes: Iterable[C
         )
 
 
-def _is_open(change: Change) -> bool:
-    """Whether there is something for `apply` to do."""
+def _is_open(change: TopicChange) -> bool:
+    """Return True if there is something for `apply` to do."""
     alterable = any(not each.refusal for each in change.differences)
     return change.action is Action.CREATE or alterable
 
 
 def _await_in_force(client: KafkaAdminClient, topics: Sequence[Topic]) -> None:
-    """Kafka acknowledges a change a moment before every broker shows it."""
+    """Wait until every broker shows the changes: Kafka acknowledges them a moment before."""
     deadline = time.monotonic() + _IN_FORCE_LIMIT_SECONDS
     while topics and any(_is_open(change) for change in plan(client, topics)):
         if time.monotonic() > deadline:
-            raise Transient("the topics are made, but Kafka does not show them yet: look again")
+            raise Transient("the topics are made, but Kafka does not show them yet: try again")
         time.sleep(_POLL_SECONDS)
 
 
 def _create(client: KafkaAdminClient, topics: Sequence[Topic]) -> None:
     if not topics:
         return
-    wanted, found = max(topic.replication_factor for topic in topics), brokers(client)
-    if found < wanted:
+    wanted, available = max(topic.replication_factor for topic in topics), brokers(client)
+    if available < wanted:
         raise Fatal(
-            f"replication factor {wanted} is declared and the cluster has {found} broker(s): "
+            f"replication factor {wanted} is declared and the cluster has {available} broker(s): "
             "add brokers, or pass --local for the [local] section of the topics file"
         )
     new = {
@@ -91,7 +208,7 @@ def _create(client: KafkaAdminClient, topics: Sequence[Topic]) -> None:
     client.wait_for_topics(list(new), timeout_ms=_NEW_TOPIC_LIMIT_MS)  # their leaders, too
 
 
-def _alter(client: KafkaAdminClient, changes: Iterable[Change]) -> None:
+def _alter(client: KafkaAdminClient, changes: Iterable[TopicChange]) -> None:
     resources = []
     for change in changes:
         settings = {each.setting: each.declared for each in change.differences if not each.refusal}

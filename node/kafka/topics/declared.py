@@ -1,7 +1,7 @@
-"""The declared topics of docs/contract.md §1: `deploy/topics.toml`, names by rule from the nodes.
+"""The declared topics of docs/contract.md §1: settings from `deploy/topics.toml`, names by rule.
 
-A checkout has the file in its `deploy` folder. An installed wheel has none, since a cluster is
-declared where it is run: there PETITIONLINK_TOPICS_FILE names it.
+A checkout has the file in its `deploy` folder; an installed wheel has none, and
+PETITIONLINK_TOPICS_FILE names it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHECKOUT_FILE = Path(__file__).resolve().parents[3] / "deploy" / "topics.toml"
 
 
 class Topic(NamedTuple):
-    """A topic as it shall be; `settings` are Kafka's own, values as Kafka writes them."""
+    """A topic as declared; `settings` are Kafka's own, with values as Kafka writes them."""
 
     name: str
     partitions: int
@@ -64,9 +64,9 @@ class _File(BaseModel):
 
 
 def declared_topics(nodes: Sequence[str], *, local: bool) -> list[Topic]:
-    """The topics of these nodes; `local` applies the file's [local] section.
+    """Return the topics of these nodes; `local` applies the file's [local] section.
 
-    `Fatal` names the file and what is wrong with it, `UnknownNode` a code that is none.
+    Raises `Fatal`, which names the file and its fault, or `UnknownNode`.
     """
     file = _read()
     topics = []
@@ -76,8 +76,9 @@ def declared_topics(nodes: Sequence[str], *, local: bool) -> list[Topic]:
         if node == NATIONAL:
             families.append((file.own, own_topic(node)))
         else:
-            families += [(file.uplink, uplink(node)), (file.downlink, downlink(node))]
             families += [
+                (file.uplink, uplink(node)),
+                (file.downlink, downlink(node)),
                 (file.control, control_uplink(node)),
                 (file.control, control_downlink(node)),
             ]

@@ -1,7 +1,7 @@
-"""What indicators count 指标计数: fixed SQL, each over the index of its own period basis.
+"""The counts of the indicators 指标计数: fixed SQL, each over the index of its own date.
 
-Every query gives rows of numbers by node, and is answered from an index alone while the table is
-vacuumed (docs/query-plans.md). `first` 初次 means: not found to be a repeat.
+Each query returns rows of numbers by node, from an index alone while the table is vacuumed
+(docs/query-plans.md). `first` 初次 means that the case was not found to be a repeat.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from node.postgres.connection import Cursor
+from node.postgres.rows import read_rows
 from node.queries.figures.periods import Period
 
-# 网信占比: all but letters and visits.
+# The online share 网信占比 excludes letters and visits.
 _OFFLINE = ["letter", "visit"]
-# A midnight in China, from which days are counted: 2000-01-01.
+# Midnight in China of 2000-01-01, from which days are counted.
 _MIDNIGHT = datetime(1999, 12, 31, 16, tzinfo=UTC)
 
 # One pass over the registrations; a period shifted by 15 or 30 days is a part of the wider one.
@@ -57,7 +58,7 @@ _VOLUME = """
     group by registered_by
 """
 
-# Ended and not met: replaced by another clock, or no longer needed. Neither kept nor missed.
+# A clock that ended and was not met was replaced or is no longer needed: neither kept nor missed.
 _ASKED = "(c.ended_at is null or c.met_at is not null)"
 _FIRST = """not exists (
     select from petition_case p where p.case_id = c.case_id and p.finding = 'repeat')"""
@@ -82,7 +83,7 @@ _LANDINGS = f"""
     group by c.owner
 """
 
-# An evaluation that expired did so at a deadline, which belongs to the day that ends with it.
+# An evaluation expires at a deadline, which belongs to the day that ends with it.
 _EVALUATIONS = """
     select e.node, e.object, e.result, count(*) as evaluations
     from case_evaluation e
@@ -107,7 +108,7 @@ Row = dict[str, Any]
 
 
 def values(chosen: Period, now: datetime) -> dict[str, Any]:
-    """What the queries ask for."""
+    """Return the parameters of the queries."""
     return {
         **_shifted(chosen, 15),
         **_shifted(chosen, 30),
@@ -120,13 +121,11 @@ def values(chosen: Period, now: datetime) -> dict[str, Any]:
 
 
 def _shifted(chosen: Period, days: int) -> dict[str, datetime]:
-    """Between which instants was registered what is due in the period, so many days later."""
+    """Return the registration bounds of what is due in the period, so many days later."""
     earlier = timedelta(days=days)
     return {f"begin_{days}": chosen.begin - earlier, f"end_{days}": chosen.end - earlier}
 
 
 def count(cursor: Cursor, name: str, parameters: dict[str, Any]) -> list[Row]:
-    """The rows of one of `QUERIES`, by column name."""
-    cursor.execute(QUERIES[name], parameters)
-    columns = [column.name for column in cursor.description or ()]
-    return [dict(zip(columns, row, strict=True)) for row in cursor]
+    """Return the rows of one of `QUERIES`, by column name."""
+    return read_rows(cursor, QUERIES[name], parameters)

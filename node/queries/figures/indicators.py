@@ -1,7 +1,7 @@
 """Indicators 指标 by node and in total, over a period of days in China (docs/domain.md §6).
 
-Each is {numerator, denominator, value}; `value` is null where nothing was to be counted: "n/a",
-neither 0 nor 100 %. docs/indicators.md says what each counts, for whom, and on which date.
+Each is {numerator, denominator, value}; `value` is null ("n/a") if nothing was to be counted.
+docs/indicators.md says what each counts, for whom, and on which date.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, Final
 
 from node.postgres.connection import Connection, Cursor
 from node.postgres.snapshot import snapshot
 from node.queries.figures.counts import Row, count, values
-from node.queries.figures.node_names import named
 from node.queries.figures.periods import period
-from node.queries.figures.ratios import BASES, figures
+from node.queries.figures.ratios import BASES, figures, named
 from schemas.errors import Invalid
 
 _Tally = defaultdict[str, int]
-# By node; None stands for cases that nobody is responsible for.
+# By node; None is the key of cases that nobody is responsible for.
 _Tallies = defaultdict[str | None, _Tally]
 
 
@@ -32,10 +32,10 @@ def indicators(
     by_date: str = "registration",
     now: datetime | None = None,
 ) -> dict[str, Any]:
-    """All indicators of the days `first` to `last`, both inside; `Invalid` if there is no such.
+    """Return all indicators of the days `first` to `last` inclusive; raises `Invalid`.
 
     `by_date` chooses the date of the online share. `nodes` has those of which something was
-    counted, in the order of their codes; behind them, with node null, what nobody handles.
+    counted, in the order of their codes; after them, with node null, what nobody handles.
     """
     chosen = period(first, last)
     if by_date not in BASES:
@@ -72,7 +72,7 @@ def _add(tally: _Tally, more: dict[str, int]) -> None:
 
 
 def _take_registration(tallies: _Tallies, row: Row) -> None:
-    """The office's part goes to who registered, the unit's to who is responsible."""
+    """Add the office's part to the registering node, the unit's to the responsible node."""
     office, unit = row.pop("registered_by"), row.pop("handled_by")
     units = ("unit_all", "unit_timely", "first_cases", "answered_15", "answered_60")
     volumes = ("cases", "online", "persons")
@@ -81,12 +81,9 @@ def _take_registration(tallies: _Tallies, row: Row) -> None:
     _add(tallies[office], {name: row[name] for name in ("office_all", "office_timely", "repeats")})
 
 
-def _take_volume(basis: str) -> Callable[[_Tallies, Row], None]:
-    def take(tallies: _Tallies, row: Row) -> None:
-        office = row.pop("registered_by")
-        _add(tallies[office], {f"{basis}_{name}": number for name, number in row.items()})
-
-    return take
+def _take_volume(basis: str, tallies: _Tallies, row: Row) -> None:
+    office = row.pop("registered_by")
+    _add(tallies[office], {f"{basis}_{name}": number for name, number in row.items()})
 
 
 def _take_clock(tallies: _Tallies, row: Row) -> None:
@@ -102,8 +99,8 @@ def _take_evaluation(tallies: _Tallies, row: Row) -> None:
 
 _TAKERS: Final[dict[str, Callable[[_Tallies, Row], None]]] = {
     "registrations": _take_registration,
-    "by_petition": _take_volume("petition"),
-    "by_exchange": _take_volume("exchange"),
+    "by_petition": partial(_take_volume, "petition"),
+    "by_exchange": partial(_take_volume, "exchange"),
     "replies": _take_clock,
     "landings": _take_clock,
     "evaluations": _take_evaluation,

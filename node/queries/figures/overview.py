@@ -1,6 +1,6 @@
-"""The facts of the interconnect 全国概况: who is connected, how much comes online, what lands.
+"""The facts of the interconnect 全国概况: which nodes are connected, the online share, landing.
 
-Read off the running system, at the centre for the whole country, elsewhere for what the node has.
+The centre has them for the whole country, other nodes for their own cases.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from cases.nodes import NATIONAL, PROVINCES
 from node.postgres.connection import Connection, Cursor
+from node.postgres.rows import read_value
 from node.postgres.snapshot import snapshot
 from node.queries.figures.counts import Row, count, values
-from node.queries.figures.node_names import named
 from node.queries.figures.periods import all_time, period
-from node.queries.figures.ratios import share
+from node.queries.figures.ratios import named, share
+from node.queries.flows import contacts
 
-_CONTACTS = "select node, connected_since from node_contact"
-# Cases to look at; each counted by an index of its own.
+# Cases that need attention; each has an index of its own.
 _ATTENTION: Final = {
     "in_conflict": "select count(*) from petition_case where conflicts > 0",
     "incomplete": "select count(*) from petition_case where incomplete",
@@ -30,9 +30,9 @@ _UNHANDLED = """
 def overview(
     connection: Connection, first: date | None = None, last: date | None = None
 ) -> dict[str, Any]:
-    """The facts, over all time or the days `first` to `last`, both inside.
+    """Return the facts, over all time or the days `first` to `last` inclusive.
 
-    Online shares are by the node that registered and its day; landing by arrival, first cases only.
+    Online shares are by the registering node and its day; landing by arrival, first cases only.
     """
     whole = all_time()
     chosen = period(first or whole.first, last or whole.last)
@@ -42,13 +42,13 @@ def overview(
             row["registered_by"]: row for row in count(cursor, "by_registration", parameters)
         }
         landings = count(cursor, "landings", parameters)
-        contacts = _contacts(cursor)
+        connected_since = contacts(cursor)
         needing = attention(cursor)
     return {
         "from": first and first.isoformat(),
         "to": last and last.isoformat(),
         "online": _online(volumes),
-        "connected": _connected(contacts),
+        "connected": _connected(connected_since),
         "landed_within_one_working_day": {
             **share(_total(landings, "landed"), _total(landings, "arrived")),
             "nodes": [
@@ -61,18 +61,11 @@ def overview(
 
 
 def attention(cursor: Cursor) -> dict[str, Any]:
-    """Cases to look at: that nobody handles (by state), in conflict, incomplete."""
+    """Count the cases that need attention: unhandled (by state), in conflict, incomplete."""
     cursor.execute(_UNHANDLED)
-    found: dict[str, Any] = {"unhandled": dict(cursor.fetchall())}
-    for name, query in _ATTENTION.items():
-        cursor.execute(query)
-        (found[name],) = cursor.fetchone() or (0,)
-    return found
-
-
-def _contacts(cursor: Cursor) -> dict[str, datetime]:
-    cursor.execute(_CONTACTS)
-    return dict(cursor.fetchall())
+    unhandled = dict(cursor.fetchall())
+    counts = {name: read_value(cursor, query) for name, query in _ATTENTION.items()}
+    return {"unhandled": unhandled, **counts}
 
 
 def _online(volumes: dict[str | None, Row]) -> dict[str, Any]:
@@ -82,9 +75,9 @@ def _online(volumes: dict[str | None, Row]) -> dict[str, Any]:
         if code in volumes
     ]
     over_half = [
-        one["node"]
-        for one in nodes
-        if one["node"] != NATIONAL and 2 * one["numerator"] > one["denominator"]
+        line["node"]
+        for line in nodes
+        if line["node"] != NATIONAL and 2 * line["numerator"] > line["denominator"]
     ]
     rows = [*volumes.values()]
     return {
@@ -96,9 +89,9 @@ def _online(volumes: dict[str | None, Row]) -> dict[str, Any]:
     }
 
 
-def _connected(contacts: dict[str, datetime]) -> dict[str, Any]:
-    nodes = [named(code) | {"connected_since": contacts.get(code)} for code in PROVINCES]
-    missing = [code for code in PROVINCES if code not in contacts]
+def _connected(since: dict[str, datetime]) -> dict[str, Any]:
+    nodes = [named(code) | {"connected_since": since.get(code)} for code in PROVINCES]
+    missing = [code for code in PROVINCES if code not in since]
     return {
         "connected": len(PROVINCES) - len(missing),
         "of": len(PROVINCES),

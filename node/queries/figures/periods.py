@@ -1,7 +1,7 @@
-"""Periods 统计期: days in China, first and last both inside.
+"""Periods 统计期 of days in China, first and last inclusive.
 
-A due instant 时限 stands at 24:00 of its last day, which is 00:00 of the next: it belongs to the
-day that ends with it. Other instants belong to the day that begins with it.
+A due instant 时限 is 24:00 of its last day, which is 00:00 of the next: it belongs to the day that
+ends with it. Other instants of 00:00 belong to the day that begins with them.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ from typing import NamedTuple
 from schemas.errors import Invalid
 from schemas.instants import CHINA
 
-# Dates beyond are slips of the pen; every instant of these is one that Postgres can say.
+# Dates beyond are typing errors; Postgres can represent every instant between.
 _EARLIEST, _LATEST = date(1900, 1, 1), date(2200, 12, 31)
 
 
 class Period(NamedTuple):
-    """The instants between which a period lies: `begin` ≤ an instant < `end`.
-
-    For due instants: `begin` < due ≤ `end`.
-    """
+    """A period: `begin` ≤ an instant < `end`, but for due instants `begin` < due ≤ `end`."""
 
     first: date
     last: date
@@ -29,7 +26,7 @@ class Period(NamedTuple):
 
 
 def period(first: date, last: date) -> Period:
-    """The period from `first` to `last`; refuses one that ends before it begins."""
+    """Return the period from `first` to `last`; raises `Invalid` for one that cannot be."""
     if first > last:
         raise Invalid(f"the period ends {last}, before it begins {first}: swap the dates")
     if first < _EARLIEST or last > _LATEST:
@@ -40,12 +37,11 @@ def period(first: date, last: date) -> Period:
 
 
 def all_time() -> Period:
-    """Everything that was ever registered."""
+    """Return the period of everything that was ever registered."""
     return period(_EARLIEST, _LATEST)
 
 
 def today() -> date:
-    """The present day in China."""
     return datetime.now(CHINA).date()
 
 

@@ -1,6 +1,6 @@
-"""What people raise of late 近期反映: volumes of the last days against the days before.
+"""Recent topics of petitions 近期反映: volumes of the last days against the days before.
 
-By the day of registration, all cases, repeats too: who comes again still raises it.
+All cases count, by the day of registration; repeats too, because a repeat raises the matter again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from schemas.errors import Invalid
 
 _AREA_DIGITS, _PROVINCE_DIGITS = 6, 2
 _CATEGORIES = [f"nullif(content_category_{level}, '')" for level in (1, 2, 3)]
-# What makes two cases the same matter: the expressions of a key, from the widest on.
+# The columns by which cases are the same matter, the widest first.
 KEYS: Final = {
     "category": ", ".join(_CATEGORIES[:1]),
     "category_2": ", ".join(_CATEGORIES[:2]),
@@ -49,10 +49,10 @@ QUERIES: Final = {by: _SORTED.format(raised=_RISING.format(key=key)) for by, key
 def rising(
     connection: Connection, last: date, days: int, by: str, *, limit: int = 50
 ) -> dict[str, Any]:
-    """Volumes of the `days` days up to `last`, inside, against as many before; rising first.
+    """Return the volumes of the `days` days up to `last` against as many before; rising first.
 
-    `by` is one of `KEYS`. An item's `key` is a list (a category stands under its wider ones);
-    what was not stated is null there. `ratio` is null for a `new` one.
+    `by` is one of `KEYS`. An item's `key` is a list (the wider categories come first), with null
+    for what was not stated. `ratio` is null for a `new` item.
     """
     if by not in KEYS:
         raise Invalid(f"rising by {by}: choose of {', '.join(KEYS)}")

@@ -17,7 +17,7 @@ from node.entrypoints.web.api.problem_responses import problems
 from node.entrypoints.web.problems import NOT_FOUND, ProblemError
 from node.entrypoints.web.services import ServicesOf
 from node.queries.cases import find_case, list_cases
-from node.queries.duties import duties
+from node.queries.deadlines import duties
 from node.queries.feed import EventPlace, read_case_events
 from node.queries.figures.periods import period
 

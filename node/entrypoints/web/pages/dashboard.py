@@ -19,8 +19,7 @@ from node.entrypoints.web.pages.cached_readings import Remembered, refresh_all
 from node.entrypoints.web.pages.link_lag import lags
 from node.entrypoints.web.pages.open_case import Connections
 from node.postgres.connection import Connection
-from node.queries.deadlines import Span, deadline_counts, deadlines, due_within, overdue
-from node.queries.duties import duties
+from node.queries.deadlines import Span, deadline_counts, deadlines, due_within, duties, overdue
 from node.queries.figures.indicators import indicators
 from node.queries.figures.overview import attention, overview
 from node.queries.figures.periods import today

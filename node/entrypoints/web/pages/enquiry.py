@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from cases.case import Case
 from cases.nodes import NODES
 from node.enquiry_access.query_codes import understood
 from node.entrypoints.web.pages import tickets
@@ -28,7 +29,8 @@ from node.entrypoints.web.pages.render import PageRoute, page
 from node.entrypoints.web.secret_keys import web_key
 from node.keys.office import Office
 from node.postgres.connection import Connection
-from node.queries.petitioner_view import petitioner_view, read_folded
+from node.queries.case_history import fold_of
+from node.queries.petitioner_view import petitioner_view
 from node.runtime.metrics import Metrics
 
 Text = Annotated[str, Form()]
@@ -125,7 +127,8 @@ class EnquiryPage:
         said: str = "",
     ) -> HTMLResponse:
         with connection, connection.cursor() as cursor:
-            view, case = petitioner_view(cursor, case_id), read_folded(cursor, case_id)
+            view = petitioner_view(cursor, case_id)
+            case = fold_of(cursor, case_id) or Case(case_id)
         return page(
             "case.html", status, node=NODES[self._office.node], view=view, case_id=case_id,
             ticket=ticket, objects=standings(self._office, case), results=RESULTS,
