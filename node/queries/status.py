@@ -38,33 +38,27 @@ _STOPPED = """
 """
 
 
-def counts(connection: Connection) -> dict[str, int]:
-    """Events, cases, incomplete ones, ones in conflict, open dead letters."""
-    return _rows(connection, _COUNTS)[0]
+def database_status(connection: Connection, node: str) -> dict[str, Any]:
+    """Return the part of the status of `node` that its database knows.
 
-
-def outbox_by_topic(connection: Connection) -> list[dict[str, Any]]:
-    """For each topic: what waits, since when, and what was published."""
-    return _rows(connection, _OUTBOX)
+    Of `own_events_only_here`, which would be lost with this database, `cases_to_look_at` are those
+    that the backfill of the own topic has still before it.
+    """
+    with connection, connection.cursor() as cursor:
+        takes_commands = command_gate.standing(cursor) in command_gate.OPEN
+    return {
+        "node": node,
+        **_rows(connection, _COUNTS)[0],
+        "takes_commands": takes_commands,
+        "own_events_only_here": _rows(connection, _ONLY_HERE, {"topic": own_topic(node)})[0],
+        "outbox": _rows(connection, _OUTBOX),
+        "stopped": stopped_partitions(connection),
+    }
 
 
 def stopped_partitions(connection: Connection) -> list[dict[str, Any]]:
     """The partitions that the consumer cannot read on: why, and for how many seconds."""
     return _rows(connection, _STOPPED)
-
-
-def only_here(connection: Connection, node: str) -> dict[str, Any]:
-    """Own events that would be lost with this database: the node's own topic has not got them.
-
-    `cases_to_look_at` are those that the backfill of the own topic has still before it.
-    """
-    return _rows(connection, _ONLY_HERE, {"topic": own_topic(node)})[0]
-
-
-def takes_commands(connection: Connection) -> bool:
-    """True if it is known that the database is not behind the node's own topics."""
-    with connection, connection.cursor() as cursor:
-        return command_gate.standing(cursor) in command_gate.OPEN
 
 
 def _rows(connection: Connection, query: str, values: Any = None) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ import typer
 from cases.errors import Refusal
 from cases.vocabulary import event_types as types
 from node.enquiry_access import query_codes as codes
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import NodeOption, print_json, say
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import print_json, say
 from node.keys.office import Office, open_office
 from node.postgres.connection import Connection, own_connected
 from node.recovery.own_topics import await_gate
@@ -22,12 +22,10 @@ from producers.commands.handle import handled
 from producers.commands.parse import parse_line
 from schemas.errors import Invalid
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("command")(command_command)
+app = typer.Typer()
 
 
+@app.command("command")
 def command_command(
     file: Annotated[str, typer.Argument(help="A file of JSON lines, or - for standard input.")],
     node: NodeOption = None,
@@ -70,7 +68,6 @@ def _result(
     connection: Connection, office: Office, number: int, line: bytes, *, with_code: bool
 ) -> dict[str, Any]:
     code: dict[str, str] = {}
-
     try:
         with handled(connection, office, parse_line(line, office)) as (cursor, done):
             if with_code and done.event.type == types.REGISTERED:

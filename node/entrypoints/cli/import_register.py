@@ -1,4 +1,4 @@
-"""`petitionlink import`: a case register becomes events."""
+"""`petitionlink import`: turn a case register into events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import Format, FormatOption, print_data, say, totals_table
 from node.entrypoints.cli.progress import rows_progress
 from node.keys.office import Office, open_office
 from node.postgres.connection import Connection, own_connected
@@ -43,12 +43,10 @@ CodesOption = Annotated[
     typer.Option("--query-codes", help="Issue a query code 查询码 for each case, into this CSV."),
 ]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("import")(import_command)
+app = typer.Typer()
 
 
+@app.command("import")
 def import_command(
     file: Annotated[Path, typer.Argument(help="CSV, XLSX or JSON lines; UTF-8 or GB18030.")],
     mapping: MappingOption = "register",
@@ -89,9 +87,7 @@ def import_command(
     if totals.rejected:
         say(f"rows refused: {totals.rejected}; row number and reason of each: {refused.path}")
     result = asdict(totals)
-    print_data(
-        result, output, lambda: table(f"import {file.name}", [*result], [[*result.values()]])
-    )
+    print_data(result, output, lambda: totals_table(f"import {file.name}", result))
 
 
 def _check_clock(office: Office, connection: Connection) -> None:
@@ -100,12 +96,12 @@ def _check_clock(office: Office, connection: Connection) -> None:
 
 
 def _prepared(office: Office, rows: RegisterRows) -> Iterator[tuple[PreparedChunk, float]]:
-    """The chunks of a register, each with the share of the file that is read by then."""
+    """Return the chunks of a register, each with the share of the file that is read by then."""
     return ((chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows))
 
 
 def _check_apart(*files: tuple[str, Path | None]) -> None:
-    """`PetitionLinkError` if two of the files are one."""
+    """Raise `PetitionLinkError` if two of the names mean the same file."""
     seen: dict[Path, str] = {}
     for name, path in files:
         if path is None:

@@ -1,4 +1,4 @@
-"""`petitionlink topics plan / apply`: the declared topics 主题 against the cluster."""
+"""`petitionlink topics plan / apply`: bring the cluster in line with the declared topics 主题."""
 
 from __future__ import annotations
 
@@ -26,19 +26,15 @@ LocalOption = Annotated[
     typer.Option("--local", help="Apply the [local] section 单机: for a cluster of one broker."),
 ]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the group."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help=f"Declared topics 主题 against the cluster that {_SERVERS} names, all 33 nodes; "
-        "without it against the local stack and its nodes.",
-    )
-    group.command("plan")(plan)
-    group.command("apply")(apply)
-    app.add_typer(group, name="topics")
+app = typer.Typer(
+    name="topics",
+    no_args_is_help=True,
+    help=f"Declared topics 主题 against the cluster that {_SERVERS} names, all 33 nodes; "
+    "without it against the local stack and its nodes.",
+)
 
 
+@app.command("plan")
 def plan(output: FormatOption = Format.table, local: LocalOption = False) -> None:
     """Show what `apply` would do 计划; changes nothing."""
     with _cluster(local) as (client, declared):
@@ -47,6 +43,7 @@ def plan(output: FormatOption = Format.table, local: LocalOption = False) -> Non
     say(_summary(changes))
 
 
+@app.command("apply")
 def apply(output: FormatOption = Format.table, local: LocalOption = False) -> None:
     """Create and alter topics as declared 应用; what it must not change is refused, code 1."""
     with _cluster(local) as (client, declared):

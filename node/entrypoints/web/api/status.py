@@ -15,13 +15,7 @@ from node.entrypoints.web.problems import UNAVAILABLE, answer
 from node.entrypoints.web.services import Services, ServicesOf
 from node.postgres.schema_version import check_version, schema_version
 from node.postgres.synchronous_standby import description, unconfirmed_seconds
-from node.queries.status import (
-    counts,
-    only_here,
-    outbox_by_topic,
-    stopped_partitions,
-    takes_commands,
-)
+from node.queries.status import database_status, stopped_partitions
 from node.runtime.errors import OtherRelease
 from node.runtime.watchdog import answered_within
 from schemas.errors import PetitionLinkError
@@ -43,15 +37,8 @@ def get_status(services: ServicesOf) -> dict[str, Any]:
     """Counts, outbox, and position, end and lag of each partition (null while Kafka is away)."""
     partitions = services.standing.look(services.settings, services.connections)
     with services.connections() as connection:
-        return {
-            "node": services.settings.node,
-            **counts(connection),
-            "takes_commands": takes_commands(connection),
-            "own_events_only_here": only_here(connection, services.settings.node),
-            "outbox": outbox_by_topic(connection),
-            "partitions": partitions,
-            "stopped": stopped_partitions(connection),
-        }
+        status = database_status(connection, services.settings.node)
+    return {**status, "partitions": partitions}
 
 
 @router.get("/healthz", summary="The process lives 存活", response_model=Health)
