@@ -66,7 +66,7 @@ class CaseQuery(BaseModel):
     after: Cursor | None = Field(None, description="`next` of the page before 游标.")
 
     def filters(self) -> dict[str, Any]:
-        """The filters as `list_cases` names them; `Invalid` for a period that is none."""
+        """Return the filters as `list_cases` names them; raises `Invalid` for an empty period."""
         given = self.model_dump(exclude={"limit", "after", "from_", "to", "due_within"})
         begin, end = _registered(self.from_, self.to)
         return given | {
@@ -113,7 +113,7 @@ def get_case(case_id: CaseId, services: ServicesOf) -> dict[str, Any]:
         raise _unknown(case_id)
     gaps, conflicts = row.pop("gaps"), row.pop("conflict_list")
     row["gaps"] = [{"emitter": gap[0], "first": gap[1], "last": gap[2]} for gap in gaps or ()]
-    row["conflicts"] = [{"event_id": one[0], "rule": one[1]} for one in conflicts or ()]
+    row["conflicts"] = [{"event_id": event_id, "rule": rule} for event_id, rule in conflicts or ()]
     return row
 
 
@@ -147,7 +147,7 @@ def get_case_events(
 
 
 def _page(rows: list[dict[str, Any]], limit: int, cursor_of: Any) -> dict[str, Any]:
-    """One row more than the page was asked for: then there is a next page."""
+    """Return a page; `rows` has one row more than it if there is a next page."""
     more = len(rows) > limit
     items = rows[:limit]
     return {"items": items, "next": cursor_of(items[-1]) if more else None}

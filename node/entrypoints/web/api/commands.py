@@ -13,13 +13,11 @@ from cases.vocabulary.event_types import REGISTERED
 from node.entrypoints.web.access import Staff
 from node.entrypoints.web.api.models import CommandDone, CommandResults
 from node.entrypoints.web.api.problem_responses import COMMAND_BODY, problems
-from node.entrypoints.web.execute_command import Place, do
-from node.entrypoints.web.idempotency import KeyReused, request_of
-from node.entrypoints.web.idempotency import Request as Keyed
+from node.entrypoints.web.execute_command import execute
+from node.entrypoints.web.idempotency import AnswerKey, KeyedRequest, KeyReused, keyed_request
 from node.entrypoints.web.json_body import read_json
 from node.entrypoints.web.problems import INVALID, KEY_REUSED, KINDS, ProblemError, answer
-from node.entrypoints.web.secret_keys import web_key
-from node.entrypoints.web.services import Services, ServicesOf
+from node.entrypoints.web.services import Services, ServicesOf, web_key
 
 router = APIRouter(tags=["commands"])
 
@@ -57,13 +55,12 @@ async def post_commands(
     for each; one that was not done does not stop the next.
     """
     content_type = request.headers.get("content-type", "")
-    # Reading a long body takes time too: the loop must answer others meanwhile.
-    return await run_in_threadpool(
-        _answered, services, actor, await request.body(), content_type, key
-    )
+    body = await request.body()
+    # Parsing a long body takes time too, in which the event loop must answer others.
+    return await run_in_threadpool(_answer, services, actor, body, content_type, key)
 
 
-def _answered(
+def _answer(
     services: Services, actor: str, body: bytes, content_type: str, key: str | None
 ) -> Response:
     value = read_json(body, content_type)
@@ -72,21 +69,19 @@ def _answered(
     keyed = _keyed(services, key, value) if key else None
     try:
         results = [
-            do(services, actor, command, keyed and Place(keyed, number))
+            execute(services, actor, command, keyed and AnswerKey(keyed, number))
             for number, command in enumerate(commands)
         ]
     except KeyReused:
         detail = "this key came with another request before: take a new key for a new request"
         raise ProblemError(KEY_REUSED, detail) from None
-    if isinstance(value, list):
-        return _json({"results": results})
-    return _single(results[0])
+    return _json({"results": results}) if isinstance(value, list) else _single(results[0])
 
 
-def _keyed(services: Services, key: str, value: Any) -> Keyed:
+def _keyed(services: Services, key: str, value: Any) -> KeyedRequest:
     keys = services.office.keys
     # Releases before this one used the identity key; an answer is kept for two weeks.
-    return request_of(key, value, web_key(keys, "requests"), keys.identity_key)
+    return keyed_request(key, value, web_key(keys, "requests"), keys.identity_key)
 
 
 def _check(commands: list[Any]) -> None:

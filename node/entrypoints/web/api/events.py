@@ -26,7 +26,7 @@ _GONE = (
     "not known: read the feed from the beginning (without `after`), and leave out events that you "
     "have by their `id`"
 )
-# Sealed records are given as they are: a system that holds the node's key may open them.
+# Sealed records are returned as they are: a system that holds the node's key may open them.
 _SEALED = ("petitioner", "petitioner_keys")
 
 
@@ -73,7 +73,7 @@ def _page(services: Services, after: FeedPlace, limit: int) -> Page:
 
 
 def event_of(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the ledger as the API shows it: CloudEvents attributes, then our own."""
+    """Return a row of the ledger as the API shows it: CloudEvents attributes, then our own."""
     event = {**row}
     event_type, case_id = event.pop("event_type"), event.pop("case_id")
     return {
@@ -84,13 +84,13 @@ def event_of(row: dict[str, Any]) -> dict[str, Any]:
         "subject": case_id,
         "time": event["recorded_at"],
         "datacontenttype": "application/json",
-        "data": _shown(event_type, event.pop("body")),
+        "data": _readable(event_type, event.pop("body")),
         **event,
     }
 
 
-def _shown(event_type: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Instants as people and programs read them; an unknown type's body as it is."""
+def _readable(event_type: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with readable instants; an unknown type's body as it is."""
     schema = catalogue().by_type.get(event_type)
     if schema is None:
         return body

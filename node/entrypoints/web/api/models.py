@@ -1,4 +1,4 @@
-"""What the API answers 应答, as OpenAPI shows it. Instants are RFC 3339 with zone."""
+"""The answers 应答 of the API, as OpenAPI shows them. Instants are RFC 3339 with zone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What OpenAPI says beside the models 接口文档: problems, and the body of commands."""
+"""The parts of the OpenAPI document 接口文档 beside the models: problems, the body of commands."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COMMAND_BODY: dict[str, Any] = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with; 414, 422 and 503 are possible for all."""
+    """Return the problems that a route may answer with; 414, 422 and 503 are possible for all."""
     return {
         status: {
             "description": _TITLES[status],

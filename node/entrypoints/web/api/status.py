@@ -23,7 +23,7 @@ from schemas.errors import PetitionLinkError
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["status"])
 
-# Who asks for readiness gives up soon.
+# A client that asks for readiness gives up soon.
 _READY_SECONDS = 3.0
 
 
@@ -35,7 +35,7 @@ _READY_SECONDS = 3.0
 )
 def get_status(services: ServicesOf) -> dict[str, Any]:
     """Counts, outbox, and position, end and lag of each partition (null while Kafka is away)."""
-    partitions = services.standing.look(services.settings, services.connections)
+    partitions = services.partitions.read(services.settings, services.connections)
     with services.connections() as connection:
         status = database_status(connection, services.settings.node)
     return {**status, "partitions": partitions}
@@ -56,7 +56,7 @@ def get_ready(services: ServicesOf) -> Any:
     A node with stopped partitions is ready: it takes commands and publishes them. It names them.
     """
     try:
-        waiting, stopped = _look(services)
+        waiting, stopped = _read(services)
     except OtherRelease as error:
         return _not_ready(str(error))
     except (PetitionLinkError, psycopg2.Error) as error:
@@ -69,8 +69,8 @@ def _not_ready(reason: str) -> Response:
     return answer(UNAVAILABLE, reason, "not_ready", reasons=[reason])
 
 
-def _look(services: Services) -> tuple[float, list[dict[str, Any]]]:
-    """For how many seconds a commit has waited for a standby, and the stopped partitions."""
+def _read(services: Services) -> tuple[float, list[dict[str, Any]]]:
+    """Return for how many seconds a commit waits for a standby, and the stopped partitions."""
     with (
         services.connections() as connection,
         answered_within(connection, _READY_SECONDS),
