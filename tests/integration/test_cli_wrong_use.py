@@ -16,7 +16,7 @@ from support.registers import make_register
 from node.keys.key_ring import make_local_keys
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.settings import Settings
 
 SHANDONG, BEIJING, NOT_IN_THE_STACK = "370000", "110000", "440000"

@@ -25,7 +25,7 @@ def settings_for(node: str | None) -> Settings:
     if node is None:
         return load_settings()
     # Imported here, so that a node in production loads nothing of the local stack.
-    from node.localstack.settings import stack_settings
+    from node.localstack.stack import stack_settings
 
     return stack_settings(node)
 

@@ -69,7 +69,7 @@ def _codes(nodes: str | None) -> list[str] | None:
     return [code.strip() for code in nodes.split(",") if code.strip()]
 
 
-def _tables(health: localstack.Health) -> list[Table]:
+def _tables(health: localstack.StackHealth) -> list[Table]:
     servers = [
         (part.name, part.address, "outside" if part.outside else part.pid, _word(part.up),
          part.place)
