@@ -53,8 +53,8 @@ def run_as_owner(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 def server_folder(folder: Path) -> Path:
     """Return the private folder of the server of this stack, made if need be."""
     inside, elsewhere = possible_folders(make_folder(folder))
-    reachable = server_account() is None or _can_enter(folder)
-    return _private(inside if reachable else elsewhere)
+    can_enter = run_as_owner(["test", "-x", str(folder)]).returncode == 0
+    return _private(inside if can_enter else elsewhere)
 
 
 def possible_folders(folder: Path) -> list[Path]:
@@ -68,10 +68,6 @@ def own(path: Path) -> None:
     user = server_account()
     if user:
         os.chown(path, user.pw_uid, user.pw_gid)
-
-
-def _can_enter(folder: Path) -> bool:
-    return run_as_owner(["test", "-x", str(folder)]).returncode == 0
 
 
 def _private(path: Path) -> Path:

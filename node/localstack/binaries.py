@@ -47,18 +47,14 @@ def major_version(folder: Path) -> str:
 def _folders() -> Iterator[Path]:
     on_path = shutil.which("pg_ctl")
     places = [Path(on_path).resolve().parent] if on_path else []
-    places += sorted(_DEBIAN.glob("*/bin"), key=_by_version, reverse=True)
+    debian = [place for place in _DEBIAN.glob("*/bin") if place.parent.name.isdigit()]
+    places += sorted(debian, key=lambda place: int(place.parent.name), reverse=True)
     wheel = importlib.util.find_spec(_WHEEL)
     if wheel and wheel.submodule_search_locations:
         places.append(Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin")
     for place in places:
         if all((place / program).is_file() for program in _PROGRAMS):
             yield place
-
-
-def _by_version(folder: Path) -> int:
-    name = folder.parent.name
-    return int(name) if name.isdigit() else 0
 
 
 def java_program() -> str:

@@ -61,9 +61,10 @@ def health() -> StackHealth:
     folder = local_folder()
     state = read_state(folder)
     stack = as_stack(folder, state)
+    present = _databases(stack)
     servers = [_broker(folder, state.kafka)] if state.kafka else []
-    servers += [_postgres(state.postgres, stack)] if state.postgres else []
-    return StackHealth(str(folder), servers, _nodes(state, stack))
+    servers += [_postgres(state.postgres, answers=present is not None)] if state.postgres else []
+    return StackHealth(str(folder), servers, _nodes(state, present or set()))
 
 
 def _broker(folder: Path, kafka: Kafka) -> ServerPart:
@@ -73,11 +74,11 @@ def _broker(folder: Path, kafka: Kafka) -> ServerPart:
     return ServerPart(BROKER, kafka.bootstrap_servers, kafka.outside, up, pid, place)
 
 
-def _postgres(known: Postgres, stack: LocalStack | None) -> ServerPart:
+def _postgres(known: Postgres, *, answers: bool) -> ServerPart:
     pid = None if known.outside else postgres.find(Path(known.folder))
     parts = parse_dsn(known.dsn)
     address = f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}"
-    up = _databases(stack) is not None and (known.outside or pid is not None)
+    up = answers and (known.outside or pid is not None)
     return ServerPart(POSTGRES, address, known.outside, up, pid, known.folder)
 
 
@@ -91,8 +92,7 @@ def _databases(stack: LocalStack | None) -> set[str] | None:
         return None
 
 
-def _nodes(state: StackState, stack: LocalStack | None) -> list[NodePart]:
-    present = _databases(stack) or set()
+def _nodes(state: StackState, present: set[str]) -> list[NodePart]:
     return [
         NodePart(
             node, database_name(node), node in present, ports.http, ports.metrics,

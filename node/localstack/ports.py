@@ -87,10 +87,10 @@ def is_free(port: int) -> bool:
     return True
 
 
-def listens(host: str, port: int, timeout_seconds: float = 1.0) -> bool:
+def listens(host: str, port: int) -> bool:
     """Return whether somebody accepts a connection there."""
     try:
-        socket.create_connection((host, port), timeout=timeout_seconds).close()
+        socket.create_connection((host, port), timeout=1.0).close()
     except OSError:
         return False
     return True

@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -81,16 +82,10 @@ def _gone_within(pid: int, program: str, argument: str, limit_seconds: float) ->
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
-    _reap(pid)
-    return True
-
-
-def _reap(pid: int) -> None:
-    """Collect the exit status if it is our child, as nobody else does while we live."""
-    try:
+    # If it is our child, nobody else collects its exit status.
+    with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
+    return True
 
 
 def _all() -> list[int]:

@@ -87,22 +87,18 @@ def bring_up_postgres(folder: Path, state: StackState, say: Say) -> StackState:
 
 def end_services(folder: Path, state: StackState, say: Say) -> None:
     """End the servers of this stack; outside services are left alone."""
-    said = [*_end_broker(folder, state), *_end_postgres(folder, state)]
-    for line in said or ["nothing was running"]:
-        say(line)
-
-
-def _end_broker(folder: Path, state: StackState) -> list[str]:
+    lines = []
     if state.kafka and state.kafka.outside:
-        return [f"the outside broker {state.kafka.bootstrap_servers} is left alone"]
-    return ["broker stopped"] if broker.stop(folder) else []
-
-
-def _end_postgres(folder: Path, state: StackState) -> list[str]:
+        lines.append(f"the outside broker {state.kafka.bootstrap_servers} is left alone")
+    elif broker.stop(folder):
+        lines.append("broker stopped")
     if state.postgres and state.postgres.outside:
-        return ["the outside Postgres is left alone"]
-    homes = postgres.homes(folder, state.postgres)
-    return ["Postgres stopped" for home in homes if postgres.stop(home)]
+        lines.append("the outside Postgres is left alone")
+    else:
+        homes = postgres.homes(folder, state.postgres)
+        lines += ["Postgres stopped" for home in homes if postgres.stop(home)]
+    for line in lines or ["nothing was running"]:
+        say(line)
 
 
 def _written(folder: Path, state: StackState, update: dict[str, object]) -> StackState:

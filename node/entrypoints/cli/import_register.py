@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -13,21 +12,15 @@ import typer
 from node.entrypoints.cli.node_settings import NodeOption, settings_for
 from node.entrypoints.cli.output import Format, FormatOption, print_data, say, totals_table
 from node.entrypoints.cli.progress import rows_progress
-from node.keys.office import Office, open_office
-from node.postgres.connection import Connection, own_connected
+from node.keys.office import open_office
+from node.postgres.connection import own_connected
 from node.recovery.own_topics import await_gate
 from node.runtime.errors import PetitionLinkError
 from node.runtime.memory import collect_seldom
-from producers.register import (
-    RegisterRows,
-    RejectWriter,
-    load_mapping,
-    read_register,
-    reject_path,
-)
+from producers.register import RejectWriter, load_mapping, read_register, reject_path
 from producers.register_import.import_rows import Totals, write_parts
 from producers.register_import.iterate_in_subprocess import ahead
-from producers.register_import.prepare_rows import PreparedChunk, chunks_of
+from producers.register_import.prepare_rows import chunks_of
 from producers.register_import.query_code_file import CodeFile
 
 MappingOption = Annotated[
@@ -70,7 +63,8 @@ def import_command(
     await_gate(settings)
     with (
         read_register(file, columns) as rows,
-        ahead(_prepared(office, rows)) as chunks,
+        # Each chunk comes with the share of the file that is read by then.
+        ahead((chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows)) as chunks,
         own_connected(settings, "import") as connection,
         RejectWriter(rejects, formula_guard=columns.formula_guard) as refused,
         CodeFile(query_codes, office.actor) if query_codes else nullcontext() as codes,
@@ -78,7 +72,8 @@ def import_command(
     ):
         task = progress.add_task("rows", total=1.0, rows=0)
         for prepared, read in chunks:
-            _check_clock(office, connection)
+            with connection, connection.cursor() as cursor:
+                office.check_clock(cursor)
             for chunk in write_parts(connection, office.node, prepared, codes):
                 totals.add(chunk.totals)
                 for row in chunk.rejected:
@@ -88,16 +83,6 @@ def import_command(
         say(f"rows refused: {totals.rejected}; row number and reason of each: {refused.path}")
     result = asdict(totals)
     print_data(result, output, lambda: totals_table(f"import {file.name}", result))
-
-
-def _check_clock(office: Office, connection: Connection) -> None:
-    with connection, connection.cursor() as cursor:
-        office.check_clock(cursor)
-
-
-def _prepared(office: Office, rows: RegisterRows) -> Iterator[tuple[PreparedChunk, float]]:
-    """Return the chunks of a register, each with the share of the file that is read by then."""
-    return ((chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows))
 
 
 def _check_apart(*files: tuple[str, Path | None]) -> None:

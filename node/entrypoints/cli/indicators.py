@@ -10,14 +10,7 @@ import typer
 from rich.table import Table
 
 from node.entrypoints.cli.node_settings import NodeOption, node_database
-from node.entrypoints.cli.output import (
-    FROM_DAY,
-    TO_DAY,
-    Format,
-    FormatOption,
-    print_data,
-    table,
-)
+from node.entrypoints.cli.output import FROM_DAY, TO_DAY, Format, FormatOption, print_data, table
 from node.queries.figures.indicators import indicators
 from node.queries.figures.overview import overview
 from node.queries.figures.periods import today

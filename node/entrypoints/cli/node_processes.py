@@ -81,14 +81,11 @@ def _await_ready(stack: LocalStack, node: str, process: subprocess.Popen[bytes])
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise PetitionLinkError(f"node {node} ended at once: {_last_line(stack, node)}")
+            lines = log_file(stack, node).read_text(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "its log is empty"
+            raise PetitionLinkError(f"node {node} ended at once: {last}")
         text = metrics_text(stack, node) or ""
         if "petitionlink_consumer_applied_offset{" in text:
             return
         time.sleep(0.1)
     raise PetitionLinkError(f"node {node} is not ready: see {log_file(stack, node)}")
-
-
-def _last_line(stack: LocalStack, node: str) -> str:
-    lines = log_file(stack, node).read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "its log is empty"

@@ -10,18 +10,15 @@ from node.enquiry_access import query_codes
 from node.entrypoints.cli.node_settings import NodeOption, node_database
 from node.entrypoints.cli.output import Format, FormatOption, print_data, table
 
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case id 信访件编号.")]
-ActorOption = Annotated[
-    str | None, typer.Option("--actor", help="Who issues it 签发账号; else PETITIONLINK_ACTOR.")
-]
-
 app = typer.Typer()
 
 
 @app.command("query-code")
 def query_code_command(
-    case: CaseArgument,
-    actor: ActorOption = None,
+    case: Annotated[str, typer.Argument(metavar="CASE", help="The case id 信访件编号.")],
+    actor: Annotated[
+        str | None, typer.Option(help="Who issues it 签发账号; else PETITIONLINK_ACTOR.")
+    ] = None,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:

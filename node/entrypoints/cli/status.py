@@ -73,17 +73,6 @@ def _checks(connection: Connection) -> dict[str, Any]:
         }
 
 
-def _own_events(data: dict[str, Any]) -> Table:
-    """Return what would be lost if this database died now."""
-    lost = data["own_events_only_here"]
-    cells = (
-        *("yes" if data["takes_commands"] else "no", lost["events"]),
-        *(f"{lost['oldest_seconds']:.1f}", lost["cases_to_look_at"]),
-    )
-    columns = ("takes commands", "own events only here", "oldest s", "cases to look at")
-    return table("own topic 自有主题", columns, [cells])
-
-
 def _scrub_tables(scrub: dict[str, Any], now: float) -> Iterator[Table]:
     at, opened = scrub["complete_at"], sum(scrub["open_by_kind"].values())
     cells = (f"{now - at:.0f}" if at else "never", scrub["pass_events"], opened)
@@ -101,7 +90,11 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
         for o in data["outbox"]
     ]
     yield table("outbox 发件箱", ("topic", "pending", "oldest pending s", "published"), rows)
-    yield _own_events(data)
+    own = data["own_events_only_here"]
+    takes = "yes" if data["takes_commands"] else "no"
+    cells = (takes, own["events"], f"{own['oldest_seconds']:.1f}", own["cases_to_look_at"])
+    names = ("takes commands", "own events only here", "oldest s", "cases to look at")
+    yield table("own topic 自有主题", names, [cells])
     now = now_micros() / 1e6
     proofs = [
         (proof["peer"], proof["mismatched"], f"{now - proof['last_success_at']:.0f}"

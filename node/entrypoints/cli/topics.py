@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from kafka import KafkaAdminClient
@@ -39,8 +39,7 @@ def plan(output: FormatOption = Format.table, local: LocalOption = False) -> Non
     """Show what `apply` would do 计划; changes nothing."""
     with _cluster(local) as (client, declared):
         changes = topics.plan(client, declared)
-    print_data(_as_data(changes), output, lambda: _table(changes))
-    say(_summary(changes))
+    say(_print(changes, output))
 
 
 @app.command("apply")
@@ -49,8 +48,7 @@ def apply(output: FormatOption = Format.table, local: LocalOption = False) -> No
     with _cluster(local) as (client, declared):
         changes = topics.plan(client, declared)
         topics.apply(client, declared, changes)
-    print_data(_as_data(changes), output, lambda: _table(changes))
-    say(f"applied: {_summary(changes)}")
+    say(f"applied: {_print(changes, output)}")
 
 
 @contextmanager
@@ -69,8 +67,9 @@ def _cluster(local: bool) -> Iterator[tuple[KafkaAdminClient, list[Topic]]]:
         client.close()
 
 
-def _as_data(changes: list[Change]) -> list[dict[str, Any]]:
-    return [
+def _print(changes: list[Change], output: Format) -> str:
+    """Print the changes and return a summary."""
+    data = [
         {
             "topic": change.topic,
             "action": change.action.value,
@@ -78,6 +77,9 @@ def _as_data(changes: list[Change]) -> list[dict[str, Any]]:
         }
         for change in changes
     ]
+    print_data(data, output, lambda: _table(changes))
+    counts = Counter(change.action for change in changes)
+    return ", ".join(f"{counts[action]} {action.value}" for action in Action)
 
 
 def _table(changes: list[Change]) -> Table:
@@ -90,8 +92,3 @@ def _table(changes: list[Change]) -> Table:
             cells = (each.setting, each.declared, each.actual, will)
             rows.append((change.topic, change.action.value, *cells))
     return table("Topics", ("topic", "action", "setting", "declared", "actual", "apply"), rows)
-
-
-def _summary(changes: list[Change]) -> str:
-    counts = Counter(change.action for change in changes)
-    return ", ".join(f"{counts[action]} {action.value}" for action in Action)

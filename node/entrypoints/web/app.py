@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
+from starlette.staticfiles import StaticFiles
 
 from node.entrypoints.web.access import staff
 from node.entrypoints.web.api import cases, commands, events, figures, status
@@ -15,7 +17,7 @@ from node.entrypoints.web.api.command_schemas import command_components
 from node.entrypoints.web.api.models import Problem
 from node.entrypoints.web.connection_pool import Connections, HeavyConnections
 from node.entrypoints.web.hosts import Hosts, allowed_hosts
-from node.entrypoints.web.pages import add_pages
+from node.entrypoints.web.pages import enquiry, monitor
 from node.entrypoints.web.problems import Defects, add_problem_answers
 from node.entrypoints.web.request_limits import RequestLimits
 from node.entrypoints.web.services import Services
@@ -25,6 +27,7 @@ from node.runtime.settings import Settings
 
 # The framework would add traces and the texts of errors to whatever collector it finds.
 _SILENT = TelemetryConfig(auto_configure=False, tracing=False, metrics=False, logs=False)
+_STATIC = Path(__file__).parent / "static"
 _ABOUT = (
     "One node of PetitionLink 信访互联. Every error is a problem (RFC 9457) whose `rule` is a "
     "stable name for programs. docs/http.md has the whole story."
@@ -37,9 +40,8 @@ def create_app(settings: Settings, metrics: Metrics) -> FastAPI:
     """Return the application of a node, not connected yet; raises if its keys are not usable."""
     # Without pages about the API, which would come from foreign servers.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/openapi.json", telemetry=_SILENT)
-    connections = Connections(settings)
-    heavy = HeavyConnections(connections)
-    app.state.services = Services(settings, open_office(settings), connections, heavy)
+    office, connections = open_office(settings), Connections(settings)
+    app.state.services = Services(settings, office, connections, HeavyConnections(connections))
     app.add_middleware(Defects)
     app.add_middleware(Hosts, allowed=allowed_hosts(settings))
     app.add_middleware(RequestLimits)  # outermost, so that every answer has its headers
@@ -47,7 +49,9 @@ def create_app(settings: Settings, metrics: Metrics) -> FastAPI:
     for part in (commands, cases, events, figures):
         app.include_router(part.router, dependencies=[Depends(staff)])
     app.include_router(status.router)
-    add_pages(app, settings, connections, metrics)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.include_router(enquiry.router(office, connections, metrics))
+    app.include_router(monitor.router(settings, connections))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -42,9 +42,9 @@ MOST_HEAVY_WAITING: Final = 8
 class Connections:
     """Calling it lends a connection for a `with` block; safe for many threads."""
 
-    def __init__(self, settings: Settings, most: int = _MOST) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._free = threading.BoundedSemaphore(most)
+        self._free = threading.BoundedSemaphore(_MOST)
         self._lock = threading.Lock()
         self._idle: list[tuple[Connection, float]] = []
         self._doubted = False
@@ -147,10 +147,10 @@ def _lives(connection: Connection) -> bool:
 class HeavyConnections:
     """Calling it lends a connection for a query that takes long; safe for many threads."""
 
-    def __init__(self, connections: Connections, most: int = MOST_HEAVY) -> None:
+    def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._free = threading.BoundedSemaphore(most)
-        self._places = threading.BoundedSemaphore(most + MOST_HEAVY_WAITING)
+        self._free = threading.BoundedSemaphore(MOST_HEAVY)
+        self._places = threading.BoundedSemaphore(MOST_HEAVY + MOST_HEAVY_WAITING)
 
     @contextmanager
     def __call__(self) -> Iterator[Connection]:

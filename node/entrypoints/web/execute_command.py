@@ -12,12 +12,7 @@ from psycopg2.errors import TransactionRollback
 from cases.errors import Refusal
 from cases.vocabulary import event_types as types
 from node.enquiry_access import query_codes
-from node.entrypoints.web.idempotency import (
-    AnsweredMeanwhile,
-    AnswerKey,
-    keep_answer,
-    read_answer,
-)
+from node.entrypoints.web.idempotency import AnsweredMeanwhile, AnswerKey, keep_answer, read_answer
 from node.entrypoints.web.problems import INVALID, REFUSED, problem
 from node.entrypoints.web.services import Services
 from node.keys.office import Office

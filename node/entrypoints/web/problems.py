@@ -70,6 +70,18 @@ KINDS = (
 _BY_STATUS = {kind.status: kind for kind in (BAD_REQUEST, NOT_FOUND, WRONG_METHOD, TOO_LARGE)}
 
 
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the problems of a route for OpenAPI; 414, 422 and 503 are possible for all."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {
+            "description": "; ".join(kind.title for kind in KINDS if kind.status == status),
+            "content": content,
+        }
+        for status in sorted({*statuses, 414, 422, 503})
+    }
+
+
 class ProblemError(Exception):
     """Raised by a handler to answer with a problem."""
 

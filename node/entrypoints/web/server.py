@@ -95,15 +95,11 @@ def _listening(settings: Settings) -> socket.socket:
             f"web port {port} on {address} cannot be opened ({error.strerror}): set "
             "PETITIONLINK_HTTP_PORT to a free one, PETITIONLINK_HTTP_ADDRESS to one of this machine"
         ) from None
-    if not _is_loopback(listener.getsockname()[0]):
+    if not ipaddress.ip_address(listener.getsockname()[0].split("%")[0]).is_loopback:
         log.warning(
             "web listens on %s: put a gate in front, for nobody is asked who he is", address
         )
     return listener
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.split("%")[0]).is_loopback
 
 
 @contextmanager

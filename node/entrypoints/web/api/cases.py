@@ -13,8 +13,7 @@ from node.entrypoints.web import cursors
 from node.entrypoints.web.api.events import event_of
 from node.entrypoints.web.api.models import CaseDetail, CasePage, EventPage
 from node.entrypoints.web.api.parameters import MAX_LIMIT, CaseId, Cursor, Day
-from node.entrypoints.web.api.problem_responses import problems
-from node.entrypoints.web.problems import NOT_FOUND, ProblemError
+from node.entrypoints.web.problems import NOT_FOUND, ProblemError, problem_responses
 from node.entrypoints.web.services import ServicesOf
 from node.queries.cases import find_case, list_cases
 from node.queries.duties import duties
@@ -77,19 +76,18 @@ class CaseQuery(BaseModel):
 
 
 def _registered(first: date | None, last: date | None) -> tuple[datetime | None, datetime | None]:
-    if first is not None and last is not None:
-        both = period(first, last)
-        return both.begin, both.end
-    begin = period(first, first).begin if first else None
-    end = period(last, last).end if last else None
-    return begin, end
+    start, end = first or last, last or first
+    if start is None or end is None:
+        return None, None
+    days = period(start, end)
+    return days.begin if first else None, days.end if last else None
 
 
 @router.get(
     "",
     summary="A list of cases, newest registration first 信访件列表",
     response_model=CasePage,
-    responses=problems(),
+    responses=problem_responses(),
 )
 def get_cases(query: Annotated[CaseQuery, Query()], services: ServicesOf) -> dict[str, Any]:
     """Cases that pass all filters; first those whose registration has not arrived yet."""
@@ -103,7 +101,7 @@ def get_cases(query: Annotated[CaseQuery, Query()], services: ServicesOf) -> dic
     "/{case_id}",
     summary="One case 信访件",
     response_model=CaseDetail,
-    responses=problems(404),
+    responses=problem_responses(404),
 )
 def get_case(case_id: CaseId, services: ServicesOf) -> dict[str, Any]:
     """The case as this node knows it, with clocks, evaluations and supervisions."""
@@ -130,7 +128,7 @@ class EventQuery(BaseModel):
     "/{case_id}/events",
     summary="The events of a case 信访件的事件",
     response_model=EventPage,
-    responses=problems(404),
+    responses=problem_responses(404),
 )
 def get_case_events(
     case_id: CaseId, query: Annotated[EventQuery, Query()], services: ServicesOf

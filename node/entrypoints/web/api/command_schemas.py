@@ -26,6 +26,27 @@ _PETITIONER: JsonSchema = {
     },
 }
 _INSTANT: JsonSchema = {"type": "string", "format": "date-time"}
+COMMAND_BODY: JsonSchema = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Command"},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 100,
+                        "items": {
+                            "type": "object",
+                            "description": "A command, checked when its turn comes.",
+                        },
+                    },
+                ]
+            }
+        }
+    },
+}
 _CASE_ID: JsonSchema = {"type": "string", "pattern": r"^[0-9A-Za-z._-]{1,64}$"}
 
 

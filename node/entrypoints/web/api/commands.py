@@ -11,12 +11,19 @@ from starlette.responses import Response
 
 from cases.vocabulary.event_types import REGISTERED
 from node.entrypoints.web.access import Staff
+from node.entrypoints.web.api.command_schemas import COMMAND_BODY
 from node.entrypoints.web.api.models import CommandDone, CommandResults
-from node.entrypoints.web.api.problem_responses import COMMAND_BODY, problems
 from node.entrypoints.web.execute_command import execute
-from node.entrypoints.web.idempotency import AnswerKey, KeyedRequest, KeyReused, keyed_request
+from node.entrypoints.web.idempotency import AnswerKey, KeyReused, keyed_request
 from node.entrypoints.web.json_body import read_json
-from node.entrypoints.web.problems import INVALID, KEY_REUSED, KINDS, ProblemError, answer
+from node.entrypoints.web.problems import (
+    INVALID,
+    KEY_REUSED,
+    KINDS,
+    ProblemError,
+    answer,
+    problem_responses,
+)
 from node.entrypoints.web.services import Services, ServicesOf, web_key
 
 router = APIRouter(tags=["commands"])
@@ -42,7 +49,7 @@ Key = Annotated[
     response_model=CommandDone | CommandResults,
     responses={
         201: {"model": CommandDone, "description": "A case was registered 已登记"},
-        **problems(400, 409, 413, 415),
+        **problem_responses(400, 409, 413, 415),
     },
     openapi_extra={"requestBody": COMMAND_BODY},
 )
@@ -66,7 +73,11 @@ def _answer(
     value = read_json(body, content_type)
     commands = value if isinstance(value, list) else [value]
     _check(commands)
-    keyed = _keyed(services, key, value) if key else None
+    keyed = None
+    if key:
+        keys = services.office.keys
+        # Releases before this one used the identity key; an answer is kept for two weeks.
+        keyed = keyed_request(key, value, web_key(keys, "requests"), keys.identity_key)
     try:
         results = [
             execute(services, actor, command, keyed and AnswerKey(keyed, number))
@@ -76,12 +87,6 @@ def _answer(
         detail = "this key came with another request before: take a new key for a new request"
         raise ProblemError(KEY_REUSED, detail) from None
     return _json({"results": results}) if isinstance(value, list) else _single(results[0])
-
-
-def _keyed(services: Services, key: str, value: Any) -> KeyedRequest:
-    keys = services.office.keys
-    # Releases before this one used the identity key; an answer is kept for two weeks.
-    return keyed_request(key, value, web_key(keys, "requests"), keys.identity_key)
 
 
 def _check(commands: list[Any]) -> None:

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from node.entrypoints.web import cursors
 from node.entrypoints.web.api.models import FeedPage
 from node.entrypoints.web.api.parameters import MAX_LIMIT, Cursor
-from node.entrypoints.web.api.problem_responses import problems
-from node.entrypoints.web.problems import GONE, ProblemError
+from node.entrypoints.web.problems import GONE, ProblemError, problem_responses
 from node.entrypoints.web.services import Services, ServicesOf
 from node.queries.database_history import FeedPlace, UnknownHistory
 from node.queries.feed import Page, read_feed
@@ -45,7 +44,7 @@ class FeedQuery(BaseModel):
     "",
     summary="Everything this node has applied, in order 事件流水",
     response_model=FeedPage,
-    responses=problems(410),
+    responses=problem_responses(410),
 )
 def get_feed(query: Annotated[FeedQuery, Query()], services: ServicesOf) -> dict[str, Any]:
     """Own events and those of others in the order in which this node committed them.

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from node.entrypoints.web.api.parameters import MAX_LIMIT, Day
-from node.entrypoints.web.api.problem_responses import problems
+from node.entrypoints.web.problems import problem_responses
 from node.entrypoints.web.services import ServicesOf
 from node.queries.figures.indicators import indicators
 from node.queries.figures.periods import period, today
@@ -148,7 +148,7 @@ class RisingQuery(BaseModel):
     "/indicators",
     summary="Indicators by node and in total 指标",
     response_model=Indicators,
-    responses=problems(),
+    responses=problem_responses(),
 )
 def get_indicators(
     query: Annotated[IndicatorQuery, Query()], services: ServicesOf
@@ -162,7 +162,7 @@ def get_indicators(
     "/rising",
     summary="What people raise of late 近期反映",
     response_model=Rising,
-    responses=problems(),
+    responses=problem_responses(),
 )
 def get_rising(query: Annotated[RisingQuery, Query()], services: ServicesOf) -> dict[str, Any]:
     """Volumes of the last days against as many days before, rising ones first."""

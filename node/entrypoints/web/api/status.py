@@ -10,8 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from node.entrypoints.web.api.models import Health, Ready, Status
-from node.entrypoints.web.api.problem_responses import problems
-from node.entrypoints.web.problems import UNAVAILABLE, answer
+from node.entrypoints.web.problems import UNAVAILABLE, answer, problem_responses
 from node.entrypoints.web.services import Services, ServicesOf
 from node.postgres.schema_version import check_version, schema_version
 from node.postgres.synchronous_standby import description, unconfirmed_seconds
@@ -31,7 +30,7 @@ _READY_SECONDS = 3.0
     "/v1/status",
     summary="Does this node keep up? 运行状态",
     response_model=Status,
-    responses=problems(),
+    responses=problem_responses(),
 )
 def get_status(services: ServicesOf) -> dict[str, Any]:
     """Counts, outbox, and position, end and lag of each partition (null while Kafka is away)."""
@@ -48,7 +47,10 @@ async def get_health() -> dict[str, str]:
 
 
 @router.get(
-    "/readyz", summary="The node can answer 就绪", response_model=Ready, responses=problems()
+    "/readyz",
+    summary="The node can answer 就绪",
+    response_model=Ready,
+    responses=problem_responses(),
 )
 def get_ready(services: ServicesOf) -> Any:
     """Postgres answers and confirms commits, and the database is of this node and release.

@@ -115,33 +115,29 @@ def spokes(rows: list[FlowRow]) -> list[Spoke]:
 
 
 def _spoke(row: FlowRow, angle: float) -> Spoke:
-    cos, sin = math.cos(angle), math.sin(angle)
-    left = cos < -1e-9
+    left = math.cos(angle) < -1e-9
     return Spoke(
         short_name(row.flow.node),
         row.connected,
         _line(angle, _RIM - 8, _CENTRE_RADIUS + 6, _APART, row.flow.up, row.kind(row.up_lag)),
         _line(angle, _CENTRE_RADIUS + 6, _RIM - 8, -_APART, row.flow.down, row.kind(row.down_lag)),
-        round(_RIM * cos, 1),
-        round(_RIM * sin, 1),
-        round(_LABEL * cos, 1),
-        round(_LABEL * sin, 1),
+        *_point(angle, _RIM),
+        *_point(angle, _LABEL),
         round(math.degrees(angle) + (180 if left else 0), 2),
         "end" if left else "start",
     )
 
 
 def _line(angle: float, begin: float, end: float, apart: float, events: int, kind: str) -> Line:
+    shown = kind if kind in ("slow", "late", "unknown") or (events and kind == "ok") else "idle"
+    ends = (*_point(angle, begin, apart), *_point(angle, end, apart))
+    return Line(*ends, _width(events), shown)
+
+
+def _point(angle: float, radius: float, apart: float = 0.0) -> tuple[float, float]:
+    """Return the point at `radius`, moved by `apart` across the spoke."""
     cos, sin = math.cos(angle), math.sin(angle)
-    across_x, across_y = -sin * apart, cos * apart
-    return Line(
-        round(begin * cos + across_x, 1),
-        round(begin * sin + across_y, 1),
-        round(end * cos + across_x, 1),
-        round(end * sin + across_y, 1),
-        _width(events),
-        kind if kind in ("slow", "late", "unknown") or (events and kind == "ok") else "idle",
-    )
+    return round(radius * cos - apart * sin, 1), round(radius * sin + apart * cos, 1)
 
 
 def _width(events: int) -> float:
