@@ -77,8 +77,8 @@ def _private(path: Path) -> Path:
     try:
         path.mkdir(mode=_PRIVATE_MODE)
     except FileExistsError:
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner:
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
             raise not_ours(path, PermissionError("it belongs to another user")) from None
         return path
     except OSError as error:

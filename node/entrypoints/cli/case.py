@@ -39,7 +39,7 @@ app = typer.Typer(
 def show_command(
     case_id: CaseArgument, node: NodeOption = None, output: FormatOption = Format.table
 ) -> None:
-    """The case as this node's ledger folds it, and its events; bodies with --format json."""
+    """Show a case as this node's ledger folds it, and its events; bodies with --format json."""
     with node_database(node, "case-show") as (settings, connection):
         case = read_case(connection, case_id)
         events = read_events(connection, case_id)
@@ -127,10 +127,10 @@ def _minute(micros: int | None) -> str | None:
 def trace_command(
     case_id: CaseArgument, node: NodeOption = None, output: FormatOption = Format.table
 ) -> None:
-    """Each hop of each event 流转轨迹: emitted, published, confirmed, applied where and when.
+    """Show each hop of each event 流转轨迹: where and when it was emitted, published, applied.
 
-    `confirmed` is the receipt 回执: by then the receiver had durably applied it. With --node,
-    the hops at all nodes of the local stack; else those that this node knows.
+    `confirmed` is the receipt 回执: by then the receiver had durably applied it. With --node, the
+    hops at all nodes of the local stack are shown, else those that this node knows.
     """
     with node_database(node, "case-trace") as (settings, connection):
         read_case(connection, case_id)  # raises if the case is unknown

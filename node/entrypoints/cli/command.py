@@ -33,7 +33,7 @@ def command_command(
         bool, typer.Option(help="Give each registered case a query code 查询码, shown only here.")
     ] = True,
 ) -> None:
-    """Case commands 办件指令 as JSON lines, one result line each on stdout.
+    """Execute case commands 办件指令 from JSON lines; print one result line for each.
 
     {"command": "register", "title": "…", "channel": "web"} gives the case id and the petitioner's
     query code; {"command": "assign", "case_id": "…", "to": "370000"} and all others are in

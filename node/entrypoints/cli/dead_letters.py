@@ -48,7 +48,7 @@ class Status(StrEnum):
 
 def _known_reason(value: str | None) -> str | None:
     if value is not None and value not in REASONS:
-        raise typer.BadParameter(f"{value} is no reason: choose of {', '.join(REASONS)}")
+        raise typer.BadParameter(f"{value} is not a reason: choose from {', '.join(REASONS)}")
     return value
 
 
@@ -72,14 +72,14 @@ def list_command(
     status: Annotated[Status, typer.Option(help="Which 状态.")] = Status.open,
     reason: ReasonOption = None,
     topic: Annotated[str | None, typer.Option(metavar="T", help="Only of this topic 主题.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many 条数.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most letters 条数.")] = 50,
     after: Annotated[
-        int, typer.Option(metavar="ID", min=0, max=_LAST_ID, help="Go on behind this one 翻页.")
+        int, typer.Option(metavar="ID", min=0, max=_LAST_ID, help="Begin after this letter 翻页.")
     ] = 0,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Dead letters in the order of their coming, without payload 死信清单."""
+    """List dead letters in the order of their arrival, without payload 死信清单."""
     selected = None if status is Status.all else status.value
     selection = Selection(selected, reason, topic, after, limit)
     with (
@@ -124,12 +124,12 @@ def show_command(
     letter: IdArgument,
     payload: Annotated[
         bool,
-        typer.Option("--payload", help="The original bytes too 原始内容; each look is audited."),
+        typer.Option("--payload", help="Show the original bytes too 原始内容; audited."),
     ] = False,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """All about one dead letter; not its payload, which may hold personal data 死信详情."""
+    """Show one dead letter 死信详情, without its payload, which may hold personal data."""
     with node_database(node, "deadletters") as (settings, connection):
         data, content = _read(connection, settings, letter, with_payload=payload)
     data["headers"] = known_headers(data["headers"])
@@ -181,10 +181,10 @@ def replay_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Take letters in as if they came now, after what was wrong is mended 重放. Audited.
+    """Apply letters as if they came now, after the cause is repaired 重放. Audited.
 
-    Each in a transaction of its own. One that is still poison stays open; exit code 1 then. An
-    event that is in the ledger already is a duplicate, and its letter is done with.
+    Each is applied in its own transaction. A letter that is still poison stays open; the exit code
+    is 1 then. An event that is in the ledger already is a duplicate, and its letter is closed.
     """
     if every != bool(reason) or every == bool(letters):
         raise typer.BadParameter("name ID…, or --all with --reason CODE")
@@ -207,8 +207,8 @@ def discard_command(
 ) -> None:
     """Give letters up for good 废弃; their bytes are kept. Audited with the reason.
 
-    What nobody applied of them is missing from then on: `petitionlink reconcile` names the events,
-    and their source sends them again without further commands.
+    Their events that were never applied are missing from then on: `petitionlink reconcile` names
+    them, and their source sends them again without further commands.
     """
     why = " ".join(reason.split())
     if not why:

@@ -53,7 +53,7 @@ def deadlines_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Duties that run 时限 and are overdue, or due within some hours: counts and a list."""
+    """List and count the running duties 时限 that are overdue, or due within some hours."""
     if late and within is not None:
         raise typer.BadParameter("choose --overdue or --within HOURS, not both")
     owner = owner and known_node(owner).code

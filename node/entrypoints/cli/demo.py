@@ -15,7 +15,7 @@ from cases.nodes import NATIONAL, NODES
 from node import localstack
 from node.enquiry_access import query_codes
 from node.entrypoints.cli.demo_cases import Route, is_open, live, open_desks
-from node.entrypoints.cli.demo_figures import Figures, figures
+from node.entrypoints.cli.demo_figures import DemoFigures, read_figures
 from node.entrypoints.cli.node_processes import running_nodes
 from node.entrypoints.cli.node_settings import settings_for
 from node.entrypoints.cli.output import err, out, say, table
@@ -50,7 +50,7 @@ def demo_command(
         int, typer.Option(min=1, max=10000, help="Cases that live a whole life.")
     ] = 40,
 ) -> None:
-    """Four nodes on real Kafka and Postgres; cases travel between them; the figures at the end."""
+    """Run four nodes on real Kafka and Postgres, move cases between them, and print figures."""
     was_up = localstack.load() is not None
     say("1/5 the local stack: Kafka, Postgres, a database per node")
     stack = localstack.up(DEMO_NODES, _indented)
@@ -126,10 +126,10 @@ def _import(code: str) -> str:
     )
 
 
-def _await_quiet(stack: LocalStack, since: float) -> list[Figures]:
+def _await_quiet(stack: LocalStack, since: float) -> list[DemoFigures]:
     deadline = time.monotonic() + _QUIET_SECONDS
     while True:
-        rows = [figures(stack, code, since) for code in DEMO_NODES]
+        rows = [read_figures(stack, code, since) for code in DEMO_NODES]
         if all(row.is_quiet for row in rows):
             return rows
         if time.monotonic() > deadline:
@@ -137,7 +137,7 @@ def _await_quiet(stack: LocalStack, since: float) -> list[Figures]:
         time.sleep(0.1)
 
 
-def _print(stack: LocalStack, rows: Sequence[Figures], *, keep: bool) -> None:
+def _print(stack: LocalStack, rows: Sequence[DemoFigures], *, keep: bool) -> None:
     columns = ("node", "cases", "events", "pending", "lag", "p50 ms", "p99 ms", "reconciled")
     out.print(table("PetitionLink 信访互联: four nodes", columns, [row.cells() for row in rows]))
     say(

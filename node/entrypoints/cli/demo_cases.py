@@ -45,7 +45,7 @@ class Route(NamedTuple):
 
 @contextmanager
 def open_desks(stack: LocalStack) -> Iterator[dict[str, Desk]]:
-    """A desk at every node of the stack."""
+    """Open a desk at every node of the stack."""
     with ExitStack() as exits:
         desks = {}
         for node in stack.nodes:

@@ -38,7 +38,7 @@ _SHARED = """
 """
 
 
-class Figures(NamedTuple):
+class DemoFigures(NamedTuple):
     """One node's row of the table; lag in records, latencies in milliseconds."""
 
     node: str
@@ -52,7 +52,7 @@ class Figures(NamedTuple):
 
     @property
     def is_quiet(self) -> bool:
-        """True if nothing waits for Kafka or, at the centre, to be found a first or a repeat."""
+        """Nothing waits for Kafka or, at the centre, to be found a first or a repeat."""
         waits = self.pending or (self.node == NATIONAL and self.unidentified)
         return not waits and self.lag == 0 and self.reconciled
 
@@ -64,17 +64,17 @@ class Figures(NamedTuple):
         return (name, self.cases, self.events, self.pending, self.lag, p50, p99, equal)
 
 
-def figures(stack: LocalStack, node: str, since: float) -> Figures:
-    """The figures of `node`; latencies of the events recorded after `since` (epoch seconds)."""
+def read_figures(stack: LocalStack, node: str, since: float) -> DemoFigures:
+    """Return the figures of `node`; latencies of events recorded after `since` (epoch seconds)."""
     with connected(stack.dsn(node), "demo") as connection, connection.cursor() as cursor:
         cursor.execute(_FIGURES, (since,))
         counts = cursor.fetchone() or ()
     lag = _lag_records(stack, node)
-    return Figures._make((node, *counts, lag, _is_reconciled(stack, node)))
+    return DemoFigures._make((node, *counts, lag, _is_reconciled(stack, node)))
 
 
 def _lag_records(stack: LocalStack, node: str) -> int | None:
-    """The node's lag over all its partitions, from its metrics; None if they cannot be read."""
+    """Return the node's lag over all partitions from its metrics; None if it does not answer."""
     text = metrics_text(stack, node)
     if text is None:
         return None
@@ -87,7 +87,7 @@ def _lag_records(stack: LocalStack, node: str) -> int | None:
 
 
 def _is_reconciled(stack: LocalStack, node: str) -> bool:
-    """True if a province and the centre hold the same of the cases they share."""
+    """Return whether a province and the centre hold the same of the cases they share."""
     if node == NATIONAL:
         return True
     centre = _shared(stack.dsn(NATIONAL), _SHARED_AT_CENTRE, node)
@@ -95,7 +95,7 @@ def _is_reconciled(stack: LocalStack, node: str) -> bool:
 
 
 def _shared(dsn: str, shared: str, peer: str) -> tuple[object, ...] | None:
-    """Counts of the shared cases and events, digests over events and states."""
+    """Return counts of the shared cases and events, and digests over events and states."""
     with connected(dsn, "demo") as connection, connection.cursor() as cursor:
         cursor.execute(_SHARED.format(shared=shared), {"peer": peer})
         return cursor.fetchone()

@@ -67,9 +67,9 @@ def export_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Cases become a case register 登记簿 that `import` reads; the file is for your eyes only.
+    """Write cases to a case register 登记簿 that `import` reads and only you may read.
 
-    Rows that cannot tell all of their case are counted as partial.
+    Rows that cannot hold all of their case are counted as partial.
     """
     settings = settings_for(node)
     wish = Wish(_selection(first, last, state, registered_by, handled_by), with_petitioner)
@@ -99,7 +99,7 @@ def template_command(
     force: ForceOption = False,
     output: FormatOption = Format.table,
 ) -> None:
-    """An empty register 登记簿模板 to fill in; as .xlsx with lists to choose from and 填表说明."""
+    """Write an empty register 登记簿模板 to fill in; .xlsx has lists of choices and 填表说明."""
     columns = write_template(file, load_mapping(mapping), force=force)
     result = {"file": str(file), "columns": columns}
     print_data(result, output, lambda: totals_table("template", result))

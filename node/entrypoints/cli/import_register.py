@@ -48,10 +48,10 @@ def import_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """A case register 登记簿 becomes events; running it again adds nothing.
+    """Import a case register 登记簿 as events; running it again adds nothing.
 
-    Bad rows go to a reject file with row number and reason, never silently. Query codes are shown
-    in their file only, readable by you alone; about 20 a second are made.
+    Bad rows go to a reject file with row number and reason, never silently. Query codes are written
+    to their file only, which you alone can read; about 20 a second are made.
     """
     settings = settings_for(node)
     columns = load_mapping(mapping)

@@ -35,9 +35,9 @@ def indicators_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Indicators 指标 by node and in total; "n/a" where there was nothing to count.
+    """Show indicators 指标 by node and in total; "n/a" if there was nothing to count.
 
-    Days of China, first and last inside.
+    Days are those of China; the first and the last are included.
     """
     _choice("--by-date", by_date, BASES)
     with node_database(node, "indicators") as (settings, connection):
@@ -57,7 +57,7 @@ def rising_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """What people raise of late 近期反映: the last days against as many before, rising first."""
+    """Compare the matters raised lately 近期反映 with as many days before, rising ones first."""
     _choice("--by", by, KEYS)
     with node_database(node, "rising") as (settings, connection):
         until = last.date() if last else today()
@@ -73,9 +73,9 @@ def overview_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """The facts of the interconnect 概况: connected nodes, online shares, landing, what needs care.
+    """Show facts of the interconnect 概况: connected nodes, online shares, landing, open problems.
 
-    Over all time, or over the days given.
+    They are over all time, or over the days given.
     """
     with node_database(node, "overview") as (settings, connection):
         figures = overview(connection, first and first.date(), last and last.date())
@@ -85,7 +85,7 @@ def overview_command(
 
 def _choice(option: str, value: str, among: dict[str, str]) -> None:
     if value not in among:
-        raise typer.BadParameter(f"{option} {value}: choose of {', '.join(among)}")
+        raise typer.BadParameter(f"{option} {value}: choose from {', '.join(among)}")
 
 
 def _percent(share: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ class Ledger(NamedTuple):
 
     def check(self, node: str) -> None:
         """Raise `PetitionLinkError` if the ledger is known not to be whole."""
-        wrong = [one for one in self.rows if one.differs]
+        wrong = [each for each in self.rows if each.differs]
         if wrong:
             shown = "; ".join(
                 f"{each.kept} events are counted with {each.peer} and {each.rows} are there"

@@ -22,7 +22,7 @@ err = Console(stderr=True, highlight=False)
 
 
 class Format(StrEnum):
-    """How data is printed."""
+    """The formats of printed data."""
 
     table = "table"
     json = "json"

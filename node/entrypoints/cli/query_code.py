@@ -22,9 +22,9 @@ def query_code_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """A new query code 查询码 for a case, printed once; an older one is void. Audited.
+    """Issue a new query code 查询码 for a case and print it once; an older one is void. Audited.
 
-    Only a digest is kept: a code that was lost is replaced, it cannot be shown again.
+    Only a digest is kept: a lost code cannot be shown again, only replaced.
     """
     with (
         node_database(node, "query-code") as (settings, connection),

@@ -35,11 +35,11 @@ def rebuild_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Cases, deadlines, evaluations and supervisions anew from the ledger 重建投影.
+    """Rebuild cases, deadlines, evaluations and supervisions from the ledger 重建投影.
 
-    Folded from the bytes into shadow tables while the node runs, compared, and swapped in by one
-    transaction. What differed is named, mended by the swap, and audited. A ledger that has lost or
-    damaged events is not swapped in.
+    They are folded from the bytes into shadow tables while the node runs, compared, and swapped in
+    by one transaction. Differences are named, repaired by the swap, and audited. A ledger that has
+    lost or damaged events is not swapped in.
     """
     settings = settings_for(node)
     with counting("cases") as moved:

@@ -61,9 +61,9 @@ def reconcile_command(
 ) -> None:
     """Prove that two nodes hold the same events of the cases they share, or name the rest 对账.
 
-    Compared are the digests that each node keeps; the answer says when each was last recomputed
-    from the bytes. Missing events are sent again by their source. Exit code 1 if the nodes differ,
-    do not answer, have too much on its way to tell, or this ledger is known not to be whole.
+    The digests that each node keeps are compared; the answer says when each was last recomputed
+    from the bytes. Missing events are sent again by their source. The exit code is 1 if the nodes
+    differ, do not answer or have too much on its way to tell, or if this ledger is not whole.
     """
     settings = settings_for(node)
     _check_peers(settings.node, peer)
@@ -222,11 +222,11 @@ def audit_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """The audit of loss in numbers 清点: each flow of this node by day, sender against receiver.
+    """Audit losses in numbers 清点: each flow of this node by day, sender against receiver.
 
     Days are those (UTC+8) on which events were recorded. Accounts count what moved, not what is
-    there now: the rows are counted beside them. Exit code 1 if something is unaccounted for, or
-    this ledger is known not to be whole.
+    there now, so the rows are counted too. The exit code is 1 if something is unaccounted for, or
+    if this ledger is known not to be whole.
     """
     first = since.date() if since else date.min
     last = until.date() if until else date.max

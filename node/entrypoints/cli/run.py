@@ -35,9 +35,9 @@ app = typer.Typer()
 
 @app.command("run")
 def run_command(node: NodeOption = None) -> None:
-    """Relay, consumer, web, scrub, routines, metrics of a node in one supervised process 节点运行.
+    """Run relay, consumer, web, scrub, routines and metrics of a node in one process 节点运行.
 
-    Stops cleanly on SIGTERM; degraded, not dead, while Kafka or Postgres is away.
+    It stops cleanly on SIGTERM, and keeps running while Kafka or Postgres is away.
     """
     run_workers(
         node,
@@ -51,13 +51,13 @@ def run_command(node: NodeOption = None) -> None:
 
 @app.command("relay")
 def relay_command(node: NodeOption = None) -> None:
-    """The relay alone 中继: outbox → Kafka."""
+    """Run the relay alone 中继: outbox → Kafka."""
     run_workers(node, lambda s, m: [Relay(s, m), Observer(s, m)])
 
 
 @app.command("consume")
 def consume_command(node: NodeOption = None) -> None:
-    """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
+    """Run the consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
     run_workers(
         node,
         lambda s, m: [_consumer(s, m), Observer(s, m), Reconciler(s, m), Scrubber(s, m)],
@@ -66,9 +66,9 @@ def consume_command(node: NodeOption = None) -> None:
 
 @app.command("serve")
 def serve_command(node: NodeOption = None) -> None:
-    """The web service alone 网络服务: the API under /v1, /enquiry and /monitor.
+    """Run the web service alone 网络服务: the API under /v1, /enquiry and /monitor.
 
-    Start several behind a balancer, each with its own PETITIONLINK_HTTP_PORT.
+    To run several with a balancer, give each its own PETITIONLINK_HTTP_PORT.
     """
     run_workers(node, lambda s, m: [_web_server(s, m), Observer(s, m)])
 

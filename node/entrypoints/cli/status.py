@@ -29,9 +29,9 @@ app = typer.Typer()
 
 @app.command("status")
 def status_command(node: NodeOption = None, output: FormatOption = Format.table) -> None:
-    """Position, end and lag of each partition; outbox, dead letters, incomplete cases 运行状态.
+    """Show position and lag of each partition, outbox, dead letters, incomplete cases 运行状态.
 
-    Exit code 1 if Kafka does not answer; what Postgres knows is shown all the same.
+    The exit code is 1 if Kafka does not answer; the state in Postgres is shown all the same.
     """
     with node_database(node, "status") as (settings, connection):
         partitions, problem = _partitions(settings, connection)

@@ -38,9 +38,9 @@ def supervise_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Routine supervision 常态督办: what is overdue, what the policy issues for it, and why.
+    """Show or issue routine supervision 常态督办: overdue duties and what the policy issues, why.
 
-    Exit code 1 if something that was to be issued is refused.
+    The exit code is 1 if something that was to be issued is refused.
     """
     settings = settings_for(node)
     office = open_office(settings)

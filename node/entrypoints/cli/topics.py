@@ -44,7 +44,7 @@ def plan(output: FormatOption = Format.table, local: LocalOption = False) -> Non
 
 @app.command("apply")
 def apply(output: FormatOption = Format.table, local: LocalOption = False) -> None:
-    """Create and alter topics as declared 应用; what it must not change is refused, code 1."""
+    """Create and alter topics as declared 应用; unsafe changes are refused with exit code 1."""
     with _cluster(local) as (client, declared):
         changes = topics.plan(client, declared)
         topics.apply(client, declared, changes)

@@ -36,8 +36,8 @@ def verify_command(
     """Recompute every digest and projection from the bytes in the ledger, now 全量校验.
 
     Names each case and event that is missing, added or altered, and heals it: from the row's own
-    bytes where these are sound, else its peers send it again (the node must run). Exit code 1 if
-    something is open at the end.
+    bytes if these are sound, else its peers send it again (the node must run). The exit code is 1
+    if something is open at the end.
     """
     with node_database(node, "verify") as (settings, connection):
         with counting("cases") as move:
@@ -52,7 +52,7 @@ def verify_command(
         "node": settings.node,
         "cases": done.cases,
         "events": done.events,
-        "found": [one.as_json() for one in done.found],
+        "found": [finding.as_json() for finding in done.found],
         "own_events_come_home": home,
         "open": open_now,
     }

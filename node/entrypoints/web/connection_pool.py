@@ -51,7 +51,7 @@ class Connections:
 
     @contextmanager
     def __call__(self) -> Iterator[Connection]:
-        """A connection to the node's own database, without an open transaction.
+        """Lend a connection to the node's own database, without an open transaction.
 
         Raises `Transient` while Postgres is away or all connections are busy, `Fatal` if the
         database is not this node's; errors of the driver inside the block pass through.
@@ -79,7 +79,7 @@ class Connections:
             self._give_back(connection)
 
     def doubt(self) -> None:
-        """After a statement was given up: ask before the next command if commits are confirmed."""
+        """Note that a statement was given up: the next command asks if commits are confirmed."""
         self._doubted = True
 
     def check_commits(self, connection: Connection) -> None:
@@ -154,7 +154,7 @@ class HeavyConnections:
 
     @contextmanager
     def __call__(self) -> Iterator[Connection]:
-        """Like `Connections`; raises `Transient` if others hold all heavy connections."""
+        """Lend a connection; raises `Transient` if others hold all that heavy queries may have."""
         with (
             _acquired(self._places, 0.0),
             _acquired(self._free, _WAIT_SECONDS),

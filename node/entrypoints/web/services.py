@@ -33,7 +33,7 @@ Partitions = list[dict[str, Any]] | None
 
 
 class PartitionCache:
-    """How far the partitions are applied, read at most every few seconds; safe for threads."""
+    """A cache of the applied positions, read at most every few seconds; safe for threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -90,7 +90,7 @@ def _registered(first: date | None, last: date | None) -> tuple[datetime | None,
     responses=problem_responses(),
 )
 def get_cases(query: Annotated[CaseQuery, Query()], services: ServicesOf) -> dict[str, Any]:
-    """Cases that pass all filters; first those whose registration has not arrived yet."""
+    """Return cases that pass all filters; first those whose registration has not arrived yet."""
     after = cursors.case_place(query.after) if query.after is not None else None
     with services.connections() as connection:
         rows = list_cases(connection, query.filters(), [*duties()], query.limit + 1, after)
@@ -104,7 +104,7 @@ def get_cases(query: Annotated[CaseQuery, Query()], services: ServicesOf) -> dic
     responses=problem_responses(404),
 )
 def get_case(case_id: CaseId, services: ServicesOf) -> dict[str, Any]:
-    """The case as this node knows it, with clocks, evaluations and supervisions."""
+    """Return the case as this node knows it, with clocks, evaluations and supervisions."""
     with services.connections() as connection:
         row = find_case(connection, case_id)
     if row is None:
@@ -116,7 +116,7 @@ def get_case(case_id: CaseId, services: ServicesOf) -> dict[str, Any]:
 
 
 class EventQuery(BaseModel):
-    """Which page of a case's events."""
+    """The page of a case's events."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -133,7 +133,7 @@ class EventQuery(BaseModel):
 def get_case_events(
     case_id: CaseId, query: Annotated[EventQuery, Query()], services: ServicesOf
 ) -> dict[str, Any]:
-    """In the order in which they are folded; what was sealed stays sealed."""
+    """Return the events in the order in which they are folded; sealed data stays sealed."""
     after = cursors.event_place(query.after) if query.after is not None else EventPlace()
     with services.connections() as connection:
         rows = read_case_events(connection, case_id, after, query.limit + 1)

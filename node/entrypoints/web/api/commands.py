@@ -56,10 +56,10 @@ Key = Annotated[
 async def post_commands(
     request: Request, services: ServicesOf, actor: Staff, key: Key = None
 ) -> Response:
-    """One object is answered with its result or with the problem that kept it from being done.
+    """Execute one command and answer with its result or problem, or a list of commands.
 
-    A list is done in order, each command in a transaction of its own, and answered with a result
-    for each; one that was not done does not stop the next.
+    A list is executed in order, each command in its own transaction, and answered with a result for
+    each; a command that was not done does not stop the next.
     """
     content_type = request.headers.get("content-type", "")
     body = await request.body()

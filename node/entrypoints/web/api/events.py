@@ -30,7 +30,7 @@ _SEALED = ("petitioner", "petitioner_keys")
 
 
 class FeedQuery(BaseModel):
-    """Where the page begins and how long it is."""
+    """The beginning and the length of the page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,11 +47,11 @@ class FeedQuery(BaseModel):
     responses=problem_responses(410),
 )
 def get_feed(query: Annotated[FeedQuery, Query()], services: ServicesOf) -> dict[str, Any]:
-    """Own events and those of others in the order in which this node committed them.
+    """Return own events and those of others in the order in which this node committed them.
 
-    Each comes once and none is skipped if every request gives the `next` of the answer before.
-    An empty page means: nothing new yet. After the database was restored, events may come again
-    (`restored`), and a cursor of a database that is gone is answered with 410.
+    Each comes once and none is skipped if every request gives the `next` of the answer before. An
+    empty page means that there is nothing new yet. After the database was restored, events may come
+    again (`restored`), and a cursor of a database that is gone is answered with 410.
     """
     node = services.settings.node
     after = FeedPlace() if query.after is None else cursors.feed_place(node, query.after)

@@ -27,7 +27,7 @@ class Ratio(BaseModel):
 
 
 class ReplyParts(BaseModel):
-    """What became of the replies that were due in the period."""
+    """The outcomes of the replies that were due in the period."""
 
     on_time: int
     late: int
@@ -101,7 +101,7 @@ class RisingPeriod(BaseModel):
 
 
 class RisingItem(BaseModel):
-    """A matter; its `key` stands under its wider ones, null is "not stated"."""
+    """A matter; its `key` begins with the wider matters; null means "not stated"."""
 
     key: list[str | None]
     current: int
@@ -112,7 +112,7 @@ class RisingItem(BaseModel):
 
 
 class Rising(BaseModel):
-    """What is raised more often than before comes first."""
+    """The matters that are raised, those that rise most first."""
 
     by: str
     current: RisingPeriod
@@ -153,7 +153,7 @@ class RisingQuery(BaseModel):
 def get_indicators(
     query: Annotated[IndicatorQuery, Query()], services: ServicesOf
 ) -> dict[str, Any]:
-    """Each with numerator and denominator; `value` is null (n/a) where there was none to count."""
+    """Return the indicators; `value` is null (n/a) if the denominator is 0."""
     with services.heavy() as connection:
         return indicators(connection, query.from_, query.to, by_date=query.by_date)
 
@@ -165,7 +165,7 @@ def get_indicators(
     responses=problem_responses(),
 )
 def get_rising(query: Annotated[RisingQuery, Query()], services: ServicesOf) -> dict[str, Any]:
-    """Volumes of the last days against as many days before, rising ones first."""
+    """Return volumes of the last days and of as many days before, rising ones first."""
     last = query.to or today()
     period(last, last)  # raises for a day from which one cannot count back
     with services.heavy() as connection:

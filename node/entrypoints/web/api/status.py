@@ -33,7 +33,7 @@ _READY_SECONDS = 3.0
     responses=problem_responses(),
 )
 def get_status(services: ServicesOf) -> dict[str, Any]:
-    """Counts, outbox, and position, end and lag of each partition (null while Kafka is away)."""
+    """Return counts, outbox, position and lag of each partition (null while Kafka is away)."""
     partitions = services.partitions.read(services.settings, services.connections)
     with services.connections() as connection:
         status = database_status(connection, services.settings.node)
@@ -42,7 +42,7 @@ def get_status(services: ServicesOf) -> dict[str, Any]:
 
 @router.get("/healthz", summary="The process lives 存活", response_model=Health)
 async def get_health() -> dict[str, str]:
-    """Asks nothing of Postgres or Kafka: restarting this process would not bring them back."""
+    """Answer without asking Postgres or Kafka, which a restart of this process would not help."""
     return {"status": "ok"}
 
 
@@ -53,9 +53,9 @@ async def get_health() -> dict[str, str]:
     responses=problem_responses(),
 )
 def get_ready(services: ServicesOf) -> Any:
-    """Postgres answers and confirms commits, and the database is of this node and release.
+    """Answer whether Postgres confirms commits and its database is of this node and release.
 
-    A node with stopped partitions is ready: it takes commands and publishes them. It names them.
+    A node with stopped partitions, which it names, is ready: it takes commands and publishes them.
     """
     try:
         waiting, stopped = _read(services)
