@@ -21,7 +21,7 @@ from cases.nodes import NATIONAL
 from node.kafka.topic_names import uplink
 from node.keys.office import Office, open_office
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import connected
 from node.runtime.errors import PetitionLinkError
 from schemas.event import Event

@@ -26,7 +26,7 @@ from node.entrypoints.cli.output import say
 from node.kafka.topic_names import produced_topics, uplink
 from node.keys.office import open_office
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import Connection, connect
 from node.runtime.errors import PetitionLinkError
 from node.store.events import Entry, Packed, RecordSource, body_json, pack

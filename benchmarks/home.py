@@ -26,7 +26,7 @@ from node.kafka.topic_names import consumed_topics, produced_topics
 from node.localstack import LocalStack
 from node.localstack.folder import PROJECT
 from node.localstack.ports import free_port
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.localstack.updown import Say
 from node.postgres.connection import connect, connected
 from node.runtime.errors import PetitionLinkError

@@ -22,7 +22,7 @@ from benchmarks.home import empty
 from cases.nodes import NATIONAL
 from node.kafka import clients
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import Cursor, connected
 from node.runtime.clock import now_micros
 from node.runtime.errors import PetitionLinkError

@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 
 from node.localstack import LocalStack
-from node.localstack.java import jar_folder
+from node.localstack.binaries import jar_folder
 from node.postgres.connection import connected
 
 _KAFKA_JAR = "kafka_2.13-"

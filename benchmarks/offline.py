@@ -29,7 +29,7 @@ from node.entrypoints.cli.output import out, say, table
 from node.kafka.topic_names import uplink
 from node.keys.office import open_office
 from node.localstack import LocalStack, broker
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.localstack.state import Kafka, read_state
 from node.postgres.connection import Connection, connected
 from node.runtime.errors import PetitionLinkError

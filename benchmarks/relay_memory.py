@@ -20,7 +20,7 @@ from benchmarks.plan import Plan
 from node.kafka.topic_names import uplink
 from node.keys.office import open_office
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import Cursor, connect
 from node.runtime.errors import PetitionLinkError
 

@@ -20,7 +20,7 @@ from node.kafka import clients
 from node.kafka.topic_names import uplink
 from node.keys.office import open_office
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import connect
 from schemas.event import Event
 from schemas.wire import wire_headers

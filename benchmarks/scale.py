@@ -26,7 +26,7 @@ from node.entrypoints.cli.output import say
 from node.kafka.topic_names import uplink
 from node.keys.office import Office, open_office
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import connect
 from node.runtime.errors import PetitionLinkError
 from schemas.event import Event

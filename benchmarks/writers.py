@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any, NamedTuple
 
 from node.keys.office import open_office
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import connected
 from node.runtime.errors import PetitionLinkError
 from producers.commands.handle import handle

@@ -63,7 +63,7 @@ from node.kafka import clients
 from node.kafka.clients import TopicPartition
 from node.kafka.topics import apply as topics
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import migrate
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings

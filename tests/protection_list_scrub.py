@@ -65,7 +65,7 @@ SCRUB = (
         "rows are counted against the digests before a claim",
         "26",
         "node/entrypoints/cli/ledger_state.py",
-        "wrong = [one for one in self.rows if one.differs]",
+        "wrong = [each for each in self.rows if each.differs]",
         "wrong: list[Counted] = []",
         (_SCRUB + "test_reconcile_and_audit_claim_only_what_they_looked_at",),
     ),

@@ -27,7 +27,7 @@ from benchmarks.peers.connect_worker import Worker
 from benchmarks.peers.python_peer import PEERS_FOLDER
 from benchmarks.peers.running import Course, course, process
 from node.localstack import LocalStack
-from node.localstack.java import java_program
+from node.localstack.binaries import java_program
 from node.localstack.ports import free_port
 from node.runtime.errors import PetitionLinkError
 from schemas.catalogue import FOLDER

@@ -7,7 +7,7 @@ from typing import Any
 
 from cases.nodes import NATIONAL
 from node.kafka import clients
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.errors import PetitionLinkError
 from schemas.envelope import decode_envelope
 

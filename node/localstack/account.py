@@ -1,8 +1,8 @@
-"""Who runs Postgres: it refuses root, so root lends it to an unprivileged user.
+"""The user that runs Postgres, which refuses to run as root.
 
-A normal user runs it directly. Root runs it as `postgres`, whom the server package brings. If that
-user cannot get to the project (it lies under /root, say), the server's folder is made under
-/var/tmp instead, private to that user, named after the project's path.
+A normal user runs it directly. Root runs it as `postgres`, a user that the server package creates.
+If that user cannot enter the project (say, under /root), the server's folder is made under /var/tmp
+instead, private to that user and named after the project's path.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 from node.localstack.folder import make_folder, not_ours
 from node.runtime.errors import Fatal
 
-# `nobody` serves where Postgres came as a Python wheel and nobody made the other user.
+# `nobody` is used if Postgres came as a Python wheel, which creates no user.
 _ACCOUNTS = ("postgres", "nobody")
 _ELSEWHERE = Path("/var/tmp")
 _PRIVATE_MODE = 0o700
 
 
-def lent_account() -> pwd.struct_passwd | None:
-    """The user that root runs Postgres as; None for a normal user."""
+def server_account() -> pwd.struct_passwd | None:
+    """Return the user that root runs Postgres as; None for a normal user."""
     if os.geteuid() != 0:
         return None
     for name in _ACCOUNTS:
@@ -39,7 +39,7 @@ def lent_account() -> pwd.struct_passwd | None:
 
 def run_as_owner(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run a Postgres program as the user that owns the server, output captured."""
-    user = lent_account()
+    user = server_account()
     switch: dict[str, Any] = {}
     if user:
         switch = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
@@ -51,38 +51,34 @@ def run_as_owner(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def server_folder(folder: Path) -> Path:
-    """The private folder of the server of this stack, made if need be."""
+    """Return the private folder of the server of this stack, made if need be."""
     inside, elsewhere = possible_folders(make_folder(folder))
-    reachable = lent_account() is None or _can_enter(folder)
-    return _private(inside if reachable else elsewhere)
+    can_enter = run_as_owner(["test", "-x", str(folder)]).returncode == 0
+    return _private(inside if can_enter else elsewhere)
 
 
 def possible_folders(folder: Path) -> list[Path]:
-    """Where the server of this stack may have its files: in the stack's folder, or elsewhere."""
+    """Return the folders where the server of this stack may have its files."""
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     return [folder / "postgres", _ELSEWHERE / f"petitionlink-{digest}"]
 
 
 def own(path: Path) -> None:
-    """Hand a file that we wrote to the user who runs the server."""
-    user = lent_account()
+    """Give a file that we wrote to the user who runs the server."""
+    user = server_account()
     if user:
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
-def _can_enter(folder: Path) -> bool:
-    return run_as_owner(["test", "-x", str(folder)]).returncode == 0
-
-
 def _private(path: Path) -> Path:
-    """A folder that only the server's user may enter; never one that another user laid out."""
-    user = lent_account()
+    """Return a folder that only the server's user may enter, never one that another user made."""
+    user = server_account()
     owner = user.pw_uid if user else os.geteuid()
     try:
         path.mkdir(mode=_PRIVATE_MODE)
     except FileExistsError:
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner:
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
             raise not_ours(path, PermissionError("it belongs to another user")) from None
         return path
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The stack's own broker: Apache Kafka in KRaft mode, one process, run by java directly."""
+"""The stack's own broker: one process of Apache Kafka in KRaft mode, run by java directly."""
 
 from __future__ import annotations
 
@@ -12,27 +12,25 @@ from pathlib import Path
 from string import Template
 
 from node.localstack import process
+from node.localstack.binaries import jar_folder, java_program
 from node.localstack.folder import deploy_file, make_folder
-from node.localstack.java import jar_folder, java_program
-from node.localstack.logs import last_lines
-from node.localstack.ports import HOST, free_port, is_free
-from node.localstack.probe import answers
+from node.localstack.ports import HOST, free_port, is_free, kafka_answers
 from node.localstack.state import Kafka
 from node.runtime.errors import Fatal
 
-# Small, for a laptop; a few hundred partitions and a few thousand records a second fit well.
+# For a laptop: enough for a few hundred partitions and a few thousand records a second.
 _HEAP = ("-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
 # Start takes about 3 s on two idle cores; a busy machine may need many times that.
 _START_LIMIT_SECONDS = 90.0
 _STOP_LIMIT_SECONDS = 30.0
 _KILL_LIMIT_SECONDS = 10.0
 _POLL_SECONDS = 0.05
-# Between its spawning and its first step a process has no command line to be known by.
+# A new process has no command line at first, so that it is missed a few times.
 _MISSES = 5
 
 
 def chosen(known: Kafka | None, taken: set[int]) -> Kafka:
-    """Where the broker shall listen: where it did, or on free ports if somebody took those."""
+    """Return the broker's addresses: as before, or on free ports if its own were taken."""
     if known and ports_are_free(known):
         return known
     broker_port = free_port(taken)
@@ -45,17 +43,17 @@ def chosen(known: Kafka | None, taken: set[int]) -> Kafka:
 
 
 def ports_are_free(kafka: Kafka) -> bool:
-    """Whether nobody listens where this broker shall."""
+    """Return whether nobody listens on the ports of this broker."""
     return is_free(kafka.port) and is_free(kafka.controller_port)
 
 
 def find(folder: Path) -> int | None:
-    """The process of this stack's broker, if it runs."""
+    """Return the process of this stack's broker, if it runs."""
     return process.find("java", _mark(folder))
 
 
 def start(folder: Path, kafka: Kafka) -> None:
-    """Start the broker and return at once; `await_ready` waits for it."""
+    """Start the broker without waiting for it."""
     home = make_folder(folder / "kafka")
     java = java_program()
     _write_properties(home, kafka)
@@ -66,10 +64,10 @@ def start(folder: Path, kafka: Kafka) -> None:
 
 
 def await_ready(folder: Path, kafka: Kafka) -> None:
-    """Wait until the broker answers; `Fatal` with its last log lines if it does not."""
+    """Wait until the broker answers; raises `Fatal` with its last log lines if it does not."""
     deadline = time.monotonic() + _START_LIMIT_SECONDS
     misses = 0
-    while not answers(HOST, kafka.port):
+    while not kafka_answers(HOST, kafka.port):
         misses = 0 if find(folder) else misses + 1
         if misses == _MISSES:
             raise Fatal(f"the broker ended while starting\n{_why(folder)}")
@@ -81,7 +79,7 @@ def await_ready(folder: Path, kafka: Kafka) -> None:
 
 
 def stop(folder: Path) -> bool:
-    """End the broker, by force if it does not end by itself; False if none ran."""
+    """End the broker, by SIGKILL if SIGTERM does not help; False if none ran."""
     pid = find(folder)
     if pid is None:
         return False
@@ -95,12 +93,12 @@ def stop(folder: Path) -> bool:
 
 
 def _new_cluster_id() -> str:
-    # Kafka's form of an id: 16 bytes, base64url without padding, not beginning with a dash.
+    # Kafka's form of an id: 16 bytes in base64url without padding, without a dash at the beginning.
     return "p" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
 def _mark(folder: Path) -> str:
-    """The argument by which this stack's broker is known."""
+    """Return the argument by which this stack's broker is known."""
     return f"-Dpetitionlink.kafka={folder / 'kafka'}"
 
 
@@ -126,7 +124,7 @@ def _write_properties(home: Path, kafka: Kafka) -> None:
 
 
 def _format(java: str, home: Path, cluster_id: str) -> None:
-    """Write the cluster's identity into the empty data folder, once in its life."""
+    """Write the cluster's identity into the empty data folder."""
     tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]
     command = [java, "-XX:TieredStopAtLevel=1", "-cp", f"{jar_folder(home)}/*", *tool]
     done = subprocess.run(
@@ -138,4 +136,4 @@ def _format(java: str, home: Path, cluster_id: str) -> None:
 
 def _why(folder: Path) -> str:
     home = folder / "kafka"
-    return last_lines([home / "broker.log", home / "broker.out"])
+    return process.last_lines([home / "broker.log", home / "broker.out"])

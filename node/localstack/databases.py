@@ -1,4 +1,4 @@
-"""One database per node, in our own server or in an outside one, migrated."""
+"""The databases of the nodes, in our own server or in an outside one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from node.localstack.stack import LocalStack, database_name
-from node.postgres.connection import Cursor, connected, migrate
+from node.postgres.connection import connected, migrate
 from node.runtime.errors import Fatal
 
 _ROLE = "stack"
 
 
 def make_databases(stack: LocalStack) -> list[str]:
-    """Make and migrate what is missing; the nodes whose database was made or changed."""
+    """Make and migrate the databases; return the nodes whose database was made or changed."""
     missing = _missing(stack)
     changed = []
     for node in stack.nodes:
@@ -27,18 +27,14 @@ def make_databases(stack: LocalStack) -> list[str]:
 
 def _missing(stack: LocalStack) -> set[str]:
     with connected(stack.postgres_dsn, _ROLE) as connection, connection.cursor() as cursor:
-        present = _names(cursor)
+        cursor.execute("select datname from pg_database")
+        present = {name for (name,) in cursor}
     return {node for node in stack.nodes if database_name(node) not in present}
 
 
 def existing_nodes(stack: LocalStack) -> set[str]:
-    """The nodes of the stack whose database is there; raises `Transient` if the server is not."""
+    """Return the nodes whose database exists; raises `Transient` if the server is away."""
     return set(stack.nodes) - _missing(stack)
-
-
-def _names(cursor: Cursor) -> set[str]:
-    cursor.execute("select datname from pg_database")
-    return {name for (name,) in cursor.fetchall()}
 
 
 def _create(stack: LocalStack, node: str) -> None:

@@ -1,4 +1,4 @@
-"""`stack status`: which parts of the stack are up, asked of the parts themselves."""
+"""`stack status`: ask the parts of the stack whether they are up."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from psycopg2.extensions import parse_dsn
 from node.localstack import broker, postgres
 from node.localstack.databases import existing_nodes
 from node.localstack.folder import local_folder
-from node.localstack.ports import HOST, listens
-from node.localstack.probe import any_answers
+from node.localstack.ports import HOST, any_kafka_answers, listens
 from node.localstack.stack import LocalStack, as_stack, database_name
-from node.localstack.state import Kafka, Postgres, State, read_state
+from node.localstack.state import Kafka, Postgres, StackState, read_state
 from node.runtime.errors import PetitionLinkError
 
 BROKER, POSTGRES = "broker", "Postgres"
 
 
-class Part(NamedTuple):
-    """A server of the stack. `pid` is None for an outside one and for one that is down."""
+class ServerPart(NamedTuple):
+    """A server of the stack; `pid` is None if it is an outside one or down."""
 
     name: str
     address: str
@@ -41,49 +40,50 @@ class NodePart(NamedTuple):
     running: bool
 
 
-class Health(NamedTuple):
-    """The whole stack. Nodes that do not run are well: `petitionlink run` starts them."""
+class StackHealth(NamedTuple):
+    """The whole stack. Nodes need not run: `petitionlink run` starts them."""
 
     folder: str
-    servers: list[Part]
+    servers: list[ServerPart]
     nodes: list[NodePart]
 
     @property
     def down(self) -> list[str]:
-        """What should be up and is not, in words; databases only where the server is up."""
+        """The names of what should be up and is not; databases only if their server is up."""
         names = [part.name for part in self.servers if not part.up]
         if any(part.up for part in self.servers if part.name == POSTGRES):
             names += [f"database {node.database}" for node in self.nodes if not node.database_up]
         return names
 
 
-def health() -> Health:
+def health() -> StackHealth:
     """Look at every part now; a stack that was never set up has none."""
     folder = local_folder()
     state = read_state(folder)
     stack = as_stack(folder, state)
+    present = _databases(stack)
     servers = [_broker(folder, state.kafka)] if state.kafka else []
-    servers += [_postgres(state.postgres, stack)] if state.postgres else []
-    return Health(str(folder), servers, _nodes(state, stack))
+    servers += [_postgres(state.postgres, answers=present is not None)] if state.postgres else []
+    return StackHealth(str(folder), servers, _nodes(state, present or set()))
 
 
-def _broker(folder: Path, kafka: Kafka) -> Part:
+def _broker(folder: Path, kafka: Kafka) -> ServerPart:
     pid = None if kafka.outside else broker.find(folder)
-    up = any_answers(kafka.bootstrap_servers) and (kafka.outside or pid is not None)
+    up = any_kafka_answers(kafka.bootstrap_servers) and (kafka.outside or pid is not None)
     place = "" if kafka.outside else str(folder / "kafka" / "data")
-    return Part(BROKER, kafka.bootstrap_servers, kafka.outside, up, pid, place)
+    return ServerPart(BROKER, kafka.bootstrap_servers, kafka.outside, up, pid, place)
 
 
-def _postgres(known: Postgres, stack: LocalStack | None) -> Part:
+def _postgres(known: Postgres, *, answers: bool) -> ServerPart:
     pid = None if known.outside else postgres.find(Path(known.folder))
     parts = parse_dsn(known.dsn)
     address = f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}"
-    up = _databases(stack) is not None and (known.outside or pid is not None)
-    return Part(POSTGRES, address, known.outside, up, pid, known.folder)
+    up = answers and (known.outside or pid is not None)
+    return ServerPart(POSTGRES, address, known.outside, up, pid, known.folder)
 
 
 def _databases(stack: LocalStack | None) -> set[str] | None:
-    """The nodes whose database is there; None if the server does not answer."""
+    """Return the nodes whose database exists; None if the server does not answer."""
     if stack is None:
         return None
     try:
@@ -92,8 +92,7 @@ def _databases(stack: LocalStack | None) -> set[str] | None:
         return None
 
 
-def _nodes(state: State, stack: LocalStack | None) -> list[NodePart]:
-    present = _databases(stack) or set()
+def _nodes(state: StackState, present: set[str]) -> list[NodePart]:
     return [
         NodePart(
             node, database_name(node), node in present, ports.http, ports.metrics,

@@ -1,8 +1,7 @@
-"""The stack's own Postgres: a real server with its own data folder, as an unprivileged user."""
+"""The stack's own Postgres: a real server with its own data folder, run by an unprivileged user."""
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import signal
@@ -14,28 +13,47 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from node.localstack import process
 from node.localstack.account import own, possible_folders, run_as_owner, server_folder
 from node.localstack.binaries import binary_folder
-from node.localstack.logs import last_lines
 from node.localstack.ports import HOST, free_port, is_free
-from node.localstack.postgres_settings import settings_text
 from node.localstack.state import Postgres
 from node.runtime.errors import Fatal
 
 _USER = "petitionlink"
 _SETTINGS_FILE = "petitionlink.conf"
 _START_LIMIT_SECONDS = 60
-# Processes of a killed server notice within moments that it is gone.
+# Processes of a killed server notice soon that it is gone.
 _ORPHAN_LIMIT_SECONDS = 15.0
 _STOP_LIMIT_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_SETTINGS = {
+    # Clients come by TCP on this machine, with a password; no socket file in a shared folder.
+    "listen_addresses": f"'{HOST}'",
+    "unix_socket_directories": "''",
+    "password_encryption": "scram-sha-256",
+    # 33 nodes with relay, consumer and web each stay under it.
+    "max_connections": "200",
+    # An acknowledged commit is on the disk, in tests too, so that what is measured here holds.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    # The working set of a node fits, unlike into the default of 128 MB.
+    "shared_buffers": "256MB",
+    # A bulk import does not force a checkpoint every few seconds.
+    "max_wal_size": "2GB",
+    # Statements over a batch are short; compiling one costs more than it gains.
+    "jit": "off",
+    "timezone": "'UTC'",
+    "log_timezone": "'UTC'",
+    "log_line_prefix": "'%m [%p] %d %a '",
+}
 
 
 def chosen(known: Postgres | None, folder: Path, taken: set[int]) -> Postgres:
-    """Where the server shall listen: where it did, or on a free port if somebody took that.
+    """Return the server's addresses: as before, or with a free port if its own was taken.
 
-    `Fatal` if there are data whose password is lost.
+    Raises `Fatal` if there are data whose password is lost.
     """
     if known is None:
-        _refuse_strangers_data(folder)
+        _refuse_orphaned_data(folder)
     port = known.port if known and is_free(known.port) else free_port(taken)
     password = parse_dsn(known.dsn)["password"] if known else secrets.token_urlsafe(24)
     dsn = make_dsn(host=HOST, port=port, user=_USER, password=password, dbname="postgres")
@@ -45,12 +63,12 @@ def chosen(known: Postgres | None, folder: Path, taken: set[int]) -> Postgres:
 
 
 def homes(folder: Path, known: Postgres | None) -> list[Path]:
-    """Where this stack's server has its files: where it is said to, or wherever it might."""
+    """Return the server's folder if it is known, else all folders where it may be."""
     return [Path(known.folder)] if known else possible_folders(folder)
 
 
 def find(home: Path) -> int | None:
-    """The process of the server that has its files here, if it runs: its own file names it."""
+    """Return the process of the server in this folder, if it runs; its own pid file names it."""
     data = home / "data"
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
@@ -60,7 +78,7 @@ def find(home: Path) -> int | None:
 
 
 def start(postgres: Postgres) -> None:
-    """Start the server and wait until it takes connections; `Fatal` with its last log lines."""
+    """Start the server and wait for it; raises `Fatal` with its last log lines."""
     home = Path(postgres.folder)
     data = home / "data"
     programs = binary_folder(_version(data))
@@ -72,11 +90,11 @@ def start(postgres: Postgres) -> None:
     command = [str(programs / "pg_ctl"), "-D", str(data), "-l", str(log), "-w", "-s"]
     done = run_as_owner([*command, "-t", str(_START_LIMIT_SECONDS), "start"])
     if done.returncode != 0:
-        raise Fatal(f"Postgres does not start: {done.stderr.strip()}\n{last_lines([log])}")
+        raise Fatal(f"Postgres does not start: {done.stderr.strip()}\n{process.last_lines([log])}")
 
 
 def stop(home: Path) -> bool:
-    """Shut the server down cleanly (`pg_ctl stop -m fast`); False if none ran."""
+    """Shut the server down as `pg_ctl stop -m fast` does; False if none ran."""
     pid = find(home)
     if pid is None:
         return False
@@ -88,12 +106,12 @@ def stop(home: Path) -> bool:
     raise Fatal(f"Postgres (process {pid}) does not end: see {home}/postgres.log")
 
 
-def _refuse_strangers_data(folder: Path) -> None:
+def _refuse_orphaned_data(folder: Path) -> None:
     for home in possible_folders(folder):
         if (home / "data").exists():
             raise Fatal(
                 f"{folder}/stack.json is gone, and with it the password of the data in {home}: "
-                "put it back, or start anew with `petitionlink stack down --purge`"
+                "put it back, or start again with `petitionlink stack down --purge`"
             )
 
 
@@ -105,7 +123,7 @@ def _version(data: Path) -> str | None:
 
 
 def _initialise(programs: Path, data: Path, password: str) -> None:
-    """Make the data folder, once in its life: under another name until it is whole."""
+    """Make the data folder, under another name until it is complete."""
     secret, fresh = data.parent / "password", data.parent / "data.new"
     shutil.rmtree(fresh, ignore_errors=True)
     secret.touch(mode=0o600)
@@ -127,19 +145,31 @@ def _initialise(programs: Path, data: Path, password: str) -> None:
 
 def _write_settings(programs: Path, data: Path, port: int) -> None:
     path = data / _SETTINGS_FILE
-    path.write_text(settings_text(programs, data, port))
+    path.write_text(_settings_text(programs, data, port))
     own(path)
 
 
 def _clear_remains(data: Path) -> None:
     """Wait for the last processes of a killed server, then remove its pid file.
 
-    Left there, the number in it may by now be somebody else's, and the server would not start.
+    If another process has that number by now, the server would not start.
     """
     deadline = time.monotonic() + _ORPHAN_LIMIT_SECONDS
     while process.at_work_in(data):
         if time.monotonic() > deadline:
             raise Fatal(f"processes of a killed Postgres still work in {data}: end them")
         time.sleep(_POLL_SECONDS)
-    if (data / "postmaster.pid").exists():
-        os.unlink(data / "postmaster.pid")
+    (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _settings_text(programs: Path, data: Path, port: int) -> str:
+    compression = _wal_compression(programs, data)
+    settings = {**_SETTINGS, "port": str(port), "wal_compression": compression}
+    lines = (f"{name} = {value}" for name, value in settings.items())
+    return "# Written at each `petitionlink stack up`.\n" + "\n".join(lines) + "\n"
+
+
+def _wal_compression(programs: Path, data: Path) -> str:
+    """Return lz4 if this build has it (Postgres 15 and later, usually), else the built-in one."""
+    ask = ["-D", str(data), "-c", "wal_compression=lz4", "-C", "wal_compression"]
+    return "lz4" if run_as_owner([str(programs / "postgres"), *ask]).returncode == 0 else "on"

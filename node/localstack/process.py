@@ -1,8 +1,8 @@
-"""Processes of the stack, known by their command line and never by a remembered number.
+"""Processes of the stack and their logs.
 
-A process is ours if one of its arguments names our own folder. It is found anew in /proc before
-each use, and a signal goes through a handle that the kernel ties to that very process, so a
-number that was given to somebody else meanwhile is never hit.
+A process is ours if one of its arguments names our own folder. It is looked up in /proc before each
+use, and signalled through a handle that the kernel ties to that very process, so that a process
+number that was given to another program is never hit.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
 _POLL_SECONDS = 0.05
+_TAIL_BYTES = 64 * 1024
 
 
 def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> int:
-    """Start a program in a session of its own, output appended to `log`; its process id."""
+    """Start a program in its own session, with output appended to `log`; return its process id."""
     write = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     return os.posix_spawn(
         command[0],
@@ -34,7 +36,7 @@ def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
 
 
 def command_line(pid: int) -> list[str]:
-    """Program and arguments; empty if there is no such process or it is dead but unburied."""
+    """Return program and arguments; empty if there is no such process or it is a zombie."""
     try:
         raw = (_PROC / str(pid) / "cmdline").read_bytes()
     except OSError:
@@ -43,26 +45,23 @@ def command_line(pid: int) -> list[str]:
 
 
 def find(program: str, argument: str) -> int | None:
-    """The process that runs `program` with exactly this argument, if there is one."""
+    """Return the process that runs `program` with exactly this argument, if there is one."""
     return next((pid for pid in _all() if is_running(pid, program, argument)), None)
 
 
 def is_running(pid: int, program: str, argument: str) -> bool:
-    """Whether this process runs `program` with exactly this argument."""
+    """Return whether this process runs `program` with exactly this argument."""
     command = command_line(pid)
     return bool(command) and Path(command[0]).name == program and argument in command[1:]
 
 
 def at_work_in(folder: Path) -> list[int]:
-    """The processes whose working folder this is, as far as we may see."""
+    """Return the processes with this working folder, as far as we may see."""
     return [pid for pid in _all() if _working_folder(pid) == str(folder)]
 
 
 def end(pid: int, program: str, argument: str, how: signal.Signals, limit_seconds: float) -> bool:
-    """Signal our process and wait; False if it still runs after the limit.
-
-    Nothing is signalled unless the process is (still) ours.
-    """
+    """Signal the process if it is still ours, and wait; False if it still runs after the limit."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -83,16 +82,10 @@ def _gone_within(pid: int, program: str, argument: str, limit_seconds: float) ->
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
-    _bury(pid)
-    return True
-
-
-def _bury(pid: int) -> None:
-    """Collect the exit status if it is our child; nobody else will while we live."""
-    try:
+    # If it is our child, nobody else collects its exit status.
+    with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
+    return True
 
 
 def _all() -> list[int]:
@@ -102,5 +95,25 @@ def _all() -> list[int]:
 def _working_folder(pid: int) -> str:
     try:
         return os.readlink(_PROC / str(pid) / "cwd")
+    except OSError:
+        return ""
+
+
+def last_lines(paths: list[Path], count: int = 12) -> str:
+    """Return the last lines of the files that exist, indented, each file under its name."""
+    shown = []
+    for path in paths:
+        lines = _tail(path).splitlines()[-count:]
+        if lines:
+            shown += [f"last lines of {path}:", *(f"  {line}" for line in lines)]
+    return "\n".join(shown)
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL_BYTES))
+            return file.read().decode(errors="replace")
     except OSError:
         return ""

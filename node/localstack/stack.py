@@ -1,17 +1,20 @@
-"""The local stack as the rest of the code sees it: addresses, ports and keys of its nodes."""
+"""The local stack as the rest of the code sees it: addresses, ports, keys and settings of nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import environ
 from pathlib import Path
+from typing import Any
 
 from psycopg2.extensions import make_dsn
 
 from cases.nodes import known_node
 from node.localstack.folder import local_folder
-from node.localstack.state import Ports, State, read_state
+from node.localstack.state import Ports, StackState, read_state
 from node.runtime.errors import Fatal
+from node.runtime.settings import ENV_PREFIX, Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -30,20 +33,20 @@ class LocalStack:
 
     @property
     def key_folder(self) -> Path:
-        """Where the keys of its nodes lie."""
+        """The folder with the keys of its nodes."""
         return self.folder / "keys"
 
     def dsn(self, node: str) -> str:
-        """The address of the node's own database, with the password."""
+        """Return the address of the node's own database, with the password."""
         self._of(node)
         return make_dsn(self.postgres_dsn, dbname=database_name(node))
 
     def http_port(self, node: str) -> int:
-        """Where the node's web service answers."""
+        """Return the port of the node's web service."""
         return self._of(node).http
 
     def metrics_port(self, node: str) -> int:
-        """Where the node's metrics are read."""
+        """Return the port of the node's metrics."""
         return self._of(node).metrics
 
     def _of(self, node: str) -> Ports:
@@ -56,21 +59,49 @@ class LocalStack:
 
 
 def database_name(node: str) -> str:
-    """The name of a node's database in the stack's server."""
+    """Return the name of a node's database in the stack's server."""
     return f"petitionlink_{node}"
 
 
 def load() -> LocalStack | None:
-    """The stack that `stack up` has set up, None if there is none or it was taken down.
+    """Return the stack that `stack up` has set up, None if there is none or it was taken down.
 
-    Reads one file; whether the servers answer is not asked.
+    Reads one file, and asks no server.
     """
     folder = local_folder()
     return as_stack(folder, read_state(folder))
 
 
-def as_stack(folder: Path, state: State) -> LocalStack | None:
-    """The outside view of a state."""
+def as_stack(folder: Path, state: StackState) -> LocalStack | None:
+    """Return the stack of a state, None if it is not up."""
     if not state.up or state.kafka is None or state.postgres is None:
         return None
     return LocalStack(folder, state.kafka.bootstrap_servers, state.postgres.dsn, state.nodes)
+
+
+def stack_settings(node: str) -> Settings:
+    """Return the settings of a node of the local stack: its addresses and keys, the rest as usual.
+
+    Raises `Fatal` if there is no stack with this node, or if a setting in the environment is wrong.
+    """
+    return load_settings(_values(node))
+
+
+def _values(node: str) -> dict[str, Any]:
+    known_node(node)
+    stack = load()
+    if stack is None:
+        raise Fatal(
+            f"--node {node} picks a node of the local stack and none is set up: "
+            "run `petitionlink stack up`, or set PETITIONLINK_NODE and the other settings "
+            "of deploy/petitionlink.env instead"
+        )
+    ports = {"http_port": stack.http_port(node), "metrics_port": stack.metrics_port(node)}
+    return {
+        "node": node,
+        "postgres_dsn": stack.dsn(node),
+        "kafka_bootstrap_servers": stack.bootstrap_servers,
+        "key_folder": stack.key_folder,
+        # Two processes of one node, e.g. relay and consume, need a port each.
+        **{name: port for name, port in ports.items() if ENV_PREFIX + name.upper() not in environ},
+    }

@@ -1,6 +1,6 @@
-"""What is written down about the stack: `stack.json`, readable by its owner only.
+"""The stack's file `stack.json`, readable by its owner only.
 
-No process numbers stand in it: who runs is found in /proc by its command line (process.py).
+It has no process numbers: processes are found in /proc by their command line (process.py).
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class Postgres(_Part):
 
 
 class Ports(_Part):
-    """Where a node of the stack answers."""
+    """The ports of a node of the stack."""
 
     http: int
     metrics: int
 
 
-class State(_Part):
+class StackState(_Part):
     """The whole file. `up` is False from `stack down` until the next `stack up`."""
 
     up: bool = False
@@ -60,7 +60,7 @@ class State(_Part):
     nodes: dict[str, Ports] = {}
 
     def ports(self) -> set[int]:
-        """Every port that is promised to somebody."""
+        """Return all ports that are given to a server or node."""
         taken = {port for node in self.nodes.values() for port in (node.http, node.metrics)}
         if self.kafka and not self.kafka.outside:
             taken |= {self.kafka.port, self.kafka.controller_port}
@@ -69,13 +69,13 @@ class State(_Part):
         return taken
 
 
-def read_state(folder: Path) -> State:
-    """The stack's file, an empty state if there is none; `Fatal` if it cannot be used."""
+def read_state(folder: Path) -> StackState:
+    """Read the stack's file; return an empty state if there is none. Raises `Fatal` if unusable."""
     path = folder / FILE_NAME
     try:
-        return State.model_validate_json(path.read_bytes())
+        return StackState.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        return State()
+        return StackState()
     except OSError as error:
         raise not_ours(path, error) from None
     except ValidationError as error:
@@ -85,8 +85,8 @@ def read_state(folder: Path) -> State:
         ) from None
 
 
-def write_state(folder: Path, state: State) -> None:
-    """Replace the file in one step: a reader sees the old one or the new one, never half."""
+def write_state(folder: Path, state: StackState) -> None:
+    """Replace the file atomically: a reader sees the old one or the new one."""
     handle, name = tempfile.mkstemp(dir=folder, prefix=FILE_NAME)  # made with mode 0600
     try:
         with os.fdopen(handle, "w") as file:

@@ -1,4 +1,4 @@
-"""`stack up` and `stack down`: the whole stack made, completed, ended."""
+"""`stack up` and `stack down`: make, complete and end the whole stack."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from node.kafka.topic_names import own_topic
 from node.keys.key_ring import make_local_keys
 from node.localstack import postgres
 from node.localstack.databases import make_databases
-from node.localstack.folder import local_folder
-from node.localstack.lock import locked
-from node.localstack.outside import with_outside, without_outside
+from node.localstack.folder import local_folder, locked
 from node.localstack.ports import free_port
-from node.localstack.services import begin_broker, bring_up_postgres, end_services, finish_broker
+from node.localstack.services import (
+    begin_broker,
+    bring_up_postgres,
+    end_services,
+    finish_broker,
+    with_outside,
+    without_outside,
+)
 from node.localstack.stack import LocalStack, as_stack
-from node.localstack.state import FILE_NAME, Ports, State, read_state, write_state
+from node.localstack.state import FILE_NAME, Ports, StackState, read_state, write_state
 from node.postgres.connection import connected
 from node.runtime.settings import Settings
 from node.store import command_gate
@@ -27,17 +32,17 @@ from node.store import command_gate
 Say = Callable[[str], None]
 
 DEFAULT_NODES = ("000000", "110000", "370000", "660000")
-# What `down --purge` removes; the jars in kafka/libs stay, they are `make setup`'s.
+# Removed by `down --purge`; the jars in kafka/libs stay, as they belong to `make setup`.
 _PURGED = ("kafka/data", "kafka/server.properties", "keys", "logs", FILE_NAME)
 _PURGED_LOGS = ("broker.log*", "broker.out", "java_error.log")
 
 
 def up(nodes: Sequence[str] | None, say: Say) -> LocalStack:
-    """Bring the stack up with at least these nodes; what is there and well is left as it is.
+    """Bring the stack up with at least these nodes; healthy parts are left as they are.
 
-    Without `nodes`: those it has, or DEFAULT_NODES. The centre always belongs to it. `say` takes
-    one line per step that does something. Safe to call by two processes at once. Raises
-    `PetitionLinkError` with the cure if a part is missing, taken or does not start.
+    Without `nodes` it has those of before, or DEFAULT_NODES; the centre always belongs to it. `say`
+    gets a line for each step that changes something. Two processes may call it at once. Raises
+    `PetitionLinkError` if a part is missing, taken or does not start.
     """
     wanted = [known_node(node).code for node in nodes or ()]
     folder = local_folder()
@@ -47,7 +52,7 @@ def up(nodes: Sequence[str] | None, say: Say) -> LocalStack:
         state = bring_up_postgres(folder, state, say)
         state = state.model_copy(update={"up": True})
         _prepare_databases(_stack(folder, state), say)
-        # Databases and keys were made while the broker was starting.
+        # Meanwhile databases and keys were made.
         state = finish_broker(folder, state, say)
         write_state(folder, state)
         stack = _stack(folder, state)
@@ -56,30 +61,30 @@ def up(nodes: Sequence[str] | None, say: Say) -> LocalStack:
 
 
 def down(say: Say, *, purge: bool = False) -> None:
-    """End what `up` started; `purge` also removes its data, keys and settings.
+    """End what `up` started; `purge` also removes data, keys and settings.
 
     Databases and topics in outside services stay.
     """
     folder = local_folder()
     if not folder.exists():
-        return say("there is no local stack")
+        say("there is no local stack")
+        return
     with locked(folder, say):
         state = read_state(folder)
         end_services(folder, state, say)
         if purge:
             _purge(folder, state, say)
-        elif state != State():
+        elif state != StackState():
             write_state(folder, without_outside(state.model_copy(update={"up": False})))
-    return None
 
 
-def _stack(folder: Path, state: State) -> LocalStack:
+def _stack(folder: Path, state: StackState) -> LocalStack:
     stack = as_stack(folder, state)
     assert stack
     return stack
 
 
-def _with_nodes(state: State, wanted: Sequence[str]) -> State:
+def _with_nodes(state: StackState, wanted: Sequence[str]) -> StackState:
     chosen = {NATIONAL, *state.nodes, *(wanted or (() if state.nodes else DEFAULT_NODES))}
     nodes, taken = dict(state.nodes), state.ports()
     for node in sorted(chosen - nodes.keys()):
@@ -99,15 +104,15 @@ def _prepare_databases(stack: LocalStack, say: Say) -> None:
 
 
 def cluster_settings(bootstrap_servers: str) -> Settings:
-    """Settings that are good for looking at a cluster, and for nothing else."""
-    # Built without reading the environment, which may hold a node's own settings.
+    """Return settings that are enough to look at a cluster, and for nothing else."""
+    # The environment is not read, as it may hold a node's own settings.
     return Settings.model_construct(
         node=NATIONAL, postgres_dsn=SecretStr(""), kafka_bootstrap_servers=bootstrap_servers
     )
 
 
 def _apply_topics(stack: LocalStack, say: Say) -> None:
-    # Loading Kafka's client takes a tenth of a second; who only looks for the stack is spared it.
+    # Loading Kafka's client takes a tenth of a second, which most users of this module do not need.
     from node.kafka import clients
     from node.kafka.topics import apply as topics
 
@@ -120,30 +125,26 @@ def _apply_topics(stack: LocalStack, say: Say) -> None:
     finally:
         client.close()
     changing = (topics.Action.CREATE, topics.Action.DIFFERS)
-    made = [each for each in changes if each.action in changing]
-    if made:
-        say(f"topics made or altered: {len(made)}")
+    count = sum(each.action in changing for each in changes)
+    if count:
+        say(f"topics made or altered: {count}")
     created = {each.topic for each in changes if each.action is topics.Action.CREATE}
     _open_gates(stack, [node for node in stack.nodes if own_topic(node) in created])
 
 
 def _open_gates(stack: LocalStack, nodes: Sequence[str]) -> None:
-    """Nothing was ever written to the own topics of these nodes: their databases lack nothing."""
-    for node in nodes:
-        with (
-            connected(stack.dsn(node), "stack") as connection,
-            connection,
-            connection.cursor() as cursor,
-        ):
+    """Confirm that these databases lack nothing: the own topics of the nodes are new."""
+    for dsn in map(stack.dsn, nodes):
+        with connected(dsn, "stack") as connection, connection, connection.cursor() as cursor:
             command_gate.confirm(cursor)
 
 
-def _purge(folder: Path, state: State, say: Say) -> None:
-    gone = [folder / name for name in _PURGED]
-    gone += [path for pattern in _PURGED_LOGS for path in (folder / "kafka").glob(pattern)]
+def _purge(folder: Path, state: StackState, say: Say) -> None:
+    paths = [folder / name for name in _PURGED]
+    paths += [path for pattern in _PURGED_LOGS for path in (folder / "kafka").glob(pattern)]
     if not (state.postgres and state.postgres.outside):
-        gone += postgres.homes(folder, state.postgres)
-    for path in gone:
+        paths += postgres.homes(folder, state.postgres)
+    for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -9,7 +9,7 @@ from support.links import postgres_link
 from support.proxy import Proxy
 
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.settings import Settings
 
 

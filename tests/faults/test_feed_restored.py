@@ -14,7 +14,7 @@ from support.web import client_of
 from support.world import rows
 
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import migrate
 from node.queries.database_history import UnknownHistory
 from node.runtime.settings import Settings

@@ -15,7 +15,7 @@ from support.clusters import Cluster, cluster
 from node.localstack import LocalStack, postgres
 from node.localstack.account import run_as_owner
 from node.localstack.ports import free_port
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import connect, migrate, own_connected
 from node.runtime.errors import Fatal, Transient
 from node.runtime.settings import Settings

@@ -16,7 +16,7 @@ from support.registers import make_register
 from node.keys.key_ring import make_local_keys
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.settings import Settings
 
 SHANDONG, BEIJING, NOT_IN_THE_STACK = "370000", "110000", "440000"
@@ -405,7 +405,7 @@ def test_an_unknown_case_is_one_line(desk: Environment, command: str) -> None:
         (("replay",), "--all with --reason CODE"),
         (("replay", "7", "--all", "--reason", "malformed"), "--all with --reason CODE"),
         (("replay", "--all"), "--all with --reason CODE"),
-        (("list", "--reason", "ugly"), "ugly is no reason: choose of empty, too_short"),
+        (("list", "--reason", "ugly"), "ugly is not a reason: choose from empty, too_short"),
         (("list", "--status", "lost"), "lost"),
     ],
 )

@@ -27,7 +27,7 @@ from node import localstack
 from node.kafka import clients
 from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 

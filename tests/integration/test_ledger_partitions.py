@@ -17,7 +17,7 @@ from support.gate import confirm_database
 from support.world import count, event, register, rows
 
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres import connection as postgres
 from node.postgres.connection import connect, connected, migrate
 from node.postgres.schema_version import migrations

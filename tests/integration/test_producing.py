@@ -12,7 +12,7 @@ from support.world import end_offset, eventually
 
 from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.errors import Transient
 from node.runtime.settings import Settings
 from producers.relay import publisher as relay_publisher

@@ -159,4 +159,4 @@ def test_the_commands_print_one_document_each(fresh_settings: Callable[..., Sett
     assert facts["online"]["value"] == 1
     wrong = petitionlink("rising", "--by", "weather", settings=environment)
     assert (wrong.code, wrong.out) == (2, "")
-    assert "choose of category" in wrong.err
+    assert "choose from category" in wrong.err

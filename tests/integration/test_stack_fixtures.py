@@ -12,7 +12,7 @@ from support.world import WAIT_SECONDS
 from node import localstack
 from node.kafka import clients
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.settings import Settings
 
 TOPIC = "petition.uplink.370000"

@@ -11,7 +11,7 @@ import pytest
 from node import localstack
 from node.kafka import clients
 from node.kafka.topics import apply as topics
-from node.localstack import LocalStack, broker, postgres, probe
+from node.localstack import LocalStack, broker, ports, postgres
 from node.runtime.errors import PetitionLinkError
 
 
@@ -49,7 +49,7 @@ def test_outside_servers_are_used_and_left_alone(outside: Path, stack: LocalStac
     assert localstack.load() is None
     assert any("broker" in line and "left alone" in line for line in said)
     assert broker.find(stack.folder) is not None
-    assert probe.answers("127.0.0.1", int(stack.bootstrap_servers.rpartition(":")[2]))
+    assert ports.kafka_answers("127.0.0.1", int(stack.bootstrap_servers.rpartition(":")[2]))
 
 
 def test_an_outside_broker_that_is_away_is_named(

@@ -14,7 +14,7 @@ import pytest
 from support.web import new_case, post, served
 from support.world import WAIT_SECONDS, count, eventually, rows
 
-from node.entrypoints.web import heavy
+from node.entrypoints.web import connection_pool
 from node.entrypoints.web.api import figures
 from node.postgres.connection import Connection
 from node.queries.figures import indicators
@@ -47,7 +47,7 @@ def test_however_many_ask_for_indicators_cases_and_commands_get_a_connection(
         return computed(connection, *given, **named)
 
     monkeypatch.setattr(figures, "indicators", slow)
-    monkeypatch.setattr(heavy, "_WAIT_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(connection_pool, "_WAIT_SECONDS", WAIT_SECONDS)
     with served(settings) as base, ThreadPoolExecutor(MANY) as asking:
 
         def ask() -> httpx.Response:
@@ -55,9 +55,10 @@ def test_however_many_ask_for_indicators_cases_and_commands_get_a_connection(
 
         asked = [asking.submit(ask) for _ in range(MANY)]
         try:
-            refused = MANY - heavy.MOST - heavy.MOST_WAITING
+            most = connection_pool.MOST_HEAVY
+            refused = MANY - most - connection_pool.MOST_HEAVY_WAITING
             eventually(lambda: sum(one.done() for one in asked) == refused, "too many are refused")
-            assert len(inside) == heavy.MOST
+            assert len(inside) == most
             with httpx.Client(base_url=base, timeout=WAIT_SECONDS) as client:
                 case_id = new_case(client)
                 assert client.get(f"/v1/cases/{case_id}").status_code == 200

@@ -11,7 +11,7 @@ from support.feeds import Reader, write_events
 from support.world import eventually, rows
 
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import migrate
 from node.runtime.settings import Settings
 

@@ -23,7 +23,7 @@ from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import migrate
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings

@@ -17,7 +17,7 @@ from support.proxy import Conditions, Proxy
 
 from node.localstack import LocalStack
 from node.localstack.ports import free_port
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.settings import Settings
 
 # At the centre, beside its `run`: three consumers share the partitions.

@@ -20,7 +20,7 @@ from node.kafka import clients
 from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import consumed_topics, produced_topics
 from node.localstack import LocalStack
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.postgres.connection import Cursor, connected
 from node.postgres.snapshot import snapshot
 from node.reconcile.flow_audit import outgoing

@@ -15,7 +15,7 @@ from typing import Any
 from psycopg2.extensions import make_dsn, parse_dsn
 from support.world import WAIT_SECONDS, eventually
 
-from node.localstack.account import lent_account, own
+from node.localstack.account import own, server_account
 from node.localstack.ports import HOST, free_port
 
 # Debian has it where only root looks.
@@ -57,7 +57,7 @@ def _written(path: Path, text: str) -> Path:
 
 def _unprivileged() -> dict[str, Any]:
     """It refuses root, as Postgres does."""
-    user = lent_account()
+    user = server_account()
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
 
 

@@ -16,7 +16,7 @@ from support.cli import PROGRAM, as_environment, environment
 from support.world import WAIT_SECONDS, eventually
 
 from node.localstack import LocalStack
-from node.localstack.logs import last_lines
+from node.localstack.process import last_lines
 from node.runtime.settings import Settings
 
 # What operators are promised for SIGTERM (docs/faults.md 24): a bound that is tested, not a wait.

@@ -6,7 +6,7 @@ from typing import Any
 
 from support.world import do, eventually, rows, running
 
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from node.runtime.metrics import Metrics
 from producers.relay.relay import Relay
 

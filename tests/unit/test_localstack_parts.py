@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from support.world import WAIT_SECONDS
 
-from node.localstack import account, binaries, java, lock, ports, probe
-from node.localstack.logs import last_lines
+from node.localstack import account, binaries, folder, ports
+from node.localstack.process import last_lines
 from node.runtime.errors import PetitionLinkError
 
 
@@ -93,11 +93,11 @@ def test_a_second_command_waits_for_the_first(tmp_path: Path) -> None:
         waits.set()
 
     def second() -> None:
-        with lock.locked(tmp_path, say):
+        with folder.locked(tmp_path, say):
             order.append("second")
 
     thread = threading.Thread(target=second)
-    with lock.locked(tmp_path, said.append):
+    with folder.locked(tmp_path, said.append):
         thread.start()
         assert waits.wait(WAIT_SECONDS)
         order.append("first")
@@ -109,11 +109,11 @@ def test_a_second_command_waits_for_the_first(tmp_path: Path) -> None:
 def test_a_command_that_never_ends_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "_WAIT_LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr(folder, "_LOCK_LIMIT_SECONDS", 0.1)
     with (
-        lock.locked(tmp_path, print),
+        folder.locked(tmp_path, print),
         pytest.raises(PetitionLinkError, match=r"stack\.lock"),
-        lock.locked(tmp_path, print),
+        folder.locked(tmp_path, print),
     ):
         pass
 
@@ -130,9 +130,9 @@ def test_a_server_that_is_not_kafka_does_not_count_as_one() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        assert not probe.answers("127.0.0.1", port)
+        assert not ports.kafka_answers("127.0.0.1", port)
         thread.join(WAIT_SECONDS)
-    assert not probe.any_answers(f"127.0.0.1:{port},nonsense")
+    assert not ports.any_kafka_answers(f"127.0.0.1:{port},nonsense")
 
 
 def test_the_last_lines_of_what_there_is(tmp_path: Path) -> None:
@@ -174,10 +174,10 @@ def test_missing_programs_name_the_cure(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(PetitionLinkError, match="run `make setup`"):
         binaries.binary_folder()
     with pytest.raises(PetitionLinkError, match="run `make setup`"):
-        java.java_program()
-    monkeypatch.setattr(java, "PROJECT", tmp_path)
+        binaries.java_program()
+    monkeypatch.setattr(binaries, "PROJECT", tmp_path)
     with pytest.raises(PetitionLinkError, match=r"Kafka's jars are missing.*make setup"):
-        java.jar_folder(tmp_path)
+        binaries.jar_folder(tmp_path)
 
 
 def test_an_old_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_an_old_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     program.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(PetitionLinkError, match="older than Java 17"):
-        java.java_program()
+        binaries.java_program()
 
 
 def test_the_servers_folder_is_private_and_its_users_own(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_the_servers_folder_is_private_and_its_users_own(tmp_path: Path) -> None
         inside, elsewhere = account.possible_folders(tmp_path)
         assert home == (elsewhere if os.geteuid() == 0 else inside)
         assert home.stat().st_mode & 0o777 == 0o700
-        owner = account.lent_account() or pwd.getpwuid(os.geteuid())
+        owner = account.server_account() or pwd.getpwuid(os.geteuid())
         assert home.stat().st_uid == owner.pw_uid
         assert account.server_folder(tmp_path) == home
     finally:

@@ -10,11 +10,11 @@ from psycopg2.extensions import parse_dsn
 
 from node import localstack
 from node.localstack import LocalStack
-from node.localstack.outside import with_outside, without_outside
-from node.localstack.state import Kafka, Ports, Postgres, State, read_state, write_state
+from node.localstack.services import with_outside, without_outside
+from node.localstack.state import Kafka, Ports, Postgres, StackState, read_state, write_state
 from node.runtime.errors import PetitionLinkError
 
-OWN = State(
+OWN = StackState(
     up=True,
     kafka=Kafka(bootstrap_servers="127.0.0.1:1234", outside=False, controller_port=1235),
     postgres=Postgres(
@@ -76,8 +76,8 @@ def test_a_node_that_is_not_set_up_names_the_cure(folder: Path) -> None:
         loaded().dsn("1")
 
 
-@pytest.mark.parametrize("state", [State(), OWN.model_copy(update={"up": False})])
-def test_a_stack_that_is_not_up_is_none(folder: Path, state: State) -> None:
+@pytest.mark.parametrize("state", [StackState(), OWN.model_copy(update={"up": False})])
+def test_a_stack_that_is_not_up_is_none(folder: Path, state: StackState) -> None:
     assert localstack.load() is None
     write_state(folder, state)
     assert localstack.load() is None
@@ -94,13 +94,13 @@ def test_outside_servers_are_taken_from_the_environment_and_forgotten_at_the_end
 ) -> None:
     monkeypatch.setenv("PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS", "one:9092,two:9092")
     monkeypatch.setenv("PETITIONLINK_POSTGRES_DSN", "postgresql://u:p@there/postgres")
-    state = with_outside(State())
+    state = with_outside(StackState())
     assert state.kafka == Kafka(bootstrap_servers="one:9092,two:9092", outside=True)
     assert state.postgres is not None
     assert state.postgres.outside
     assert with_outside(state) == state
     assert state.ports() == set()
-    assert without_outside(state) == State()
+    assert without_outside(state) == StackState()
     assert without_outside(OWN) == OWN
 
 

@@ -20,7 +20,7 @@ from node.entrypoints.web.request_limits import (
     MAX_FORM_FIELDS,
     MAX_HEADERS,
     MAX_QUERY_BYTES,
-    Limits,
+    RequestLimits,
 )
 
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -86,7 +86,7 @@ def test_an_answer_does_not_repeat_a_megabyte() -> None:
 def answered(
     method: str, path: str, body: bytes, *headers: tuple[bytes, bytes], query: bytes = b""
 ) -> int:
-    """The status that `Limits` answers with; 200 if the application was asked."""
+    """The status that `RequestLimits` answers with; 200 if the application was asked."""
     statuses = []
 
     async def receive() -> dict[str, Any]:
@@ -107,7 +107,7 @@ def answered(
         "query_string": query,
         "headers": list(headers),
     }
-    asyncio.run(Limits(application)(scope, receive, send))
+    asyncio.run(RequestLimits(application)(scope, receive, send))
     return int(statuses[0])
 
 

@@ -1,4 +1,4 @@
-"""All commands under one name, and the one place where an error becomes a line and a code."""
+"""The program of all commands; here alone an error becomes a line and an exit code."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import typer
 from node.entrypoints.cli.output import say
 from node.runtime.errors import PetitionLinkError, classified
 
-# Which module has which commands, in the order of the help.
+# The commands of each module, in the order of the help.
 MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "stack": ("stack",),
         "topics": ("topics",),
         "migrate": ("migrate",),
-        "run": ("run", "relay", "consume"),
-        "serve": ("serve",),
+        "run": ("run", "relay", "consume", "serve"),
         "import_register": ("import",),
         "export": ("export", "template"),
         "command": ("command",),
@@ -41,8 +40,11 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:
-    """The program for this command line: the module of its command alone, which loads in half the
-    time, or all of them where the first word is no command."""
+    """Return the program for this command line.
+
+    It has the module of the command alone, which loads in half the time, or all modules if the
+    first word is no command.
+    """
     app = typer.Typer(
         name="petitionlink",
         no_args_is_help=True,
@@ -50,9 +52,9 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
         add_completion=False,
     )
     app.callback()(_program)
-    wanted = [name for name, commands in MODULES.items() if {*arguments[:1]} & {*commands}]
-    for name in wanted or MODULES:
-        import_module(f"node.entrypoints.cli.{name}").register(app)
+    modules = [name for name, commands in MODULES.items() if {*arguments[:1]} & {*commands}]
+    for name in modules or MODULES:
+        app.add_typer(import_module(f"node.entrypoints.cli.{name}").app)
     return app
 
 
@@ -65,9 +67,9 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def main() -> None:
-    """Run one command: exit code 0 done, 1 refused or failed with one line, 2 wrong usage."""
+    """Run one command; the exit code is 1 if it was refused or failed, 2 for wrong usage."""
     try:
-        # Not standalone, so that wrong usage too is one line and not a drawing of several.
+        # With standalone_mode, wrong usage would be drawn in several lines.
         code = app_for(sys.argv[1:])(standalone_mode=False) or 0
         if code == _INTERRUPTED:
             say("interrupted")
@@ -86,7 +88,7 @@ def main() -> None:
 
 
 def _usage(error: typer.TyperException) -> str:
-    """What was wrong, and of which command; nothing if help was printed instead."""
+    """Return what was wrong, and the command's help; empty if help was printed instead."""
     text = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{text}: see `{context.command_path} --help`" if text and context else text

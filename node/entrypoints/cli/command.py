@@ -12,8 +12,8 @@ import typer
 from cases.errors import Refusal
 from cases.vocabulary import event_types as types
 from node.enquiry_access import query_codes as codes
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import NodeOption, print_json, say
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import print_json, say
 from node.keys.office import Office, open_office
 from node.postgres.connection import Connection, own_connected
 from node.recovery.own_topics import await_gate
@@ -22,12 +22,10 @@ from producers.commands.handle import handled
 from producers.commands.parse import parse_line
 from schemas.errors import Invalid
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("command")(command_command)
+app = typer.Typer()
 
 
+@app.command("command")
 def command_command(
     file: Annotated[str, typer.Argument(help="A file of JSON lines, or - for standard input.")],
     node: NodeOption = None,
@@ -35,7 +33,7 @@ def command_command(
         bool, typer.Option(help="Give each registered case a query code 查询码, shown only here.")
     ] = True,
 ) -> None:
-    """Case commands 办件指令 as JSON lines, one result line each on stdout.
+    """Execute case commands 办件指令 from JSON lines; print one result line for each.
 
     {"command": "register", "title": "…", "channel": "web"} gives the case id and the petitioner's
     query code; {"command": "assign", "case_id": "…", "to": "370000"} and all others are in
@@ -70,7 +68,6 @@ def _result(
     connection: Connection, office: Office, number: int, line: bytes, *, with_code: bool
 ) -> dict[str, Any]:
     code: dict[str, str] = {}
-
     try:
         with handled(connection, office, parse_line(line, office)) as (cursor, done):
             if with_code and done.event.type == types.REGISTERED:

@@ -1,4 +1,4 @@
-"""`petitionlink deadletters`: what could not be applied, looked at and dealt with."""
+"""`petitionlink deadletters`: list, show, replay and discard dead letters."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rich.table import Table
 
 from consumers.admin.replay import StillPoison, replay
 from consumers.admin.resolve import discard
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.entrypoints.cli.node_settings import NodeOption, node_database
+from node.entrypoints.cli.output import Format, FormatOption, china_second, print_data, say, table
 from node.entrypoints.cli.payload import known_headers, payload_as_data, payload_as_text
-from node.postgres.connection import Connection, own_connected
+from node.postgres.connection import Connection
 from node.queries import dead_letters
 from node.queries.dead_letters import LetterSelection, Payload
 from node.runtime.clock import now_micros
@@ -23,7 +23,6 @@ from node.runtime.errors import PetitionLinkError
 from node.runtime.settings import Settings
 from node.store import audit_log
 from schemas.errors import REASONS
-from schemas.instants import CHINA
 
 _SEEN = "deadletter.payload_seen"
 _LAST_ID = 2**63 - 1
@@ -38,7 +37,7 @@ IdsArgument = Annotated[list[int], typer.Argument(metavar="ID", min=1, max=_LAST
 
 
 class Status(StrEnum):
-    """Which letters are listed."""
+    """The dead letters that are listed, by status."""
 
     open = dead_letters.OPEN
     replayed = dead_letters.REPLAYED
@@ -48,7 +47,7 @@ class Status(StrEnum):
 
 def _known_reason(value: str | None) -> str | None:
     if value is not None and value not in REASONS:
-        raise typer.BadParameter(f"{value} is no reason: choose of {', '.join(REASONS)}")
+        raise typer.BadParameter(f"{value} is not a reason: choose from {', '.join(REASONS)}")
     return value
 
 
@@ -59,60 +58,52 @@ ReasonOption = Annotated[
     ),
 ]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the group."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Dead letters 死信: list, look, replay after a fix, discard. docs/dead-letters.md "
-        "explains the reasons.",
-    )
-    group.command("list")(list_command)
-    group.command("show")(show_command)
-    group.command("replay")(replay_command)
-    group.command("discard")(discard_command)
-    app.add_typer(group, name="deadletters")
+app = typer.Typer(
+    name="deadletters",
+    no_args_is_help=True,
+    help="Dead letters 死信: list, look, replay after a fix, discard. docs/dead-letters.md "
+    "explains the reasons.",
+)
 
 
+@app.command("list")
 def list_command(
     status: Annotated[Status, typer.Option(help="Which 状态.")] = Status.open,
     reason: ReasonOption = None,
     topic: Annotated[str | None, typer.Option(metavar="T", help="Only of this topic 主题.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many 条数.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most letters 条数.")] = 50,
     after: Annotated[
-        int, typer.Option(metavar="ID", min=0, max=_LAST_ID, help="Go on behind this one 翻页.")
+        int, typer.Option(metavar="ID", min=0, max=_LAST_ID, help="Begin after this letter 翻页.")
     ] = 0,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Dead letters in the order of their coming, without payload 死信清单."""
-    settings = settings_for(node)
-    wanted = LetterSelection(
-        None if status is Status.all else status.value, reason, topic, after, limit
-    )
+    """List dead letters in the order of their arrival, without payload 死信清单."""
+    selected = None if status is Status.all else status.value
+    selection = LetterSelection(selected, reason, topic, after, limit)
     with (
-        own_connected(settings, "deadletters") as connection,
+        node_database(node, "deadletters") as (settings, connection),
         connection.cursor() as cursor,
     ):
-        found = dead_letters.letters(cursor, wanted)
-    more = found[-1]["id"] if len(found) == limit else None
-    data = {"node": settings.node, "letters": found, "next_after": more}
-    print_data(data, output, lambda: _listed(settings.node, status, found))
+        letters = dead_letters.letters(cursor, selection)
+    more = letters[-1]["id"] if len(letters) == limit else None
+    data = {"node": settings.node, "letters": letters, "next_after": more}
+    print_data(data, output, lambda: _letter_table(settings.node, status, letters))
     if more is not None:
         say(f"there may be more: --after {more}")
 
 
-def _listed(node: str, status: Status, found: Iterable[dict[str, Any]]) -> Table:
-    """Two lines a letter, so that eighty columns are enough; the status where it differs."""
+def _letter_table(node: str, status: Status, letters: Iterable[dict[str, Any]]) -> Table:
+    """Return two lines per letter, to fit into 80 columns; with the status if it can differ."""
     columns = ["id", "where 位置", "why 原因", "age", "size"]
     rows = [
         [
-            one["id"],
-            f"{one['topic']}\npartition {one['partition']} offset {one['offset']}",
-            f"{one['reason']}\n{one['detail']}",
-            *(_age(one["age_seconds"]), one["size"], one["status"]),
+            letter["id"],
+            f"{letter['topic']}\npartition {letter['partition']} offset {letter['offset']}",
+            f"{letter['reason']}\n{letter['detail']}",
+            *(_age(letter["age_seconds"]), letter["size"], letter["status"]),
         ]
-        for one in found
+        for letter in letters
     ]
     if status is Status.all:
         columns.append("status")
@@ -127,33 +118,32 @@ def _age(seconds: float) -> str:
     return f"{int(max(0.0, seconds))} s"
 
 
+@app.command("show")
 def show_command(
     letter: IdArgument,
     payload: Annotated[
         bool,
-        typer.Option("--payload", help="The original bytes too 原始内容; each look is audited."),
+        typer.Option("--payload", help="Show the original bytes too 原始内容; audited."),
     ] = False,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """All about one dead letter; not its payload, which may hold personal data 死信详情."""
-    settings = settings_for(node)
-    with own_connected(settings, "deadletters") as connection:
-        about, content = _looked_up(connection, settings, letter, with_payload=payload)
-    headers = about.pop("headers")
-    data = {**about, "headers": known_headers(headers)}
+    """Show one dead letter 死信详情, without its payload, which may hold personal data."""
+    with node_database(node, "deadletters") as (settings, connection):
+        data, content = _read(connection, settings, letter, with_payload=payload)
+    data["headers"] = known_headers(data["headers"])
     if content is not None:
         data["payload"] = payload_as_data(content)
-    print_data(data, output, lambda: _shown(data))
+    print_data(data, output, lambda: _letter_tables(data))
     if content is not None and output is Format.table:
         for line in payload_as_text(content):
             typer.echo(line)
 
 
-def _looked_up(
+def _read(
     connection: Connection, settings: Settings, letter: int, *, with_payload: bool
 ) -> tuple[dict[str, Any], Payload | None]:
-    """What is known; a look at the payload is on record before anybody has it."""
+    """Read a letter; a look at its payload is audited before the payload is returned."""
     with connection, connection.cursor() as cursor:
         about = dead_letters.letter(cursor, letter)
     if not with_payload:
@@ -165,23 +155,22 @@ def _looked_up(
     return about, content
 
 
-def _shown(data: dict[str, Any]) -> Iterable[Table]:
+def _letter_tables(data: dict[str, Any]) -> Iterable[Table]:
     facts = [(name.replace("_", " "), _cell(data[name])) for name in _FACTS]
     facts[7:7] = [("age", _age(data["age_seconds"]))]
     yield table(f"dead letter 死信 {data['id']} (UTC+8)", ("", ""), facts)
     rows = [
-        (one["name"], one.get("value", f"hidden 不显示, {one['size']} bytes"))
-        for one in data["headers"]
+        (header["name"], header.get("value", f"hidden 不显示, {header['size']} bytes"))
+        for header in data["headers"]
     ]
     yield table("headers 消息头", ("name", "value"), rows)
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
-    return value
+    return china_second(value) if isinstance(value, datetime) else value
 
 
+@app.command("replay")
 def replay_command(
     letters: Annotated[
         list[int] | None, typer.Argument(metavar="ID", min=1, max=_LAST_ID, show_default=False)
@@ -191,22 +180,22 @@ def replay_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Take letters in as if they came now, after what was wrong is mended 重放. Audited.
+    """Apply letters as if they came now, after the cause is repaired 重放. Audited.
 
-    Each in a transaction of its own. One that is still poison stays open; exit code 1 then. An
-    event that is in the ledger already is a duplicate, and its letter is done with.
+    Each is applied in its own transaction. A letter that is still poison stays open; the exit code
+    is 1 then. An event that is in the ledger already is a duplicate, and its letter is closed.
     """
     if every != bool(reason) or every == bool(letters):
         raise typer.BadParameter("name ID…, or --all with --reason CODE")
-    settings = settings_for(node)
 
-    def one(connection: Connection, number: int) -> dict[str, Any]:
-        done = replay(connection, settings.node, number, settings.actor, now_micros())
+    def replay_letter(connection: Connection, settings: Settings, letter: int) -> dict[str, Any]:
+        done = replay(connection, settings.node, letter, settings.actor, now_micros())
         return {"result": done.result, "event_id": done.event_id, "case_id": done.case_id}
 
-    _deal(settings, "replayed", reason if every else letters, one, output)
+    _for_each(node, "replayed", reason if every else letters, replay_letter, output)
 
 
+@app.command("discard")
 def discard_command(
     letters: IdsArgument,
     reason: Annotated[
@@ -217,65 +206,65 @@ def discard_command(
 ) -> None:
     """Give letters up for good 废弃; their bytes are kept. Audited with the reason.
 
-    What nobody applied of them is missing from then on: `petitionlink reconcile` names the events,
-    and their source sends them again without further commands.
+    Their events that were never applied are missing from then on: `petitionlink reconcile` names
+    them, and their source sends them again without further commands.
     """
     why = " ".join(reason.split())
     if not why:
         raise typer.BadParameter("--reason is empty: say why nobody needs it")
-    settings = settings_for(node)
 
-    def one(connection: Connection, number: int) -> dict[str, Any]:
-        discard(connection, number, settings.actor, why)
+    def discard_letter(connection: Connection, settings: Settings, letter: int) -> dict[str, Any]:
+        discard(connection, letter, settings.actor, why)
         return {"result": "discarded"}
 
-    _deal(settings, "discarded", letters, one, output)
+    _for_each(node, "discarded", letters, discard_letter, output)
     say(
         "events of these letters that this node lacks are sent again by their source within "
         "minutes: `petitionlink reconcile --with NODE` names them"
     )
 
 
-Deal = Callable[[Connection, int], dict[str, Any]]
+Action = Callable[[Connection, Settings, int], dict[str, Any]]
 
 
-def _deal(
-    settings: Settings, what: str, which: Sequence[int] | str | None, deal: Deal, output: Format
+def _for_each(
+    node: str | None, what: str, which: Sequence[int] | str | None, act: Action, output: Format
 ) -> None:
-    """One after the other, a refused one stops no other; then one line if any was refused."""
-    with own_connected(settings, "deadletters") as connection:
-        results = [_dealt(connection, number, deal) for number in _numbers(connection, which)]
-    refused = [one for one in results if not one["ok"]]
+    """Act on each letter, after a refused one too; then raise one line if any was refused.
+
+    `which` has the ids of the letters, or the reason of all open ones.
+    """
+    with node_database(node, "deadletters") as (settings, connection):
+        ids = _open_ids(connection, which) if isinstance(which, str) else dict.fromkeys(which or ())
+        results = [_result(connection, settings, letter, act) for letter in ids]
+    errors = [result["error"] for result in results if not result["ok"]]
     data = {
         "node": settings.node,
-        what: len(results) - len(refused),
-        "refused": len(refused),
+        what: len(results) - len(errors),
+        "refused": len(errors),
         "results": results,
     }
-    print_data(data, output, lambda: _results(what, results))
-    if refused:
-        more = f"; {len(refused) - 1} more were refused" if len(refused) > 1 else ""
-        raise PetitionLinkError(f"{refused[0]['error']}{more}")
+    print_data(data, output, lambda: _result_table(what, results))
+    if errors:
+        more = f"; {len(errors) - 1} more were refused" if len(errors) > 1 else ""
+        raise PetitionLinkError(f"{errors[0]}{more}")
 
 
-def _numbers(connection: Connection, which: Sequence[int] | str | None) -> Iterable[int]:
-    if isinstance(which, str):
-        with connection, connection.cursor() as cursor:
-            return [*dead_letters.open_ids(cursor, which)]
-    return dict.fromkeys(which or ())
+def _open_ids(connection: Connection, reason: str) -> list[int]:
+    with connection, connection.cursor() as cursor:
+        return [*dead_letters.open_ids(cursor, reason)]
 
 
-def _dealt(connection: Connection, number: int, deal: Deal) -> dict[str, Any]:
+def _result(connection: Connection, settings: Settings, letter: int, act: Action) -> dict[str, Any]:
     try:
-        return {"id": number, "ok": True, **deal(connection, number)}
-    except StillPoison as error:
-        return {"id": number, "ok": False, "result": error.reason, "error": str(error)}
+        return {"id": letter, "ok": True, **act(connection, settings, letter)}
     except PetitionLinkError as error:
-        return {"id": number, "ok": False, "result": "refused", "error": str(error)}
+        result = error.reason if isinstance(error, StillPoison) else "refused"
+        return {"id": letter, "ok": False, "result": result, "error": str(error)}
 
 
-def _results(what: str, results: Sequence[dict[str, Any]]) -> Table:
+def _result_table(what: str, results: Sequence[dict[str, Any]]) -> Table:
     names = {"id": "id", "result": "result", "case_id": "case", "error": "why not"}
-    shown = [name for name in names if any(name in one for one in results)]
-    rows = [[one.get(name) for name in shown] for one in results]
+    shown = [name for name in names if any(name in result for result in results)]
+    rows = [[result.get(name) for name in shown] for result in results]
     return table(f"dead letters 死信 {what}", [names[name] for name in shown], rows)

@@ -10,10 +10,9 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
-from cases.nodes import NODES, known_node
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, table
-from node.postgres.connection import own_connected
+from cases.nodes import known_node
+from node.entrypoints.cli.node_settings import NodeOption, node_database
+from node.entrypoints.cli.output import Format, FormatOption, node_name, print_data, table
 from node.queries.deadlines import (
     MAX_HOURS,
     MAX_PAGE,
@@ -29,12 +28,10 @@ from schemas.instants import CHINA
 
 _SEPARATOR = " "
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("deadlines")(deadlines_command)
+app = typer.Typer()
 
 
+@app.command("deadlines")
 def deadlines_command(
     late: Annotated[
         bool, typer.Option("--overdue", help="What is overdue 已逾期; so without --within.")
@@ -56,14 +53,13 @@ def deadlines_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Duties that run 时限 and are overdue, or due within some hours: counts and a list."""
+    """List and count the running duties 时限 that are overdue, or due within some hours."""
     if late and within is not None:
         raise typer.BadParameter("choose --overdue or --within HOURS, not both")
     owner = owner and known_node(owner).code
     now = datetime.now(UTC)
     span = due_within(now, within) if within is not None else overdue(now)
-    settings = settings_for(node)
-    with own_connected(settings, "deadlines") as connection:
+    with node_database(node, "deadlines") as (settings, connection):
         counts = deadline_counts(connection, span, clock=clock, owner=owner)
         place = _place(after) if after else None
         items = deadlines(connection, span, clock=clock, owner=owner, limit=limit, after=place)
@@ -75,38 +71,34 @@ def deadlines_command(
         "running": sum(row["running"] for row in counts),
         "counts": counts,
         "items": items,
-        "next": _text(place_of(items[-1])) if len(items) == limit else None,
+        "next": _cursor(place_of(items[-1])) if len(items) == limit else None,
     }
     print_data(data, output, lambda: _tables(data))
 
 
-def _text(place: DeadlinePlace) -> str:
+def _cursor(place: DeadlinePlace) -> str:
     return _SEPARATOR.join((place.due_at.isoformat(), place.clock, place.event_id, place.case_id))
 
 
 def _place(text: str) -> DeadlinePlace:
     try:
         due_at, clock, event_id, case_id = text.split(_SEPARATOR, 3)
-        return DeadlinePlace(_with_zone(due_at), case_id, str(UUID(event_id)), clock)
+        instant = datetime.fromisoformat(due_at)
+        if instant.tzinfo is None:
+            raise ValueError("an instant without a zone")
+        return DeadlinePlace(instant, case_id, str(UUID(event_id)), clock)
     except ValueError:
         raise Invalid(f"--after {text!r}: take it from `next` of the page before") from None
 
 
-def _with_zone(text: str) -> datetime:
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError("an instant without a zone")
-    return instant
-
-
 def _tables(data: dict[str, Any]) -> Iterator[Table]:
     what = "overdue 已逾期" if data["overdue"] else f"due within {data['within_hours']} h 即将到期"
-    counts = [(row["clock"], _named(row["owner"]), row["running"]) for row in data["counts"]]
-    title = f"{what}: {data['running']} duties at node {_named(data['node'])}"
+    counts = [(row["clock"], node_name(row["owner"]), row["running"]) for row in data["counts"]]
+    title = f"{what}: {data['running']} duties at node {node_name(data['node'])}"
     yield table(title, ("clock 时限", "owner 责任节点", "running 件"), counts)
     rows = [
-        (_due(row["due_at"]), row["clock"],
-         _named(row["owner"]), row["case_id"], row["state"], "暂定" if row["provisional"] else None)
+        (_due(row["due_at"]), row["clock"], node_name(row["owner"]), row["case_id"], row["state"],
+         "暂定" if row["provisional"] else None)
         for row in data["items"]
     ]  # fmt: skip
     columns = ("due 到期(UTC+8)", "clock", "owner", "case", "state", "provisional")
@@ -116,12 +108,8 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
 
 
 def _due(instant: datetime) -> str:
-    """As people write it: a day's end is 24:00 of that day."""
+    """Return the minute; the end of a day is 24:00 of that day, as people write it."""
     local = instant.astimezone(CHINA)
     if (local.hour, local.minute) == (0, 0):
         return f"{local - timedelta(days=1):%Y-%m-%d} 24:00"
     return f"{local:%Y-%m-%d %H:%M}"
-
-
-def _named(code: str) -> str:
-    return f"{code} {NODES[code].chinese}" if code in NODES else code

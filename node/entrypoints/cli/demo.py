@@ -1,4 +1,4 @@
-"""`petitionlink demo`: real cases through a whole life across four nodes of the local stack."""
+"""`petitionlink demo`: cases live a whole life across four nodes of the local stack."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cases.nodes import NATIONAL, NODES
 from node import localstack
 from node.enquiry_access import query_codes
 from node.entrypoints.cli.demo_cases import Route, is_open, live, open_desks
-from node.entrypoints.cli.demo_figures import Figures, figures, quiet
+from node.entrypoints.cli.demo_figures import DemoFigures, read_figures
 from node.entrypoints.cli.node_processes import running_nodes
 from node.entrypoints.cli.node_settings import settings_for
 from node.entrypoints.cli.output import err, out, say, table
@@ -27,7 +27,7 @@ from producers.register import Rejected, load_mapping, read_register
 from producers.register_import.import_rows import Totals, import_rows
 
 DEMO_NODES = (NATIONAL, "110000", "370000", "660000")
-# Whose rows are whose in the one invented register, by the numbers they begin with.
+# The beginnings of numbers that tell which rows of the one register belong to which province.
 _NUMBERS = {"110000": "示例京", "370000": "示例鲁", "660000": "示例兵"}
 _REGISTER = Path(__file__).parents[3] / "deploy" / "demo" / "register.csv"
 _QUIET_SECONDS = 60
@@ -38,12 +38,10 @@ _ROUTES = (
     Route("110000", "660000", "兵团退休待遇问题"),
 )
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("demo")(demo_command)
+app = typer.Typer()
 
 
+@app.command("demo")
 def demo_command(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the stack and nodes running.")
@@ -52,7 +50,7 @@ def demo_command(
         int, typer.Option(min=1, max=10000, help="Cases that live a whole life.")
     ] = 40,
 ) -> None:
-    """Four nodes on real Kafka and Postgres; cases travel between them; the figures at the end."""
+    """Run four nodes on real Kafka and Postgres, move cases between them, and print figures."""
     was_up = localstack.load() is not None
     say("1/5 the local stack: Kafka, Postgres, a database per node")
     stack = localstack.up(DEMO_NODES, _indented)
@@ -81,32 +79,28 @@ def _show(stack: LocalStack, lives: int, *, keep: bool) -> bool:
                 if is_open(number) or number == 0:
                     shown = (route.registered_at, last)
         say("5/5 waiting until every outbox is empty and every lag is 0")
-        _await_quiet(stack)
-        found = [figures(stack, code, since) for code in DEMO_NODES]
-        _print(stack, found, keep=keep)
+        rows = _await_quiet(stack, since)
+        _print(stack, rows, keep=keep)
         if keep:
             _invite(stack, *shown)
-    return all(one.reconciled for one in found)
+    return all(row.reconciled for row in rows)
 
 
 def _invite(stack: LocalStack, node: str, case_id: str) -> None:
-    """A case and its code, to be a citizen for a minute."""
-    with (
-        connected(stack.dsn(node), "demo") as connection,
-        connection,
-        connection.cursor() as cursor,
-    ):
+    """Print a case and its query code, so that the reader can act as its petitioner."""
+    dsn = stack.dsn(node)
+    with connected(dsn, "demo") as connection, connection, connection.cursor() as cursor:
         code = query_codes.issue(cursor, case_id, "demo")
     web = f"http://127.0.0.1:{stack.http_port(node)}"
     say(f"enquire and evaluate at {web}/enquiry: case {case_id}, query code {code}")
 
 
-def _addresses(stack: LocalStack, node: str) -> list[tuple[str, str]]:
-    web = f"http://127.0.0.1:{stack.http_port(node)}"
+def _addresses(stack: LocalStack, node: str) -> list[tuple[str, str, str]]:
+    name, web = NODES[node].chinese, f"http://127.0.0.1:{stack.http_port(node)}"
     return [
-        ("staff 监控", f"{web}/monitor"),
-        ("citizens 查询", f"{web}/enquiry"),
-        ("Prometheus", f"http://127.0.0.1:{stack.metrics_port(node)}/metrics"),
+        (name, "staff 监控", f"{web}/monitor"),
+        (name, "citizens 查询", f"{web}/enquiry"),
+        (name, "Prometheus", f"http://127.0.0.1:{stack.metrics_port(node)}/metrics"),
     ]
 
 
@@ -132,26 +126,25 @@ def _import(code: str) -> str:
     )
 
 
-def _await_quiet(stack: LocalStack) -> None:
+def _await_quiet(stack: LocalStack, since: float) -> list[DemoFigures]:
     deadline = time.monotonic() + _QUIET_SECONDS
-    while not all(quiet(stack, code) for code in DEMO_NODES):
+    while True:
+        rows = [read_figures(stack, code, since) for code in DEMO_NODES]
+        if all(row.is_quiet for row in rows):
+            return rows
         if time.monotonic() > deadline:
             raise PetitionLinkError("the nodes did not come to rest: see .local/logs/")
         time.sleep(0.1)
 
 
-def _print(stack: LocalStack, found: Sequence[Figures], *, keep: bool) -> None:
+def _print(stack: LocalStack, rows: Sequence[DemoFigures], *, keep: bool) -> None:
     columns = ("node", "cases", "events", "pending", "lag", "p50 ms", "p99 ms", "reconciled")
-    out.print(table("PetitionLink 信访互联: four nodes", columns, [one.cells() for one in found]))
+    out.print(table("PetitionLink 信访互联: four nodes", columns, [row.cells() for row in rows]))
     say(
         "p50 and p99: events of the lives above, from recording at the source to applying here, "
         "one at a time"
     )
-    addresses = [
-        (NODES[code].chinese, what, address)
-        for code in DEMO_NODES
-        for what, address in _addresses(stack, code)
-    ]
+    addresses = [line for code in DEMO_NODES for line in _addresses(stack, code)]
     out.print(table("addresses", ("node", "for", "address"), addresses))
     if not keep:
         say("they answer while the nodes run: make demo KEEP=1 leaves them running")

@@ -1,7 +1,9 @@
-"""The lives that demo cases live 演示流程: registered in a province, assigned by the centre, closed
-elsewhere, evaluated where they began; objected to, extended, reviewed, supervised in turn.
+"""The lives of demo cases 演示流程: each is registered in a province, assigned by the centre,
+closed elsewhere and evaluated where it began; in turn they are objected to, extended, reviewed,
+supervised.
 
-Every step waits for the last one to arrive over Kafka."""
+Every step waits until the step before has arrived over Kafka.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,11 @@ from node.keys.office import Office, open_office
 from node.localstack import LocalStack
 from node.postgres.connection import Connection, connected
 from node.runtime.errors import PetitionLinkError
-from producers.commands.handle import Done, handle
+from producers.commands.handle import handle
 from producers.commands.parse import parse
 
 _ARRIVAL_SECONDS = 30
-# Other persons in every run, or the centre would find their cases to be repeats.
+# Every run has other persons, or the centre would find their cases to be repeats.
 _RUN = secrets.token_hex(4)
 _LOOK_SECONDS = 0.002
 
@@ -34,7 +36,7 @@ class Desk(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Where a case begins and where it is handled."""
+    """A case's title, the node that registers it and the node that handles it."""
 
     registered_at: str
     handled_at: str
@@ -43,7 +45,7 @@ class Route(NamedTuple):
 
 @contextmanager
 def open_desks(stack: LocalStack) -> Iterator[dict[str, Desk]]:
-    """A desk at every node of the stack."""
+    """Open a desk at every node of the stack."""
     with ExitStack() as exits:
         desks = {}
         for node in stack.nodes:
@@ -54,10 +56,10 @@ def open_desks(stack: LocalStack) -> Iterator[dict[str, Desk]]:
 
 
 def live(desks: Mapping[str, Desk], route: Route, number: int) -> str:
-    """One case through its whole life, with one of the turns a life can take; its id."""
+    """Take one case through its whole life, with turn `number` of `_TURNS`; return its id."""
     first, second = desks[route.registered_at], desks[route.handled_at]
     turn = _TURNS[number % len(_TURNS)]
-    case_id = _do(first, None, "register", **_registration(route, number))
+    case_id = _register(first, route, number)
     _await(desks[NATIONAL], case_id, "registered")
     _do(desks[NATIONAL], case_id, "assign", to=route.handled_at, requirement="请调查并回报(虚构)")
     _await(second, case_id, "assigned")
@@ -74,17 +76,17 @@ def live(desks: Mapping[str, Desk], route: Route, number: int) -> str:
     return case_id
 
 
-# The last is left for who looks around: its evaluation is open.
+# The last one keeps its evaluation open, for somebody who looks around.
 _TURNS = ("plain", "objected", "extended", "reviewed", "supervised", "open")
 
 
 def is_open(number: int) -> bool:
-    """Whether case `number` is left without evaluation."""
+    """Return whether case `number` is left without evaluation."""
     return _TURNS[number % len(_TURNS)] == "open"
 
 
 def _object(desks: Mapping[str, Desk], second: Desk, case_id: str) -> None:
-    """异议: back to the centre, which refuses it."""
+    """Object 异议: the case goes back to the centre, which refuses the objection."""
     _do(second, case_id, "object", reasons="似不属本地管辖(虚构)")
     _await(desks[NATIONAL], case_id, "objected")
     _do(desks[NATIONAL], case_id, "rule_objection", ruling="refused", reasons="属地管辖(虚构)")
@@ -113,7 +115,7 @@ def _evaluate(first: Desk, case_id: str, *, satisfied: bool) -> None:
 
 
 def _review(desks: Mapping[str, Desk], first: Desk, case_id: str) -> None:
-    """复查: asked for where the case began, decided by the centre."""
+    """Request a review 复查 where the case began; the centre decides it."""
     _do(first, case_id, "request_review", reasons="对处理意见不服(虚构)")
     _await(desks[NATIONAL], case_id, "review_requested")
     _do(desks[NATIONAL], case_id, "decide_review", outcome="upheld", opinion="予以维持(虚构)。")
@@ -121,26 +123,21 @@ def _review(desks: Mapping[str, Desk], first: Desk, case_id: str) -> None:
 
 
 def _supervise(desks: Mapping[str, Desk], second: Desk, case_id: str) -> None:
-    """督办: urged by the centre, answered in writing, lifted."""
-    issued = _event(
-        desks[NATIONAL],
-        case_id,
-        "supervise",
-        kind="urged",
-        grounds=[5],
-        to=second.office.node,
-        requirement="请落实(虚构)",
-    )
+    """Supervise 督办: the centre urges, the handling node answers, the centre lifts it."""
+    centre = desks[NATIONAL]
+    urged = {"kind": "urged", "grounds": [5], "requirement": "请落实(虚构)"}
+    issued = _do(centre, case_id, "supervise", to=second.office.node, **urged)
     _await_event(second, issued)
-    replied = _event(
+    replied = _do(
         second, case_id, "reply_supervision", supervision_id=issued, answer="已落实(虚构)"
     )
-    _await_event(desks[NATIONAL], replied)
-    _do(desks[NATIONAL], case_id, "lift_supervision", supervision_id=issued)
+    _await_event(centre, replied)
+    _do(centre, case_id, "lift_supervision", supervision_id=issued)
 
 
-def _registration(route: Route, number: int) -> dict[str, Any]:
-    return {
+def _register(desk: Desk, route: Route, number: int) -> str:
+    value = {
+        "command": "register",
         "channel": "web",
         "title": f"{route.title}({number})",
         "text": "演示数据,人物与事件均为虚构。",
@@ -152,19 +149,13 @@ def _registration(route: Route, number: int) -> dict[str, Any]:
             "id_number": f"DEMO{_RUN}{number:06d}",
         },
     }
+    return handle(desk.connection, desk.office, parse(value, desk.office)).case.case_id
 
 
-def _do(desk: Desk, case_id: str | None, name: str, **given: Any) -> str:
-    return _done(desk, case_id, name, given).case.case_id
-
-
-def _event(desk: Desk, case_id: str, name: str, **given: Any) -> str:
-    return _done(desk, case_id, name, given).event.event_id
-
-
-def _done(desk: Desk, case_id: str | None, name: str, given: Mapping[str, Any]) -> Done:
-    value = {"command": name, **given} | ({"case_id": case_id} if case_id else {})
-    return handle(desk.connection, desk.office, parse(value, desk.office))
+def _do(desk: Desk, case_id: str, name: str, **given: Any) -> str:
+    """Give a command; return the id of its event."""
+    value = {"command": name, "case_id": case_id, **given}
+    return handle(desk.connection, desk.office, parse(value, desk.office)).event.event_id
 
 
 def _await(desk: Desk, case_id: str, state: str) -> None:

@@ -1,4 +1,4 @@
-"""`petitionlink export` and `petitionlink template`: cases, or no case yet, as a register."""
+"""`petitionlink export` and `petitionlink template`: a register of cases, or an empty one."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import typer
 
 from cases.case import State
 from cases.nodes import known_node
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
-from node.entrypoints.cli.progress import rows_progress
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import Format, FormatOption, print_data, say, totals_table
+from node.entrypoints.cli.progress import counting
 from node.keys.office import open_office
 from node.postgres.connection import own_connected
 from node.queries.export import CaseSelection
 from node.runtime.errors import PetitionLinkError
 from producers.register import load_mapping
 from producers.register.template import write_template
-from producers.register_export.export_cases import Totals, Wish, export
+from producers.register_export.export_cases import Wish, export
 
 FileArgument = Annotated[Path, typer.Argument(help="A new .csv or .xlsx file 登记簿文件.")]
 MappingOption = Annotated[
@@ -47,16 +47,13 @@ PetitionerOption = Annotated[
 ]
 
 _EVERY = 200  # rows between two moves of the progress bar
-# A case whose registration has not arrived cannot be told.
+# A case whose registration has not arrived cannot be written as a row.
 _STATES = {value for name, value in vars(State).items() if name.isupper()} - {State.UNKNOWN}
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("export")(export_command)
-    app.command("template")(template_command)
+app = typer.Typer()
 
 
+@app.command("export")
 def export_command(
     file: FileArgument,
     first: FromOption = None,
@@ -70,39 +67,20 @@ def export_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Cases become a case register 登记簿 that `import` reads; the file is for your eyes only.
+    """Write cases to a case register 登记簿 that `import` reads and only you may read.
 
-    Rows that cannot tell all of their case are counted as partial.
+    Rows that cannot hold all of their case are counted as partial.
     """
     settings = settings_for(node)
     wish = Wish(_selection(first, last, state, registered_by, handled_by), with_petitioner)
     columns, office = load_mapping(mapping), open_office(settings)
-    with own_connected(settings, "export") as connection, rows_progress() as bar:
-        task = bar.add_task("rows", total=None, rows=0)
+    with own_connected(settings, "export") as connection, counting("rows") as move:
 
         def moved(done: int, total: int) -> None:
             if done % _EVERY == 0:
-                bar.update(task, completed=done, total=total, rows=done)
+                move(done, total)
 
         totals = export(connection, office, wish, columns, file, force=force, progress=moved)
-    _explain(totals)
-    result = asdict(totals)
-    print_data(result, output, lambda: table(f"export {file}", [*result], [[*result.values()]]))
-
-
-def template_command(
-    file: FileArgument,
-    mapping: MappingOption = "register",
-    force: ForceOption = False,
-    output: FormatOption = Format.table,
-) -> None:
-    """An empty register 登记簿模板 to fill in; as .xlsx with lists to choose from and 填表说明."""
-    columns = write_template(file, load_mapping(mapping), force=force)
-    result = {"file": str(file), "columns": columns}
-    print_data(result, output, lambda: table("template", [*result], [[*result.values()]]))
-
-
-def _explain(totals: Totals) -> None:
     if totals.partial:
         say(
             f"rows that tell only a part of their case: {totals.partial} "
@@ -110,6 +88,21 @@ def _explain(totals: Totals) -> None:
         )
     if totals.unreadable:
         say(f"petitioners that are not sealed for this node: {totals.unreadable}")
+    result = asdict(totals)
+    print_data(result, output, lambda: totals_table(f"export {file}", result))
+
+
+@app.command("template")
+def template_command(
+    file: FileArgument,
+    mapping: MappingOption = "register",
+    force: ForceOption = False,
+    output: FormatOption = Format.table,
+) -> None:
+    """Write an empty register 登记簿模板 to fill in; .xlsx has lists of choices and 填表说明."""
+    columns = write_template(file, load_mapping(mapping), force=force)
+    result = {"file": str(file), "columns": columns}
+    print_data(result, output, lambda: totals_table("template", result))
 
 
 def _selection(

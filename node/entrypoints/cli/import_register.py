@@ -1,8 +1,7 @@
-"""`petitionlink import`: a case register becomes events."""
+"""`petitionlink import`: turn a case register into events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -10,24 +9,18 @@ from typing import Annotated
 
 import typer
 
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import Format, FormatOption, print_data, say, totals_table
 from node.entrypoints.cli.progress import rows_progress
-from node.keys.office import Office, open_office
-from node.postgres.connection import Connection, own_connected
+from node.keys.office import open_office
+from node.postgres.connection import own_connected
 from node.recovery.own_topics import await_gate
 from node.runtime.errors import PetitionLinkError
 from node.runtime.memory import collect_seldom
-from producers.register import (
-    RegisterRows,
-    RejectWriter,
-    load_mapping,
-    read_register,
-    reject_path,
-)
+from producers.register import RejectWriter, load_mapping, read_register, reject_path
 from producers.register_import.import_rows import Totals, write_parts
 from producers.register_import.iterate_in_subprocess import ahead
-from producers.register_import.prepare_rows import PreparedChunk, chunks_of
+from producers.register_import.prepare_rows import chunks_of
 from producers.register_import.query_code_file import CodeFile
 
 MappingOption = Annotated[
@@ -43,12 +36,10 @@ CodesOption = Annotated[
     typer.Option("--query-codes", help="Issue a query code 查询码 for each case, into this CSV."),
 ]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("import")(import_command)
+app = typer.Typer()
 
 
+@app.command("import")
 def import_command(
     file: Annotated[Path, typer.Argument(help="CSV, XLSX or JSON lines; UTF-8 or GB18030.")],
     mapping: MappingOption = "register",
@@ -57,10 +48,10 @@ def import_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """A case register 登记簿 becomes events; running it again adds nothing.
+    """Import a case register 登记簿 as events; running it again adds nothing.
 
-    Bad rows go to a reject file with row number and reason, never silently. Query codes are shown
-    in their file only, readable by you alone; about 20 a second are made.
+    Bad rows go to a reject file with row number and reason, never silently. Query codes are written
+    to their file only, which you alone can read; about 20 a second are made.
     """
     settings = settings_for(node)
     columns = load_mapping(mapping)
@@ -72,7 +63,8 @@ def import_command(
     await_gate(settings)
     with (
         read_register(file, columns) as rows,
-        ahead(_prepared(office, rows)) as chunks,
+        # Each chunk comes with the share of the file that is read by then.
+        ahead((chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows)) as chunks,
         own_connected(settings, "import") as connection,
         RejectWriter(rejects, formula_guard=columns.formula_guard) as refused,
         CodeFile(query_codes, office.actor) if query_codes else nullcontext() as codes,
@@ -80,7 +72,8 @@ def import_command(
     ):
         task = progress.add_task("rows", total=1.0, rows=0)
         for prepared, read in chunks:
-            _check_clock(office, connection)
+            with connection, connection.cursor() as cursor:
+                office.check_clock(cursor)
             for chunk in write_parts(connection, office.node, prepared, codes):
                 totals.add(chunk.totals)
                 for row in chunk.rejected:
@@ -89,23 +82,11 @@ def import_command(
     if totals.rejected:
         say(f"rows refused: {totals.rejected}; row number and reason of each: {refused.path}")
     result = asdict(totals)
-    print_data(
-        result, output, lambda: table(f"import {file.name}", [*result], [[*result.values()]])
-    )
-
-
-def _check_clock(office: Office, connection: Connection) -> None:
-    with connection, connection.cursor() as cursor:
-        office.check_clock(cursor)
-
-
-def _prepared(office: Office, rows: RegisterRows) -> Iterator[tuple[PreparedChunk, float]]:
-    """The chunks of a register, each with the share of the file that is read by then."""
-    return ((chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows))
+    print_data(result, output, lambda: totals_table(f"import {file.name}", result))
 
 
 def _check_apart(*files: tuple[str, Path | None]) -> None:
-    """`PetitionLinkError` if two of the files are one."""
+    """Raise `PetitionLinkError` if two of the names mean the same file."""
     seen: dict[Path, str] = {}
     for name, path in files:
         if path is None:

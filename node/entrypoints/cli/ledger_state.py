@@ -1,4 +1,4 @@
-"""What is known of this node's own ledger beside a proof: rows counted, findings of the scrub."""
+"""The state of this node's own ledger, beside a proof: rows counted, findings of the scrub."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Ledger(NamedTuple):
     complete_at: float | None
 
     def as_json(self) -> dict[str, Any]:
-        """What is added to a printed document."""
+        """Return the members to add to a printed document."""
         return {
-            "rows": [one._asdict() for one in self.rows],
+            "rows": [counted._asdict() for counted in self.rows],
             "open_findings": self.open_findings,
             "ledger_verified_at": self.complete_at,
         }
 
     def check(self, node: str) -> None:
-        """Raise one line if the ledger is known not to be whole."""
-        wrong = [one for one in self.rows if one.differs]
+        """Raise `PetitionLinkError` if the ledger is known not to be whole."""
+        wrong = [each for each in self.rows if each.differs]
         if wrong:
             shown = "; ".join(
-                f"{one.kept} events are counted with {one.peer} and {one.rows} are there"
-                for one in wrong[:3]
+                f"{each.kept} events are counted with {each.peer} and {each.rows} are there"
+                for each in wrong[:3]
             )
             raise PetitionLinkError(
                 f"the ledger of node {node} is not what its digests say: {shown}: run "
@@ -45,9 +45,9 @@ class Ledger(NamedTuple):
             )
 
 
-def look(connection: Connection, node: str, peers: Sequence[str] = ()) -> Ledger:
-    """Count the rows shared with `peers`, or with all, and read what the scrub has found."""
-    rows = [one for one in count(connection, node) if not peers or one.peer in peers]
+def ledger_state(connection: Connection, node: str, peers: Sequence[str] = ()) -> Ledger:
+    """Count the rows shared with `peers`, or with all, and read the findings of the scrub."""
+    rows = [each for each in count(connection, node) if not peers or each.peer in peers]
     with connection, connection.cursor() as cursor:
         by_kind = findings.open_by_kind(cursor)
         complete_at = position.read(cursor).complete_at

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import NodeOption, say
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import say
 from node.postgres.connection import migrate
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("migrate")(migrate_command)
+app = typer.Typer()
 
 
+@app.command("migrate")
 def migrate_command(node: NodeOption = None) -> None:
     """Bring the node's database up to date 数据库升级; running it again changes nothing."""
     settings = settings_for(node)

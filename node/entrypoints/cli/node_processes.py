@@ -1,4 +1,4 @@
-"""Node processes 节点进程 of the local stack: started apart, ended with SIGTERM."""
+"""Node processes 节点进程 of the local stack: each is started on its own and ended with SIGTERM."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def start_node(stack: LocalStack, node: str, command: str = "run") -> subprocess
 
 
 def log_file(stack: LocalStack, node: str, command: str = "run") -> Path:
-    """Where a process of `node` writes its log."""
+    """Return the log file of a process of `node`."""
     return stack.folder / "logs" / f"{command}-{node}.log"
 
 
 @contextmanager
 def running_nodes(stack: LocalStack, nodes: Sequence[str], *, keep: bool) -> Iterator[None]:
-    """All `nodes` run inside; with `keep` those that came up stay when the block ended well."""
+    """Run all `nodes` inside the block; with `keep` they stay up if the block ended well."""
     missing = [node for node in nodes if metrics_text(stack, node) is None]
     processes = {node: start_node(stack, node) for node in missing}
     ended_well = False
@@ -54,11 +54,11 @@ def running_nodes(stack: LocalStack, nodes: Sequence[str], *, keep: bool) -> Ite
 
 
 def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
-    """SIGTERM to all, then wait; SIGKILL to one that does not end in time."""
-    several = list(processes)
-    for process in several:
+    """Send SIGTERM to all and wait; send SIGKILL to those that do not end in time."""
+    running = list(processes)
+    for process in running:
         process.terminate()
-    for process in several:
+    for process in running:
         try:
             process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -66,7 +66,7 @@ def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
 
 
 def metrics_text(stack: LocalStack, node: str) -> str | None:
-    """The node's metrics as Prometheus reads them; None while nobody answers."""
+    """Return the node's metrics as Prometheus reads them; None while nobody answers."""
     url = f"http://127.0.0.1:{stack.metrics_port(node)}/metrics"
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
@@ -77,18 +77,15 @@ def metrics_text(stack: LocalStack, node: str) -> str | None:
 
 
 def _await_ready(stack: LocalStack, node: str, process: subprocess.Popen[bytes]) -> None:
-    """Until the node holds partitions and Kafka and Postgres answer it."""
+    """Wait until the node holds partitions, so that Kafka and Postgres answer it."""
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise PetitionLinkError(f"node {node} ended at once: {_last_line(stack, node)}")
+            lines = log_file(stack, node).read_text(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "its log is empty"
+            raise PetitionLinkError(f"node {node} ended at once: {last}")
         text = metrics_text(stack, node) or ""
         if "petitionlink_consumer_applied_offset{" in text:
             return
         time.sleep(0.1)
     raise PetitionLinkError(f"node {node} is not ready: see {log_file(stack, node)}")
-
-
-def _last_line(stack: LocalStack, node: str) -> str:
-    lines = log_file(stack, node).read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "its log is empty"

@@ -1,4 +1,4 @@
-"""The content of a dead letter 死信内容 for who may see it, and what of it everybody may see."""
+"""The payload of a dead letter 死信内容 in full, and the few headers that everybody may see."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from node.queries.dead_letters import Headers, Payload
 from schemas.limits import UUID_PATTERN
 
-# Headers that name things and instants. A value of another form is poison too, and is not shown.
+# Headers without personal data. A value of another form is not shown.
 _PLAIN: Final = {
     "ce_specversion": r"[0-9.]{1,10}",
     "ce_id": UUID_PATTERN,
@@ -26,7 +26,7 @@ _LINE_BYTES: Final = 16
 
 
 def known_headers(headers: Headers) -> list[dict[str, Any]]:
-    """Each header's name and size, its value only if it is an id, a type or an instant."""
+    """Return each header's name and size, its value only if it is an id, a type or an instant."""
     return [_known(name, value or b"") for name, value in headers]
 
 
@@ -39,7 +39,7 @@ def _known(name: str, value: bytes) -> dict[str, Any]:
 
 
 def payload_as_data(payload: Payload) -> dict[str, Any]:
-    """The bytes as base64; null where there were none."""
+    """Return the bytes as base64, None for absent ones."""
     return {
         "key": _base64(payload.key),
         "value": _base64(payload.value),
@@ -48,7 +48,7 @@ def payload_as_data(payload: Payload) -> dict[str, Any]:
 
 
 def payload_as_text(payload: Payload) -> Iterator[str]:
-    """Lines for a terminal: key and headers as text, the value as hexadecimal and as text."""
+    """Yield lines: key and headers as text, the value as hexadecimal and as text."""
     yield f"key 键: {_text(payload.key)}"
     for name, value in payload.headers:
         yield f"header {printable(name)}: {_text(value)}"
@@ -62,12 +62,12 @@ def payload_as_text(payload: Payload) -> Iterator[str]:
 
 
 def printable(text: str) -> str:
-    """What a terminal shows and does not obey: one dot for each other character."""
-    return "".join(sign if sign.isprintable() else "·" for sign in text)
+    """Return `text` with a dot for each character that a terminal would not print."""
+    return "".join(char if char.isprintable() else "·" for char in text)
 
 
 def _ascii(content: bytes) -> str:
-    return "".join(chr(one) if 32 <= one < 127 else "·" for one in content)
+    return "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in content)
 
 
 def _text(content: bytes | None) -> str:

@@ -1,4 +1,4 @@
-"""`petitionlink query-code`: a new query code for a petitioner who lost his."""
+"""`petitionlink query-code`: issue a new query code to a petitioner who lost theirs."""
 
 from __future__ import annotations
 
@@ -7,38 +7,31 @@ from typing import Annotated
 import typer
 
 from node.enquiry_access import query_codes
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, table
-from node.postgres.connection import own_connected
+from node.entrypoints.cli.node_settings import NodeOption, node_database
+from node.entrypoints.cli.output import Format, FormatOption, print_data, table
 
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case id 信访件编号.")]
-ActorOption = Annotated[
-    str | None, typer.Option("--actor", help="Who issues it 签发账号; else PETITIONLINK_ACTOR.")
-]
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("query-code")(query_code_command)
-
-
+@app.command("query-code")
 def query_code_command(
-    case: CaseArgument,
-    actor: ActorOption = None,
+    case: Annotated[str, typer.Argument(metavar="CASE", help="The case id 信访件编号.")],
+    actor: Annotated[
+        str | None, typer.Option(help="Who issues it 签发账号; else PETITIONLINK_ACTOR.")
+    ] = None,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """A new query code 查询码 for a case, printed once; an older one is void. Audited.
+    """Issue a new query code 查询码 for a case and print it once; an older one is void. Audited.
 
-    Only a digest is kept: a code that was lost is replaced, it cannot be shown again.
+    Only a digest is kept: a lost code cannot be shown again, only replaced.
     """
-    settings = settings_for(node)
-    by = actor or settings.actor
     with (
-        own_connected(settings, "query-code") as connection,
+        node_database(node, "query-code") as (settings, connection),
         connection,
         connection.cursor() as cursor,
     ):
+        by = actor or settings.actor
         code = query_codes.issue(cursor, case, by)
     data = {"case_id": case, "query_code": code, "issued_by": by}
     columns = ("case 信访件编号", "query code 查询码")

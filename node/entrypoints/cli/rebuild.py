@@ -1,4 +1,4 @@
-"""`petitionlink rebuild`: the projections anew from the ledger, while the node runs."""
+"""`petitionlink rebuild`: make the projections again from the ledger, while the node runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
-from node.entrypoints.cli.progress import rows_progress
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import Format, FormatOption, print_data, say, table
+from node.entrypoints.cli.progress import counting
 from node.rebuild.run import Rebuilt, rebuild
 
 DryRunOption = Annotated[
@@ -25,31 +25,24 @@ _MEANINGS = {
     "superfluous": "superfluous 多余",
 }
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("rebuild")(rebuild_command)
+app = typer.Typer()
 
 
+@app.command("rebuild")
 def rebuild_command(
     dry_run: DryRunOption = False,
     accept_loss: AcceptOption = False,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Cases, deadlines, evaluations and supervisions anew from the ledger 重建投影.
+    """Rebuild cases, deadlines, evaluations and supervisions from the ledger 重建投影.
 
-    Folded from the bytes into shadow tables while the node runs, compared, and swapped in by one
-    transaction. What differed is named, mended by the swap, and audited. A ledger that has lost or
-    damaged events is not swapped in.
+    They are folded from the bytes into shadow tables while the node runs, compared, and swapped in
+    by one transaction. Differences are named, repaired by the swap, and audited. A ledger that has
+    lost or damaged events is not swapped in.
     """
     settings = settings_for(node)
-    with rows_progress() as bar:
-        task = bar.add_task("cases", total=None, rows=0)
-
-        def moved(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, rows=done)
-
+    with counting("cases") as moved:
         done = rebuild(settings, moved, dry_run=dry_run, accept_loss=accept_loss)
     if done.differs:
         then = "mended by the swap" if done.swapped else "run it without --dry-run to mend them"

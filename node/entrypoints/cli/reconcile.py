@@ -1,4 +1,4 @@
-"""`petitionlink reconcile`, `audit`: proof that nothing is lost, in events and in numbers."""
+"""`petitionlink reconcile` and `audit`: prove that nothing is lost, in events and in numbers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cases.nodes import NATIONAL, NODES, known_node
+from cases.nodes import NATIONAL, known_node
 from node import localstack
-from node.entrypoints.cli.ledger_state import Ledger, look
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.entrypoints.cli.ledger_state import Ledger, ledger_state
+from node.entrypoints.cli.node_settings import NodeOption, node_database, settings_for
+from node.entrypoints.cli.output import (
+    FROM_DAY,
+    TO_DAY,
+    Format,
+    FormatOption,
+    node_name,
+    print_data,
+    say,
+    table,
+)
 from node.kafka.topic_names import peers_of
 from node.postgres.connection import Connection, own_connected
 from node.postgres.snapshot import snapshot
@@ -31,20 +40,14 @@ from node.scrub import projection_check
 from node.scrub.ledger_pass import verify_ledger
 from node.scrub.repair import Context
 
-# A node of the local stack that does not answer for so long is looked at in its database.
+# After this time without an answer, the database of a node of the local stack is read instead.
 _LOCAL_ANSWER_SECONDS = 6.0
 _SHOWN = 20
-_DATE = "%Y-%m-%d"
-_FROM = typer.Option("--from", formats=[_DATE], metavar="DATE", help="The first day 起始日.")
-_TO = typer.Option("--to", formats=[_DATE], metavar="DATE", help="The last day, inside 截止日.")
+
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("reconcile")(reconcile_command)
-    app.command("audit")(audit_command)
-
-
+@app.command("reconcile")
 def reconcile_command(
     peer: Annotated[
         str, typer.Option("--with", metavar="NODE", help="The node to compare with 对账节点.")
@@ -57,9 +60,9 @@ def reconcile_command(
 ) -> None:
     """Prove that two nodes hold the same events of the cases they share, or name the rest 对账.
 
-    Compared are the digests that each node keeps; the answer says when each was last recomputed
-    from the bytes. Missing events are sent again by their source. Exit code 1 if the nodes differ,
-    do not answer, have too much on its way to tell, or this ledger is known not to be whole.
+    The digests that each node keeps are compared; the answer says when each was last recomputed
+    from the bytes. Missing events are sent again by their source. The exit code is 1 if the nodes
+    differ, do not answer or have too much on its way to tell, or if this ledger is not whole.
     """
     settings = settings_for(node)
     _check_peers(settings.node, peer)
@@ -67,7 +70,7 @@ def reconcile_command(
     with own_connected(settings, "reconcile") as connection:
         if verify:
             _verify(settings)
-        ledger = look(connection, settings.node, [peer])
+        ledger = ledger_state(connection, settings.node, [peer])
         outcome = _outcome(settings, connection, peer, local=node is not None)
         waiting = _held_back(connection, settings.node, peer, outcome.findings)
     data = _data(settings.node, peer, outcome, time.monotonic() - began) | ledger.as_json()
@@ -97,10 +100,10 @@ def _judge(node: str, peer: str, outcome: RoundOutcome, ledger: Ledger, waiting:
 
 
 def _what_follows(findings: Sequence[CaseDifference]) -> Iterator[str]:
-    """What becomes of the events that are named: sent again, or by whom to be dealt with."""
-    missing = {i for one in findings for i in (*one.missing_here, *one.missing_there)}
-    sent = missing.intersection(i for one in findings for i in one.sent)
-    differing = sum(len(one.differing) for one in findings)
+    """Yield what becomes of the named events: sent again, or who must deal with them."""
+    missing = {i for each in findings for i in (*each.missing_here, *each.missing_there)}
+    sent = missing.intersection(i for each in findings for i in each.sent)
+    differing = sum(len(each.differing) for each in findings)
     if sent:
         yield f"{len(sent)} missing events are sent again by their source; look again in a moment"
     if missing - sent:
@@ -120,20 +123,20 @@ def _what_follows(findings: Sequence[CaseDifference]) -> Iterator[str]:
 def _held_back(
     connection: Connection, node: str, peer: str, findings: Sequence[CaseDifference]
 ) -> str:
-    """What a person must decide before it is sent again, as the end of a sentence."""
-    here = [event_id for one in findings for event_id in one.missing_here]
-    there = [event_id for one in findings for event_id in one.missing_there]
+    """Return which dead letters a person must deal with first, as the end of a sentence."""
+    here = [event_id for each in findings for event_id in each.missing_here]
+    there = [event_id for each in findings for event_id in each.missing_there]
     if not here and not there:
         return ""
     with connection, connection.cursor() as cursor:
-        found = resend.held_back(cursor, node, peer, here, there)
-    if not found:
+        held_back = resend.held_back(cursor, node, peer, here, there)
+    if not held_back:
         return ""
-    first = found[0]
+    first = held_back[0]
     receiver = peer if first.event_id in there else node
     number = "a dead letter" if first.letter is None else f"dead letter {first.letter}"
     return (
-        f"; but {len(found)} of them are held back by dead letters: {number} at {receiver} "
+        f"; but {len(held_back)} of them are held back by dead letters: {number} at {receiver} "
         f"({first.topic} partition {first.partition} offset {first.offset}) holds event "
         f"{first.event_id}: replay or discard it there (`petitionlink deadletters list`)"
     )
@@ -149,13 +152,13 @@ def _check_peers(node: str, peer: str) -> None:
 
 def _outcome(settings: Settings, connection: Connection, peer: str, *, local: bool) -> RoundOutcome:
     stack = localstack.load() if local else None
-    beside = stack is not None and peer in stack.nodes
-    seconds = _LOCAL_ANSWER_SECONDS if beside else ANSWER_SECONDS
+    is_local_peer = stack is not None and peer in stack.nodes
+    seconds = _LOCAL_ANSWER_SECONDS if is_local_peer else ANSWER_SECONDS
     try:
         with Channel(settings, "reconcile", [peer]) as channel:
             return reconcile(settings, connection, channel, peer, seconds)
     except Transient as error:
-        if not beside:
+        if not is_local_peer:
             raise
         say(f"{error}: comparing with its database in the local stack instead")
     with own_connected(settings_for(peer), "reconcile") as other:
@@ -171,7 +174,7 @@ def _data(node: str, peer: str, outcome: RoundOutcome, seconds: float) -> dict[s
         "events": outcome.events,
         "exchanges": outcome.exchanges,
         "mismatched_cases": outcome.mismatched,
-        "differing": [one.model_dump() for one in outcome.findings],
+        "differing": [finding.model_dump() for finding in outcome.findings],
         "compared": "kept digests",
         "verified_here": outcome.verified_here,
         "verified_there": outcome.verified_there,
@@ -181,29 +184,24 @@ def _data(node: str, peer: str, outcome: RoundOutcome, seconds: float) -> dict[s
 
 def _tables(data: dict[str, Any], findings: Sequence[CaseDifference]) -> Iterator[Table]:
     names = ("equal", "events", "exchanges", "mismatched_cases", "seconds")
-    title = f"{_named(data['node'])} with {_named(data['peer'])}"
+    title = f"{node_name(data['node'])} with {node_name(data['peer'])}"
     cells = ["yes" if data["equal"] else "NO", *(data[name] for name in names[1:])]
     yield table(title, [name.replace("_", " ") for name in names], [cells])
     yield table("compared: the digests that each node keeps 比对依据", *_grounds(data))
     if findings:
         rows = [
-            (
-                *(one.case_id, _several(one.missing_here), _several(one.missing_there)),
-                _several(one.differing),
-            )
-            for one in findings[:_SHOWN]
+            (each.case_id, *map(_ids, (each.missing_here, each.missing_there, each.differing)))
+            for each in findings[:_SHOWN]
         ]
-        columns = (
-            *("case", f"missing at {data['node']}", f"missing at {data['peer']}"),
-            "different bytes",
-        )
+        missing = (f"missing at {data['node']}", f"missing at {data['peer']}")
+        columns = ("case", *missing, "different bytes")
         yield table(f"differing cases, {_SHOWN} at most", columns, rows)
 
 
 def _grounds(data: dict[str, Any]) -> tuple[Sequence[str], list[tuple[object, ...]]]:
-    """When the digests were last recomputed from the bytes, and the rows that were counted now."""
+    """Return when the digests were last recomputed from the bytes, and the rows counted now."""
     columns = ("node", "last recomputed from the bytes", "events counted", "rows there now")
-    counted = [(one["kept"], one["rows"]) for one in data["rows"]] or [(None, None)]
+    counted = [(each["kept"], each["rows"]) for each in data["rows"]] or [(None, None)]
     return columns, [
         (data["node"], _age(data["verified_here"]), *counted[0]),
         (data["peer"], _age(data["verified_there"]), None, None),
@@ -214,41 +212,37 @@ def _age(at: float | None) -> str:
     return "never" if at is None else f"{max(0.0, now_micros() / 1e6 - at):.0f} s ago"
 
 
-def _several(event_ids: Sequence[str]) -> str:
+def _ids(event_ids: Sequence[str]) -> str:
     return "\n".join(event_ids[:_SHOWN]) or "–"
 
 
-def _named(code: str) -> str:
-    return f"{code} {NODES[code].chinese}"
-
-
+@app.command("audit")
 def audit_command(
-    since: Annotated[datetime | None, _FROM] = None,
-    until: Annotated[datetime | None, _TO] = None,
+    since: Annotated[datetime | None, FROM_DAY] = None,
+    until: Annotated[datetime | None, TO_DAY] = None,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """The audit of loss in numbers 清点: each flow of this node by day, sender against receiver.
+    """Audit losses in numbers 清点: each flow of this node by day, sender against receiver.
 
     Days are those (UTC+8) on which events were recorded. Accounts count what moved, not what is
-    there now: the rows are counted beside them. Exit code 1 if something is unaccounted for, or
-    this ledger is known not to be whole.
+    there now, so the rows are counted too. The exit code is 1 if something is unaccounted for, or
+    if this ledger is known not to be whole.
     """
-    settings = settings_for(node)
     first = since.date() if since else date.min
     last = until.date() if until else date.max
-    with own_connected(settings, "audit") as connection:
+    with node_database(node, "audit") as (settings, connection):
         with snapshot(connection) as cursor:
-            found = [one for one in audit(cursor, settings.node) if first <= one.day <= last]
-        ledger = look(connection, settings.node)
-    lines = [one._asdict() | {"explanation": _explained(one)} for one in found]
+            flows = [flow for flow in audit(cursor, settings.node) if first <= flow.day <= last]
+        ledger = ledger_state(connection, settings.node)
+    lines = [flow._asdict() | {"explanation": _explanation(flow)} for flow in flows]
     data = {
         "node": settings.node,
-        "unaccounted": sum(abs(one.unaccounted) for one in found),
+        "unaccounted": sum(abs(flow.unaccounted) for flow in flows),
         "flows": lines,
         **ledger.as_json(),
     }
-    print_data(data, output, lambda: _audited(lines))
+    print_data(data, output, lambda: _flow_table(lines))
     ledger.check(settings.node)
     if data["unaccounted"]:
         raise PetitionLinkError(
@@ -257,17 +251,17 @@ def audit_command(
         )
 
 
-def _explained(one: Audited) -> str:
+def _explanation(flow: Audited) -> str:
     reasons = [
-        (one.pending, "pending in the outbox"),
-        (one.in_flight or 0, "on the way"),
-        (one.dead_lettered, "dead-lettered"),
-        (one.unaccounted, "UNACCOUNTED"),
+        (flow.pending, "pending in the outbox"),
+        (flow.in_flight or 0, "on the way"),
+        (flow.dead_lettered, "dead-lettered"),
+        (flow.unaccounted, "UNACCOUNTED"),
     ]
     return ", ".join(f"{number} {what}" for number, what in reasons if number) or "complete"
 
 
-def _audited(lines: Sequence[dict[str, Any]]) -> Table:
+def _flow_table(lines: Sequence[dict[str, Any]]) -> Table:
     names = ("committed", "published", "received", "applied", "duplicates", "explanation")
     rows = [
         (f"{line['source']} → {line['destination']}", line["day"], *(line[name] for name in names))

@@ -1,4 +1,4 @@
-"""`petitionlink recover`: a node whose database was lost, or restored from a backup."""
+"""`petitionlink recover`: bring back a node whose database was lost or restored from a backup."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.table import Table
 
 from cases.nodes import NATIONAL
 from consumers.admin.reset_offsets import Moved, move_into_range
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
-from node.postgres.connection import Connection, own_connected
+from node.entrypoints.cli.node_settings import NodeOption, node_database
+from node.entrypoints.cli.output import Format, FormatOption, print_data, say, table
+from node.postgres.connection import Connection
 from node.recovery import flag
 from node.recovery.own_events import bring_home
 from node.recovery.own_topics import existing_own_topics
@@ -24,12 +24,10 @@ from node.store.audit_log import note
 
 _LOOK_SECONDS = 1.0
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("recover")(recover_command)
+app = typer.Typer()
 
 
+@app.command("recover")
 def recover_command(
     wait: Annotated[
         int,
@@ -49,8 +47,7 @@ def recover_command(
     3. The node asks its peers for whatever is still missing, own events included, as soon as it
        runs, until they hold the same.
     """
-    settings = settings_for(node)
-    with own_connected(settings, "recover") as connection:
+    with node_database(node, "recover") as (settings, connection):
         if end:
             _end(settings, connection)
             return
@@ -61,11 +58,12 @@ def recover_command(
     data = {
         "node": settings.node,
         "came_home": came_home,
-        "positions_moved": [one._asdict() for one in moved],
+        "positions_moved": [move._asdict() for move in moved],
         "recovered": recovered,
     }
     print_data(data, output, lambda: _tables(data, moved))
-    _tell(settings, wait, recovered=recovered)
+    if not recovered:
+        _advise(settings.node, wait)
 
 
 def _begin(
@@ -96,13 +94,11 @@ def _await(connection: Connection, seconds: int) -> bool:
     return False
 
 
-def _tell(settings: Settings, wait: int, *, recovered: bool) -> None:
-    if recovered:
-        return
-    peers = "every province" if settings.node == NATIONAL else NATIONAL
+def _advise(node: str, wait: int) -> None:
+    peers = "every province" if node == NATIONAL else NATIONAL
     if wait:
         raise PetitionLinkError(
-            f"node {settings.node} has not recovered within {wait} s: does it run here, and at "
+            f"node {node} has not recovered within {wait} s: does it run here, and at "
             f"{peers}? `petitionlink reconcile --with NODE` says what is missing"
         )
     say(

@@ -1,4 +1,4 @@
-"""`petitionlink run`, `relay`, `consume`: the long-lived processes of a node."""
+"""`petitionlink run`, `relay`, `consume`, `serve`: the long-lived processes of a node."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import typer
 
 from consumers.consumer import Consumer
 from consumers.group_membership import instance_of
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import NodeOption, say
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import say
 from node.entrypoints.cli.terminal import SafeFormatter
 from node.queries.database_gauges import Observer
 from node.reconcile.worker import Reconciler
@@ -27,43 +27,50 @@ from producers.routines import routines
 
 Make = Callable[[Settings, Metrics], Sequence[Worker]]
 
-# With several threads in one process, a shorter switch lets the other loop answer sooner.
+# Several threads share the process: a short switch interval lets the others answer sooner.
 _SWITCH_SECONDS = 0.0005
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("run")(run_command)
-    app.command("relay")(relay_command)
-    app.command("consume")(consume_command)
+app = typer.Typer()
 
 
+@app.command("run")
 def run_command(node: NodeOption = None) -> None:
-    """Relay, consumer, web, scrub, routines, metrics of a node in one supervised process 节点运行.
+    """Run relay, consumer, web, scrub, routines and metrics of a node in one process 节点运行.
 
-    Stops cleanly on SIGTERM; degraded, not dead, while Kafka or Postgres is away.
+    It stops cleanly on SIGTERM, and keeps running while Kafka or Postgres is away.
     """
     run_workers(
         node,
         lambda s, m: [
-            *(Relay(s, m), _consumer(s, m), web_server(s, m), Observer(s, m), Reconciler(s, m)),
+            *(Relay(s, m), _consumer(s, m), _web_server(s, m), Observer(s, m), Reconciler(s, m)),
             Scrubber(s, m),
             *routines(s),
         ],
     )
 
 
+@app.command("relay")
 def relay_command(node: NodeOption = None) -> None:
-    """The relay alone 中继: outbox → Kafka."""
+    """Run the relay alone 中继: outbox → Kafka."""
     run_workers(node, lambda s, m: [Relay(s, m), Observer(s, m)])
 
 
+@app.command("consume")
 def consume_command(node: NodeOption = None) -> None:
-    """The consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
+    """Run the consumer alone 接收: Kafka → Postgres. Start several to share the partitions."""
     run_workers(
         node,
         lambda s, m: [_consumer(s, m), Observer(s, m), Reconciler(s, m), Scrubber(s, m)],
     )
+
+
+@app.command("serve")
+def serve_command(node: NodeOption = None) -> None:
+    """Run the web service alone 网络服务: the API under /v1, /enquiry and /monitor.
+
+    To run several with a balancer, give each its own PETITIONLINK_HTTP_PORT.
+    """
+    run_workers(node, lambda s, m: [_web_server(s, m), Observer(s, m)])
 
 
 def _consumer(settings: Settings, metrics: Metrics) -> Consumer:
@@ -71,8 +78,8 @@ def _consumer(settings: Settings, metrics: Metrics) -> Consumer:
     return Consumer(settings, metrics, instance=instance)
 
 
-def web_server(settings: Settings, metrics: Metrics) -> Worker:
-    """The web service, imported only by who serves: other commands start quicker without it."""
+def _web_server(settings: Settings, metrics: Metrics) -> Worker:
+    # Imported here, because the other commands start faster without it.
     from node.entrypoints.web.server import WebServer
 
     say(f"web on http://{settings.http_address}:{settings.http_port}/monitor")
@@ -80,7 +87,7 @@ def web_server(settings: Settings, metrics: Metrics) -> Worker:
 
 
 def run_workers(node: str | None, make: Make) -> None:
-    """Run what `make` gives until SIGTERM: the whole of a long-lived command."""
+    """Run the workers that `make` returns until SIGTERM."""
     settings = settings_for(node)
     _log_to_stderr(settings.log_level)
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -1,4 +1,4 @@
-"""`petitionlink status`: does this node keep up?"""
+"""`petitionlink status`: show whether this node keeps up."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from kafka import errors as kafka_errors
 from rich.table import Table
 
 from consumers.partition_status import partition_status
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, say, table
+from node.entrypoints.cli.node_settings import NodeOption, node_database
+from node.entrypoints.cli.output import Format, FormatOption, print_data, say, table
 from node.entrypoints.cli.verify import findings_table
-from node.postgres.connection import Connection, own_connected
+from node.postgres.connection import Connection
 from node.queries.status import read_status
 from node.reconcile.results import results
 from node.runtime.clock import now_micros
@@ -24,25 +24,20 @@ from node.store import clock_skew
 
 _MOST_FINDINGS = 100
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("status")(status_command)
+app = typer.Typer()
 
 
+@app.command("status")
 def status_command(node: NodeOption = None, output: FormatOption = Format.table) -> None:
-    """Position, end and lag of each partition; outbox, dead letters, incomplete cases 运行状态.
+    """Show position and lag of each partition, outbox, dead letters, incomplete cases 运行状态.
 
-    Exit code 1 if Kafka does not answer; what Postgres knows is shown all the same.
+    The exit code is 1 if Kafka does not answer; the state in Postgres is shown all the same.
     """
-    settings = settings_for(node)
-    with own_connected(settings, "status") as connection:
+    with node_database(node, "status") as (settings, connection):
         partitions, problem = _partitions(settings, connection)
         data = {
             **read_status(connection, settings.node),
-            "clock_ahead_seconds": _clock_ahead(connection),
-            "reconciliation": _proofs(connection),
-            "scrub": _scrub(connection),
+            **_checks(connection),
             "partitions": partitions,
         }
     print_data(data, output, lambda: _tables(data))
@@ -55,53 +50,35 @@ def _partitions(
     settings: Settings, connection: Connection
 ) -> tuple[list[dict[str, Any]] | None, Exception | None]:
     try:
-        found = partition_status(settings, connection, now_micros())
+        partitions = partition_status(settings, connection, now_micros())
     except kafka_errors.KafkaError as error:
         return None, classified(error)
-    return [one._asdict() for one in found], None
+    return [partition._asdict() for partition in partitions], None
 
 
-def _proofs(connection: Connection) -> list[dict[str, Any]]:
+def _checks(connection: Connection) -> dict[str, Any]:
+    """Return the clock against the broker's, the last proofs, and the state of the scrub."""
     with connection, connection.cursor() as cursor:
-        return [one._asdict() for one in results(cursor)]
-
-
-def _own_events(data: dict[str, Any]) -> Table:
-    """What would be lost if this database died now."""
-    lost = data["own_events_only_here"]
-    cells = (
-        *("yes" if data["takes_commands"] else "no", lost["events"]),
-        *(f"{lost['oldest_seconds']:.1f}", lost["cases_to_look_at"]),
-    )
-    columns = ("takes commands", "own events only here", "oldest s", "cases to look at")
-    return table("own topic 自有主题", columns, [cells])
-
-
-def _scrub(connection: Connection) -> dict[str, Any]:
-    with connection, connection.cursor() as cursor:
-        stands = position.read(cursor)
+        scrub = position.read(cursor)
         return {
-            "complete_at": stands.complete_at,
-            "pass_began_at": stands.began_at,
-            "pass_events": stands.events,
-            "open_by_kind": findings.open_by_kind(cursor),
-            "open": findings.open_findings(cursor, _MOST_FINDINGS),
+            "clock_ahead_seconds": clock_skew.read(cursor, now_micros()).seconds,
+            "reconciliation": [result._asdict() for result in results(cursor)],
+            "scrub": {
+                "complete_at": scrub.complete_at,
+                "pass_began_at": scrub.began_at,
+                "pass_events": scrub.events,
+                "open_by_kind": findings.open_by_kind(cursor),
+                "open": findings.open_findings(cursor, _MOST_FINDINGS),
+            },
         }
 
 
 def _scrub_tables(scrub: dict[str, Any], now: float) -> Iterator[Table]:
     at, opened = scrub["complete_at"], sum(scrub["open_by_kind"].values())
     cells = (f"{now - at:.0f}" if at else "never", scrub["pass_events"], opened)
-    yield table(
-        "scrub 校验", ("last complete pass s ago", "events of this pass", "open findings"), [cells]
-    )
+    columns = ("last complete pass s ago", "events of this pass", "open findings")
+    yield table("scrub 校验", columns, [cells])
     yield from findings_table("open findings 未修复", scrub["open"])
-
-
-def _clock_ahead(connection: Connection) -> float | None:
-    """By how much this machine's clock is ahead of the broker's; None if never measured."""
-    with connection, connection.cursor() as cursor:
-        return clock_skew.read(cursor, now_micros()).seconds
 
 
 def _tables(data: dict[str, Any]) -> Iterator[Table]:
@@ -113,12 +90,16 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
         for o in data["outbox"]
     ]
     yield table("outbox 发件箱", ("topic", "pending", "oldest pending s", "published"), rows)
-    yield _own_events(data)
+    own = data["own_events_only_here"]
+    takes = "yes" if data["takes_commands"] else "no"
+    cells = (takes, own["events"], f"{own['oldest_seconds']:.1f}", own["cases_to_look_at"])
+    names = ("takes commands", "own events only here", "oldest s", "cases to look at")
+    yield table("own topic 自有主题", names, [cells])
     now = now_micros() / 1e6
     proofs = [
-        (one["peer"], one["mismatched"], f"{now - one['last_success_at']:.0f}"
-         if one["last_success_at"] else None)
-        for one in data["reconciliation"]
+        (proof["peer"], proof["mismatched"], f"{now - proof['last_success_at']:.0f}"
+         if proof["last_success_at"] else None)
+        for proof in data["reconciliation"]
     ]  # fmt: skip
     yield table("proof 对账", ("peer", "cases that differ", "last proven s ago"), proofs)
     yield from _scrub_tables(data["scrub"], now)
@@ -137,10 +118,10 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
         yield table("partitions 分区", columns, lines)
 
 
-def _stopped(several: list[dict[str, Any]]) -> Table:
+def _stopped(partitions: list[dict[str, Any]]) -> Table:
     columns = ("topic", "partition", "reason", "for s", "what it is")
     lines = [
-        (one["topic"], one["partition"], one["reason"], f"{one['seconds']:.0f}", one["detail"])
-        for one in several
+        (p["topic"], p["partition"], p["reason"], f"{p['seconds']:.0f}", p["detail"])
+        for p in partitions
     ]
     return table("partitions that are not read 停止的分区", columns, lines)

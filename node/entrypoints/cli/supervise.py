@@ -1,4 +1,4 @@
-"""`petitionlink supervise`: routine supervision at the centre, shown first and then issued."""
+"""`petitionlink supervise`: show or issue the routine supervision of the centre."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cases.nodes import NODES
-from node.entrypoints.cli.node_settings import settings_for
-from node.entrypoints.cli.output import Format, FormatOption, NodeOption, print_data, table
+from node.entrypoints.cli.node_settings import NodeOption, settings_for
+from node.entrypoints.cli.output import Format, FormatOption, node_name, print_data, table
 from node.keys.office import Office, open_office
 from node.postgres.connection import Connection, own_connected
 from node.recovery.own_topics import await_gate
@@ -21,12 +20,10 @@ from schemas.instants import text_of
 
 _KINDS = {"urged": "催办", "supervised": "督办", "listed": "挂牌督办"}
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("supervise")(supervise_command)
+app = typer.Typer()
 
 
+@app.command("supervise")
 def supervise_command(
     really: Annotated[
         bool,
@@ -41,9 +38,9 @@ def supervise_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Routine supervision 常态督办: what is overdue, what the policy issues for it, and why.
+    """Show or issue routine supervision 常态督办: overdue duties and what the policy issues, why.
 
-    Exit code 1 if something that was to be issued is refused.
+    The exit code is 1 if something that was to be issued is refused.
     """
     settings = settings_for(node)
     office = open_office(settings)
@@ -53,18 +50,18 @@ def supervise_command(
     with own_connected(settings, "supervise") as connection:
         if really:
             _check_clock(office, connection)
-            found, issuing = issue(connection, office, rules, settings.actor)
+            look, issuing = issue(connection, office, rules, settings.actor)
             outcomes = [*issuing]
         else:
-            found, outcomes = dry_run(connection, office, rules, settings.actor), []
-    data = _data(settings.node, rules.digest, found, outcomes, issued=really)
+            look, outcomes = dry_run(connection, office, rules, settings.actor), []
+    data = _data(settings.node, rules.digest, look, outcomes, issued=really)
     print_data(data, output, lambda: _table(data))
-    if any(one.error for one in outcomes):
+    if data["refused"]:
         raise typer.Exit(1)
 
 
 def _check_clock(office: Office, connection: Connection) -> None:
-    """A duty is overdue only by a clock that is right."""
+    """Raise `PetitionLinkError` if the clock is wrong: it decides what is overdue."""
     with connection, connection.cursor() as cursor:
         why = office.clock_check.why_not_act(cursor) if office.clock_check else ""
     if why:
@@ -72,10 +69,10 @@ def _check_clock(office: Office, connection: Connection) -> None:
 
 
 def _data(
-    node: str, digest: str, found: Look, outcomes: list[Outcome], *, issued: bool
+    node: str, digest: str, look: Look, outcomes: list[Outcome], *, issued: bool
 ) -> dict[str, Any]:
     items: list[dict[str, Any]] = [
-        {**one._asdict(), "due_at": text_of(one.due_at)} for one in found.proposals
+        {**proposal._asdict(), "due_at": text_of(proposal.due_at)} for proposal in look.proposals
     ]
     for item, outcome in zip(items, outcomes, strict=False):
         item |= {"supervision_id": outcome.event_id, "refusal": outcome.rule}
@@ -85,9 +82,9 @@ def _data(
         "policy": digest,
         "dry_run": not issued,
         "proposed": len(items),
-        "issued": sum(one.event_id is not None for one in outcomes),
-        "refused": sum(one.error is not None for one in outcomes),
-        "more": found.more,
+        "issued": sum(outcome.event_id is not None for outcome in outcomes),
+        "refused": sum(outcome.error is not None for outcome in outcomes),
+        "more": look.more,
         "items": items,
     }
 
@@ -100,11 +97,9 @@ def _table(data: dict[str, Any]) -> Table:
     )
     more = "; the policy's limit leaves more for the next round" if data["more"] else ""
     rows = [
-        (
-            *(one["case_id"], f"{one['to']} {NODES[one['to']].chinese}", _KINDS[one["kind"]]),
-            *(one["rule"], one["clock"], one["due_at"], one.get("error") or one["why"]),
-        )
-        for one in data["items"]
-    ]
+        (item["case_id"], node_name(item["to"]), _KINDS[item["kind"]], item["rule"],
+         item["clock"], item["due_at"], item.get("error") or item["why"])
+        for item in data["items"]
+    ]  # fmt: skip
     columns = ("case", "to 被督办节点", "kind 方式", "rule", "clock", "due 到期", "why 缘由")
     return table(f"{what}{more} (policy {data['policy'][:12]})", columns, rows)

@@ -1,4 +1,4 @@
-"""`petitionlink topics plan / apply`: the declared topics 主题 against the cluster."""
+"""`petitionlink topics plan / apply`: bring the cluster in line with the declared topics 主题."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from kafka import KafkaAdminClient
@@ -26,34 +26,29 @@ LocalOption = Annotated[
     typer.Option("--local", help="Apply the [local] section 单机: for a cluster of one broker."),
 ]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the group."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help=f"Declared topics 主题 against the cluster that {_SERVERS} names, all 33 nodes; "
-        "without it against the local stack and its nodes.",
-    )
-    group.command("plan")(plan)
-    group.command("apply")(apply)
-    app.add_typer(group, name="topics")
+app = typer.Typer(
+    name="topics",
+    no_args_is_help=True,
+    help=f"Declared topics 主题 against the cluster that {_SERVERS} names, all 33 nodes; "
+    "without it against the local stack and its nodes.",
+)
 
 
+@app.command("plan")
 def plan(output: FormatOption = Format.table, local: LocalOption = False) -> None:
     """Show what `apply` would do 计划; changes nothing."""
     with _cluster(local) as (client, declared):
         changes = topics.plan(client, declared)
-    print_data(_as_data(changes), output, lambda: _table(changes))
-    say(_summary(changes))
+    say(_print(changes, output))
 
 
+@app.command("apply")
 def apply(output: FormatOption = Format.table, local: LocalOption = False) -> None:
-    """Create and alter topics as declared 应用; what it must not change is refused, code 1."""
+    """Create and alter topics as declared 应用; unsafe changes are refused with exit code 1."""
     with _cluster(local) as (client, declared):
         changes = topics.plan(client, declared)
         topics.apply(client, declared, changes)
-    print_data(_as_data(changes), output, lambda: _table(changes))
-    say(f"applied: {_summary(changes)}")
+    say(f"applied: {_print(changes, output)}")
 
 
 @contextmanager
@@ -72,8 +67,9 @@ def _cluster(local: bool) -> Iterator[tuple[KafkaAdminClient, list[Topic]]]:
         client.close()
 
 
-def _as_data(changes: list[TopicChange]) -> list[dict[str, Any]]:
-    return [
+def _print(changes: list[TopicChange], output: Format) -> str:
+    """Print the changes and return a summary."""
+    data = [
         {
             "topic": change.topic,
             "action": change.action.value,
@@ -81,6 +77,9 @@ def _as_data(changes: list[TopicChange]) -> list[dict[str, Any]]:
         }
         for change in changes
     ]
+    print_data(data, output, lambda: _table(changes))
+    counts = Counter(change.action for change in changes)
+    return ", ".join(f"{counts[action]} {action.value}" for action in Action)
 
 
 def _table(changes: list[TopicChange]) -> Table:
@@ -93,8 +92,3 @@ def _table(changes: list[TopicChange]) -> Table:
             cells = (each.setting, each.declared, each.actual, will)
             rows.append((change.topic, change.action.value, *cells))
     return table("Topics", ("topic", "action", "setting", "declared", "actual", "apply"), rows)
-
-
-def _summary(changes: list[TopicChange]) -> str:
-    counts = Counter(change.action for change in changes)
-    return ", ".join(f"{counts[action]} {action.value}" for action in Action)

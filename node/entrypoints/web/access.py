@@ -1,7 +1,7 @@
-"""Who may use the web service 访问控制: the one place where staff will be asked who they are.
+"""Access control 访问控制 of the web service: the one place where staff will be authenticated.
 
-Nobody is asked yet. Until they are, a node listens on its own machine only (`http_address`),
-and whoever opens it to a network puts a gate of their own in front.
+Nobody is authenticated yet. Until then a node listens on its own machine only (`http_address`), and
+an operator who opens it to a network must put a gate in front.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from node.entrypoints.web.services import services_of
 
 
 def staff(request: Request) -> str:
-    """The account that acts, for commands that name none; raises a problem if nobody may.
+    """Return the account that acts, for commands that name none.
 
-    A dependency of every route that is for staff or for programs, so that authentication has
-    one place to come to.
+    Every route for staff or programs depends on it, so that authentication is added here alone.
     """
     return services_of(request).settings.actor
 

@@ -1,13 +1,13 @@
-"""Connections of clients that are slow, many or silent 慢连接与连接数, bounded.
+"""Bounds for clients that are slow, many or silent 慢连接与连接数.
 
-A connection costs a descriptor, of which Kafka and Postgres need some too. So there is a time for
-headers, a least rate for bodies and for answers that are read, and a number of connections that
-is never passed. Where that number is reached, the connection that has waited longest without a
-whole request makes room: whoever sends a request is served however many others hold on.
+A connection costs a descriptor, and Kafka and Postgres need some too. So headers have a time limit,
+bodies and the reading of answers a least rate, and the number of connections a maximum. At that
+number, the connection that has waited longest without a whole request makes room: a client that
+sends a request is served, however many others hold on.
 
-    Limits of one server  → ClientLimits, frozen
-    what is open          → Clients: admits, makes room, sweeps every second
-    one connection        → Client, uvicorn's protocol with a record of its progress
+    ClientLimits  the limits of one server, frozen
+    Clients       the open connections: admits, makes room, sweeps every second
+    Client        one connection: uvicorn's protocol with a record of its progress
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from node.runtime.metrics import Metrics
 log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 1.0
-# Kafka, Postgres, logs, the metrics port, and what the kernel hands over at once.
+# For Kafka, Postgres, logs, the metrics port, and the connections of one accept.
 _RESERVED_DESCRIPTORS = 192
 _FEWEST, _MOST = 16, 512
 # Headers of ours have 2 kB at most, cookies of other sites on one name included.
@@ -39,22 +39,22 @@ MAX_CHUNKS = 2000
 
 
 class ClientLimits(NamedTuple):
-    """How long and how many; times in seconds, rates in bytes a second."""
+    """The limits of one server; times in seconds, rates in bytes a second."""
 
     connections: int
     header_seconds: float = 10.0
-    # A body or an answer may be slow, but not slower than this once so much time has passed.
+    # After this time, a body or an answer must have moved at the least rate.
     patience_seconds: float = 15.0
     bytes_a_second: float = 4096.0
 
     @property
     def connections_of_one(self) -> int:
-        """Of one address: a half, so that nobody alone keeps others out."""
+        """The most connections of one address: a half, so that nobody alone keeps others out."""
         return max(1, self.connections // 2)
 
 
 def limits_of_process() -> ClientLimits:
-    """As many connections as the process has descriptors to spare."""
+    """Return limits with as many connections as the process has descriptors to spare."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     spare = _MOST if soft == resource.RLIM_INFINITY else soft - _RESERVED_DESCRIPTORS
     return ClientLimits(min(_MOST, max(_FEWEST, spare)))
@@ -77,16 +77,16 @@ class Clients:
         self._sweeping: asyncio.TimerHandle | None = None
 
     def admit(self, client: Client, address: str) -> bool:
-        """Take the connection in, if need be in place of one that waits; False if it must go."""
+        """Admit the connection, if need be in place of a waiting one; False if it must end."""
         network = network_of(address)
         if self._by_network[network] >= self.limits.connections_of_one:
-            return self._make_room(network) and self._take(client, network)
+            return self._make_room(network) and self._add(client, network)
         if len(self._open) >= self.limits.connections and not self._make_room(None):
             return False
-        return self._take(client, network)
+        return self._add(client, network)
 
     def forget(self, client: Client) -> None:
-        """The connection has ended."""
+        """Forget a connection that has ended."""
         network = self._open.pop(client, None)
         if network is not None:
             self._by_network[network] -= 1
@@ -95,7 +95,7 @@ class Clients:
         self._metrics.web_connections.set(len(self._open))
 
     def sweep(self) -> None:
-        """End what is too slow; comes back every second while something is open."""
+        """End the connections that are too slow, every second while one is open."""
         for client in list(self._open):
             reason = client.too_slow()
             if reason:
@@ -104,17 +104,12 @@ class Clients:
         self._sweep_later()
 
     def end(self, client: Client, reason: str) -> None:
-        """Close a connection at once, without an answer."""
+        """Close a connection at once, without an answer; one that was not admitted too."""
         self._metrics.web_connections_ended.labels(reason).inc()
         self.forget(client)
         client.transport.abort()
 
-    def refuse(self, client: Client) -> None:
-        """Close a connection that was not admitted."""
-        self._metrics.web_connections_ended.labels("refused").inc()
-        client.transport.abort()
-
-    def _take(self, client: Client, network: str) -> bool:
+    def _add(self, client: Client, network: str) -> bool:
         self._open[client] = network
         self._by_network[network] += 1
         self._metrics.web_connections.set(len(self._open))
@@ -122,9 +117,9 @@ class Clients:
         return True
 
     def _make_room(self, network: str | None) -> bool:
-        """End the connection, of `network` or of any, that has waited longest for a request.
+        """End the connection, in `network` if it is given, that has waited longest for a request.
 
-        Those that began to send one go first, then those that are idle between two.
+        Connections that began to send a request go first, then those idle between two.
         """
         waiting = [
             client
@@ -142,8 +137,8 @@ class Clients:
             self._sweeping = loop.call_later(_SWEEP_SECONDS, self.sweep)
 
 
-class _Reader(h11.Connection):
-    """Refuses a body in very many pieces."""
+class _H11Connection(h11.Connection):
+    """An h11 connection that refuses a body in very many chunks."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, MAX_HEADER_BYTES)
@@ -161,11 +156,11 @@ class _Reader(h11.Connection):
 
 
 class Client(H11Protocol):
-    """One connection, which knows how long it has been waiting for what."""
+    """One connection, which records since when it waits for what."""
 
     def __init__(self, clients: Clients, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
-        self.conn = _Reader()
+        self.conn = _H11Connection()
         self._clients = clients
         self._since = clients.clock()  # when the present state began
         self._received = 0  # bytes since then
@@ -174,18 +169,18 @@ class Client(H11Protocol):
         self._unread_since = self._since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Of uvicorn."""
+        """Override of uvicorn."""
         super().connection_made(transport)
         if not self._clients.admit(self, self.client[0] if self.client else ""):
-            self._clients.refuse(self)
+            self._clients.end(self, "refused")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Of uvicorn."""
+        """Override of uvicorn."""
         self._clients.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Of uvicorn."""
+        """Override of uvicorn."""
         self._note_state()
         self._received += len(data)
         super().data_received(data)
@@ -194,15 +189,15 @@ class Client(H11Protocol):
     @property
     def is_waiting(self) -> bool:
         """True while no whole request is here and no answer is being made or read."""
-        return self._now_doing() != "answer"
+        return self._current_state() != "answer"
 
     @property
     def patience(self) -> tuple[bool, float]:
-        """The least one goes first when room is needed."""
-        return self._now_doing() == "idle", self._since
+        """A sort key: the connection with the least goes first when room is needed."""
+        return self._current_state() == "idle", self._since
 
     def too_slow(self) -> str:
-        """The reason why this connection must end now; empty if it may stay."""
+        """Return why this connection must end now; empty if it may stay."""
         limits, now = self._clients.limits, self._clients.clock()
         self._note_state()
         waited = now - self._since
@@ -217,18 +212,18 @@ class Client(H11Protocol):
         return ""
 
     def _note_state(self) -> None:
-        state = self._now_doing()
+        state = self._current_state()
         if state != self._state:
             self._state, self._since, self._received = state, self._clients.clock(), 0
 
-    def _now_doing(self) -> str:
-        """What we wait for: headers, body, answer (ours), or idle between two requests."""
+    def _current_state(self) -> str:
+        """Return what we wait for: headers, body, our answer, or idle between two requests."""
         if self.cycle is None or self.cycle.response_complete:
             return "idle" if self.timeout_keep_alive_task is not None else "headers"
         return "body" if self.cycle.more_body and not self.cycle.response_started else "answer"
 
     def _is_not_reading(self, now: float) -> bool:
-        """Whether the client has read less of an answer than it must."""
+        """Return whether the client has read less of an answer than it must."""
         unread = self.transport.get_write_buffer_size()
         least = self._clients.limits.patience_seconds * self._clients.limits.bytes_a_second
         if not unread or unread > self._unread or self._unread - unread >= least:

@@ -1,8 +1,9 @@
 """Connections 数据库连接 of the web service: a few, lent to one request at a time.
 
-Requests come on many threads, so unlike the node's loops the web service needs several. A
-connection that broke is thrown away together with all that lie idle, for Postgres went away
-under them too; one that lay idle for long is tried before it is lent.
+Requests come on many threads, so unlike the node's loops the web service needs several. A broken
+connection is closed together with all idle ones, because Postgres went away under them too; one
+that was idle for long is tried before it is lent. Heavy queries 重查询 get fewer connections: the
+indicators of a year take seconds, and eight of them at once would hold all connections.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import psycopg2
 
@@ -21,30 +23,35 @@ from node.runtime.settings import Settings
 from node.runtime.watchdog import answered_within
 
 _MOST = 8
-# Longer than any good answer takes; then it is better to say "busy" than to pile up.
+# Longer than any good answer takes; after that, "busy" is better than a queue.
 _WAIT_SECONDS = 5.0
 _TRUSTED_IDLE_SECONDS = 1.0
-# One that lay idle answers at once or not at all.
+# An idle connection answers at once or not at all.
 _TRIAL_SECONDS = 3.0
-# A query of a page takes milliseconds, indicators of a year up to 2 s. What takes longer than
-# this holds back others; a command waits this long for a case that another one holds. With the
-# zone fixed, every instant that an event can hold can also be read.
+# A query of a page takes milliseconds, indicators of a year up to 2 s. A longer one holds back
+# others; a command waits at most lock_timeout for a case that another one holds. With the zone
+# fixed, every instant that an event can hold can also be read.
 _SESSION = "set statement_timeout = '15s'; set lock_timeout = '10s'; set timezone = 'UTC'"
+
+# Heavy queries at once: fewer than half of the connections; the pages remember their figures.
+MOST_HEAVY: Final = 3
+# Each one that waits holds one of the forty threads that answer requests.
+MOST_HEAVY_WAITING: Final = 8
 
 
 class Connections:
     """Calling it lends a connection for a `with` block; safe for many threads."""
 
-    def __init__(self, settings: Settings, most: int = _MOST) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._free = threading.BoundedSemaphore(most)
+        self._free = threading.BoundedSemaphore(_MOST)
         self._lock = threading.Lock()
         self._idle: list[tuple[Connection, float]] = []
         self._doubted = False
 
     @contextmanager
     def __call__(self) -> Iterator[Connection]:
-        """A connection to the node's own database, without an open transaction.
+        """Lend a connection to the node's own database, without an open transaction.
 
         Raises `Transient` while Postgres is away or all connections are busy, `Fatal` if the
         database is not this node's; errors of the driver inside the block pass through.
@@ -72,28 +79,25 @@ class Connections:
             self._give_back(connection)
 
     def doubt(self) -> None:
-        """A statement was given up: whether commits are confirmed is asked before the next."""
+        """Note that a statement was given up: the next command asks if commits are confirmed."""
         self._doubted = True
 
     def check_commits(self, connection: Connection) -> None:
-        """Before a command: raise `Transient` while commits are known not to be confirmed.
-
-        Costs nothing unless a statement was given up before.
-        """
+        """Raise `Transient` while commits are not confirmed; asks only after `doubt`."""
         if self._doubted:
             with connection, connection.cursor() as cursor:
                 refuse_while_unconfirmed(cursor)
             self._doubted = False
 
     def close(self) -> None:
-        """Close what lies idle."""
+        """Close the idle connections."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection, _ in idle:
             connection.close()
 
     def _take(self) -> Connection | None:
-        """The connection that was used last, if there is one and it lives."""
+        """Take the connection that was used last, if there is one and it lives."""
         with self._lock:
             if not self._idle:
                 return None
@@ -119,7 +123,7 @@ class Connections:
         if connection.closed:
             return
         try:
-            connection.rollback()  # nothing to do behind a block that committed
+            connection.rollback()  # does nothing after a block that committed
         except psycopg2.Error:
             connection.close()
             return
@@ -138,3 +142,32 @@ def _lives(connection: Connection) -> bool:
     except psycopg2.Error:
         return False
     return True
+
+
+class HeavyConnections:
+    """Calling it lends a connection for a query that takes long; safe for many threads."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._free = threading.BoundedSemaphore(MOST_HEAVY)
+        self._places = threading.BoundedSemaphore(MOST_HEAVY + MOST_HEAVY_WAITING)
+
+    @contextmanager
+    def __call__(self) -> Iterator[Connection]:
+        """Lend a connection; raises `Transient` if others hold all that heavy queries may have."""
+        with (
+            _acquired(self._places, 0.0),
+            _acquired(self._free, _WAIT_SECONDS),
+            self._connections() as connection,
+        ):
+            yield connection
+
+
+@contextmanager
+def _acquired(places: threading.BoundedSemaphore, seconds: float) -> Iterator[None]:
+    if not places.acquire(timeout=seconds):
+        raise Transient("too many heavy queries are being answered at once", "")
+    try:
+        yield
+    finally:
+        places.release()

@@ -1,7 +1,7 @@
-"""Cursors 游标: where a page ends, as opaque text that a client gives back.
+"""Cursors 游标: the end of a page as opaque text, which a client sends back for the next page.
 
-A cursor names what it is for, so that one of another list or another node is refused instead of
-silently giving a wrong page.
+A cursor names its purpose, so that a cursor of another list or node is refused instead of silently
+giving a wrong page.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ _UUID = re.compile(UUID_PATTERN)
 
 
 def case_cursor(row: dict[str, Any]) -> str:
-    """Behind this case of a list."""
+    """Return the cursor after this case of a list."""
     registered = row["registered_at"]
-    return _written("cases", [registered and registered.isoformat(), row["case_id"]])
+    return _encode("cases", [registered and registered.isoformat(), row["case_id"]])
 
 
 def case_place(cursor: str) -> CasePlace:
-    """What `case_cursor` wrote; a problem if it is something else."""
-    match _read("cases", cursor):
+    """Return the place that `case_cursor` wrote; raises a problem for other text."""
+    match _decode("cases", cursor):
         case [str() | None as at, str(case_id)] if _is_case_id(case_id):
             return CasePlace(None if at is None else _instant(at), case_id)
     raise _wrong()
 
 
 def feed_cursor(node: str, place: FeedPlace) -> str:
-    """After this place of the node's feed."""
-    return _written(f"feed-{node}", [*place.position, *place.epochs])
+    """Return the cursor after this place of the node's feed."""
+    return _encode(f"feed-{node}", [*place.position, *place.epochs])
 
 
 def feed_place(node: str, cursor: str) -> FeedPlace:
-    """The place that `feed_cursor` wrote; a problem if it is something else.
+    """Return the place that `feed_cursor` wrote; raises a problem for other text.
 
     Cursors of releases before migration 12 have a transaction and a row only.
     """
-    match _read(f"feed-{node}", cursor):
+    match _decode(f"feed-{node}", cursor):
         case [int(transaction), int(row)] if _is_position(0, transaction, row):
             return FeedPlace(1, transaction, row)
         case [int(generation), int(transaction), int(row), *epochs] if (
@@ -74,34 +74,32 @@ def _is_epoch(value: object) -> bool:
 
 
 def event_cursor(row: dict[str, Any]) -> str:
-    """Behind this event of a case."""
-    return _written("events", [row["version"], row["emitter"], row["event_id"]])
+    """Return the cursor after this event of a case."""
+    return _encode("events", [row["version"], row["emitter"], row["event_id"]])
 
 
 def event_place(cursor: str) -> EventPlace:
-    """What `event_cursor` wrote; a problem if it is something else."""
-    match _read("events", cursor):
+    """Return the place that `event_cursor` wrote; raises a problem for other text."""
+    match _decode("events", cursor):
         case [int(version), str(emitter), str(event_id)] if 0 <= version <= MAX_NUMBER:
             if _UUID.fullmatch(event_id) and "\0" not in emitter:
                 return EventPlace(version, emitter, event_id)
     raise _wrong()
 
 
-def _written(purpose: str, values: Sequence[Any]) -> str:
+def _encode(purpose: str, values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([purpose, *values])).decode().rstrip("=")
 
 
-def _read(purpose: str, cursor: str) -> list[Any]:
+def _decode(purpose: str, cursor: str) -> list[Any]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         value = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except ValueError:
         raise _wrong() from None
-    if (
-        not isinstance(value, list)
-        or value[:1] != [purpose]
-        or any(isinstance(one, bool) for one in value)
-    ):
+    if not isinstance(value, list) or value[:1] != [purpose]:
+        raise _wrong()
+    if any(isinstance(part, bool) for part in value):  # which would pass for an int
         raise _wrong()
     return value[1:]
 
@@ -109,14 +107,11 @@ def _read(purpose: str, cursor: str) -> list[Any]:
 def _instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)  # Postgres knows fewer zones than Python
+    except (ValueError, OverflowError):
         raise _wrong() from None
-    if instant.tzinfo is None:
-        raise _wrong()
-    try:
-        return instant.astimezone(UTC)  # Postgres knows fewer zones than Python
-    except OverflowError:
-        raise _wrong() from None
+    raise _wrong()
 
 
 def _is_case_id(text: str) -> bool:

@@ -1,10 +1,10 @@
-"""Executing one command 执行指令 of a request, with or without an idempotency key."""
+"""Execute one command 执行指令 of a request, with or without an idempotency key."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg2
 from psycopg2.errors import TransactionRollback
@@ -12,7 +12,7 @@ from psycopg2.errors import TransactionRollback
 from cases.errors import Refusal
 from cases.vocabulary import event_types as types
 from node.enquiry_access import query_codes
-from node.entrypoints.web.idempotency import AnsweredMeanwhile, Request, answered, keep
+from node.entrypoints.web.idempotency import AnsweredMeanwhile, AnswerKey, keep_answer, read_answer
 from node.entrypoints.web.problems import INVALID, REFUSED, problem
 from node.entrypoints.web.services import Services
 from node.keys.office import Office
@@ -25,17 +25,10 @@ from producers.commands.handle import Done, OutcomeUnknown, handled
 from producers.commands.parse import parse
 from schemas.errors import Invalid
 
-# Two writers that met in one case: the second attempt finds the row that the first one made.
+# If two writers met in one case, the second attempt finds the row that the first one made.
 _ATTEMPTS = 3
 
 Result = dict[str, Any]
-
-
-class Place(NamedTuple):
-    """Where the result of a command is kept: under a request's key, by its place in the list."""
-
-    request: Request
-    number: int
 
 
 class _Unanswered(Exception):
@@ -46,7 +39,9 @@ class _Unanswered(Exception):
         self.result = result
 
 
-def do(services: Services, actor: str, given: Mapping[str, Any], place: Place | None) -> Result:
+def execute(
+    services: Services, actor: str, given: Mapping[str, Any], key: AnswerKey | None
+) -> Result:
     """Return the result of one command: done now, or done before under the same key.
 
     Raises `KeyReused`, and what the driver raises; then this command was not done. Raises
@@ -55,37 +50,42 @@ def do(services: Services, actor: str, given: Mapping[str, Any], place: Place | 
     office = replace(services.office, actor=actor)
     try:
         with services.connections() as connection:
-            known = place and answered(connection, *place)
-            if known:
-                return known
+            kept = key and read_answer(connection, key)
+            if kept:
+                return kept
             try:
                 command = parse(given, office)
             except (Refusal, Invalid) as error:
                 return _invalid(error)
             services.connections.check_commits(connection)
             try:
-                return _answer(connection, office, command, place)
+                return _attempt(connection, office, command, key)
             except AnsweredMeanwhile:
-                assert place is not None
-                return answered(connection, *place) or _lost()
+                kept = key and read_answer(connection, key)
+                if kept:
+                    return kept
+                raise Transient(
+                    "the answer kept under an idempotency key was removed just now"
+                ) from None
     except _Unanswered as commit:
         if _was_committed(services, commit.lost):
             return commit.result
         raise Transient("the connection was lost before the commit") from commit.lost
 
 
-def _answer(
-    connection: Connection, office: Office, command: Command, place: Place | None
+def _attempt(
+    connection: Connection, office: Office, command: Command, key: AnswerKey | None
 ) -> Result:
     """Return the result of a command, or the problem that keeps it from being done."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _execute(connection, office, command, place)
+            return _write(connection, office, command, key)
         except Refusal as error:
             result = {"ok": False, **problem(REFUSED, str(error), error.rule)}
-            if place is not None:  # or, sent again, it might be legal and done after its followers
+            # Kept, or the command, sent again, might be legal and done after its followers.
+            if key is not None:
                 with connection, connection.cursor() as cursor:
-                    keep(cursor, *place, result)
+                    keep_answer(cursor, key, result)
             return result
         except Invalid as error:
             return _invalid(error)
@@ -97,8 +97,8 @@ def _answer(
     raise AssertionError("unreachable")
 
 
-def _execute(
-    connection: Connection, office: Office, command: Command, place: Place | None
+def _write(
+    connection: Connection, office: Office, command: Command, key: AnswerKey | None
 ) -> Result:
     """Do the command in one transaction, with its query code and its kept answer."""
     query_code = None
@@ -106,8 +106,8 @@ def _execute(
         with handled(connection, office, command) as (cursor, done):
             if done.event.type == types.REGISTERED:
                 query_code = query_codes.issue(cursor, done.case.case_id, done.event.actor)
-            if place is not None:
-                keep(cursor, *place, _done(done))
+            if key is not None:
+                keep_answer(cursor, key, _done(done))
     except OutcomeUnknown as lost:
         raise _Unanswered(lost, _done(lost.done, query_code)) from lost
     return _done(done, query_code)
@@ -135,10 +135,6 @@ def _done(done: Done, query_code: str | None = None) -> Result:
 
 
 def _invalid(error: Refusal | Invalid) -> Result:
-    """Not kept: the same request is as wrong the next time, and its text may quote it."""
+    """Return a result that is not kept: the same request stays wrong, and the text may quote it."""
     rule = error.rule if isinstance(error, Refusal) else ""
     return {"ok": False, **problem(INVALID, str(error), rule)}
-
-
-def _lost() -> Result:
-    raise Transient("the answer kept under an idempotency key was removed just now")

@@ -1,9 +1,9 @@
-"""By which name a request came, and from which site 主机名与来源.
+"""Checks of the host name and the site of a request 主机名与来源.
 
-A page of somebody else may give its own name the address of this node (DNS rebinding) and then
-reads, in a clerk's browser, whatever the node answers under that name. So only names of the node
-are answered. A form on a foreign page needs no such trick, so what browsers say about the site
-that sent a request is asked for too.
+The owner of a foreign page can point its name to the address of this node (DNS rebinding) and then
+read, in a clerk's browser, whatever the node answers under that name. So only names of the node are
+answered. A form on a foreign page needs no such trick, so the site that a browser names is checked
+too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from node.entrypoints.web.problems import CROSS_SITE, WRONG_HOST, answer
 from node.runtime.settings import Settings, names_of
 
-# A balancer asks these by whatever name it has, and they say nothing about a case.
+# Balancers ask for these under any name, and they say nothing about a case.
 _FOR_ANYBODY = ("/healthz", "/readyz")
 _READING = ("GET", "HEAD", "OPTIONS")
 _OWN_SITE = ("same-origin", "none")
@@ -28,16 +28,16 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str]:
-    """The names of the node: those of loopback, of the machine, of its settings."""
+    """Return the names of the node: those of loopback, of the machine, of its settings."""
     own = (*_LOOPBACK, socket.gethostname(), settings.http_address)
     return frozenset(name.lower() for name in (*own, *names_of(settings.http_allowed_hosts)))
 
 
 class Hosts:
-    """Refuses requests under a foreign name, and writing ones of a foreign site. ASGI middleware.
+    """ASGI middleware: refuses requests under a foreign name, and writing ones of a foreign site.
 
-    An address instead of a name is right if the connection came to that very address: no
-    foreign page has such an origin.
+    An address instead of a name is allowed if the connection came to that very address: no foreign
+    page has such an origin.
     """
 
     def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
@@ -45,7 +45,7 @@ class Hosts:
         self._allowed = frozenset(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Answer one request."""
         refused = self._refused(scope) if scope["type"] == "http" else None
         await (refused or self._app)(scope, receive, send)
 
@@ -70,11 +70,11 @@ class Hosts:
         return host in self._allowed or _is_address(host, local[0])
 
     def _is_own_site(self, headers: Headers, scope: Scope) -> bool:
-        """What a browser says; a program says nothing.
+        """Return whether a browser names our own site, or none as a program does.
 
-        Our pages send no referrer, so a browser calls the origin of their forms "null" and tells
-        the site in `Sec-Fetch-Site`, unless it speaks plain HTTP. What is no form cannot be sent
-        across sites without being asked for first, which is never granted.
+        Our pages send no referrer, so a browser calls the origin of their forms "null" and names
+        the site in `Sec-Fetch-Site`, unless it speaks plain HTTP. Other requests than forms need a
+        preflight across sites, which is never granted.
         """
         site = headers.get("sec-fetch-site")
         if site is not None:
@@ -90,7 +90,7 @@ class Hosts:
 
 
 def host_of(header: str) -> str | None:
-    """The name or address in a Host header, in small letters; None if it has none."""
+    """Return the name or address in a Host header, in lower case; None if it has none."""
     text = header.strip().lower()
     if text.startswith("["):
         inside, closed, rest = text[1:].partition("]")

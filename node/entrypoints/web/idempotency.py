@@ -1,11 +1,11 @@
 """Idempotency keys 幂等键: a request that is sent again is answered again, not done again.
 
-The answer of each command is written in the command's own transaction, so that after a crash in
-the middle of a list the done ones are known and the rest is done. The primary key decides
+The answer to each command is written in the command's own transaction, so that after a crash in
+the middle of a list the finished ones are known and the rest is done. The primary key decides
 between two requests with one key that run at once: the later one's transaction rolls back.
 
-The digest of a request is keyed, for a request may hold personal data; a query code is never
-kept, so an answer that is given again is without it.
+The digest of a request is keyed, because a request may hold personal data. A query code is never
+kept, so a repeated answer is without it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _READ = "select request_digest, response from idempotent_result where key = %s a
 
 
 class AnsweredMeanwhile(Exception):
-    """Another request with this key did the command while we did: ours must roll back."""
+    """Another request with this key did the command at the same time: ours must roll back."""
 
 
 class KeyReused(Exception):
     """The key was used with another request."""
 
 
-class Request(NamedTuple):
+class KeyedRequest(NamedTuple):
     """A request that carried a key."""
 
     key: str
@@ -41,20 +41,28 @@ class Request(NamedTuple):
     earlier_digests: tuple[str, ...] = ()
 
 
-def request_of(key: str, value: Any, secret: bytes, *earlier: bytes) -> Request:
-    """The request of `key` with this JSON value, whatever its spaces and order of names.
+class AnswerKey(NamedTuple):
+    """The key of one command's answer: its request, and its place in the request's list."""
 
-    With the `earlier` secrets, answers that were kept under them are found too.
+    request: KeyedRequest
+    place: int
+
+
+def keyed_request(key: str, value: Any, secret: bytes, *earlier: bytes) -> KeyedRequest:
+    """Return the request of `key` with this JSON value; spaces and order of names do not count.
+
+    Answers that were kept under one of the `earlier` secrets are found too.
     """
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    digest, *others = (hmac.digest(one, canonical, "sha256").hex() for one in (secret, *earlier))
-    return Request(key, digest, tuple(others))
+    digest, *others = (hmac.digest(each, canonical, "sha256").hex() for each in (secret, *earlier))
+    return KeyedRequest(key, digest, tuple(others))
 
 
-def answered(connection: Connection, request: Request, place: int) -> dict[str, Any] | None:
-    """The answer that the command at `place` has got already; raises `KeyReused`."""
+def read_answer(connection: Connection, key: AnswerKey) -> dict[str, Any] | None:
+    """Return the answer that was kept under `key`, if any; raises `KeyReused`."""
+    request = key.request
     with connection, connection.cursor() as cursor:
-        cursor.execute(_READ, (request.key, place))
+        cursor.execute(_READ, (request.key, key.place))
         row = cursor.fetchone()
     if row is None:
         return None
@@ -65,8 +73,9 @@ def answered(connection: Connection, request: Request, place: int) -> dict[str, 
     return kept
 
 
-def keep(cursor: Cursor, request: Request, place: int, response: dict[str, Any]) -> None:
+def keep_answer(cursor: Cursor, key: AnswerKey, response: dict[str, Any]) -> None:
     """Write the answer in the transaction of `cursor`; raises `AnsweredMeanwhile`."""
-    cursor.execute(_WRITE, (request.key, place, request.digest, Json(response, dumps=json.dumps)))
+    request, kept = key.request, Json(response, dumps=json.dumps)
+    cursor.execute(_WRITE, (request.key, key.place, request.digest, kept))
     if cursor.rowcount != 1:
         raise AnsweredMeanwhile

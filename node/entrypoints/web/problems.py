@@ -1,7 +1,7 @@
-"""Problem details 问题详情 (RFC 9457): how every error of the API is answered.
+"""Problem details 问题详情 (RFC 9457): the answer to every error of the API.
 
-One place decides what a client may read: our own one-line messages yes, the text of an
-unexpected error never.
+Here alone is decided what a client may read: our own one-line messages, and never the text of an
+unexpected error.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.runtime.errors import classified, is_data_error, is_too_large
 from node.store.clock_skew import ClockWrong
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = 2
 _MOST_ERRORS = 20
-# One line for a person; what a client sent may be quoted in it, and is a megabyte at times.
+# A detail may quote what a client sent, which can be a megabyte.
 _LONGEST_DETAIL = 2000
 
 
@@ -41,7 +42,7 @@ class Kind(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """What `type` says; docs/http.md lists them all."""
+        """The `type` member of a problem; docs/http.md lists them all."""
         return f"urn:petitionlink:problem:{self.name}"
 
 
@@ -69,6 +70,18 @@ KINDS = (
 _BY_STATUS = {kind.status: kind for kind in (BAD_REQUEST, NOT_FOUND, WRONG_METHOD, TOO_LARGE)}
 
 
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the problems of a route for OpenAPI; 414, 422 and 503 are possible for all."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {
+            "description": "; ".join(kind.title for kind in KINDS if kind.status == status),
+            "content": content,
+        }
+        for status in sorted({*statuses, 414, 422, 503})
+    }
+
+
 class ProblemError(Exception):
     """Raised by a handler to answer with a problem."""
 
@@ -81,7 +94,7 @@ class ProblemError(Exception):
 
 
 def problem(kind: Kind, detail: str, rule: str = "", **extra: Any) -> dict[str, Any]:
-    """The members of a problem; `rule` is a stable short name for programs."""
+    """Return the members of a problem; `rule` is a stable short name for programs."""
     return {
         "type": kind.uri,
         "title": kind.title,
@@ -95,7 +108,7 @@ def problem(kind: Kind, detail: str, rule: str = "", **extra: Any) -> dict[str, 
 def answer(
     kind: Kind, detail: str, rule: str = "", headers: Mapping[str, str] | None = None, **extra: Any
 ) -> Response:
-    """A problem as a response."""
+    """Return a problem as a response."""
     headers = dict(headers or {})
     if kind is UNAVAILABLE:
         headers.setdefault("Retry-After", str(_RETRY_SECONDS))
@@ -104,7 +117,7 @@ def answer(
 
 
 def add_problem_answers(app: FastAPI) -> None:
-    """Answer every error of `app` with a problem; what is none of these, `Defects` answers."""
+    """Answer every error of `app` with a problem; all others are answered by `Defects`."""
     app.add_exception_handler(ProblemError, _raised)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
@@ -130,14 +143,14 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _validation(_request: Request, error: Exception) -> Response:
-    """Which parameter is wrong and why; what was given is not repeated."""
+    """Answer which parameter is wrong and why, without repeating its value."""
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"place": str(one["loc"][0]), "name": ".".join(map(str, one["loc"][1:]))[:100]}
-        | {"detail": str(one["msg"])}
-        for one in error.errors()[:_MOST_ERRORS]
+        {"place": str(each["loc"][0]), "name": ".".join(map(str, each["loc"][1:]))[:100]}
+        | {"detail": str(each["msg"])}
+        for each in error.errors()[:_MOST_ERRORS]
     ]
-    detail = "; ".join(f"{one['name'] or one['place']}: {one['detail']}" for one in errors)
+    detail = "; ".join(f"{each['name'] or each['place']}: {each['detail']}" for each in errors)
     return answer(INVALID, detail, errors=errors)
 
 
@@ -150,25 +163,52 @@ async def _environment(_request: Request, error: Exception) -> Response:
         return answer(INVALID, _TOO_LARGE)
     if is_data_error(error):
         log.error("a request had a value that Postgres refuses: %s", type(error).__name__)
-        return sorry()
+        return answer(INTERNAL, _DEFECT)
     known = error if isinstance(error, PetitionLinkError) else classified(error)
     log.warning("a request could not be answered: %s", known)
-    if isinstance(error, NotConfirmed):
-        return answer(UNAVAILABLE, str(error), "not_confirmed")
-    if isinstance(error, OutcomeUnknown):
-        return answer(UNAVAILABLE, str(error))
-    if isinstance(error, ClockWrong):
-        return answer(UNAVAILABLE, str(error), "clock_wrong")
+    for kind, rule in _TOLD.items():
+        if isinstance(error, kind):
+            return answer(UNAVAILABLE, str(error), rule)
     return answer(UNAVAILABLE, "the node cannot answer now; nothing was changed: ask again later")
 
 
-def sorry() -> Response:
-    """What a client reads of a defect of ours: nothing of the error."""
-    return answer(INTERNAL, _SORRY)
-
+# Errors of the environment whose text a client reads, each with its rule.
+_TOLD: dict[type[Exception], str] = {
+    NotConfirmed: "not_confirmed",
+    OutcomeUnknown: "",
+    ClockWrong: "clock_wrong",
+}
 
 _TOO_LARGE = (
     "a value is too long or too deeply nested for the node's database; nothing was changed: "
     "send it shorter"
 )
-_SORRY = "a defect of the node, which its log describes; nothing was changed"
+_DEFECT = "a defect of the node, which its log describes; nothing was changed"
+
+
+class Defects:
+    """ASGI middleware: answers 500 to a defect 程序缺陷 of ours, and the connection stays open.
+
+    The framework would answer and raise again; the server would then close the connection that it
+    has just told the client to keep, and the client's next request would be lost.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; cut it off if its answer had begun, so that it is not taken whole."""
+        begun = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)
+        except Exception:
+            if begun:
+                raise
+            log.exception("a request met a defect of ours")
+            await answer(INTERNAL, _DEFECT)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Limits and headers 限制 that hold for every request, whatever it asks for."""
+"""Limits 限制 and headers of every request."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from node.entrypoints.web.problems import (
     answer,
 )
 
-# A hundred commands with long texts; an opinion of 10,000 characters takes 30 kB.
+# For a hundred commands with long texts; an opinion of 10,000 characters takes 30 kB.
 MAX_BODY_BYTES = 1024 * 1024
-# Case number and query code, each sign of which a browser may write as nine.
+# For case number and query code, each character of which a browser may write as nine.
 MAX_ENQUIRY_BYTES = 8 * 1024
-# Two reasons of 500 characters: 12 bytes each where they are outside the basic plane.
+# For two reasons of 500 characters, of 12 bytes each outside the basic plane.
 MAX_EVALUATION_BYTES = 16 * 1024
-# Whatever else is sent a body is not going to read it.
+# All other routes read no body.
 MAX_OTHER_BYTES = 1024
 # Our forms have five fields; splitting a form costs a microsecond for each separator.
 MAX_FORM_FIELDS = 16
@@ -36,7 +36,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class _Body(NamedTuple):
-    """What a route reads: at most so many bytes, and whether they are a form."""
+    """The most bytes that a route reads, and whether they are a form."""
 
     max_bytes: int
     is_form: bool = False
@@ -58,18 +58,18 @@ _HEADERS = {
 }
 
 
-class Limits:
-    """Bounds what a request may make us read, before anything else runs.
+class RequestLimits:
+    """ASGI middleware: bounds what a request may make us read, before anything else runs.
 
-    ASGI middleware. The body is read up to the limit of its route, sent in chunks or not. What is
-    over a limit is answered with a problem; a client that hangs up in the middle with nothing.
+    The body is read up to the limit of its route, sent in chunks or not. A request over a limit is
+    answered with a problem; a client that hangs up in the middle gets no answer.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -79,14 +79,15 @@ class Limits:
             await refused(scope, receive, send)
             return
         allowed = _BODIES.get(scope["path"], _OTHER)
-        read = await _read(scope, receive, allowed.max_bytes)
-        if read.hung_up:
+        try:
+            body = await _read(scope, receive, allowed.max_bytes)
+        except _HungUp:
             return
-        refused = _refused_body(scope, read.body, allowed)
+        refused = _refused_body(scope, body, allowed)
         if refused is not None:
             await refused(scope, receive, send)
             return
-        await self._app(scope, _replayed(read.body or b"", receive), send)
+        await self._app(scope, _replayed(body or b"", receive), send)
 
 
 def _refused_head(scope: Scope) -> Response | None:
@@ -116,35 +117,35 @@ def _refused_body(scope: Scope, body: bytes | None, allowed: _Body) -> Response 
 
 
 def _closing(kind: Kind, detail: str) -> Response:
-    """A problem after which the connection is closed: more of the same may be on its way."""
+    """Return a problem that closes the connection, on which more of the same may be coming."""
     return answer(kind, detail, headers={"Connection": "close"})
 
 
-async def _read(scope: Scope, receive: Receive, max_bytes: int) -> _Read:
+class _HungUp(Exception):
+    """The client hung up before its body was complete."""
+
+
+async def _read(scope: Scope, receive: Receive, max_bytes: int) -> bytes | None:
+    """Return the body, or None if it is longer than `max_bytes`."""
     announced = Headers(scope=scope).get("content-length", "")
     # So many digits are more than any limit, and `int` of a very long number is slow.
     if announced.isdecimal() and (len(announced) > 12 or int(announced) > max_bytes):
-        return _Read(None, hung_up=False)
+        return None
     body = bytearray()
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return _Read(None, hung_up=True)
+            raise _HungUp
         body += message.get("body", b"")
         if len(body) > max_bytes:
-            return _Read(None, hung_up=False)
+            return None
         more = message.get("more_body", False)
-    return _Read(bytes(body), hung_up=False)
-
-
-class _Read(NamedTuple):
-    body: bytes | None
-    hung_up: bool
+    return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """The body as one message; behind it, what the server says."""
+    """Return a `receive` that gives the body as one message, then what the server sends."""
     given = False
 
     async def replay() -> Message:

@@ -1,4 +1,4 @@
-"""The web server 网络服务 as a worker of a node: uvicorn in the worker's own thread."""
+"""The web server 网络服务 as a worker of a node: uvicorn runs in the worker's own thread."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from node.runtime.supervisor import Stop
 
 log = logging.getLogger(__name__)
 
-# So many connections are accepted at once, before any of them can be refused.
+# The most connections that are accepted before one of them can be refused.
 _BACKLOG = 64
-# Answers take milliseconds; whoever still waits then, waits for something that is away.
+# Answers take milliseconds; a longer one waits for something that is away.
 _GRACE_SECONDS = 5
 _IDLE_SECONDS = 15
 
 
 class WebServer:
-    """Serves the API and the pages; a worker for `node.runtime.supervisor`.
+    """A supervised worker that serves the API and the pages.
 
-    It answers, with problems, also while Kafka or Postgres is away.
+    While Kafka or Postgres is away it answers with problems.
     """
 
     name = "web"
@@ -44,7 +44,7 @@ class WebServer:
         self._metrics = metrics
 
     def session(self, stop: Stop) -> None:
-        """Serve until `stop`; `Fatal` if the port, the keys or the database are not ours to use."""
+        """Serve until `stop`; raises `Fatal` if port, keys or database are not ours to use."""
         self._check_database()
         app = create_app(self._settings, self._metrics)
         clients = Clients(limits_of_process(), self._metrics)
@@ -56,7 +56,7 @@ class WebServer:
                 server.run(sockets=[listener])
 
     def _check_database(self) -> None:
-        """Another node's database is a mistake to stop for; one that is away is not."""
+        """Raise `Fatal` for another node's database; one that is away is only reported."""
         up = self._metrics.dependency_up.labels("postgres")
         with closing(Database(self._settings, "web")) as database:
             try:
@@ -77,7 +77,7 @@ def _configuration(app: FastAPI, clients: Clients, trusted_proxies: str) -> uvic
         log_config=None,
         access_log=False,
         server_header=False,
-        # An address that a client writes itself must not count as its own.
+        # A client must not choose its own address by a header.
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=trusted_proxies or None,
         timeout_keep_alive=_IDLE_SECONDS,
@@ -95,25 +95,21 @@ def _listening(settings: Settings) -> socket.socket:
             f"web port {port} on {address} cannot be opened ({error.strerror}): set "
             "PETITIONLINK_HTTP_PORT to a free one, PETITIONLINK_HTTP_ADDRESS to one of this machine"
         ) from None
-    if not _is_loopback(listener.getsockname()[0]):
+    if not ipaddress.ip_address(listener.getsockname()[0].split("%")[0]).is_loopback:
         log.warning(
             "web listens on %s: put a gate in front, for nobody is asked who he is", address
         )
     return listener
 
 
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.split("%")[0]).is_loopback
-
-
 @contextmanager
 def _stopped_by(stop: Stop, server: uvicorn.Server) -> Iterator[None]:
-    """Inside, `stop` ends the server, which finishes what it is answering."""
+    """Inside the block, `stop` ends the server, which finishes the answers it has begun."""
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.is_set() and not stop.wait(0.2):
-            """Until one of them happens."""
+            pass
         server.should_exit = True
 
     watcher = threading.Thread(target=watch, name="web-stop", daemon=True)

@@ -13,8 +13,7 @@ from node.entrypoints.web import cursors
 from node.entrypoints.web.api.events import event_of
 from node.entrypoints.web.api.models import CaseDetail, CasePage, EventPage
 from node.entrypoints.web.api.parameters import MAX_LIMIT, CaseId, Cursor, Day
-from node.entrypoints.web.api.problem_responses import problems
-from node.entrypoints.web.problems import NOT_FOUND, ProblemError
+from node.entrypoints.web.problems import NOT_FOUND, ProblemError, problem_responses
 from node.entrypoints.web.services import ServicesOf
 from node.queries.cases import find_case, list_cases
 from node.queries.deadlines import duties
@@ -66,7 +65,7 @@ class CaseQuery(BaseModel):
     after: Cursor | None = Field(None, description="`next` of the page before 游标.")
 
     def filters(self) -> dict[str, Any]:
-        """The filters as `list_cases` names them; `Invalid` for a period that is none."""
+        """Return the filters as `list_cases` names them; raises `Invalid` for an empty period."""
         given = self.model_dump(exclude={"limit", "after", "from_", "to", "due_within"})
         begin, end = _registered(self.from_, self.to)
         return given | {
@@ -77,22 +76,21 @@ class CaseQuery(BaseModel):
 
 
 def _registered(first: date | None, last: date | None) -> tuple[datetime | None, datetime | None]:
-    if first is not None and last is not None:
-        both = period(first, last)
-        return both.begin, both.end
-    begin = period(first, first).begin if first else None
-    end = period(last, last).end if last else None
-    return begin, end
+    start, end = first or last, last or first
+    if start is None or end is None:
+        return None, None
+    days = period(start, end)
+    return days.begin if first else None, days.end if last else None
 
 
 @router.get(
     "",
     summary="A list of cases, newest registration first 信访件列表",
     response_model=CasePage,
-    responses=problems(),
+    responses=problem_responses(),
 )
 def get_cases(query: Annotated[CaseQuery, Query()], services: ServicesOf) -> dict[str, Any]:
-    """Cases that pass all filters; first those whose registration has not arrived yet."""
+    """Return cases that pass all filters; first those whose registration has not arrived yet."""
     after = cursors.case_place(query.after) if query.after is not None else None
     with services.connections() as connection:
         rows = list_cases(connection, query.filters(), [*duties()], query.limit + 1, after)
@@ -103,22 +101,22 @@ def get_cases(query: Annotated[CaseQuery, Query()], services: ServicesOf) -> dic
     "/{case_id}",
     summary="One case 信访件",
     response_model=CaseDetail,
-    responses=problems(404),
+    responses=problem_responses(404),
 )
 def get_case(case_id: CaseId, services: ServicesOf) -> dict[str, Any]:
-    """The case as this node knows it, with clocks, evaluations and supervisions."""
+    """Return the case as this node knows it, with clocks, evaluations and supervisions."""
     with services.connections() as connection:
         row = find_case(connection, case_id)
     if row is None:
         raise _unknown(case_id)
     gaps, conflicts = row.pop("gaps"), row.pop("conflict_list")
     row["gaps"] = [{"emitter": gap[0], "first": gap[1], "last": gap[2]} for gap in gaps or ()]
-    row["conflicts"] = [{"event_id": one[0], "rule": one[1]} for one in conflicts or ()]
+    row["conflicts"] = [{"event_id": event_id, "rule": rule} for event_id, rule in conflicts or ()]
     return row
 
 
 class EventQuery(BaseModel):
-    """Which page of a case's events."""
+    """The page of a case's events."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -130,12 +128,12 @@ class EventQuery(BaseModel):
     "/{case_id}/events",
     summary="The events of a case 信访件的事件",
     response_model=EventPage,
-    responses=problems(404),
+    responses=problem_responses(404),
 )
 def get_case_events(
     case_id: CaseId, query: Annotated[EventQuery, Query()], services: ServicesOf
 ) -> dict[str, Any]:
-    """In the order in which they are folded; what was sealed stays sealed."""
+    """Return the events in the order in which they are folded; sealed data stays sealed."""
     after = cursors.event_place(query.after) if query.after is not None else EventPlace()
     with services.connections() as connection:
         rows = read_case_events(connection, case_id, after, query.limit + 1)
@@ -147,7 +145,7 @@ def get_case_events(
 
 
 def _page(rows: list[dict[str, Any]], limit: int, cursor_of: Any) -> dict[str, Any]:
-    """One row more than the page was asked for: then there is a next page."""
+    """Return a page; `rows` has one row more than it if there is a next page."""
     more = len(rows) > limit
     items = rows[:limit]
     return {"items": items, "next": cursor_of(items[-1]) if more else None}

@@ -1,7 +1,7 @@
 """The commands as JSON Schema 指令格式, made from the specs of their fields.
 
-What `schemas.validation.forms` accepts and refuses stands here for clients and their generators;
-the forms remain the judge. Rules that need the case or the clock are not in a schema.
+The schemas tell clients and their generators what `schemas.validation.forms` accepts; the forms
+remain the judge. Rules that need the case or the clock are not in a schema.
 """
 
 from __future__ import annotations
@@ -26,11 +26,32 @@ _PETITIONER: JsonSchema = {
     },
 }
 _INSTANT: JsonSchema = {"type": "string", "format": "date-time"}
+COMMAND_BODY: JsonSchema = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Command"},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 100,
+                        "items": {
+                            "type": "object",
+                            "description": "A command, checked when its turn comes.",
+                        },
+                    },
+                ]
+            }
+        }
+    },
+}
 _CASE_ID: JsonSchema = {"type": "string", "pattern": r"^[0-9A-Za-z._-]{1,64}$"}
 
 
 def command_components() -> dict[str, JsonSchema]:
-    """Components of an OpenAPI document: `Command`, and a schema for each command."""
+    """Return OpenAPI components: `Command`, and a schema for each command."""
     components = {_name(command): _command(command) for command in COMMANDS}
     mapping = {command: f"#/components/schemas/{_name(command)}" for command in COMMANDS}
     components["Command"] = {
@@ -58,7 +79,7 @@ def _command(command: str) -> JsonSchema:
     if event_type in (REGISTERED, CORRECTED):
         common["petitioner"] = _PETITIONER
     required = ["command"] if event_type == REGISTERED else ["command", "case_id"]
-    # Where an objection and its ruling go is known to the case.
+    # The case knows where an objection and its ruling go.
     implied = {"to"} if command in ("object", "rule_objection") else set()
     return {
         "type": "object",

@@ -11,15 +11,20 @@ from starlette.responses import Response
 
 from cases.vocabulary.event_types import REGISTERED
 from node.entrypoints.web.access import Staff
+from node.entrypoints.web.api.command_schemas import COMMAND_BODY
 from node.entrypoints.web.api.models import CommandDone, CommandResults
-from node.entrypoints.web.api.problem_responses import COMMAND_BODY, problems
-from node.entrypoints.web.execute_command import Place, do
-from node.entrypoints.web.idempotency import KeyReused, request_of
-from node.entrypoints.web.idempotency import Request as Keyed
+from node.entrypoints.web.execute_command import execute
+from node.entrypoints.web.idempotency import AnswerKey, KeyReused, keyed_request
 from node.entrypoints.web.json_body import read_json
-from node.entrypoints.web.problems import INVALID, KEY_REUSED, KINDS, ProblemError, answer
-from node.entrypoints.web.secret_keys import web_key
-from node.entrypoints.web.services import Services, ServicesOf
+from node.entrypoints.web.problems import (
+    INVALID,
+    KEY_REUSED,
+    KINDS,
+    ProblemError,
+    answer,
+    problem_responses,
+)
+from node.entrypoints.web.services import Services, ServicesOf, web_key
 
 router = APIRouter(tags=["commands"])
 
@@ -44,49 +49,44 @@ Key = Annotated[
     response_model=CommandDone | CommandResults,
     responses={
         201: {"model": CommandDone, "description": "A case was registered 已登记"},
-        **problems(400, 409, 413, 415),
+        **problem_responses(400, 409, 413, 415),
     },
     openapi_extra={"requestBody": COMMAND_BODY},
 )
 async def post_commands(
     request: Request, services: ServicesOf, actor: Staff, key: Key = None
 ) -> Response:
-    """One object is answered with its result or with the problem that kept it from being done.
+    """Execute one command and answer with its result or problem, or a list of commands.
 
-    A list is done in order, each command in a transaction of its own, and answered with a result
-    for each; one that was not done does not stop the next.
+    A list is executed in order, each command in its own transaction, and answered with a result for
+    each; a command that was not done does not stop the next.
     """
     content_type = request.headers.get("content-type", "")
-    # Reading a long body takes time too: the loop must answer others meanwhile.
-    return await run_in_threadpool(
-        _answered, services, actor, await request.body(), content_type, key
-    )
+    body = await request.body()
+    # Parsing a long body takes time too, in which the event loop must answer others.
+    return await run_in_threadpool(_answer, services, actor, body, content_type, key)
 
 
-def _answered(
+def _answer(
     services: Services, actor: str, body: bytes, content_type: str, key: str | None
 ) -> Response:
     value = read_json(body, content_type)
     commands = value if isinstance(value, list) else [value]
     _check(commands)
-    keyed = _keyed(services, key, value) if key else None
+    keyed = None
+    if key:
+        keys = services.office.keys
+        # Releases before this one used the identity key; an answer is kept for two weeks.
+        keyed = keyed_request(key, value, web_key(keys, "requests"), keys.identity_key)
     try:
         results = [
-            do(services, actor, command, keyed and Place(keyed, number))
+            execute(services, actor, command, keyed and AnswerKey(keyed, number))
             for number, command in enumerate(commands)
         ]
     except KeyReused:
         detail = "this key came with another request before: take a new key for a new request"
         raise ProblemError(KEY_REUSED, detail) from None
-    if isinstance(value, list):
-        return _json({"results": results})
-    return _single(results[0])
-
-
-def _keyed(services: Services, key: str, value: Any) -> Keyed:
-    keys = services.office.keys
-    # Releases before this one used the identity key; an answer is kept for two weeks.
-    return request_of(key, value, web_key(keys, "requests"), keys.identity_key)
+    return _json({"results": results}) if isinstance(value, list) else _single(results[0])
 
 
 def _check(commands: list[Any]) -> None:

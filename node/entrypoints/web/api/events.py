@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from node.entrypoints.web import cursors
 from node.entrypoints.web.api.models import FeedPage
 from node.entrypoints.web.api.parameters import MAX_LIMIT, Cursor
-from node.entrypoints.web.api.problem_responses import problems
-from node.entrypoints.web.problems import GONE, ProblemError
+from node.entrypoints.web.problems import GONE, ProblemError, problem_responses
 from node.entrypoints.web.services import Services, ServicesOf
 from node.queries.database_history import FeedPlace, UnknownHistory
 from node.queries.feed import Page, read_feed
@@ -26,12 +25,12 @@ _GONE = (
     "not known: read the feed from the beginning (without `after`), and leave out events that you "
     "have by their `id`"
 )
-# Sealed records are given as they are: a system that holds the node's key may open them.
+# Sealed records are returned as they are: a system that holds the node's key may open them.
 _SEALED = ("petitioner", "petitioner_keys")
 
 
 class FeedQuery(BaseModel):
-    """Where the page begins and how long it is."""
+    """The beginning and the length of the page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,14 +44,14 @@ class FeedQuery(BaseModel):
     "",
     summary="Everything this node has applied, in order 事件流水",
     response_model=FeedPage,
-    responses=problems(410),
+    responses=problem_responses(410),
 )
 def get_feed(query: Annotated[FeedQuery, Query()], services: ServicesOf) -> dict[str, Any]:
-    """Own events and those of others in the order in which this node committed them.
+    """Return own events and those of others in the order in which this node committed them.
 
-    Each comes once and none is skipped if every request gives the `next` of the answer before.
-    An empty page means: nothing new yet. After the database was restored, events may come again
-    (`restored`), and a cursor of a database that is gone is answered with 410.
+    Each comes once and none is skipped if every request gives the `next` of the answer before. An
+    empty page means that there is nothing new yet. After the database was restored, events may come
+    again (`restored`), and a cursor of a database that is gone is answered with 410.
     """
     node = services.settings.node
     after = FeedPlace() if query.after is None else cursors.feed_place(node, query.after)
@@ -73,7 +72,7 @@ def _page(services: Services, after: FeedPlace, limit: int) -> Page:
 
 
 def event_of(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the ledger as the API shows it: CloudEvents attributes, then our own."""
+    """Return a row of the ledger as the API shows it: CloudEvents attributes, then our own."""
     event = {**row}
     event_type, case_id = event.pop("event_type"), event.pop("case_id")
     return {
@@ -84,13 +83,13 @@ def event_of(row: dict[str, Any]) -> dict[str, Any]:
         "subject": case_id,
         "time": event["recorded_at"],
         "datacontenttype": "application/json",
-        "data": _shown(event_type, event.pop("body")),
+        "data": _readable(event_type, event.pop("body")),
         **event,
     }
 
 
-def _shown(event_type: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Instants as people and programs read them; an unknown type's body as it is."""
+def _readable(event_type: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with readable instants; an unknown type's body as it is."""
     schema = catalogue().by_type.get(event_type)
     if schema is None:
         return body

@@ -1,4 +1,4 @@
-"""What the API answers 应答, as OpenAPI shows it. Instants are RFC 3339 with zone."""
+"""The answers 应答 of the API, as OpenAPI shows them. Instants are RFC 3339 with zone."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class CaseGap(BaseModel):
 
 
 class CaseConflict(BaseModel):
-    """An event without effect, because it was not legal where it stood 冲突."""
+    """An event without effect, because it was not legal at its place 冲突."""
 
     event_id: str
     rule: str
@@ -157,10 +157,7 @@ class CaseDetail(CaseItem):
 
 
 class CaseEvent(BaseModel):
-    """An event 事件 with the attributes of CloudEvents 1.0; `data` is its body.
-
-    What was sealed stays sealed.
-    """
+    """An event 事件 with the attributes of CloudEvents 1.0; sealed parts of `data` stay sealed."""
 
     specversion: Literal["1.0"]
     id: str
@@ -201,7 +198,7 @@ class FeedPage(BaseModel):
 
 
 class OutboxTopic(BaseModel):
-    """What waits to be published to one topic."""
+    """The events that wait to be published to one topic."""
 
     topic: str
     pending: int
@@ -210,7 +207,7 @@ class OutboxTopic(BaseModel):
 
 
 class PartitionStatus(BaseModel):
-    """How far one partition is applied."""
+    """The applied position of one partition, and its lag."""
 
     topic: str
     partition: int
@@ -239,7 +236,7 @@ class StoppedPartition(BaseModel):
 
 
 class Status(BaseModel):
-    """What `petitionlink status --format json` gives; partitions are null while Kafka is away."""
+    """A part of `petitionlink status --format json`; partitions are null while Kafka is away."""
 
     node: str
     events: int

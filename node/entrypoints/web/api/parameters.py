@@ -1,4 +1,4 @@
-"""Parameters 参数 that several routes have."""
+"""Parameters 参数 that several routes share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def _iso(value: Any) -> Any:
-    """Numbers would be taken as seconds since 1970."""
+    """Refuse all but a plain day: pydantic reads numbers as seconds since 1970."""
     if isinstance(value, str) and not _DAY.fullmatch(value):
         raise ValueError("write a day as 2026-02-13")
     return value

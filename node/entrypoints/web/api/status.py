@@ -10,8 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from node.entrypoints.web.api.models import Health, Ready, Status
-from node.entrypoints.web.api.problem_responses import problems
-from node.entrypoints.web.problems import UNAVAILABLE, answer
+from node.entrypoints.web.problems import UNAVAILABLE, answer, problem_responses
 from node.entrypoints.web.services import Services, ServicesOf
 from node.postgres.schema_version import check_version, schema_version
 from node.postgres.synchronous_standby import description, unconfirmed_seconds
@@ -23,7 +22,7 @@ from schemas.errors import PetitionLinkError
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["status"])
 
-# Who asks for readiness gives up soon.
+# A client that asks for readiness gives up soon.
 _READY_SECONDS = 3.0
 
 
@@ -31,31 +30,35 @@ _READY_SECONDS = 3.0
     "/v1/status",
     summary="Does this node keep up? 运行状态",
     response_model=Status,
-    responses=problems(),
+    responses=problem_responses(),
 )
 def get_status(services: ServicesOf) -> dict[str, Any]:
-    """Counts, outbox, and position, end and lag of each partition (null while Kafka is away)."""
-    partitions = services.standing.look(services.settings, services.connections)
+    """Return counts, outbox, position and lag of each partition (null while Kafka is away)."""
+    partitions = services.partitions.read(services.settings, services.connections)
     with services.connections() as connection:
-        return {**read_status(connection, services.settings.node), "partitions": partitions}
+        status = read_status(connection, services.settings.node)
+    return {**status, "partitions": partitions}
 
 
 @router.get("/healthz", summary="The process lives 存活", response_model=Health)
 async def get_health() -> dict[str, str]:
-    """Asks nothing of Postgres or Kafka: restarting this process would not bring them back."""
+    """Answer without asking Postgres or Kafka, which a restart of this process would not help."""
     return {"status": "ok"}
 
 
 @router.get(
-    "/readyz", summary="The node can answer 就绪", response_model=Ready, responses=problems()
+    "/readyz",
+    summary="The node can answer 就绪",
+    response_model=Ready,
+    responses=problem_responses(),
 )
 def get_ready(services: ServicesOf) -> Any:
-    """Postgres answers and confirms commits, and the database is of this node and release.
+    """Answer whether Postgres confirms commits and its database is of this node and release.
 
-    A node with stopped partitions is ready: it takes commands and publishes them. It names them.
+    A node with stopped partitions, which it names, is ready: it takes commands and publishes them.
     """
     try:
-        waiting, stopped = _look(services)
+        waiting, stopped = _read(services)
     except OtherRelease as error:
         return _not_ready(str(error))
     except (PetitionLinkError, psycopg2.Error) as error:
@@ -68,8 +71,8 @@ def _not_ready(reason: str) -> Response:
     return answer(UNAVAILABLE, reason, "not_ready", reasons=[reason])
 
 
-def _look(services: Services) -> tuple[float, list[dict[str, Any]]]:
-    """For how many seconds a commit has waited for a standby, and the stopped partitions."""
+def _read(services: Services) -> tuple[float, list[dict[str, Any]]]:
+    """Return for how many seconds a commit waits for a standby, and the stopped partitions."""
     with (
         services.connections() as connection,
         answered_within(connection, _READY_SECONDS),

@@ -1,6 +1,6 @@
 """/enquiry 信访件查询: case number and query code open the petitioner's own view.
 
-No cookie, no script, nothing in the address: every step is a form that is posted.
+There is no cookie, no script and nothing in the address: every step posts a form.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from node.entrypoints.web.pages.evaluate import (
     Given,
     as_given,
     evaluate,
+    evaluation_states,
     problems,
-    standings,
 )
-from node.entrypoints.web.pages.open_case import Connections, Refused, open_case, understood_case
+from node.entrypoints.web.pages.open_case import Connections, OpenRefusal, open_case, parse_case_id
 from node.entrypoints.web.pages.render import PageRoute, page
-from node.entrypoints.web.secret_keys import web_key
+from node.entrypoints.web.services import web_key
 from node.keys.office import Office
 from node.postgres.connection import Connection
 from node.queries.case_history import fold_of
@@ -46,7 +46,7 @@ _NOT_AGAIN: Final = "此前已经评价过，或评价期已过，本次提交�
 
 
 class EnquiryPage:
-    """The page's steps; one of them for each form."""
+    """The steps of the page, one for each form."""
 
     def __init__(self, office: Office, connections: Connections, metrics: Metrics) -> None:
         self._office = office
@@ -55,12 +55,12 @@ class EnquiryPage:
         self._attempts_key = web_key(office.keys, "attempts")
 
     def form(self) -> HTMLResponse:
-        """The empty form."""
+        """Return the empty form."""
         return self._form()
 
     def open(self, request: Request, case: Text = "", code: Text = "") -> HTMLResponse:
-        """The petitioner's view, or the form again with what was wrong."""
-        meant_case, meant_code = understood_case(case), understood(code)
+        """Return the petitioner's view, or the form again with what was wrong."""
+        meant_case, meant_code = parse_case_id(case), understood(code)
         wrong = {}
         if meant_case is None:
             wrong["case"] = "请输入回执上的信访件编号，例如 110000-20260401-7K3M9QXA。"
@@ -70,10 +70,10 @@ class EnquiryPage:
             return self._form(422, case=case, wrong=wrong)
         address = request.client.host if request.client else ""
         opened = open_case(self._connections, self._attempts_key, meant_case, meant_code, address)
-        self._attempts.labels(opened.value if isinstance(opened, Refused) else "opened").inc()
-        if opened is Refused.TOO_OFTEN:
+        self._attempts.labels(opened.value if isinstance(opened, OpenRefusal) else "opened").inc()
+        if opened is OpenRefusal.TOO_OFTEN:
             return self._form(429, case=case, message=_TOO_OFTEN)
-        if isinstance(opened, Refused):
+        if isinstance(opened, OpenRefusal):
             return self._form(403, case=case, message=_WRONG)
         with self._connections() as connection:
             return self._view(connection, *opened)
@@ -86,19 +86,18 @@ class EnquiryPage:
         unit: Text = "",
         unit_reason: Text = "",
     ) -> HTMLResponse:
-        """Record the evaluations of the form, then show the view with them."""
+        """Record the evaluations of the form, then return the view with them."""
         given = {"office": as_given(office, office_reason), "unit": as_given(unit, unit_reason)}
         with self._connections() as connection:
             with connection, connection.cursor() as cursor:
-                proven = tickets.opened(cursor, ticket)
+                proven = tickets.redeem(cursor, ticket)
             if proven is None:
                 return self._form(403, message=_LAPSED)
             view = partial(self._view, connection, proven.case_id, ticket)
             wrong = problems(given)
             if wrong:
                 return view(422, given=given, wrong=wrong)
-            done = evaluate(connection, self._office, proven, given)
-            if all(done.values()):
+            if evaluate(connection, self._office, proven, given):
                 return view(200, said=_THANKS)
             return view(409, said=_NOT_AGAIN)
 
@@ -131,13 +130,13 @@ class EnquiryPage:
             case = fold_of(cursor, case_id) or Case(case_id)
         return page(
             "case.html", status, node=NODES[self._office.node], view=view, case_id=case_id,
-            ticket=ticket, objects=standings(self._office, case), results=RESULTS,
+            ticket=ticket, objects=evaluation_states(self._office, case), results=RESULTS,
             given=given or dict.fromkeys(OBJECTS, Given()), wrong=wrong or {}, said=said,
         )  # fmt: skip
 
 
 def router(office: Office, connections: Connections, metrics: Metrics) -> APIRouter:
-    """The page's routes; they are no part of the API's description."""
+    """Return the routes of the page, which the API's description leaves out."""
     steps = EnquiryPage(office, connections, metrics)
     routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     routes.get("/enquiry")(steps.form)
@@ -148,5 +147,5 @@ def router(office: Office, connections: Connections, metrics: Metrics) -> APIRou
 
 
 def _back() -> RedirectResponse:
-    """Who comes by the address bar begins anew."""
+    """Send a visitor who comes by the address bar to the beginning."""
     return RedirectResponse("/enquiry", 303)

@@ -1,6 +1,6 @@
-"""Evaluating a case 评价 from the enquiry page: of the petition office and of the unit.
+"""Evaluate a case 评价 from the enquiry page: the petition office and the responsible unit.
 
-What is open is asked of the same rules that will judge the command; nothing is decided here.
+The rules that judge the command also say what is open; nothing is decided here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from node.store import audit_log
 from producers.commands.draft_event import Command, draft
 from producers.commands.handle import Done, handled
 
-# Who acts: the petitioner, through this page.
+# The actor: the petitioner, through this page.
 _ACTOR: Final = "enquiry"
 OBJECTS: Final = {"office": "信访部门", "unit": "责任单位"}
 RESULTS: Final = {
@@ -28,8 +28,8 @@ _SHOWN_RESULTS: Final = {**RESULTS, "expired": "逾期未评价"}
 LONGEST_REASON: Final = 500
 
 
-class Standing(NamedTuple):
-    """One object: what it is called, how it was evaluated if it was, and if it can be now."""
+class EvaluationState(NamedTuple):
+    """The name of an object, its evaluation if there is one, and whether it can be given now."""
 
     name: str
     chinese: str
@@ -38,21 +38,21 @@ class Standing(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What the form says about one object; empty where nothing was chosen."""
+    """The form's values for one object; empty where nothing was chosen."""
 
     satisfaction: str = ""
     reason: str = ""
 
 
 def as_given(satisfaction: str, reason: str) -> Given:
-    """The form's values; browsers count a new line as one character and send two."""
+    """Return the form's values; browsers count a new line as one character and send two."""
     return Given(satisfaction, reason.replace("\r\n", "\n").strip())
 
 
-def standings(office: Office, case: Case) -> list[Standing]:
-    """Both objects of a case."""
+def evaluation_states(office: Office, case: Case) -> list[EvaluationState]:
+    """Return the state of both objects of a case."""
     return [
-        Standing(
+        EvaluationState(
             name,
             chinese,
             _SHOWN_RESULTS.get(case.evaluations.get(name, ""), ""),
@@ -63,43 +63,42 @@ def standings(office: Office, case: Case) -> list[Standing]:
 
 
 def problems(given: dict[str, Given]) -> dict[str, str]:
-    """What is missing or wrong in the form, by the name of the field."""
-    found = {}
-    for name, one in given.items():
-        if one.satisfaction and one.satisfaction not in RESULTS:
-            found[name] = "请选择满意、基本满意或不满意。"
-        elif one.satisfaction == "dissatisfied" and not one.reason:
-            found[f"{name}_reason"] = "选择“不满意”时，请写明理由。"
-        elif len(one.reason) > LONGEST_REASON:
-            found[f"{name}_reason"] = f"理由最多 {LONGEST_REASON} 字，请缩短。"
-        elif "\0" in one.reason:
-            found[f"{name}_reason"] = "理由中有无法保存的字符，请改写。"
-        elif one.reason and not one.satisfaction:
-            found[name] = "写了理由，但没有选择满意度，请选择。"
-    if not found and not any(one.satisfaction for one in given.values()):
-        found[next(iter(given), "office")] = "请至少对一个对象作出评价。"
-    return found
+    """Return what is missing or wrong in the form, by the name of the field."""
+    wrong = {}
+    for name, (satisfaction, reason) in given.items():
+        if satisfaction and satisfaction not in RESULTS:
+            wrong[name] = "请选择满意、基本满意或不满意。"
+        elif satisfaction == "dissatisfied" and not reason:
+            wrong[f"{name}_reason"] = "选择“不满意”时，请写明理由。"
+        elif len(reason) > LONGEST_REASON:
+            wrong[f"{name}_reason"] = f"理由最多 {LONGEST_REASON} 字，请缩短。"
+        elif "\0" in reason:
+            wrong[f"{name}_reason"] = "理由中有无法保存的字符，请改写。"
+        elif reason and not satisfaction:
+            wrong[name] = "写了理由，但没有选择满意度，请选择。"
+    if not wrong and not any(each.satisfaction for each in given.values()):
+        wrong[next(iter(given), "office")] = "请至少对一个对象作出评价。"
+    return wrong
 
 
 def evaluate(
     connection: Connection, office: Office, proven: Proven, given: dict[str, Given]
-) -> dict[str, bool]:
-    """Record each evaluation that was given; for each object whether it was recorded.
+) -> bool:
+    """Record each given evaluation; return False if one was refused.
 
-    One that the rules refuse was evaluated before, or its window has closed meanwhile. Each is
-    audited in the transaction of its event: by which code the petitioner had proven himself.
+    A refused one was evaluated before, or its window has closed meanwhile. Each is audited in the
+    transaction of its event, with the code by which the petitioner had proven himself.
     """
-    done = {}
-    for name, one in given.items():
-        if one.satisfaction:
-            command = _command(office, proven.case_id, name, one)
+    all_recorded = True
+    for name, answer in given.items():
+        if answer.satisfaction:
+            command = _command(office, proven.case_id, name, answer)
             try:
                 with handled(connection, office, command) as (cursor, evaluated):
                     _audit(cursor, proven, evaluated)
-                done[name] = True
             except Refusal:
-                done[name] = False
-    return done
+                all_recorded = False
+    return all_recorded
 
 
 def _audit(cursor: Cursor, proven: Proven, done: Done) -> None:
@@ -120,7 +119,7 @@ def _is_open(office: Office, case: Case, name: str) -> bool:
     return True
 
 
-def _command(office: Office, case_id: str, name: str, one: Given) -> Command:
-    reason = one.reason if one.satisfaction == "dissatisfied" else ""
-    given = {"object": name, "satisfaction": one.satisfaction, "reason": reason}
+def _command(office: Office, case_id: str, name: str, answer: Given) -> Command:
+    reason = answer.reason if answer.satisfaction == "dissatisfied" else ""
+    given = {"object": name, "satisfaction": answer.satisfaction, "reason": reason}
     return Command("evaluate", case_id, office.clock(), _ACTOR, given)

@@ -1,7 +1,7 @@
-"""Lag of both directions 双向积压, asked of Kafka from outside.
+"""Lag of both directions 双向积压, computed from Kafka.
 
-What we read stands in our own Postgres; how far the readers of what we write have come, they
-commit to Kafka about every second. A reader that never committed has everything before it.
+Our own positions are in our Postgres; the readers of our topics commit theirs to Kafka about every
+second. A reader that never committed has everything before it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from node.runtime.settings import Settings
 
 
 class Lag(NamedTuple):
-    """Of one topic: records that its reader has not applied, and the age of the oldest.
+    """The records of a topic that its reader has not applied, and the age of the oldest.
 
     `seconds` is None while that record cannot be read.
     """
@@ -30,7 +30,7 @@ class Lag(NamedTuple):
 
 
 def lags(settings: Settings, connections: Connections) -> dict[str, Lag]:
-    """By topic, all that this node reads and writes; a topic that does not exist is not there.
+    """Return the lag of each existing topic that this node reads or writes.
 
     Takes some tenths of a second, and seconds while the broker is away; then it raises.
     """
@@ -47,14 +47,14 @@ def _read_by_others(settings: Settings) -> list[PartitionStatus]:
             return []
         committed = client.list_group_offsets({_group(topic): None for topic in topics})
     applied = {
-        partition: one.offset
+        partition: position.offset
         for group in committed.values()
-        for partition, one in group.items()
-        if one.offset >= 0
+        for partition, position in group.items()
+        if position.offset >= 0
     }
     with closing(clients.plain_consumer(settings, "monitor", uncommitted=True)) as client:
         bounds = bounds_of(client, topics)
-        positions = {one: max(applied.get(one, 0), first) for one, (first, _) in bounds.items()}
+        positions = {p: max(applied.get(p, 0), first) for p, (first, _) in bounds.items()}
         return measure(client, bounds, positions, now_micros())
 
 
@@ -65,15 +65,16 @@ def _group(topic: str) -> str:
 
 
 def _by_topic(partitions: Iterable[PartitionStatus]) -> dict[str, Lag]:
-    found: dict[str, Lag] = {}
-    for one in partitions:
-        found[one.topic] = _sum(found.get(one.topic), one.lag_records, one.lag_seconds)
-    return found
+    by_topic: dict[str, Lag] = {}
+    for status in partitions:
+        before = by_topic.get(status.topic)
+        by_topic[status.topic] = _sum(before, status.lag_records, status.lag_seconds)
+    return by_topic
 
 
 def _sum(before: Lag | None, records: int, seconds: float | None) -> Lag:
     if before is None:
         return Lag(records, seconds)
-    known = [one for one in (before.seconds, seconds) if one is not None]
+    known = [age for age in (before.seconds, seconds) if age is not None]
     unknown = (before.records and before.seconds is None) or (records and seconds is None)
     return Lag(before.records + records, None if unknown or not known else max(known))

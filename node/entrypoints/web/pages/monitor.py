@@ -1,7 +1,7 @@
-"""/monitor 运行监控, for staff and the centre: flows, deadlines, indicators, what rises.
+"""/monitor 运行监控, for staff and the centre: flows, deadlines, indicators, rising matters.
 
-The centre sees the whole star, a province its own part. The page comes within a second, also
-while Kafka is away: it then says so.
+The centre sees the whole star, a province its own part. The page is answered within a second; while
+Kafka is away it says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from node.entrypoints.web.pages.dashboard import (
     RISING_BY,
     RISING_DAYS,
     SOON_HOURS,
-    Board,
+    Dashboard,
     clock_names,
 )
 from node.entrypoints.web.pages.open_case import Connections
@@ -50,6 +50,7 @@ _STOPPED: Final = {
     stopped_partitions.UNREADABLE: "无法解读",
     stopped_partitions.DEAD_LETTERS: "死信过多",
 }
+_CLOCK_NAMES: Final = clock_names()
 _UNHANDLED: Final = {
     "unknown": "登记未到",
     "diverted": "已导入法定途径或移送",
@@ -58,55 +59,37 @@ _UNHANDLED: Final = {
 }
 
 
-class MonitorPage:
-    """The page of one node."""
-
-    def __init__(self, settings: Settings, connections: Connections) -> None:
-        self._node = settings.node
-        self._board = Board(settings, connections)
-
-    def show(self) -> HTMLResponse:
-        """The page with the last readings; raises `Transient` while Postgres is away."""
-        board = self._board
-        board.refresh()
-        live = board.live.reading
-        if live.value is None:
-            raise live.problem or Transient("Postgres does not answer in time")
-        rows = star_diagram.rows(live.value["flows"], board.lags.reading.value)
-        return page(
-            "monitor.html", node=NODES[self._node], national=self._node == NATIONAL,
-            now=datetime.now(UTC), live=live.value, rows=rows, spokes=star_diagram.spokes(rows),
-            lags=board.lags.reading, deadlines=board.deadlines.reading,
-            figures=board.figures.reading, **_WORDS,
-        )  # fmt: skip
-
-
 def key_text(by: str, key: list[str | None]) -> str:
-    """What rises, in words."""
-    told = [part for part in key if part]
-    if not told:
+    """Return the key of a rising matter in words."""
+    parts = [part for part in key if part]
+    if not parts:
         return "未注明"
     if by == "channel":
-        return _CHANNELS.get(told[0], told[0])
+        return _CHANNELS.get(parts[0], parts[0])
     if by == "area":
-        province = NODES.get(f"{told[0][:2]}0000")
-        return f"{told[0]} {province.chinese}" if province else told[0]
-    return " / ".join(told)
+        province = NODES.get(f"{parts[0][:2]}0000")
+        return f"{parts[0]} {province.chinese}" if province else parts[0]
+    return " / ".join(parts)
 
 
 def percent(share: dict[str, Any]) -> str:
-    """A share as people read it; nothing to count is 无, neither 0 nor 100 %."""
+    """Return a share as a percentage; nothing to count is 无, neither 0 nor 100 %."""
     value = share["value"]
     return "无" if value is None else f"{100 * value:.1f}%"
 
 
+def clock_text(clock: str) -> str:
+    """Return a clock with its Chinese name."""
+    return f"{clock} {_CLOCK_NAMES[clock]}"
+
+
 def node_text(code: str | None) -> str:
-    """A node's name; without one nobody is responsible."""
+    """Return the name of the responsible node; None means that nobody is."""
     return NODES[code].chinese if code in NODES else "无责任节点"
 
 
 def age(seconds: float | None) -> str:
-    """A duration in the largest unit that fits."""
+    """Return a duration in the largest unit that fits."""
     if seconds is None:
         return "未知"
     for size, unit in ((86400, "天"), (3600, "小时"), (60, "分")):
@@ -120,7 +103,8 @@ _WORDS: Final[dict[str, Any]] = {
     "minutes": MINUTES,
     "soon_hours": SOON_HOURS,
     "ratios": RATIOS,
-    "clock_names": clock_names(),
+    "clock_names": _CLOCK_NAMES,
+    "clock_text": clock_text,
     "rising_by": RISING_BY,
     "rising_days": RISING_DAYS,
     "unhandled_words": _UNHANDLED,
@@ -134,10 +118,25 @@ _WORDS: Final[dict[str, Any]] = {
 
 
 def router(settings: Settings, connections: Connections) -> APIRouter:
-    """The page's route, for staff; it is no part of the API's description."""
-    shown = MonitorPage(settings, connections)
+    """Return the page's route, for staff, which the API's description leaves out."""
+    dashboard = Dashboard(settings, connections)
     routes = APIRouter(
         route_class=PageRoute, include_in_schema=False, dependencies=[Depends(staff)]
     )
-    routes.get("/monitor")(shown.show)
+    routes.get("/monitor")(lambda: _show(settings.node, dashboard))
     return routes
+
+
+def _show(node: str, dashboard: Dashboard) -> HTMLResponse:
+    """Return the page with the last readings; raises `Transient` while Postgres is away."""
+    dashboard.refresh()
+    live = dashboard.live.reading
+    if live.value is None:
+        raise live.problem or Transient("Postgres does not answer in time")
+    rows = star_diagram.flow_rows(live.value["flows"], dashboard.lags.reading.value)
+    return page(
+        "monitor.html", node=NODES[node], national=node == NATIONAL,
+        now=datetime.now(UTC), live=live.value, rows=rows, spokes=star_diagram.spokes(rows),
+        lags=dashboard.lags.reading, deadlines=dashboard.deadlines.reading,
+        figures=dashboard.figures.reading, **_WORDS,
+    )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Opening a case 查询验证 by its number and query code.
+"""Open a case 查询验证 by its number and query code.
 
-A wrong case and a wrong code give one and the same answer after one and the same work. Only an
-address that tried too often hears so, at once: that says something about itself, not about a case.
+A wrong case and a wrong code give the same answer after the same work. Only an address that tried
+too often is told so, and at once: that says nothing about a case.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from node.store import audit_log
 Connections = Callable[[], AbstractContextManager[Connection]]
 
 _CASE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
-# A check takes 50 ms, four run at once: whoever comes later is told so, rather than holding one of
-# the threads that answer everybody else.
+# A check takes 50 ms, and four run at once. Further requests are refused, rather than holding the
+# threads that answer everybody else.
 _CHECKS = threading.BoundedSemaphore(16)
 _STORED: Final = """
     select case_id from query_code where case_id in (%s, %s) order by case_id = %s desc limit 1
@@ -32,34 +32,34 @@ _STORED: Final = """
 
 
 class Opened(NamedTuple):
-    """A case, and the ticket that stands for its code from now on."""
+    """A case, and the ticket that replaces its code from now on."""
 
     case_id: str
     ticket: str
 
 
-class Refused(Enum):
-    """Why a case was not opened."""
+class OpenRefusal(Enum):
+    """The reason why a case was not opened."""
 
     WRONG = "wrong"
     TOO_OFTEN = "too_often"
 
 
-def understood_case(text: str) -> str | None:
-    """The case number that somebody meant to type, or None if it can be none."""
+def parse_case_id(text: str) -> str | None:
+    """Return the case id that somebody meant to type, or None if the text cannot be one."""
     folded = unicodedata.normalize("NFKC", text)
-    dashed = "".join("-" if unicodedata.category(sign) == "Pd" else sign for sign in folded)
-    kept = "".join(dashed.split())
-    return kept if _CASE_ID.fullmatch(kept) else None
+    dashed = "".join("-" if unicodedata.category(char) == "Pd" else char for char in folded)
+    case_id = "".join(dashed.split())
+    return case_id if _CASE_ID.fullmatch(case_id) else None
 
 
 def open_case(
     connections: Connections, key: bytes, case: str, code: str, address: str
-) -> Opened | Refused:
-    """The case that `case` and `code`, both as understood, open; audited.
+) -> Opened | OpenRefusal:
+    """Open a case by its number and code, both parsed; audited.
 
-    The attempt is on record before the code is looked at, and while that takes its time no
-    connection is held. Raises `Transient` if too many codes are being checked already.
+    The attempt is recorded before the code is checked, and no connection is held during the check.
+    Raises `Transient` if too many codes are being checked already.
     """
     if not _CHECKS.acquire(blocking=False):
         raise Transient("too many query codes are being checked at once")
@@ -71,20 +71,20 @@ def open_case(
 
 def _open_case(
     connections: Connections, key: bytes, case: str, code: str, address: str
-) -> Opened | Refused:
+) -> Opened | OpenRefusal:
     with _transaction(connections) as cursor:
         # Our own numbers are in capitals; others may be in either.
         charged = attempt_limit.charge(cursor, key, case.upper(), address)
         case_id = _stored(cursor, case)
         kept = query_codes.stored(cursor, case_id)
     if not charged.allowed:
-        return Refused.TOO_OFTEN
+        return OpenRefusal.TOO_OFTEN
     if not query_codes.matches(kept, code) or kept is None:
-        return Refused.WRONG
+        return OpenRefusal.WRONG
     with _transaction(connections) as cursor:
         attempt_limit.give_back(cursor, charged)
         audit_log.note(cursor, "petitioner", "enquiry.opened", case_id=case_id)
-        return Opened(case_id, tickets.make(cursor, case_id, kept))
+        return Opened(case_id, tickets.issue(cursor, case_id, kept))
 
 
 @contextmanager

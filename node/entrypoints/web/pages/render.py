@@ -1,4 +1,4 @@
-"""From a template to an answer 页面输出: escaping, headers, and errors as pages."""
+"""Render a template 页面输出 into an answer: escaping, headers, and errors as pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from schemas.instants import CHINA
 log = logging.getLogger(__name__)
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
-# No script or style but our own files, nothing from elsewhere, in nobody's frame, kept nowhere.
+# Only our own scripts and styles, nothing from elsewhere, in no frame, stored nowhere.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -45,24 +45,24 @@ _environment = Environment(
 
 
 def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """The answer that a template makes of `values`."""
+    """Return the answer that a template makes of `values`."""
     text = _environment.get_template(template).render(**values)
     return HTMLResponse(text, status, headers=_HEADERS)
 
 
 def day(instant: datetime) -> str:
-    """The day in China 北京时间."""
+    """Return the day in China 北京时间."""
     local = instant.astimezone(CHINA)
     return f"{local.year}年{local.month}月{local.day}日"
 
 
 def minute(instant: datetime) -> str:
-    """Day and minute in China 北京时间."""
+    """Return day and minute in China 北京时间."""
     return instant.astimezone(CHINA).strftime("%Y-%m-%d %H:%M")
 
 
 def until(instant: datetime) -> str:
-    """The end of a period: 00:00 is 24:00 of the day before, as rules and people say it."""
+    """Return the end of a period: 00:00 is 24:00 of the day before, as people write it."""
     local = instant.astimezone(CHINA)
     if local.time() != time.min:
         return minute(instant)
@@ -70,7 +70,7 @@ def until(instant: datetime) -> str:
 
 
 def full_width(text: str) -> str:
-    """Brackets as Chinese print has them."""
+    """Return `text` with the brackets of Chinese print."""
     return text.replace("(", "\uff08").replace(")", "\uff09")
 
 
@@ -78,10 +78,10 @@ _environment.filters.update(day=day, minute=minute, until=until, full_width=full
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages too: people never see JSON or a traceback."""
+    """A route whose errors are pages too, never JSON or a traceback."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with errors made into pages."""
+        """Return the handler, with errors made into pages."""
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
@@ -89,8 +89,6 @@ class PageRoute(APIRoute):
                 return await handler(request)
             except HTTPException:
                 raise
-            except RequestValidationError:
-                return await run_in_threadpool(_sorry, 422, _page_of(request))
             except Exception as error:
                 return await run_in_threadpool(_sorry, _status_of(error), _page_of(request))
 
@@ -98,11 +96,13 @@ class PageRoute(APIRoute):
 
 
 def _page_of(request: Request) -> str:
-    """Where to begin anew."""
+    """Return the page on which to start again."""
     return "/" + request.url.path.split("/")[1]
 
 
 def _status_of(error: Exception) -> int:
+    if isinstance(error, RequestValidationError):
+        return 422
     known = error if isinstance(error, PetitionLinkError) else classified(error)
     if isinstance(known, Transient):
         return 503

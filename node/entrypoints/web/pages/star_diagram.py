@@ -1,6 +1,6 @@
-"""The star 星形图 as a picture: the centre, its provinces, and what flows on each link.
+"""The star diagram 星形图: the centre, its provinces, and the flow on each link.
 
-Width says how much, colour how far behind; the table beside it says both in figures.
+The width of a line shows the rate, its colour the lag; the table beside it has both in figures.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from node.entrypoints.web.pages.link_lag import Lag
 from node.kafka.topic_names import downlink, uplink
 from node.queries.flows import MINUTES, Flow
 
-# An alert looks at 300 s (docs/metrics.md); well before that it should be seen.
+# An alert is raised at 300 s (docs/metrics.md); the page shows a lag well before.
 SLOW_SECONDS: Final = 30.0
 LATE_SECONDS: Final = 300.0
 SIZE: Final = 780
@@ -61,20 +61,20 @@ class Spoke(NamedTuple):
     anchor: str
 
 
-class Row(NamedTuple):
-    """One province in figures; a lag is None where Kafka does not tell."""
+class FlowRow(NamedTuple):
+    """One province in figures; a lag is None if Kafka does not answer."""
 
     flow: Flow
     name: str
     connected: bool
     up_lag: Lag | None
     down_lag: Lag | None
-    kafka_told: bool
+    kafka_answers: bool
 
     def kind(self, lag: Lag | None) -> str:
-        """How far behind, as a word for colours; absent: there is no such topic."""
+        """Return the lag as a word for colours; "absent" means that there is no such topic."""
         if lag is None:
-            return "absent" if self.kafka_told else "unknown"
+            return "absent" if self.kafka_answers else "unknown"
         if lag.records == 0:
             return "ok"
         seconds = lag.seconds
@@ -84,15 +84,15 @@ class Row(NamedTuple):
 
 
 def short_name(code: str) -> str:
-    """What a province is called in a picture."""
+    """Return the short name of a province for the diagram."""
     return _SHORT.get(code) or NODES[code].chinese[:-1]
 
 
-def rows(flows: list[Flow], lags: dict[str, Lag] | None) -> list[Row]:
-    """Flows with the lag of both their directions, None while Kafka does not tell."""
+def flow_rows(flows: list[Flow], lags: dict[str, Lag] | None) -> list[FlowRow]:
+    """Return the flows with the lags of both directions; `lags` is None if Kafka is away."""
     known = lags or {}
     return [
-        Row(
+        FlowRow(
             flow,
             NODES[flow.node].chinese,
             flow.connected_since is not None,
@@ -104,47 +104,43 @@ def rows(flows: list[Flow], lags: dict[str, Lag] | None) -> list[Row]:
     ]
 
 
-def spokes(several: list[Row]) -> list[Spoke]:
-    """The picture's spokes, clockwise from the top; a single one goes to the right."""
-    if len(several) == 1:
-        return [_spoke(several[0], 0.0)]
+def spokes(rows: list[FlowRow]) -> list[Spoke]:
+    """Return the spokes clockwise from the top; a single one goes to the right."""
+    if len(rows) == 1:
+        return [_spoke(rows[0], 0.0)]
     return [
         _spoke(row, 2 * math.pi * place / len(PROVINCES) - math.pi / 2)
-        for place, row in enumerate(several)
+        for place, row in enumerate(rows)
     ]
 
 
-def _spoke(row: Row, angle: float) -> Spoke:
-    cos, sin = math.cos(angle), math.sin(angle)
-    left = cos < -1e-9
+def _spoke(row: FlowRow, angle: float) -> Spoke:
+    left = math.cos(angle) < -1e-9
     return Spoke(
         short_name(row.flow.node),
         row.connected,
         _line(angle, _RIM - 8, _CENTRE_RADIUS + 6, _APART, row.flow.up, row.kind(row.up_lag)),
         _line(angle, _CENTRE_RADIUS + 6, _RIM - 8, -_APART, row.flow.down, row.kind(row.down_lag)),
-        round(_RIM * cos, 1),
-        round(_RIM * sin, 1),
-        round(_LABEL * cos, 1),
-        round(_LABEL * sin, 1),
+        *_point(angle, _RIM),
+        *_point(angle, _LABEL),
         round(math.degrees(angle) + (180 if left else 0), 2),
         "end" if left else "start",
     )
 
 
 def _line(angle: float, begin: float, end: float, apart: float, events: int, kind: str) -> Line:
+    shown = kind if kind in ("slow", "late", "unknown") or (events and kind == "ok") else "idle"
+    ends = (*_point(angle, begin, apart), *_point(angle, end, apart))
+    return Line(*ends, _width(events), shown)
+
+
+def _point(angle: float, radius: float, apart: float = 0.0) -> tuple[float, float]:
+    """Return the point at `radius`, moved by `apart` across the spoke."""
     cos, sin = math.cos(angle), math.sin(angle)
-    across_x, across_y = -sin * apart, cos * apart
-    return Line(
-        round(begin * cos + across_x, 1),
-        round(begin * sin + across_y, 1),
-        round(end * cos + across_x, 1),
-        round(end * sin + across_y, 1),
-        width_of(events),
-        kind if kind in ("slow", "late", "unknown") or (events and kind == "ok") else "idle",
-    )
+    return round(radius * cos - apart * sin, 1), round(radius * sin + apart * cos, 1)
 
 
-def width_of(events: int) -> float:
-    """Wider by the same step for each tenfold rate: a province may send a thousand times more."""
+def _width(events: int) -> float:
+    """Return the width of a line: a logarithm, as one province may send a thousand times more."""
     a_minute = events / MINUTES
     return round(min(_WIDEST, _THINNEST + 1.6 * math.log10(1 + a_minute)), 2)

@@ -1,9 +1,9 @@
-"""Tickets 凭据: what the page of an opened case carries, so that the code need not.
+"""Tickets 凭据, which the page of an opened case carries instead of the query code.
 
-A ticket is 256 random bits that this node's database knows the digest of, so nobody can make one:
-it is written where a code was proven, for one case, half an hour long from its last use, and void
-when a new query code is issued. It travels in forms only, never in an address. Every web process
-of a node takes the tickets of the others.
+A ticket is 256 random bits whose digest is in this node's database, so nobody can forge one. It is
+issued after a code was proven, opens one case until half an hour after its last use, and is void
+when a new query code is issued. It travels in forms only, never in an address. Every web process of
+a node accepts the tickets of the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from node.postgres.connection import Cursor
 
 _BYTES: Final = 32
 _LONGEST: Final = 64
-# Long enough to write down why one is dissatisfied.
+# Long enough to write down a reason.
 _MINUTES: Final = 30
 
 _MAKE = f"""
@@ -33,7 +33,7 @@ _OPEN = f"""
       and query_code.digest = enquiry_ticket.code_digest
     returning enquiry_ticket.case_id, query_code.issued_at
 """
-# Nobody waits for a row that another process is deleting.
+# Rows that another process is deleting are skipped.
 _FORGET = """
     delete from enquiry_ticket where digest in (
         select digest from enquiry_ticket where expires_at < now()
@@ -42,22 +42,22 @@ _FORGET = """
 
 
 class Proven(NamedTuple):
-    """A case that its petitioner opened: by a code that was issued then."""
+    """A case that its petitioner opened, and when the code for it was issued."""
 
     case_id: str
     code_issued_at: datetime
 
 
-def make(cursor: Cursor, case_id: str, code: Stored) -> str:
-    """A ticket for a case whose present code, as it is kept, was just given."""
+def issue(cursor: Cursor, case_id: str, code: Stored) -> str:
+    """Return a new ticket for a case whose present code was just proven."""
     ticket = secrets.token_urlsafe(_BYTES)
     cursor.execute(_FORGET)
     cursor.execute(_MAKE, (_digest(ticket), case_id, code.digest))
     return ticket
 
 
-def opened(cursor: Cursor, ticket: str) -> Proven | None:
-    """The case that a ticket opens, or None if it is forged, too old or void."""
+def redeem(cursor: Cursor, ticket: str) -> Proven | None:
+    """Return the case that a ticket opens, or None if it is forged, too old or void."""
     if len(ticket) > _LONGEST:
         return None
     cursor.execute(_OPEN, (_digest(ticket),))
