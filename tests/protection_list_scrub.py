@@ -5,6 +5,7 @@ from __future__ import annotations
 from protection import Protection
 
 _SCRUB = "tests/integration/test_scrub.py::"
+_SCRUB_PASS = "tests/integration/test_scrub_pass.py::"
 
 SCRUB = (
     Protection(
@@ -75,7 +76,7 @@ SCRUB = (
         "node/rebuild/run.py",
         "self._losses.check()",
         "",
-        (_SCRUB + "test_rebuild_does_not_swap_a_loss_in",),
+        (_SCRUB_PASS + "test_rebuild_does_not_swap_a_loss_in",),
     ),
     Protection(
         "the scrub goes on where it stood",
@@ -83,7 +84,7 @@ SCRUB = (
         "node/scrub/worker.py",
         "self._settings.node, stands.last_case, CASES_AT_A_TIME)",
         'self._settings.node, "", CASES_AT_A_TIME)',
-        (_SCRUB + "test_a_pass_goes_on_where_the_last_process_stood_and_keeps_to_its_rate",),
+        (_SCRUB_PASS + "test_a_pass_goes_on_where_the_last_process_stood_and_keeps_to_its_rate",),
     ),
     Protection(
         "mass damage is left to a person",
@@ -91,6 +92,6 @@ SCRUB = (
         "node/scrub/worker.py",
         "heals=stands.quarantined < MOST_QUARANTINED",
         "heals=True",
-        (_SCRUB + "test_more_damage_than_one_accident_is_named_and_left_to_a_person",),
+        (_SCRUB_PASS + "test_more_damage_than_one_accident_is_named_and_left_to_a_person",),
     ),
 )

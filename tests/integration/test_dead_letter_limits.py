@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from support.consuming import CASE, SHANDONG, TOPIC
 from support.letters import states
 from support.world import (
     Raw,
@@ -30,15 +31,12 @@ from consumers.apply_batch import apply_batch
 from consumers.consumer import Consumer
 from consumers.partition_status import ends_of
 from node.kafka import clients
-from node.kafka.topic_names import dead_letter, downlink
+from node.kafka.topic_names import dead_letter
 from node.localstack import LocalStack
 from node.postgres.connection import connected
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 
-SHANDONG = "370000"
-TOPIC = downlink(SHANDONG)
-CASE = "110000-20260401-7K3M9QXA"
 BAD: Raw = (b"k", b"\x01poison", [])
 HELD = "select next_offset, consecutive_dead_letters from consumer_offset where partition = 0"
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
-from support.web import client_of, new_case, post
+from support.web import new_case, post
 from support.world import do, event, receive, rows
 
 from node.runtime.settings import Settings
 
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
-
-
-@pytest.fixture
-def client(beijing: Settings) -> Iterator[httpx.Client]:
-    with client_of(beijing) as made:
-        yield made
 
 
 def listed(client: httpx.Client, **query: Any) -> list[str]:
