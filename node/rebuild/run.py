@@ -35,17 +35,25 @@ Progress = Callable[[int, int], None]
 
 # So few cases are folded within about a second, in which writers wait.
 _FEW_CASES = 1_000
-_MOST_CASES = 10_000
 # Each pass covers what changed during the one before, a small part of it.
 _PASSES = 5
-# Longer than deadlock_timeout: behind that Postgres makes autovacuum give way.
-_WRITERS_OUT_WAIT = "2s"
 # Shorter than deadlock_timeout: if a reader waits for us and we for it, we give way.
 _SWAP_WAIT = "800ms"
-_ATTEMPTS = 30
-_PAUSE_SECONDS = 1.0
 
 _MIGRATED = "select max(number) from schema_migration"
+
+
+class RebuildPolicy(NamedTuple):
+    """The limits of a rebuild: how much is folded while writers wait, and how often it tries."""
+
+    most_cases: int = 10_000
+    # Longer than deadlock_timeout: after that Postgres makes autovacuum give way.
+    writers_out_wait: str = "2s"
+    attempts: int = 30
+    pause_seconds: float = 1.0
+
+
+DEFAULT_POLICY = RebuildPolicy()
 
 
 class Rebuilt(NamedTuple):
@@ -79,7 +87,12 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild(
-    settings: Settings, progress: Progress, *, dry_run: bool = False, accept_loss: bool = False
+    settings: Settings,
+    progress: Progress,
+    *,
+    dry_run: bool = False,
+    accept_loss: bool = False,
+    policy: RebuildPolicy = DEFAULT_POLICY,
 ) -> Rebuilt:
     """Fold all projections again from the bytes, compare, and swap them in unless `dry_run`.
 
@@ -92,7 +105,7 @@ def rebuild(
         _take_lock(keeper, settings.node)
         with _shadow_tables(keeper) as live, _folder(settings, live) as folder:
             losses = Losses(settings.node, accepted=accept_loss or dry_run)
-            last = _Last(folder, live, losses)
+            last = _Last(folder, live, losses, policy)
             last.begin(_fold(folder, live, losses, progress))
             found = _finish(keeper, last, None if dry_run else settings)
         events = _count(keeper, f"{live}.case_event")
@@ -155,7 +168,10 @@ def _fold(folder: Connection, live: str, losses: Losses, progress: Progress) -> 
 class _Last:
     """The comparison, and the last cases: folded while writers are locked out."""
 
-    def __init__(self, folder: Connection, live: str, losses: Losses) -> None:
+    def __init__(
+        self, folder: Connection, live: str, losses: Losses, policy: RebuildPolicy
+    ) -> None:
+        self.policy = policy
         self._folder = folder
         self._migrated = _migrated(folder)
         self._losses = losses
@@ -185,7 +201,7 @@ class _Last:
     def _check(self, changed: Sequence[str]) -> None:
         if _migrated(self._folder) != self._migrated:
             raise Fatal("the database was migrated meanwhile: run the rebuild again")
-        if len(changed) > _MOST_CASES:
+        if len(changed) > self.policy.most_cases:
             raise Fatal(
                 f"{len(changed)} cases changed while they were folded, too many to let writers "
                 "wait for: a transaction is open for long or much is being imported: try again "
@@ -194,20 +210,21 @@ class _Last:
 
 
 def _finish(keeper: Connection, last: _Last, swaps: Settings | None) -> Differences:
-    for _ in range(_ATTEMPTS):
+    policy = last.policy
+    for _ in range(policy.attempts):
         try:
             with keeper, keeper.cursor() as cursor:
-                shadow_tables.lock(cursor, last.live, "exclusive", _WRITERS_OUT_WAIT)
+                shadow_tables.lock(cursor, last.live, "exclusive", policy.writers_out_wait)
                 found = last.settle()
                 if swaps is not None:
                     _swap(cursor, last.live, found, swaps.actor)
         except (LockNotAvailable, DeadlockDetected):
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(policy.pause_seconds)
         else:
             return found
     raise Transient(
-        f"the projections were in use whenever we tried ({_ATTEMPTS} times): a transaction is "
-        "open for long: end it and run the rebuild again"
+        f"the projections were in use whenever we tried ({policy.attempts} times): a transaction "
+        "is open for long: end it and run the rebuild again"
     )
 
 
@@ -217,8 +234,10 @@ def _swap(cursor: Cursor, live: str, found: Differences, actor: str) -> None:
         shadow_tables.swap(cursor, live)
     except DependentObjectsStillExist as error:
         detail = (error.diag.message_detail or "").partition("\n")[0]
-        raise Fatal(f"the tables cannot be replaced: {detail}: drop that and make it anew "
-                    "behind the rebuild") from error  # fmt: skip
+        raise Fatal(
+            f"the tables cannot be replaced: {detail}: drop that and make it again after the "
+            "rebuild"
+        ) from error
     audit_log.note(cursor, actor, "rebuild", {"counts": found.counts, **found.names})
 
 

@@ -30,7 +30,7 @@ from consumers.batch import Poison
 from consumers.dead_letters import DeadLetterTopic
 from node.entrypoints.cli.payload import payload_as_text
 from node.postgres.connection import connected
-from node.queries import database_gauges, dead_letters
+from node.queries import dead_letters
 from node.queries.database_gauges import Observer
 from node.runtime.errors import PetitionLinkError
 from node.runtime.metrics import Metrics
@@ -146,13 +146,6 @@ def test_whatever_a_record_is_it_can_be_kept_and_looked_at(province_with_desk: S
         assert shown == ["key 键: none", "header a·b: none", "value 值: none"]
 
 
-@pytest.fixture
-def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The observer looks often."""
-    monkeypatch.setattr(database_gauges, "_PERIOD_SECONDS", 0.05)
-
-
-@pytest.mark.usefixtures("quick_looks")
 def test_the_age_of_the_oldest_open_letter_is_a_metric(province_with_desk: Settings) -> None:
     """Fails with the age of the youngest, or one that stays when none is open."""
     metrics = Metrics()
@@ -163,7 +156,7 @@ def test_the_age_of_the_oldest_open_letter_is_a_metric(province_with_desk: Setti
     )
     older = "update dead_letter set created_at = created_at - interval '1 h' where id = %s"
     rows(province_with_desk, older, (ids[0],))
-    with running(Observer(province_with_desk, metrics), metrics):
+    with running(Observer(province_with_desk, metrics, period_seconds=0.05), metrics):
         eventually(lambda: sample(metrics, "dead_letter_oldest_open_seconds") >= 3600, "an hour")
         assert sample(metrics, "dead_letters_open", reason="malformed") == 2
         with connected(province_with_desk.dsn, "test") as connection:
@@ -172,7 +165,6 @@ def test_the_age_of_the_oldest_open_letter_is_a_metric(province_with_desk: Setti
         eventually(lambda: sample(metrics, "dead_letter_oldest_open_seconds") == 0, "none is left")
 
 
-@pytest.mark.usefixtures("quick_looks")
 def test_an_idle_transaction_is_visible_as_a_metric(
     province_with_desk: Settings, fresh_settings: Callable[..., Settings]
 ) -> None:
@@ -180,7 +172,7 @@ def test_an_idle_transaction_is_visible_as_a_metric(
     counted."""
     metrics = Metrics()
     name = "postgres_oldest_transaction_seconds"
-    with running(Observer(province_with_desk, metrics), metrics):
+    with running(Observer(province_with_desk, metrics, period_seconds=0.05), metrics):
         with connected(fresh_settings("110000").dsn, "test") as idle:
             with idle.cursor() as cursor:
                 cursor.execute("select pg_current_xact_id()")

@@ -15,6 +15,7 @@ from node.keys.office import open_office
 from node.postgres.connection import connect
 from node.rebuild import compare as rebuild_compare
 from node.rebuild import refold, run
+from node.rebuild.run import RebuildPolicy
 from node.runtime.errors import Fatal, Transient
 from node.runtime.settings import Settings
 from producers.commands.handle import handled
@@ -112,17 +113,15 @@ def test_a_transaction_that_commits_late_is_in_the_swapped_tables(
 
 
 def test_a_transaction_that_holds_a_case_for_long_is_waited_for_and_stops_nobody(
-    lived_centre: Settings, monkeypatch: pytest.MonkeyPatch
+    lived_centre: Settings,
 ) -> None:
-    """Seen failing without lock_timeout: it hangs, and every writer behind it."""
-    monkeypatch.setattr(run, "_WRITERS_OUT_WAIT", "100ms")
-    monkeypatch.setattr(run, "_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(run, "_ATTEMPTS", 3)
+    """Seen failing without lock_timeout: it hangs, and every writer after it."""
+    policy = RebuildPolicy(writers_out_wait="100ms", pause_seconds=0.1, attempts=3)
     case_id = register(lived_centre)
     with open_command(lived_centre, case_id):
         before = content(lived_centre)
         with pytest.raises(Transient, match="in use whenever we tried"):
-            again(lived_centre)
+            again(lived_centre, policy=policy)
         assert content(lived_centre) == before
         register(lived_centre)
     assert rows(lived_centre, SHADOW) == [(0,)]
@@ -132,7 +131,6 @@ def test_a_transaction_that_holds_a_case_for_long_is_waited_for_and_stops_nobody
 def test_more_changes_than_writers_can_wait_for_are_not_swapped_in(
     lived_centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_MOST_CASES", 0)
     compare = rebuild_compare.compare
 
     def compared(*arguments: Any) -> None:
@@ -141,7 +139,7 @@ def test_more_changes_than_writers_can_wait_for_are_not_swapped_in(
 
     monkeypatch.setattr(rebuild_compare, "compare", compared)
     with pytest.raises(Fatal, match="1 cases changed while they were folded"):
-        again(lived_centre)
+        again(lived_centre, policy=RebuildPolicy(most_cases=0))
     assert rows(lived_centre, SHADOW) == [(0,)]
 
 

@@ -29,7 +29,6 @@ from support.world import (
 from node.kafka.topic_names import downlink
 from node.postgres.connection import connected
 from node.runtime.settings import Settings
-from producers.relay import outbox_reader as pendings
 from producers.relay import relay as relays
 from producers.relay.outbox_reader import take
 from producers.relay.rate_limit import Pace, Rate
@@ -107,15 +106,12 @@ def test_small_takes_favour_no_destination(centre: Settings) -> None:
     assert all(one[0].topic != one[1].topic for one in takes)
 
 
-def test_a_take_of_large_events_is_cut_but_never_empty(
-    beijing_on_slow_line: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_take_of_large_events_is_cut_but_never_empty(beijing_on_slow_line: Settings) -> None:
     """Fails when a take is limited by rows alone: 4000 of the largest events are a gigabyte."""
     sizes = [
         len(do(beijing_on_slow_line, "register", title="停暖", channel="web").event.value)
         for _ in range(3)
     ]
-    monkeypatch.setattr(pendings, "_BYTES_PER_TAKE", sizes[0] + 1)
-    assert [row.id for row in taken(beijing_on_slow_line, TOPIC)] == [1, 2]
-    monkeypatch.setattr(pendings, "_BYTES_PER_TAKE", 1)
-    assert [row.id for row in taken(beijing_on_slow_line, TOPIC)] == [1]
+    for max_bytes, ids in ((sizes[0] + 1, [1, 2]), (1, [1])):
+        found = taken(beijing_on_slow_line, TOPIC, max_bytes=max_bytes)
+        assert [row.id for row in found] == ids

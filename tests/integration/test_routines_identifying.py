@@ -21,7 +21,7 @@ from producers.commands import act_on_many
 from producers.commands.draft_event import Command, draft
 from producers.routines import identify_repeats
 from producers.routines.identify_repeats import Identifying, identify_some
-from producers.routines.routine import Resting
+from producers.routines.routine import Resting, RoutinePolicy
 from schemas.event import Event
 
 _UNFOUND = "select count(*) from petition_case where finding is null"
@@ -137,8 +137,8 @@ def test_what_was_identified_by_hand_is_left_alone(centre: Settings) -> None:
 def test_the_worker_sees_new_cases_soon_and_a_second_process_does_nothing_until_it_is_gone(
     centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producers.routines.routine._TRY_SECONDS", 0.05)
-    first, second = Identifying(centre), Identifying(centre)
+    policy = RoutinePolicy(try_seconds=0.05)
+    first, second = (Identifying(centre, policy=policy) for _ in range(2))
     rounds: list[str] = []
     for name, worker in (("first", first), ("second", second)):
         _count_rounds(worker, name, rounds, monkeypatch)

@@ -16,45 +16,43 @@ from node.rebuild import rebuild
 from node.runtime.errors import Fatal
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
-from node.scrub import ledger_pass, worker
+from node.scrub import ledger_pass
 from node.scrub.verifier import examine
-from node.scrub.worker import Scrub
+from node.scrub.worker import DEFAULT_POLICY, Scrub, ScrubPolicy
 
 
-def steps(settings: Settings, number: int, rate: int = 100) -> list[float]:
+def steps(
+    settings: Settings, number: int, rate: int = 100, policy: ScrubPolicy = DEFAULT_POLICY
+) -> list[float]:
     """So many steps of the background scrub in a session of its own; the rests that it asks for."""
     paced = settings.model_copy(update={"scrub_events_per_second": rate})
     with connected(settings.dsn, "test") as connection:
-        scrub = Scrub(paced, Metrics(), connection)
+        scrub = Scrub(paced, Metrics(), connection, policy)
         return [scrub.step() for _ in range(number)]
 
 
 def test_a_pass_goes_on_where_the_last_process_stood_and_keeps_to_its_rate(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch
+    shandong: Settings,
 ) -> None:
     """Work is counted, not time: two events at 100 a second ask for a rest of 0.02 s."""
-    monkeypatch.setattr(worker, "CASES_AT_A_TIME", 2)
+    two = ScrubPolicy(cases_at_a_time=2)
     cases = sorted(register(shandong) for _ in range(5))
     state = "select last_case, events, complete_events, began_at is null from scrub_state"
-    assert steps(shandong, 1) == [0.02]
+    assert steps(shandong, 1, policy=two) == [0.02]
     assert rows(shandong, state) == [(cases[1], 2, 0, False)]
-    assert steps(shandong, 2, rate=1) == [2.0, 1.0]
+    assert steps(shandong, 2, rate=1, policy=two) == [2.0, 1.0]
     assert rows(shandong, state) == [(cases[4], 5, 0, False)]
-    steps(shandong, 1)
+    steps(shandong, 1, policy=two)
     assert rows(shandong, state) == [("", 5, 5, True)]
     (rest,) = steps(shandong, 1)
     assert rest > 3000, "a small ledger is not gone over again at once"
 
 
-def test_more_damage_than_one_accident_is_named_and_left_to_a_person(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "CASES_AT_A_TIME", 1)
-    monkeypatch.setattr(worker, "MOST_QUARANTINED", 2)
+def test_more_damage_than_one_accident_is_named_and_left_to_a_person(shandong: Settings) -> None:
     for _ in range(4):
         register(shandong)
     rows(shandong, "update case_event set value = value || 'x'")
-    steps(shandong, 4)
+    steps(shandong, 4, policy=ScrubPolicy(cases_at_a_time=1, most_quarantined=2))
     assert rows(shandong, "select count(*) from quarantined_event") == [(2,)]
     assert open_kinds(shandong) == ["undecodable"] * 4
 

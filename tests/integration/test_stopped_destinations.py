@@ -28,8 +28,7 @@ from node.localstack import LocalStack
 from node.reconcile.control_channel import Channel
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
-from producers.relay import publisher
-from producers.relay.relay import Relay
+from producers.relay.relay import Relay, RelayPolicy
 
 CASE = "20260401-7K3M9QXA"
 
@@ -40,7 +39,6 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
     """docs/faults.md 31. Formerly: all others waited as long as a producer waits for a topic; a
     province's node ended."""
     monkeypatch.setattr(clients, "DELIVERY_TIMEOUT_SECONDS", 10 * WAIT_SECONDS)
-    monkeypatch.setattr(publisher, "_FLUSH_SECONDS", 10 * WAIT_SECONDS)
     metrics = Metrics()
     gone, fine = f"petition.downlink.{BEIJING}", f"petition.downlink.{SHANDONG}"
     published = "select count(*) from outbox where topic = %s and published_at is not null"
@@ -48,7 +46,8 @@ def test_a_destination_whose_topic_is_deleted_holds_up_no_other(
     def is_published(topic: str) -> bool:
         return bool(rows(centre_with_topics, published, (topic,))[0][0])
 
-    with running(Relay(centre_with_topics, metrics), metrics) as ended:
+    policy = RelayPolicy(flush_seconds=10 * WAIT_SECONDS)
+    with running(Relay(centre_with_topics, metrics, policy=policy), metrics) as ended:
         for to in (BEIJING, SHANDONG):
             do(centre_with_topics, "assign", case_id=register(centre_with_topics), to=to)
         for topic in (gone, fine):

@@ -56,6 +56,9 @@ def backlog(settings: Settings, cases: int) -> None:
         write_own_events(cursor, office.node, pack_own(events))
 
 
-def taken(settings: Settings, *topics: str, of_each: int = 1000) -> list[Pending]:
+def taken(
+    settings: Settings, *topics: str, of_each: int = 1000, max_bytes: int = 1_000_000
+) -> list[Pending]:
+    """Take the rows that wait for these topics."""
     with connected(settings.dsn, "test") as connection:
-        return take(connection, topics, of_each)
+        return take(connection, topics, of_each, max_bytes=max_bytes)
