@@ -46,6 +46,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg2
 import pytest
 from psycopg2 import sql
@@ -67,6 +68,10 @@ from node.localstack.settings import stack_settings
 from node.postgres.connection import migrate
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
+
+# On a busy machine the time of an example says nothing.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 NODES = ("000000", "110000", "370000", "660000")
 _SESSIONS = Path(__file__).parents[1] / ".local" / "tests"

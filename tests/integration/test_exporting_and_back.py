@@ -74,9 +74,7 @@ _ROWS = strategies.fixed_dictionaries(
 )
 
 
-@examples(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cases=strategies.lists(
         strategies.tuples(_ROWS, strategies.sampled_from([*LIVES]), strategies.integers(0, 10**6)),

@@ -57,7 +57,6 @@ HISTORIES = st.integers(0, 12).flatmap(lambda n: st.tuples(*(a_case(i) for i in 
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(cases=HISTORIES)

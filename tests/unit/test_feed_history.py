@@ -160,7 +160,7 @@ BACK_FROM_A_COPY = [
 INTO_A_YOUNG_SERVER = [*WRITTEN * 8, ("back up", 0, 0), ("load dump", 0, 0), *WRITTEN]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 @example(BACK_FROM_A_COPY)
 @example(INTO_A_YOUNG_SERVER)

@@ -157,7 +157,7 @@ def test_a_rule_set_of_a_later_release_does_not_stop_the_fold() -> None:
     assert (case.state, case.rule_set, case.conflicts) == (State.OBJECTED, "XF2040", [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False), st.integers(0, 40))
 def test_the_fold_is_total_over_bodies_that_lack_anything(chance: Random, seed: int) -> None:
     for one in mutilated(lives()[seed % len(lives())], chance):

@@ -42,7 +42,6 @@ FIXED = 150
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[*HealthCheck],
     report_multiple_bugs=False,
 )

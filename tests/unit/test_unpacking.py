@@ -11,7 +11,7 @@ import cramjam
 import lz4.frame
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatch
 
@@ -92,7 +92,6 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-@settings(deadline=None)  # the first use of a codec reserves its window
 @given(data=st.data())
 def test_a_damaged_batch_is_unreadable_or_too_large_and_nothing_else(
     name: str, data: st.DataObject
@@ -108,7 +107,6 @@ def test_a_damaged_batch_is_unreadable_or_too_large_and_nothing_else(
         return
 
 
-@settings(deadline=None)
 @given(st.sampled_from([1, 2, 3, 4]), st.binary(max_size=200))
 def test_any_bytes_at_all_end_in_the_same_way(codec: int, packed: bytes) -> None:
     try:
