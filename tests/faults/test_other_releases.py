@@ -197,7 +197,7 @@ def test_every_table_that_processes_write_is_guarded(fresh_province: Settings) -
 
 
 def migrated_by_hand(settings: Settings) -> None:
-    """What the next release leaves, beside processes that it did not see."""
+    """Leave what the next release leaves, beside processes that it did not see."""
     rows(
         settings,
         "insert into schema_migration (number, name, digest) values (9999, 'next', '');"

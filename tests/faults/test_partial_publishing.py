@@ -38,14 +38,14 @@ _ORDER = "select array_agg(version order by feed_id) from case_event where case_
 
 
 def limit(settings: Settings, value: str) -> None:
-    """How large a batch of the topic may be."""
+    """Return the largest batch that the topic takes."""
     resource = ConfigResource(ConfigResourceType.TOPIC, TOPIC, {"max.message.bytes": value})
     with closing(clients.admin(settings)) as client:
         client.alter_configs([resource])
 
 
 def declared(stack: LocalStack) -> object:
-    """How large it may be by the release's own file."""
+    """Return the largest batch by the release's own file."""
     by_name = {one.name: one for one in topics.declared_topics(stack.nodes, local=True)}
     return by_name[TOPIC].settings["max.message.bytes"]
 

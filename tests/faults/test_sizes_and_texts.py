@@ -39,7 +39,8 @@ _LONGEST = "文" * 4000
 
 
 def corrections(room: int) -> list[dict[str, str]]:
-    """As many as come near to the limit; the last text fills up to `room` bytes more."""
+    """Return corrections that come near to the limit; the last text fills up to `room` bytes
+    more."""
     texts = [*[_LONGEST] * 21, *["x" * 4000] * 2, "x" * room]
     return [{"field": "text", "value": text} for text in texts]
 

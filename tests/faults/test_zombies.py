@@ -42,7 +42,7 @@ def endless_sessions(new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch) -> 
 
 @contextmanager
 def consuming(stack: LocalStack, settings: Settings) -> Iterator[Process]:
-    """A `petitionlink consume` with a metrics port of its own; killed behind the block."""
+    """Run `petitionlink consume` with a metrics port of its own; kill it after the block."""
     own = settings.model_copy(update={"metrics_port": free_port()})
     process = Process(stack, settings.node, "consume", own)
     try:

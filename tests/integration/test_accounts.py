@@ -54,7 +54,7 @@ def settled(desk: Desk, way: tuple[str, str]) -> Audited:
 def test_both_ends_tell_the_same_of_what_was_committed_published_received_and_applied(
     desks: Desks,
 ) -> None:
-    """Seen failing with `accounts.noted` taken out of `apply_batch`."""
+    """Seen failing without the counts of flows in `apply_batch`."""
     centre, beijing, shandong = desks
     with at_work(*desks):
         cross_case(beijing, centre, shandong)

@@ -89,7 +89,7 @@ class Steppable:
 
 
 def measured(settings: Settings, database_ahead: int = 0) -> None:
-    """As the reconciler noted it a moment ago."""
+    """Record a measurement of a moment ago, as the reconciler does."""
     rows(settings, _SET_DATABASE_CLOCK_AHEAD, (database_ahead,))
 
 

@@ -62,7 +62,7 @@ def start(settings: Settings, metrics: Metrics | None = None) -> Any:
 
 
 def stopped(settings: Settings) -> str:
-    """What a consumer that is started now says when it stops the partition, and only that."""
+    """Return the one line with which a consumer that is started now stops the partition."""
     rows(settings, "delete from stopped_partition")
     with start(settings) as ended:
         line = stopped_with(settings, "dead_letters")
@@ -80,7 +80,7 @@ def mixed(signs: str) -> list[Raw]:
 
 
 def on_the_topic(settings: Settings) -> int:
-    """How many dead letters were ever published."""
+    """Count all dead letters that were ever published."""
     with closing(clients.plain_consumer(settings, "test")) as client:
         return sum(ends_of(client, [dead_letter(SHANDONG)]).values())
 

@@ -163,7 +163,7 @@ def test_two_who_replay_one_letter_at_once_do_it_once(province_with_desk: Settin
 
 
 def waiting(settings: Settings) -> int:
-    """How many transactions wait for a lock in the node's database."""
+    """Count the transactions that wait for a lock in the node's database."""
     query = (
         "select count(*) from pg_stat_activity "
         "where datname = current_database() and wait_event_type = 'Lock'"
@@ -174,7 +174,7 @@ def waiting(settings: Settings) -> int:
 def test_a_replay_waits_for_a_consumer_in_the_order_in_which_that_takes_its_locks(
     province_with_desk: Settings,
 ) -> None:
-    """Fails if the partition is acknowledged behind the writing: the replay holds the case."""
+    """Fails if the partition is acknowledged after the writing: the replay holds the case."""
     rows(province_with_desk, "insert into consumer_offset values (%s, 0, 7)", (TOPIC,))
     first, second = kept(
         province_with_desk, *(misread(TOPIC, n, raw(event(CASE, n + 1))) for n in (0, 1))

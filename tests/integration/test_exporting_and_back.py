@@ -1,4 +1,4 @@
-"""What one office exports 导出 comes back at another as the same case, or is counted as partial."""
+"""A case that one office exports 导出 is the same at another one, or is counted as partial."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ BODY = {"title": "检举", "channel": "letter", "received_at": 1_767_225_600_000
 
 
 def owed(settings: Settings) -> list[tuple[str, int]]:
-    """To whom the centre owes which version, in order."""
+    """Return to whom the centre owes which version, in order."""
     query = "select right(topic, 6), version from outbox join case_event using (event_id)"
     return rows(settings, f"{query} order by outbox.id")
 

@@ -175,7 +175,7 @@ def test_months_are_made_ahead_every_hour_and_the_ledger_is_analysed_once_a_day(
 def test_a_transaction_that_holds_the_ledger_for_long_delays_the_months_and_nobody_else(
     province_with_retention: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen failing without lock_timeout: the round waits, and every reader behind it."""
+    """Seen failing without lock_timeout: the round waits, and every reader after it."""
     monkeypatch.setattr(retention, "_LOCK_WAIT", "200ms")
     monkeypatch.setattr(
         retention, "_MAKE_AHEAD", "select ensure_event_partitions(now() + interval '9 months')"

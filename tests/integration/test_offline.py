@@ -46,7 +46,7 @@ def correct(settings: Settings, case_id: str, field: str, value: str) -> None:
 
 
 def lane(settings: Settings) -> list[bool]:
-    """Whether each outbox row is urgent, in the order of their ids."""
+    """Return the urgency of each outbox row, in the order of their ids."""
     return [urgent for (urgent,) in rows(settings, "select urgent from outbox order by id")]
 
 
@@ -172,7 +172,7 @@ def test_the_centre_passes_on_urgent_cases_first_and_promotes_what_waits_for_eve
 
 
 def test_what_a_peer_lost_of_an_urgent_case_is_sent_again_first(centre: Settings) -> None:
-    """Fails when a resend writes no urgency: it would wait behind the backlog."""
+    """Fails when a resend writes no urgency: the event then waits for the backlog."""
     body = {"title": "停暖", "channel": "web", "received_at": 1_767_225_600_000_000}
     events = [event(CASE, body=body), event(f"{CASE}2", body={**body, "urgent": True})]
     receive(centre, *events)

@@ -158,7 +158,7 @@ rebuild(load_settings(), lambda *_: None)
 
 @contextmanager
 def stalled(settings: Settings, place: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A rebuild in a process of its own that stands still at `place`; killed behind the block."""
+    """Run a rebuild in a process that stops at `place`; kill it after the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", _STALLED, place],
         stdout=subprocess.PIPE,

@@ -56,7 +56,7 @@ def test_the_rate_is_kept_on_the_topic(beijing_on_slow_line: Settings) -> None:
 def test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits(
     beijing_on_slow_line: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the machine is busy with: the clock of the rate stands still."""
+    """The clock of the rate is stopped, so that a busy machine changes nothing."""
     waits = []
 
     class Frozen(Pace):

@@ -28,7 +28,7 @@ _UNFOUND = "select count(*) from petition_case where finding is null"
 
 
 def identify_all(settings: Settings) -> int:
-    """As the worker does, until nothing is left; how many findings."""
+    """Identify as the worker does, until nothing is left; return the number of findings."""
     total = 0
     with connected(settings.dsn, "test") as connection:
         while found := identify_some(connection, open_office(settings))[0]:
@@ -169,7 +169,7 @@ def _count_rounds(
 
 
 def _lose_the_connection(settings: Settings) -> None:
-    """That of the process that holds the lock, as when it is killed."""
+    """End the connection of the process that holds the lock, as a kill does."""
     rows(
         settings,
         "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted "
@@ -237,7 +237,7 @@ def test_an_import_is_identified_as_quickly_as_it_arrives(
 
 
 def _another(event: Event, number: int) -> Event:
-    """The same registration for another case; two of each person."""
+    """Register the same for another case; there are two of each person."""
     from support.world import event as made
 
     body = {"title": "供暖不足", "channel": "web", "received_at": event.occurred_at}

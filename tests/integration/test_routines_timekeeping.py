@@ -1,4 +1,4 @@
-"""What the passing of time does: windows that lapse unused, due instants that become certain."""
+"""As time passes, unused windows expire and provisional due instants become final."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ LOST = "select count(*) from lost_event"
 
 
 def all_loops(desk: Desk) -> list[Worker]:
-    """With the background scrub, which answers requests; passes are driven by the tests."""
+    """Add the background scrub, which answers requests; tests drive its passes."""
     settings = desk.settings.model_copy(update={"scrub_events_per_second": 0})
     return [*loops(desk), Scrubber(settings, desk.metrics)]
 
@@ -54,7 +54,7 @@ def all_loops(desk: Desk) -> list[Worker]:
 def world(
     desks: Desks, cases: int = 1, which: Callable[[Desk], list[Worker]] = all_loops
 ) -> Iterator[str]:
-    """All three at work with cases that crossed; the id of the last one."""
+    """Run all three with cases that crossed; give the id of the last one."""
     centre, beijing, shandong = desks
     with at_work(*desks, which=which):
         for _ in range(cases):
@@ -64,7 +64,7 @@ def world(
 
 
 def await_healed(desks: Desks, before: object) -> None:
-    """Until the centre holds what it held, nothing is open anywhere, and all nodes are equal."""
+    """Wait until the centre holds what it held, no finding is open, and all nodes are equal."""
     centre, beijing, shandong = desks
     eventually(lambda: ledger(centre.settings) == before, "the ledger is whole again")
     for desk in desks:

@@ -24,7 +24,7 @@ from node.scrub.worker import DEFAULT_POLICY, Scrub, ScrubPolicy
 def steps(
     settings: Settings, number: int, rate: int = 100, policy: ScrubPolicy = DEFAULT_POLICY
 ) -> list[float]:
-    """So many steps of the background scrub in a session of its own; the rests that it asks for."""
+    """Do so many steps of the scrub in a session of its own; return the rests that it asks for."""
     paced = settings.model_copy(update={"scrub_events_per_second": rate})
     with connected(settings.dsn, "test") as connection:
         scrub = Scrub(paced, Metrics(), connection, policy)

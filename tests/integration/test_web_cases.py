@@ -22,7 +22,7 @@ def listed(client: httpx.Client, **query: Any) -> list[str]:
 
 
 def walked(client: httpx.Client, path: str, **query: Any) -> list[Any]:
-    """All items of all pages."""
+    """Return all items of all pages."""
     found: list[Any] = []
     while True:
         page = client.get(path, params=query).json()

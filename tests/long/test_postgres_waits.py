@@ -50,7 +50,7 @@ def up(stack: LocalStack) -> float | None:
 
 
 def pending_is_unknown(stack: LocalStack) -> bool:
-    """Whether the number of rows that wait is shown as not known."""
+    """Tell if the number of waiting rows is shown as unknown."""
     return math.isnan(metric(stack, SHANDONG, "outbox_pending_records") or 0)
 
 

@@ -109,12 +109,12 @@ def node_on(primary: Cluster, standby: Cluster) -> Settings:
 
 
 def on(cluster: Cluster, query: str) -> list[tuple[Any, ...]]:
-    """What a query gives in the node's database on one of the two."""
+    """Return a query's rows in the node's database on one of the two."""
     return execute(make_dsn(cluster.dsn, dbname=DATABASE), query)
 
 
 def ids_on_uplink(settings: Settings) -> set[str]:
-    """Every event that the node ever published."""
+    """Return every event that the node ever published."""
     topic = uplink(SHANDONG)
     with closing(kafka_clients.plain_consumer(settings, "test")) as client:
         places = [TopicPartition(topic, n) for n in client.partitions_for_topic(topic)]

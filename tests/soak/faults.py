@@ -167,7 +167,7 @@ def link_down(world: World, chance: random.Random) -> None:
 
 
 def link_reset(world: World, chance: random.Random) -> None:
-    """All connections of a link are reset, several times."""
+    """Reset all connections of a link, several times."""
     link = _any_link(world, chance)
     for _ in range(chance.randint(1, 10)):
         link.reset()
@@ -184,7 +184,7 @@ def link_cut(world: World, chance: random.Random) -> None:
 
 
 def link_black_hole(world: World, chance: random.Random) -> None:
-    """What is sent to the broker is taken and never comes."""
+    """Take what is sent to the broker and never deliver it."""
     _under(chance.choice([*world.kafka_links.values()]), Conditions(swallows=True), chance)
 
 

@@ -47,7 +47,7 @@ _NEXT: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class Work(threading.Thread):
-    """What goes on beside the faults until it is finished."""
+    """The load that runs beside the faults until it is finished."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -153,7 +153,7 @@ class Importer(Work):
 
 @contextmanager
 def loaded(world: World, folder: Path, seed: str) -> Iterator[tuple[list[Desk], Importer]]:
-    """A desk at every node and an importer inside the block; all ended behind it."""
+    """Run a desk at every node and an importer inside the block; end them after it."""
     desks = [Desk(world, settings, f"{seed}-{node}") for node, settings in world.direct.items()]
     importer = Importer(world, folder, seed)
     works: list[Work] = [*desks, importer]

@@ -21,7 +21,7 @@ _MOST_FINDINGS = 20
 
 
 class Result(NamedTuple):
-    """What was done in a phase, and what was found when it was over."""
+    """The faults of a phase, and the findings when it was over."""
 
     phase: int
     seconds: float

@@ -69,7 +69,7 @@ def repeat(world: World, chance: random.Random) -> None:
 
 
 def applied_records(world: World, node: str, topic: str) -> list[Raw]:
-    """Return the records of a topic whose events stand in the ledger of `node`."""
+    """Return the records of a topic whose events are in the ledger of `node`."""
     held = {_id_of(one): one for one in records(node, topic)}
     applied = query(node, _APPLIED, [one for one in held if one])
     return [(held[one].key, held[one].value, [*held[one].headers]) for (one,) in applied]

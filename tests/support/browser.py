@@ -54,7 +54,7 @@ def browser(width: int = WIDE, *, script: bool = True) -> Iterator[Chrome]:
 
 
 def _set_width(made: Chrome, width: int, height: int = 900) -> None:
-    """As wide as a device is: a window of Chromium cannot be as narrow as a phone."""
+    """Set the width of a device: a window of Chromium cannot be as narrow as a phone."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     made.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 

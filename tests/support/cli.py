@@ -22,7 +22,7 @@ PROGRAM = Path(sys.executable).with_name("petitionlink")
 
 
 class Done(NamedTuple):
-    """How a command ended."""
+    """The output and exit code of a command that has ended."""
 
     code: int
     out: str
@@ -57,7 +57,7 @@ def petitionlink(
 
 
 def in_process(*arguments: str, settings: Mapping[str, str] | None = None) -> Done:
-    """The same without a process of its own, in a twentieth of the time."""
+    """Do the same without a process of its own, in a twentieth of the time."""
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, settings or {}),

@@ -55,7 +55,7 @@ def valid(round_id: str = "r", driver: str = "d") -> dict[str, dict[str, Any]]:
 
 
 def received(peer: str, kind: str, message: Any) -> Received:
-    """As it comes from the topic."""
+    """Return a message as it comes from the topic."""
     return Received(peer, kind, json.dumps(message).encode())
 
 
@@ -71,7 +71,7 @@ class MemoryChannel:
         self.sent += [(peer, kind, one) for one in payloads]
 
     def receive(self, _seconds: float) -> Iterator[Received]:
-        """What was put in."""
+        """Return what was put in."""
         waiting, self.incoming = self.incoming, []
         yield from waiting
 

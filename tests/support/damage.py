@@ -41,7 +41,7 @@ def of_unknown_codec(stack: LocalStack, topic: str, partition: int, offset: int)
 
 
 def codecs_in(stack: LocalStack, topic: str) -> set[str]:
-    """The codecs of all batches that stand in the files of a topic."""
+    """Return the codecs of all batches in the files of a topic."""
     found = set()
     for path in (stack.folder / "kafka" / "data").glob(f"{topic}-*/*.log"):
         log, place = path.read_bytes(), 0

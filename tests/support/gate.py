@@ -16,13 +16,13 @@ def confirm_database(dsn: str) -> None:
 
 
 def standing(settings: Settings) -> command_gate.Standing:
-    """What the node knows of its database."""
+    """Return what the node knows of its database."""
     with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
         return command_gate.standing(cursor)
 
 
 def await_open(settings: Settings) -> None:
-    """Until the node takes commands again."""
+    """Wait until the node takes commands again."""
     eventually(
         lambda: standing(settings) is command_gate.Standing.CONFIRMED,
         f"{settings.node} takes commands",
@@ -30,6 +30,6 @@ def await_open(settings: Settings) -> None:
 
 
 def close_gate(settings: Settings, column: str = "confirmed_database", value: str = "x") -> None:
-    """As if another database had been confirmed last; or another start, with `confirmed_start`."""
+    """Close the gate as after another database; or after another start, with `confirmed_start`."""
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"update own_topic_state set {column} = %s", (value,))

@@ -46,7 +46,7 @@ def load(name: str, events: Path) -> Golden:
 
 
 def load_all(events: Path) -> Iterator[Golden]:
-    """All examples."""
+    """Load all examples."""
     return (load(name, events) for name in names())
 
 

@@ -23,7 +23,7 @@ CONTEXT = ReadContext("000000", 0)
 
 
 class Record(NamedTuple):
-    """What the consumer would have polled."""
+    """A record as the consumer would have polled it."""
 
     topic: str
     partition: int
@@ -59,7 +59,7 @@ def poison(topic: str, offset: int, raw: Raw) -> Poison:
 
 
 def states(settings: Settings) -> list[tuple[Any, ...]]:
-    """Of each letter, in the order of offsets: id, status, reason, actor, resolution."""
+    """Return of each letter, by offset: id, status, reason, actor, resolution."""
     return rows(settings, _ALL)
 
 

@@ -115,12 +115,12 @@ class Cut:
         self.done = 0
 
     def arm(self, verdict: Verdict) -> None:
-        """Cut the next one before the server sees it, or behind it."""
+        """Cut the next one before the server sees it, or after it."""
         self._armed = verdict
         self._seen = not self._behind
 
     def __call__(self, sent: bytes) -> Verdict:
-        """What becomes of these bytes."""
+        """Decide what becomes of these bytes."""
         if self._armed is None:
             return Verdict.PASS
         self._seen |= self._behind in sent

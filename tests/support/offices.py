@@ -48,7 +48,7 @@ SETTLE_SECONDS = 0.5
 
 
 def loops(desk: Desk) -> list[Worker]:
-    """What `petitionlink run` starts, but the web service and the routines."""
+    """Make what `petitionlink run` starts, without the web service and the routines."""
     settings, metrics = desk
     return [
         Relay(settings, metrics, SETTLE_SECONDS),
@@ -82,7 +82,7 @@ def cross_case(beijing: Desk, centre: Desk, shandong: Desk) -> str:
 
 
 def await_case(desk: Desk, case_id: str, state: str | None = None) -> None:
-    """Until the node knows the case, in this state."""
+    """Wait until the node knows the case, in this state."""
     query = "select state from petition_case where case_id = %s"
     eventually(
         lambda: (
@@ -93,14 +93,14 @@ def await_case(desk: Desk, case_id: str, state: str | None = None) -> None:
 
 
 def await_confirmed(*desks: Desk) -> None:
-    """Until every outbox is published and its receivers have said that they applied it."""
+    """Wait until every outbox is published and its receivers have confirmed it."""
     for desk in desks:
         for query in (_UNSENT, _UNCONFIRMED):
             await_none(desk, query)
 
 
 def await_none(desk: Desk, query: str) -> None:
-    """Until a query counts nothing."""
+    """Wait until a query counts nothing."""
     eventually(lambda: rows(desk.settings, query) == [(0,)], f"{desk.node}: {query}")
 
 

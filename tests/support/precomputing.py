@@ -97,7 +97,7 @@ def content(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def arrivals_of(walk: Walk, chance: Random) -> list[list[Event]]:
-    """What provinces sent in a history, nearly in order, some of it twice, cut into batches."""
+    """Return what provinces sent in a history: nearly in order, with repeats, cut into batches."""
     ledgers = walk.universe.nodes[NATIONAL].ledger.values()
     sent = [one for ledger in ledgers for one in ledger.values() if one.emitter != NATIONAL]
     sent += chance.sample(sent, len(sent) // 8)

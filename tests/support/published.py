@@ -1,4 +1,4 @@
-"""A case whose events of six types stand on a topic, as third parties find them."""
+"""A case with events of six types on a topic, as third parties find them."""
 
 from __future__ import annotations
 

@@ -41,6 +41,6 @@ def again(settings: Settings, **how: Any) -> Rebuilt:
 
 
 def content(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of the projections."""
+    """Return every row of the projections."""
     query = "select (to_jsonb(t) - 'revision')::text from {} t order by 1"
     return {table: rows(settings, query.format(table)) for table in TABLES}

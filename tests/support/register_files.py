@@ -73,7 +73,7 @@ def refusal(path: Path) -> str:
 
 
 def content(rows: list[Registration | Rejected]) -> list[Any]:
-    """All of a registration but where it stood and how its cells were written."""
+    """Return a registration without its place and without how its cells were written."""
     registrations = [row for row in rows if isinstance(row, Registration)]
     assert len(registrations) == len(rows), rows
     return [

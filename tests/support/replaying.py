@@ -16,7 +16,7 @@ CASE = "110000-20260401-7K3M9QXA"
 
 
 def replayed(settings: Settings, id_: int) -> str:
-    """What became of a letter."""
+    """Replay a letter; return the result."""
     with connected(settings.dsn, "test") as connection:
         return replay(connection, settings.node, id_, settings.actor, now_micros()).result
 

@@ -1,4 +1,4 @@
-"""What the tests of routines share: cases of the past, events carried over by hand."""
+"""Tools for tests of routines: cases of the past, events carried over by hand."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def events_of(settings: Settings, event_type: str) -> list[tuple[Any, ...]]:
 
 
 def all_events(settings: Settings) -> list[Event]:
-    """What a node's ledger holds, decoded from its wire bytes, in no order."""
+    """Return the events of a node's ledger, decoded from their wire bytes, in no order."""
     with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
         cursor.execute("select case_id from petition_case")
         found = stored.read(cursor, [case_id for (case_id,) in cursor.fetchall()])

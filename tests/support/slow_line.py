@@ -46,7 +46,7 @@ def waiting(settings: Settings) -> int:
 
 
 def backlog(settings: Settings, cases: int) -> None:
-    """So many ordinary cases in one transaction, as an import writes them."""
+    """Write so many ordinary cases in one transaction, as an import does."""
     office = open_office(settings)
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         events = []

@@ -22,7 +22,7 @@ def verify(settings: Settings, *, heals: bool = True) -> Verified:
 
 
 def kinds(found: Verified) -> list[str]:
-    """What was found, by kind."""
+    """Return the findings by kind."""
     return [one.kind for one in found.found]
 
 
@@ -52,7 +52,7 @@ def set_value(settings: Settings, event_id: str, value: bytes) -> None:
 
 
 def ledger(settings: Settings) -> list[tuple[Any, ...]]:
-    """Every event with its bytes, columns, body and digest."""
+    """Return every event with its bytes, columns, body and digest."""
     return rows(
         settings,
         "select event_id::text, md5(value), case_id, version, emitter, emitter_sequence, body, "
@@ -61,5 +61,5 @@ def ledger(settings: Settings) -> list[tuple[Any, ...]]:
 
 
 def folds(settings: Settings) -> list[tuple[Any, ...]]:
-    """Every case's fold and title."""
+    """Return every case's fold and title."""
     return rows(settings, "select case_id, title, fold::text from petition_case order by 1")

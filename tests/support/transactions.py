@@ -81,7 +81,7 @@ def _transaction(
 
 
 def await_marker(settings: Settings, topic: str) -> None:
-    """Until no transaction is open in the topic: markers are written after the answer."""
+    """Wait until no transaction is open in the topic: markers are written after the answer."""
     with closing(clients.plain_consumer(settings, "test")) as client:
         places = [TopicPartition(topic, number) for number in client.partitions_for_topic(topic)]
         eventually(

@@ -84,7 +84,7 @@ class Node:
         return self.cases.get(case_id) or Case(case_id)
 
     def events(self, case_id: str) -> list[Event]:
-        """What this node has of the case, in fold order."""
+        """Return this node's events of the case, in fold order."""
         return sorted(self.ledger.get(case_id, {}).values(), key=position)
 
     def do(self, name: str, case_id: str, given: dict[str, Any], **how: Any) -> Event:
@@ -114,7 +114,8 @@ class Node:
         return fold(event.case_id, self.ledger[event.case_id].values())
 
     def _onward(self, case: Case, event: Event) -> list[Letter]:
-        """As node/store/outbox.py: news to the known, the whole history to those who join."""
+        """Send as node/store/outbox.py does: news to the known, the whole history to those who
+        join."""
         routes, closed = self.routes.setdefault(case.case_id, []), barred(case)
         news = [Letter(to, event) for to in recipients(NATIONAL, event.emitter, routes, closed)]
         joined = recipients(NATIONAL, NATIONAL, case.participants, closed)
@@ -124,7 +125,7 @@ class Node:
         return news + [Letter(to, e) for to in joined for e in history if e.emitter != to]
 
     def _key(self, case_id: str) -> bytes | None:
-        """As producers/commands/handle.py, for a record that this node can read."""
+        """Open a record that this node can read, as producers/commands/handle.py does."""
         bodies = [event.body for event in self.events(case_id)]
         sealed = [body["petitioner"] for body in bodies if body.get("petitioner")]
         if not sealed or not any(key["node"] == self.code for key in sealed[-1]["keys"]):

@@ -44,7 +44,7 @@ def eventually(check: Callable[[], bool], what: str, seconds: float = WAIT_SECON
 
 @contextmanager
 def running(worker: Worker, metrics: Metrics) -> Iterator[list[BaseException]]:
-    """The worker in a thread; what ended it is in the list. It is stopped behind the block."""
+    """Run the worker in a thread until the block ends; the list has what ended it earlier."""
     stop, ended = Stop(), []
 
     def work() -> None:
@@ -66,14 +66,14 @@ def running(worker: Worker, metrics: Metrics) -> Iterator[list[BaseException]]:
 def rows(
     settings: Settings, query: str, values: Sequence[Any] | Mapping[str, Any] = ()
 ) -> list[tuple[Any, ...]]:
-    """What a query gives in the node's database; changes are committed."""
+    """Return a query's rows in the node's database; changes are committed."""
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         cursor.execute(query, values)
         return cursor.fetchall() if cursor.description else []
 
 
 def count(settings: Settings, table: str) -> int:
-    """How many rows a table has."""
+    """Count the rows of a table."""
     return int(rows(settings, f"select count(*) from {table}")[0][0])
 
 
@@ -161,7 +161,7 @@ def read_topic(settings: Settings, topic: str, expected: int) -> list[Any]:
 
 
 def end_offset(settings: Settings, topic: str, partition: int = 0) -> int:
-    """Where the next record of a partition will stand."""
+    """Return the offset of the next record of a partition."""
     client = clients.plain_consumer(settings, "test")
     try:
         one = TopicPartition(topic, partition)
@@ -183,7 +183,7 @@ def ended_with(ended: list[BaseException]) -> str:
 
 
 def stopped_with(settings: Settings, reason: str) -> str:
-    """What the consumer says of a partition that it stopped for this reason, once it has."""
+    """Wait until the consumer has stopped a partition for this reason; return its message."""
     query = "select detail from stopped_partition where reason = %s order by topic, partition"
     eventually(lambda: bool(rows(settings, query, (reason,))), f"a partition stops: {reason}")
     return str(rows(settings, query, (reason,))[0][0])

@@ -1,4 +1,4 @@
-"""When clocks are due: natural days, working days, and years whose days off are not published."""
+"""Clocks are due by natural days or working days, also in years without published days off."""
 
 from __future__ import annotations
 

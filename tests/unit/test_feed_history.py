@@ -39,7 +39,7 @@ class Server:
         self.running, self.run = {}, None
 
     def note_epoch(self) -> None:
-        """As the function of migration 12 does."""
+        """Record an epoch as the function of migration 12 does."""
         if self.run is not None:
             return
         self.run = f"{next(self._names):010}"
@@ -72,7 +72,7 @@ class Server:
             self.rows += ended if commits else []
 
     def read(self, place: FeedPlace, limit: int) -> tuple[list[Row], FeedPlace]:
-        """As `read_feed` does."""
+        """Read as `read_feed` does."""
         self.note_epoch()
         history = History(self.epochs)
         place = history.resume(place)

@@ -1,4 +1,4 @@
-"""What a batch of sends leads to: mark a prefix per case, keep the rest, name the first failure."""
+"""After a batch of sends a prefix of each case is marked, and the first failure is named."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_an_export_is_always_readable_and_says_truly_whether_it_tells_all(
 @settings(max_examples=60)
 @given(text=TEXTS.filter(lambda text: not NO_XML.search(text)))
 def test_every_format_reads_the_same_text(text: str) -> None:
-    """What a person wrote is the same from CSV, JSON lines and a workbook, or refused by all."""
+    """A text is the same from CSV, JSON lines and a workbook, or all of them refuse it."""
     cells = {**ROW, "信访内容": text}
     found = set()
     with tempfile.TemporaryDirectory() as name:

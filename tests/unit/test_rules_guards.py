@@ -1,4 +1,4 @@
-"""Every guard of docs/domain.md §4 and every rule name: what is refused, and by which article."""
+"""Every guard of docs/domain.md §4 and every rule refuses by its name and article."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def reach(guard: Guard, rule_set: str) -> Story:
 
 
 def completed(story: Story, given: Given) -> dict[str, Any]:
-    """With the id of the story's supervision, which is known only now."""
+    """Add the id of the story's supervision, which is known only now."""
     known = [*story.case.supervisions]
     return {name: known[0] if value == HANDED else value for name, value in given.items()}
 

@@ -1,4 +1,4 @@
-"""What the codec refuses, and with which reason."""
+"""The codec refuses bad values, each with its reason."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Echo(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def heard() -> bytearray:
-    """What the server has received."""
+    """Return what the server has received."""
     return bytearray()
 
 

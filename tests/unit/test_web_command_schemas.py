@@ -43,7 +43,7 @@ def edge(schema: dict[str, Any]) -> Any:
 
 
 def given(command: str) -> dict[str, Any]:
-    """Every field of a command at its edge."""
+    """Return every field of a command at its edge."""
     properties = component(command)["properties"]
     own = {field["name"] for field in catalogue().by_type[COMMANDS[command]].avro["fields"]}
     own -= {*ENVELOPE_FIELDS}

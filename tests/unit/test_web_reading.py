@@ -1,4 +1,4 @@
-"""What the web service reads takes time in step with its length, whatever stands in it."""
+"""The time for reading a request is proportional to its length, whatever it contains."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def refused(body: bytes) -> str:
 
 
 def repeated_name(names: int) -> bytes:
-    """An object whose last name is the only one that stands twice."""
+    """Return an object with only its last name repeated."""
     return (
         b"{" + b",".join(b'"%d":1' % number for number in range(names)) + b',"%d":1}' % (names - 1)
     )
