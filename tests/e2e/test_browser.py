@@ -128,7 +128,7 @@ def keys(driver: Chrome, *pressed: str) -> None:
 
 
 def saying(driver: Chrome, wanted: str) -> str:
-    """The text of the page once it says what is wanted; the next page takes its time to come."""
+    """Wait until the page says what is wanted; return its text."""
     found = ""
 
     def said() -> bool:

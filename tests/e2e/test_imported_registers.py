@@ -75,7 +75,7 @@ def eventually_holds(check: Callable[..., None], *arguments: Any) -> None:
 
 
 def imported(path: Path, folder: Path) -> Any:
-    """The totals that `petitionlink import` prints for a file of messages at Shandong."""
+    """Return the totals that `petitionlink import` prints for a file of messages at Shandong."""
     return petitionlink(
         *("import", path, "--mapping", "messages", "--node", SHANDONG, "--format", "json"),
         *("--rejects", folder / "rejects.csv"),

@@ -23,7 +23,7 @@ _SEED = 20261125
 
 
 def life(case_id: str) -> list[Event]:
-    """A case of Beijing's of which Shandong gets a copy and to which it adds something."""
+    """Return a case of Beijing's of which Shandong gets a copy and to which it adds something."""
     opinion = {"outcome": "explained", "opinion": "…"}
     return [
         event(case_id),
@@ -37,7 +37,7 @@ def life(case_id: str) -> list[Event]:
 
 
 def twice(all_events: list[Event], chance: random.Random) -> list[Event]:
-    """Each of them two times, shuffled."""
+    """Return each of them two times, shuffled."""
     doubled = [*all_events, *all_events]
     chance.shuffle(doubled)
     return doubled

@@ -62,7 +62,7 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 
 def write(connection: Any, number: int = 1) -> None:
-    """An event into the ledger, in the open transaction."""
+    """Write an event into the ledger, in the open transaction."""
     one = event(f"110000-20260401-RELEASE{number}")
     with connection.cursor() as cursor:
         events.write(cursor, pack([events.Entry(one, events.body_json(one.body))]))

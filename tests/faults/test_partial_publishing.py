@@ -82,7 +82,7 @@ def test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
 
 
 def send_one_by_one(patch: pytest.MonkeyPatch) -> None:
-    """A relay so slow that every record is a batch by itself and may be refused by itself."""
+    """Slow the relay down, so that every record is a batch that may be refused by itself."""
     send = KafkaProducer.send
 
     def slow(*given: Any, **named: Any) -> Any:
@@ -94,6 +94,6 @@ def send_one_by_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def live_until_accepted(settings: Settings) -> str:
-    """A case with two events; its id."""
+    """Make a case with two events; return its id."""
     with closing(connect(settings.dsn, "test")) as connection:
         return live(connection, open_office(settings), 2)

@@ -178,7 +178,7 @@ class Member:
 
 @contextmanager
 def member(settings: Settings, number: int) -> Iterator[Member]:
-    """A member inside the block."""
+    """Run a member of the group inside the block."""
     made = Member(settings, number)
     try:
         yield made

@@ -32,13 +32,13 @@ _SKIP = "update consumer_offset set next_offset = %s + 1 where topic = %s and pa
 
 
 def audited(desk: Desk) -> dict[tuple[str, str], Audited]:
-    """The flows of a node in which anything flowed."""
+    """Return the flows of a node in which anything flowed."""
     with connected(desk.settings.dsn, "test") as connection, snapshot(connection) as cursor:
         return {(one.source, one.destination): one for one in audit(cursor, desk.node)}
 
 
 def settled(desk: Desk, way: tuple[str, str]) -> Audited:
-    """The flow, once the other end has told its figures."""
+    """Return the flow, once the other end has told its figures."""
     eventually(
         lambda: (
             (one := audited(desk).get(way)) is not None

@@ -86,7 +86,7 @@ def test_a_header_whose_name_is_no_text_is_poison_and_the_next_record_is_applied
 def send_with_header(
     settings: Settings, key: bytes | None, value: bytes | None, name: bytes
 ) -> None:
-    """A record with a header of this name, which no client of ours would write."""
+    """Send a record with a header of this name, which no client of ours would write."""
 
     class Name(str):
         def encode(self, *_: Any) -> bytes:
@@ -96,7 +96,7 @@ def send_with_header(
 
 
 def with_nul() -> Any:
-    """A valid record with NUL in its text, as no writer of ours would make it."""
+    """Return a valid record with NUL in its text, which no writer of ours would make."""
     one = event(CASE, body={"title": "a?b", "channel": "web", "received_at": 0})
     return one._replace(value=one.value.replace(b"a?b", b"a\0b"))
 

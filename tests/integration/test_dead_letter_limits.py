@@ -75,7 +75,7 @@ def letters(settings: Settings, number: int) -> None:
 
 
 def mixed(signs: str) -> list[Raw]:
-    """One record a sign: x is poison, anything else a case of its own."""
+    """Return one record for each sign: x is poison, anything else a case of its own."""
     return [BAD if sign == "x" else raw(event(f"{CASE}{n}")) for n, sign in enumerate(signs)]
 
 

@@ -123,7 +123,7 @@ def _written(at: Settings, cases: list[tuple[dict[str, Any], str, int]]) -> list
 
 
 def _by_number(at: Settings) -> list[Any]:
-    """The history of each case as one value."""
+    """Return the history of each case as one value."""
     found: dict[str, list[Any]] = {}
     current = ""
     for event_type, micros, body in rows(at, TOLD):

@@ -22,12 +22,12 @@ def owed(settings: Settings) -> list[tuple[str, int]]:
 
 
 def forged(version: int, type_: str, emitter: str = BEIJING, **body: object) -> Event:
-    """An event of a producer that skipped the guard."""
+    """Return an event of a producer that skipped the guard."""
     return event(CASE, version, emitter, type_=type_, emitter_sequence=version, body=body)
 
 
 def corrected(version: int, field: str, value: str) -> Event:
-    """A correction of one field, from Beijing."""
+    """Return a correction of one field, from Beijing."""
     corrections = [{"field": field, "value": value}]
     return forged(version, types.CORRECTED, corrections=corrections, reason="更正")
 

@@ -49,7 +49,7 @@ def discard(desk: Desk, letter: int) -> str:
 
 
 def reconciled(desk: Desk) -> str:
-    """The line with which `petitionlink reconcile` ends at a province."""
+    """Return the line with which `petitionlink reconcile` ends at a province."""
     done = petitionlink("reconcile", "--with", CENTRE, settings=as_environment(desk.settings))
     return str(refused(done))
 
@@ -85,7 +85,7 @@ def without_accounts(desk: Desk) -> list[Worker]:
 
 
 def proven(driver: Desk, other: Desk) -> Outcome:
-    """A round that `driver` asks for, while nobody tells accounts."""
+    """Do a round that `driver` asks for, while nobody tells accounts."""
     with (
         connected(driver.settings.dsn, "test") as asks,
         connected(other.settings.dsn, "test") as answers,

@@ -38,7 +38,7 @@ def _make_sure(settings: Settings) -> None:
 
 
 def turn(settings: Settings) -> float:
-    """One round, as the worker does it."""
+    """Do one round, as the worker does it."""
     with connected(settings.dsn, "test") as connection:
         return Housekeeping(settings).round(connection, open_office(settings), Stop())
 
@@ -56,7 +56,7 @@ def publish(
 
 
 def confirm(settings: Settings, next_offset: int, days_ago: float = 0, partition: int = 0) -> None:
-    """A receipt of the destination."""
+    """Write a receipt of the destination."""
     values = (TOPIC, partition, next_offset, days_ago)
     rows(
         settings,

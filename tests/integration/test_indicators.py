@@ -21,7 +21,7 @@ from schemas.errors import Invalid
 
 
 def at(text: str) -> datetime:
-    """An instant in China, e.g. "03-31 24:00" of 2026."""
+    """Return an instant in China, e.g. "03-31 24:00" of 2026."""
     day, _, hour = text.partition(" ")
     midnight = datetime.fromisoformat(f"2026-{day}T00:00").replace(tzinfo=SHANGHAI)
     hours, minutes = hour.split(":") if hour else ("12", "0")

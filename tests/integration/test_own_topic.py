@@ -43,7 +43,7 @@ AT_ALL = "select event_id::text from case_event where emitter = %s order by 1"
 
 
 def relays(desk: Desk) -> list[Worker]:
-    """The relay alone."""
+    """Return the relay alone."""
     return [Relay(*desk, SETTLE_SECONDS)]
 
 

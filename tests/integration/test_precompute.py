@@ -118,7 +118,8 @@ def test_after_another_writer_the_batch_is_folded_again(
 
 
 def accepted(title: str) -> list[Event]:
-    """The second events of the case: accepted here, and corrected by the centre before that."""
+    """Return the second events of the case: accepted here, and corrected by the centre before
+    that."""
     body = {"corrections": [{"field": "title", "value": title}], "reason": "…"}
     return [
         event(CASE, 2, type_=types.ACCEPTED, body={}),
@@ -192,7 +193,7 @@ def folded(settings: Settings) -> list[tuple[Any, ...]]:
 
 
 def folded_again(settings: Settings) -> list[tuple[Any, ...]]:
-    """The cases as the ledger's events give them."""
+    """Return the cases as the ledger's events give them."""
     with closing(connect(settings.dsn, "test")) as connection, connection.cursor() as cursor:
         events = store_events.read(cursor, [CASE])
     return [(case_id, fold(case_id, some).to_json()) for case_id, some in sorted(events.items())]

@@ -70,7 +70,7 @@ def test_a_node_that_goes_on_writing_loses_nothing_and_waits_for_nobody(
 
 @contextmanager
 def open_command(settings: Settings, case_id: str) -> Iterator[Callable[[], None]]:
-    """A command whose transaction has written everything and commits when it is told to."""
+    """Run a command whose transaction has written everything and commits when it is told to."""
     written, commit = threading.Event(), threading.Event()
 
     def command() -> None:

@@ -26,7 +26,7 @@ INSTANTS = (MIN_INSTANT_MICROS, -1, 0, 1_767_225_600_000_001, MAX_INSTANT_MICROS
 
 
 def odd_case(number: int) -> Case:
-    """A case with values that are hard to write."""
+    """Return a case with values that are hard to write."""
     text, at = TEXTS[number], INSTANTS[number]
     supervision = {"kind": "urged", "grounds": [6, 1], "by": "000000", "to": "370000"}
     instants = {"issued_at": at, "due_at": at, "replied_at": None, "lifted_at": at}

@@ -14,7 +14,7 @@ PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190
 
 
 def listed(client: httpx.Client, **query: Any) -> list[str]:
-    """The ids of a list that fits on one page."""
+    """Return the ids of a list that fits on one page."""
     answer = client.get("/v1/cases", params=query)
     assert answer.status_code == 200, answer.text
     assert answer.json()["next"] is None

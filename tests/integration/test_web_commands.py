@@ -20,7 +20,7 @@ PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190
 
 
 def problem(answer: httpx.Response, status: int) -> Any:
-    """The problem that was answered."""
+    """Return the problem that was answered."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     found = answer.json()

@@ -26,7 +26,7 @@ _WAITING = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
 
 @contextmanager
 def node_of(stack: LocalStack) -> Iterator[tuple[Process, httpx.Client]]:
-    """A node of Shandong that has written, and a client of its web service."""
+    """Return a node of Shandong that has written, and a client of its web service."""
     base = f"http://127.0.0.1:{stack.http_port(SHANDONG)}"
     with (
         one(lambda: Process(stack, SHANDONG)) as process,

@@ -22,7 +22,7 @@ _APPLIED = "select event_id::text from case_event where event_id::text = any(%s)
 
 
 def poison(world: World, chance: random.Random) -> None:
-    """A few records that no node can apply; each must become a dead letter."""
+    """Send a few records that no node can apply; each must become a dead letter."""
     node = chance.choice(world.nodes)
     topic = uplink(chance.choice(world.nodes[1:])) if node == NATIONAL else downlink(node)
     bad = [chance.choice(kinds_of_poison(topic)) for _ in range(chance.randint(1, 5))]

@@ -47,11 +47,11 @@ class World:
 
     @property
     def centre(self) -> str:
-        """The national node."""
+        """Return the national node."""
         return self.nodes[0]
 
     def add(self, node: str, command: str = "run", number: int = 0) -> str:
-        """A process of a node that is to run from now on; its name."""
+        """Add a process of a node that is to run from now on; return its name."""
         settings = through(
             self.direct[node], kafka=self.kafka_links[node], postgres=self.postgres_link
         )

@@ -25,7 +25,7 @@ class Backup:
         _copy(stack, self._database, self._copy)
 
     def put_back(self) -> None:
-        """The database as it was; the copy is used up."""
+        """Put the database back as it was; the copy is used up."""
         _drop(self._stack, self._database)
         _copy(self._stack, self._copy, self._database)
         _drop(self._stack, self._copy)

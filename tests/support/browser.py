@@ -30,7 +30,7 @@ WIDE, PHONE = 1280, 375
 
 @contextmanager
 def browser(width: int = WIDE, *, script: bool = True) -> Iterator[Chrome]:
-    """A browser with a new profile; without `script` it runs none of a page."""
+    """Run a browser with a new profile; without `script` it runs none of a page."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         pytest.fail(
@@ -60,7 +60,7 @@ def _set_width(made: Chrome, width: int, height: int = 900) -> None:
 
 
 def shot(made: Chrome, path: Path) -> None:
-    """The whole page as a picture."""
+    """Take a picture of the whole page."""
     size = made.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
     _, width = made.get_window_size(), int(size["width"])
     _set_width(made, width, int(size["height"]))

@@ -52,7 +52,7 @@ def codecs_in(stack: LocalStack, topic: str) -> set[str]:
 
 
 def _batch(stack: LocalStack, topic: str, partition: int, offset: int) -> tuple[Path, int, int]:
-    """The file, the place in it and the length of a batch, once it is there."""
+    """Return the file, the place in it and the length of a batch, once it is there."""
     folder = stack.folder / "kafka" / "data" / f"{topic}-{partition}"
     path = [one for one in sorted(folder.glob("*.log")) if int(one.stem) <= offset][-1]
     log = path.read_bytes()

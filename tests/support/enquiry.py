@@ -23,7 +23,7 @@ def ask(client: Client, case: str, code: str, **more: Any) -> Response:
 
 
 def served_case(settings: Settings, **given: Any) -> str:
-    """A case that was accepted, decided and served here; evaluation is open."""
+    """Make a case that was accepted, decided and served here; evaluation is open."""
     case_id = register(settings, text="内容不外露", **given)
     do(settings, "accept", case_id=case_id, unit="示例供热公司", note="内部备注")
     do(settings, "decide", case_id=case_id, outcome="supported", opinion="予以支持(虚构)。",

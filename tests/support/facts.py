@@ -200,7 +200,7 @@ def day_of(instant: datetime) -> date:
 
 
 def last_day_of(due: datetime) -> date:
-    """The last day of a deadline, which ends at 24:00."""
+    """Return the last day of a deadline, which ends at 24:00."""
     return day_of(due - timedelta(microseconds=1))
 
 

@@ -49,7 +49,7 @@ def flowing(centre: Settings, source: Settings, clock: Clock = now_micros) -> It
 
 
 def live(connection: Connection, office: Office, number: int = len(LIFE)) -> str:
-    """A new case with so many events of its office; its id."""
+    """Make a new case with so many events of its office; return its id."""
     case_id = None
     for given in LIFE[:number]:
         named = given if case_id is None else {**given, "case_id": case_id}

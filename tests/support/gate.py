@@ -10,7 +10,7 @@ from node.store import command_gate
 
 
 def confirm_database(dsn: str) -> None:
-    """The database is known to lack nothing: its node takes commands."""
+    """Confirm that the database lacks nothing, so that its node takes commands."""
     with connected(dsn, "test") as connection, connection, connection.cursor() as cursor:
         command_gate.confirm(cursor)
 

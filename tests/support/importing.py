@@ -50,7 +50,7 @@ def own_format(folder: Path, header: str, *lines: str) -> Path:
 
 
 def run_own(settings: Settings, path: Path, codes: CodeFile | None = None) -> list[str]:
-    """The reasons why rows of the own format were rejected."""
+    """Return the reasons why rows of the own format were rejected."""
     with (
         read_register(path, load_mapping("register")) as found,
         connected(settings.dsn, "test") as connection,

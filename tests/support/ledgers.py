@@ -93,7 +93,7 @@ def empty_groups(stack: LocalStack) -> None:
 
 
 def _ends(client: KafkaConsumer, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """The ends of all partitions of these topics."""
+    """Return the ends of all partitions of these topics."""
     existing = client.topics()
     partitions = [
         one for topic in topics if topic in existing for one in _partitions(client, topic)
@@ -213,17 +213,17 @@ def assert_equal(province: str) -> None:
 
 
 def cases_of(node: str) -> list[str]:
-    """The ids of the cases that a node knows."""
+    """Return the ids of the cases that a node knows."""
     return sorted(case_id for (case_id,) in query(node, _CASES))
 
 
 def events(node: str, cases: Iterable[str]) -> dict[str, str]:
-    """The events of these cases at a node, event id → md5 of the value."""
+    """Return the events of these cases at a node, event id → md5 of the value."""
     return dict(query(node, _EVENTS, [*cases]))
 
 
 def folds(node: str, cases: Iterable[str]) -> dict[str, str]:
-    """The folds of these cases at a node as JSON text, by case id."""
+    """Return the folds of these cases at a node as JSON text, by case id."""
     return dict(query(node, _FOLDS, [*cases]))
 
 

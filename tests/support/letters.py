@@ -35,7 +35,7 @@ class Record(NamedTuple):
 
 
 def record(topic: str, offset: int, raw: Raw) -> Record:
-    """A record of partition 0."""
+    """Return a record of partition 0."""
     return Record(topic, 0, offset, *raw, 1_767_225_600_123)
 
 
@@ -48,12 +48,12 @@ def kept(settings: Settings, *poison: Poison) -> list[int]:
 
 
 def misread(topic: str, offset: int, raw: Raw, reason: str = MALFORMED) -> Poison:
-    """A good event that a release with a defect took for poison."""
+    """Return a good event that a release with a defect took for poison."""
     return Poison(record(topic, offset, raw), reason, "a defect of the release before")
 
 
 def poison(topic: str, offset: int, raw: Raw) -> Poison:
-    """A record that is poison in this release too."""
+    """Return a record that is poison in this release too."""
     (found,) = decode_batch([record(topic, offset, raw)], [], CONTEXT).poison
     return found
 

@@ -61,7 +61,7 @@ def loops(desk: Desk) -> list[Worker]:
 def at_work(
     *desks: Desk, which: Callable[[Desk], list[Worker]] = loops
 ) -> Iterator[list[list[BaseException]]]:
-    """The loops of these nodes run inside the block; what ended one of them is in its list."""
+    """Run the loops of these nodes inside the block; each list has what ended one of them."""
     with ExitStack() as stack:
         yield [
             stack.enter_context(running(worker, desk.metrics))
@@ -71,7 +71,7 @@ def at_work(
 
 
 def cross_case(beijing: Desk, centre: Desk, shandong: Desk) -> str:
-    """A case that Beijing registered, the centre assigned to Shandong, and Shandong landed."""
+    """Make a case that Beijing registered, the centre assigned to Shandong, and Shandong landed."""
     case_id = do(beijing.settings, "register", title="跨省欠薪", channel="web").case.case_id
     await_case(centre, case_id)
     do(centre.settings, "assign", case_id=case_id, to=SHANDONG)
@@ -105,6 +105,6 @@ def await_none(desk: Desk, query: str) -> None:
 
 
 def round_with(desk: Desk, peer: str) -> Outcome:
-    """One round as `petitionlink reconcile` drives it."""
+    """Do one round as `petitionlink reconcile` drives it."""
     with connected(desk.settings.dsn, "test") as own, Channel(desk.settings, "test", [peer]) as way:
         return reconcile(desk.settings, own, way, peer)

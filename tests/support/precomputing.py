@@ -38,7 +38,7 @@ _CONTENT = {
 
 
 def batch_of(events: Sequence[Event], first: int = 0) -> Batch:
-    """A batch as the loop makes it, without Kafka."""
+    """Return a batch as the loop makes it, without Kafka."""
     decoded = []
     for offset, one in enumerate(events, first):
         source = Source(uplink(one.emitter), 0, offset, NOW)
@@ -54,7 +54,7 @@ class Record:
 
 
 def precomputed(ahead: Precompute, batch: Batch) -> Batch:
-    """The batch with what it makes of its cases, which is known for at least one of them."""
+    """Return the batch with its precomputed rows, of at least one of its cases."""
     made = ahead.batch([decoded.event for decoded in batch.records], batch.read_at)
     assert made is not None
     return batch.with_precomputed(made)

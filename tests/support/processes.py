@@ -81,7 +81,7 @@ class Process:
         return "petitionlink_consumer_applied_offset{" in shown
 
     def _of_broker(self) -> str:
-        """The last lines of the broker's log."""
+        """Return the last lines of the broker's log."""
         return last_lines([self._folder / "kafka" / "broker.log"])
 
     def kill(self) -> None:
@@ -99,11 +99,12 @@ class Process:
             raise AssertionError(f"it did not end within {STOP_SECONDS} s: {self.text()}") from None
 
     def text(self) -> str:
-        """Its log so far."""
+        """Return its log so far."""
         return self.log.read_text(errors="replace")
 
     def metric(self, name: str, **labels: str) -> float | None:
-        """The sum of a metric's samples with these labels; None if it has none or is silent."""
+        """Return the sum of a metric's samples with these labels; None if it has none or is
+        silent."""
         return metric_at(self.metrics_port, name, **labels)
 
     def freeze(self) -> None:
@@ -121,7 +122,7 @@ def is_running(command: str, node: str) -> bool:
 
 
 def metric(stack: LocalStack, node: str, name: str, **labels: str) -> float | None:
-    """The sum of the samples of `petitionlink_<name>` that have these labels."""
+    """Return the sum of the samples of `petitionlink_<name>` that have these labels."""
     return metric_at(stack.metrics_port(node), name, **labels)
 
 
@@ -185,7 +186,7 @@ def _new_log(stack: LocalStack, name: str) -> Path:
 
 
 def resident_bytes(pid: int, *, peak: bool = False) -> int:
-    """The memory that a process has now, or its `peak` since `forget_peak`."""
+    """Return the memory that a process has now, or its `peak` since `forget_peak`."""
     name = "VmHWM" if peak else "VmRSS"
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):

@@ -107,7 +107,7 @@ class Proxy:
             return self._cuts.popleft()
 
     def forget(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         with self._lock:
             self._connections.discard(connection)
 

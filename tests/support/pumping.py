@@ -62,7 +62,7 @@ class Link(Protocol):
         cut."""
 
     def forget(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
 
 
 class Connection:

@@ -33,7 +33,7 @@ def arrive(settings: Settings, events: Sequence[Event]) -> None:
 
 
 def quiet(done: int, total: int) -> None:
-    """No progress bar."""
+    """Show no progress."""
 
 
 def again(settings: Settings, **how: Any) -> Rebuilt:

@@ -44,7 +44,7 @@ def broker_killed(stack: LocalStack) -> Iterator[None]:
 
 @contextmanager
 def broker_frozen(stack: LocalStack) -> Iterator[None]:
-    """The broker holds its connections and answers nothing inside the block."""
+    """Let the broker hold its connections and answer nothing inside the block."""
     pid = _broker_pid(stack)
     os.kill(pid, signal.SIGSTOP)
     try:

@@ -62,7 +62,7 @@ def import_new_rows(node: str, folder: Path, rows: int) -> int:
 
 
 def import_arguments(node: str, made: Made, folder: Path) -> list[str | Path]:
-    """The command line that imports a register, totals as JSON."""
+    """Return the command line that imports a register, totals as JSON."""
     return [
         *("import", made.path, "--mapping", "messages", "--node", node, "--format", "json"),
         *("--rejects", folder / "rejects.csv"),

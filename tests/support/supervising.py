@@ -19,7 +19,7 @@ POLICY = read_policy(DEFAULT_FILE)
 
 
 def sent(centre: Settings, days_ago: float, name: str = "assign", **given: Any) -> str:
-    """A case that the centre sent to Shandong so many days ago; nothing came back."""
+    """Make a case that the centre sent to Shandong so many days ago, without an answer."""
     case_id = registered(centre, days_ago + 0.1).case_id
     do(centre, name, case_id=case_id, to="370000", occurred_at=ago(days_ago), **given)
     return case_id
@@ -42,6 +42,6 @@ def audited(centre: Settings) -> list[tuple[str, str | None]]:
 
 
 def only(*names: str, **changed: Any) -> Policy:
-    """The shipped policy with some of its rules."""
+    """Return the shipped policy with some of its rules."""
     chosen = [rule for rule in POLICY.rule if rule.name in names]
     return POLICY.model_copy(update={"rule": chosen, **changed})

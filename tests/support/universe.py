@@ -47,7 +47,7 @@ def keys_of(node: str) -> NodeKeys:
 
 @cache
 def pair_of(node: str) -> KeyPair:
-    """The key pair of one node; made once."""
+    """Return the key pair of one node; made once."""
     private, public = suite_named(X25519_AES_GCM).new_pair()
     return KeyPair(PublicKey(node, "0123456789abcdef", public), private)
 
@@ -56,7 +56,7 @@ _SEALER = Sealer()
 
 
 def office_of(node: str, clock: Time) -> Office:
-    """The office of a node, without files."""
+    """Return the office of a node, without files."""
     return Office(node, f"{node}-desk", keys_of(node), clock, _SEALER)
 
 
@@ -88,7 +88,7 @@ class Node:
         return sorted(self.ledger.get(case_id, {}).values(), key=position)
 
     def do(self, name: str, case_id: str, given: dict[str, Any], **how: Any) -> Event:
-        """The event of a command; nothing is written. `how`: at, petitioner, travelled."""
+        """Return the event of a command; nothing is written. `how`: at, petitioner, travelled."""
         case, now = self.case(case_id), self.office.clock()
         at = how.get("at", now)
         command = Command(name, case_id, at, "", given, how.get("petitioner"))
@@ -98,7 +98,7 @@ class Node:
         return draft(self.office, case, command, case_key=key, arrived_at=arrived)
 
     def take(self, event: Event) -> list[Letter]:
-        """Apply an event that is new to this node; what the node owes to others then."""
+        """Apply an event at a node; send what it owes."""
         known = self.ledger.setdefault(event.case_id, {})
         if event.event_id in known:
             return []
@@ -146,7 +146,7 @@ class Universe:
         return self.nodes[NATIONAL]
 
     def take(self, node: Node, event: Event) -> list[Letter]:
-        """A node applies an event; what it owes is on its way."""
+        """Apply an event at a node; send what it owes."""
         sent = node.take(event)
         self.letters += sent
         return sent

@@ -96,7 +96,7 @@ def save_package(
 
 
 def header_row(header: Sequence[str] = HEADER) -> bytes:
-    """The header as XML, for sheets that are written as bytes."""
+    """Return the header as XML, for sheets that are written as bytes."""
     return _row(1, header, []).encode()
 
 

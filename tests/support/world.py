@@ -78,19 +78,19 @@ def count(settings: Settings, table: str) -> int:
 
 
 def do(settings: Settings, name: str, **given: Any) -> Done:
-    """One command at the node of `settings`, as its desk would give it."""
+    """Give one command at the node of `settings`, as its desk would."""
     office = open_office(settings)
     with connected(settings.dsn, "test") as connection:
         return handle(connection, office, parse({"command": name, **given}, office))
 
 
 def register(settings: Settings, **given: Any) -> str:
-    """A new case; its id."""
+    """Register a new case; return its id."""
     return do(settings, "register", title="供暖不足", channel="web", **given).case.case_id
 
 
 def event(case_id: str, version: int = 1, emitter: str = "110000", **changed: Any) -> Event:
-    """An event of another node, ready to be written to a topic."""
+    """Return an event of another node, ready to be written to a topic."""
     given: dict[str, Any] = {
         "type_": "petition.case.registered.v1",
         "event_id": str(uuid_utils.uuid7()),
@@ -122,7 +122,7 @@ Raw = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 
 def raw(one: Event) -> Raw:
-    """An event as key, value and headers."""
+    """Return an event as key, value and headers."""
     return one.key, one.value, wire_headers(one)
 
 
@@ -141,7 +141,7 @@ def send(settings: Settings, topic: str, records: Sequence[Raw], partition: int 
 
 
 def read_topic(settings: Settings, topic: str, expected: int) -> list[Any]:
-    """The first `expected` records of a topic over all its partitions."""
+    """Return the first `expected` records of a topic over all its partitions."""
     client = clients.plain_consumer(settings, "test")
     try:
         partitions = [
@@ -171,12 +171,12 @@ def end_offset(settings: Settings, topic: str, partition: int = 0) -> int:
 
 
 def sample(metrics: Metrics, name: str, **labels: str) -> float:
-    """A metric's present value; 0 if it has none yet."""
+    """Return a metric's present value; 0 if it has none yet."""
     return metrics.registry.get_sample_value(f"petitionlink_{name}", labels) or 0.0
 
 
 def ended_with(ended: list[BaseException]) -> str:
-    """The message of the error that ended a worker, once it has."""
+    """Wait until an error has ended a worker; return its message."""
     eventually(lambda: bool(ended), "the worker should end")
     assert isinstance(ended[0], PetitionLinkError)
     return str(ended[0])

@@ -54,7 +54,7 @@ class Server:
         self.epochs = [epoch, *(one._replace(runs_now=False) for one in self.epochs)]
 
     def write(self, event: int, slot: int) -> None:
-        """An event in the oldest transaction that runs, or in a new one."""
+        """Write an event in the oldest transaction that runs, or in a new one."""
         self.note_epoch()
         running = sorted(self.running)
         if not running or slot >= len(running):
@@ -66,7 +66,7 @@ class Server:
         self.running.setdefault(transaction, []).append(row)
 
     def end(self, slot: int, *, commits: bool) -> None:
-        """One of the running transactions ends."""
+        """End one of the running transactions."""
         if self.running:
             ended = self.running.pop(sorted(self.running)[slot % len(self.running)])
             self.rows += ended if commits else []

@@ -181,7 +181,7 @@ FULL: dict[str, Any] = {
 
 
 def with_value(path: str, value: Any) -> dict[str, Any]:
-    """A whole record with one value, named as errors name it, replaced."""
+    """Return a whole record with one value, named as errors name it, replaced."""
     record = {**record_of(registered()), **copy.deepcopy(FULL)}
     *outer, last = (int(step) if step.isdigit() else step for step in path.split("."))
     holder: Any = record

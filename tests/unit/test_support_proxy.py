@@ -60,7 +60,7 @@ def client(link: Proxy) -> Iterator[socket.socket]:
 
 
 def answer(client: socket.socket, number: int) -> bytes:
-    """The next `number` bytes."""
+    """Return the next `number` bytes."""
     found = b""
     while len(found) < number:
         found += client.recv(number - len(found))

@@ -26,7 +26,7 @@ def component(command: str) -> dict[str, Any]:
 
 
 def edge(schema: dict[str, Any]) -> Any:
-    """The longest or largest value that a schema allows."""
+    """Return the longest or largest value that a schema allows."""
     if "anyOf" in schema:
         return edge(schema["anyOf"][0])
     if "enum" in schema:

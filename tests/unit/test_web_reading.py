@@ -27,7 +27,7 @@ FORM = (b"content-type", b"application/x-www-form-urlencoded")
 
 
 def processor_seconds(work: Callable[[], object]) -> float:
-    """The least of several runs: others on the machine only ever add."""
+    """Return the least of several runs, because others on the machine only ever add time."""
     spent = []
     for _ in range(5):
         before = time.process_time()
@@ -86,7 +86,7 @@ def test_an_answer_does_not_repeat_a_megabyte() -> None:
 def answered(
     method: str, path: str, body: bytes, *headers: tuple[bytes, bytes], query: bytes = b""
 ) -> int:
-    """The status that `Limits` answers with; 200 if the application was asked."""
+    """Return the status that `Limits` answers with; 200 if the application was asked."""
     statuses = []
 
     async def receive() -> dict[str, Any]:
