@@ -46,6 +46,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg2
 import pytest
 from psycopg2 import sql
@@ -68,6 +69,10 @@ from node.postgres.connection import migrate
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 
+# On a busy machine the time of an example says nothing.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
 NODES = ("000000", "110000", "370000", "660000")
 _SESSIONS = Path(__file__).parents[1] / ".local" / "tests"
 _counter = itertools.count(1)
@@ -75,7 +80,7 @@ _counter = itertools.count(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_is_heard() -> None:
-    """A shell lets what it starts in the background ignore it, and all that this starts."""
+    """Take SIGINT, which a shell lets what it starts in the background ignore."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -224,7 +229,7 @@ def _execute(stack: LocalStack, statement: sql.Composed) -> None:
 
 @contextmanager
 def _further_folder() -> Iterator[Path]:
-    """A folder whose stack is taken down at the end."""
+    """Give a folder whose stack is taken down at the end."""
     _sweep()
     with _held_folder(_SESSIONS / f"{os.getpid()}-{next(_counter)}") as folder:
         yield folder
@@ -235,7 +240,7 @@ def _further_folder() -> Iterator[Path]:
 
 @contextmanager
 def _held_folder(folder: Path) -> Iterator[Path]:
-    """The folder, with a lock that the kernel releases when this session ends, however it ends."""
+    """Hold the folder by a lock that the kernel releases when this session ends."""
     folder.mkdir(parents=True)
     lock = folder.with_suffix(".session")
     with lock.open("w") as file:

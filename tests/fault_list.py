@@ -14,8 +14,10 @@ class Fault(NamedTuple):
 
 
 _CONSUMER = "integration/test_consumer.py::"
+_OFFSETS = "integration/test_consumer_offsets.py::"
 _RECOVERY = "integration/test_recovery.py::"
 _STOPPED = "integration/test_stopped_partitions.py::"
+_STOPPED_DESTINATIONS = "integration/test_stopped_destinations.py::"
 _DEGRADED = "e2e/test_degraded_not_dead.py::"
 
 FAULTS = (
@@ -32,7 +34,7 @@ FAULTS = (
     Fault(
         3,
         "consumer frozen beyond its session, then awake",
-        ("faults/test_zombies.py", _CONSUMER + "test_a_zombie_rolls_back"),
+        ("faults/test_zombies.py", _OFFSETS + "test_a_zombie_rolls_back"),
     ),
     Fault(
         4,
@@ -113,7 +115,7 @@ FAULTS = (
         14,
         "topic truncated, or deleted and made again",
         (
-            _CONSUMER + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",
+            _OFFSETS + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",
             _RECOVERY
             + "test_a_truncated_topic_stops_the_consumer_until_recover_and_a_resend_heal_it",
             _RECOVERY + "test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_"
@@ -147,6 +149,7 @@ FAULTS = (
             "unit/test_register_characters.py",
             "unit/test_register_lost_digits.py",
             "unit/test_register_workbooks.py",
+            "unit/test_register_workbook_layouts.py",
             "integration/test_importing_spoilt.py",
         ),
     ),
@@ -179,7 +182,7 @@ FAULTS = (
         "nothing but poison, or no dead-letter topic",
         (
             "integration/test_dead_letter_limits.py",
-            _CONSUMER + "test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays",
+            _OFFSETS + "test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays",
         ),
     ),
     Fault(22, "wrong clocks", ("faults/test_clocks.py",)),
@@ -228,7 +231,7 @@ FAULTS = (
     Fault(
         26,
         "a ledger row deleted, added or altered, a value that no longer decodes",
-        ("integration/test_scrub.py",),
+        ("integration/test_scrub.py", "integration/test_scrub_pass.py"),
     ),
     Fault(
         28,
@@ -253,8 +256,9 @@ FAULTS = (
             "and_recovered",
             "integration/test_denied_topic.py",
             "integration/test_recreated_topics.py",
-            _STOPPED + "test_a_destination_whose_topic_is_deleted_holds_up_no_other",
-            _STOPPED + "test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other",
+            _STOPPED_DESTINATIONS + "test_a_destination_whose_topic_is_deleted_holds_up_no_other",
+            _STOPPED_DESTINATIONS
+            + "test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other",
             _STOPPED + "test_a_topic_of_poison_stops_alone_and_flows_again_when_its_letters_are_"
             "dealt_with",
         ),

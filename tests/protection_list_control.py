@@ -5,6 +5,7 @@ from __future__ import annotations
 from protection import Protection
 
 _STOPPED = "tests/integration/test_stopped_partitions.py::"
+_STOPPED_DESTINATIONS = "tests/integration/test_stopped_destinations.py::"
 _DENIED = "tests/integration/test_denied_topic.py::"
 _MESSAGES = "tests/integration/test_control_messages.py::"
 _CLOCK = "tests/integration/test_clock_skew.py::"
@@ -85,7 +86,7 @@ CONTROL = (
         "producers/relay/publisher.py",
         "gone = topics - self._existing(topics)",
         "gone = set[str]()",
-        (_STOPPED + "test_a_destination_whose_topic_is_deleted_holds_up_no_other",),
+        (_STOPPED_DESTINATIONS + "test_a_destination_whose_topic_is_deleted_holds_up_no_other",),
     ),
     Protection(
         "a peer whose control topic is gone is left out of the proof",
@@ -93,7 +94,10 @@ CONTROL = (
         "node/reconcile/control_channel.py",
         "if not self._is_refused(topic, error):",
         "if topic:",
-        (_STOPPED + "test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other",),
+        (
+            _STOPPED_DESTINATIONS
+            + "test_a_control_topic_that_is_deleted_leaves_its_peer_out_and_no_other",
+        ),
     ),
     Protection(
         "control messages are bounded 控制消息上限",

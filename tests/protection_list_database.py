@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from protection import Protection
 
-_CONSUMER = "tests/integration/test_consumer.py::"
+_OFFSETS = "tests/integration/test_consumer_offsets.py::"
 _REFUSES = (
     "tests/faults/test_database_refuses.py::"
     "test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lettered"
@@ -20,7 +20,7 @@ DATABASE = (
         "\n        and held.next_offset = moved.before",
         "",
         (
-            _CONSUMER + "test_a_zombie_rolls_back",
+            _OFFSETS + "test_a_zombie_rolls_back",
             _ZOMBIES + "test_a_consumer_frozen_with_a_batch_in_hand_is_fenced_when_it_wakes",
         ),
     ),
@@ -31,7 +31,7 @@ DATABASE = (
         "                self._consumer.seek(partition, offset)\n",
         "                kept = self._consumer.committed(partition)\n"
         "                self._consumer.seek(partition, kept or offset)\n",
-        (_CONSUMER + "test_positions_come_from_postgres_whatever_kafka_has_committed",),
+        (_OFFSETS + "test_positions_come_from_postgres_whatever_kafka_has_committed",),
     ),
     Protection(
         "positions are asked for again after a lost connection",

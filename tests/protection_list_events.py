@@ -5,6 +5,7 @@ from __future__ import annotations
 from protection import Protection
 
 _CONSUMER = "tests/integration/test_consumer.py::"
+_OFFSETS = "tests/integration/test_consumer_offsets.py::"
 _POISON = (
     _CONSUMER + "test_poison_is_dead_lettered_with_its_bytes_and_reason_and_the_next_record_"
     "is_applied"
@@ -88,7 +89,7 @@ EVENTS = (
         '"auto_offset_reset": "none"',
         '"auto_offset_reset": "earliest"',
         (
-            _CONSUMER
+            _OFFSETS
             + "test_a_client_whose_position_is_deleted_while_it_reads_is_told_and_never_moved",
         ),
     ),
@@ -122,7 +123,7 @@ EVENTS = (
         "consumers/apply_batch.py",
         "        self._dead_letter_topic.publish(batch.poison)\n",
         "",
-        (_CONSUMER + "test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays",),
+        (_OFFSETS + "test_without_its_dead_letter_topic_the_loop_stops_and_the_offset_stays",),
     ),
     Protection(
         "what a decoder breaks on is poison (bombs)",

@@ -37,7 +37,7 @@ PGWAITS = (
         "SIGTERM waits for no answer",
         "24, 37",
         "node/runtime/supervisor.py",
-        "    hurry(_HURRY_SECONDS)\n",
+        "    hurry(policy.hurry_seconds)\n",
         "",
         (_ANSWERS + "test_a_worker_that_waits_for_an_answer_ends_soon_after_sigterm",),
     ),

@@ -10,7 +10,9 @@ _HEALING = "tests/integration/test_healing_letters.py::"
 _RECOVERY = "tests/integration/test_recovery.py::"
 _LIMITS = "tests/integration/test_dead_letter_limits.py::"
 _LETTERS = "tests/integration/test_dead_letters.py::"
+_DEAD_LETTERS_REPLAYED = "tests/integration/test_dead_letters_replayed.py::"
 _OFFLINE = "tests/integration/test_offline.py::"
+_RELAY_RATE = "tests/integration/test_relay_rate.py::"
 
 PROOF = (
     Protection(
@@ -167,7 +169,7 @@ PROOF = (
         "consumers/admin/resolve.py",
         "from dead_letter where id = %s for update",
         "from dead_letter where id = %s",
-        (_LETTERS + "test_two_who_replay_one_letter_at_once_do_it_once",),
+        (_DEAD_LETTERS_REPLAYED + "test_two_who_replay_one_letter_at_once_do_it_once",),
     ),
     Protection(
         "a replayed dead letter is accounted for as applied 死信处置",
@@ -175,7 +177,10 @@ PROOF = (
         "consumers/admin/replay.py",
         "count_flow(cursor, [outcome], now, _flow_changes(node, letter, outcome))",
         "count_flow(cursor, [outcome], now, {})",
-        (_LETTERS + "test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead",),
+        (
+            _DEAD_LETTERS_REPLAYED
+            + "test_the_accounts_count_a_replayed_letter_as_applied_and_no_longer_as_dead",
+        ),
     ),
     Protection(
         "a look at the payload of a dead letter is on record 死信处置",
@@ -207,7 +212,7 @@ PROOF = (
         "producers/relay/relay.py",
         "self._pace.spend(len(pending))",
         "",
-        (_OFFLINE + "test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits",),
+        (_RELAY_RATE + "test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits",),
     ),
     Protection(
         "a paced wait ends with the process",
@@ -215,6 +220,6 @@ PROOF = (
         "producers/relay/relay.py",
         "while not stop.wait(self._pace.wait_seconds()):",
         "while not stop.is_set() and not Stop().wait(self._pace.wait_seconds()):",
-        (_OFFLINE + "test_stop_interrupts_a_paced_wait",),
+        (_RELAY_RATE + "test_stop_interrupts_a_paced_wait",),
     ),
 )

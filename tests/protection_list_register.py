@@ -6,6 +6,7 @@ from protection import Protection
 
 _DIGITS = "tests/unit/test_register_lost_digits.py::"
 _BOOKS = "tests/unit/test_register_workbooks.py::"
+_LAYOUTS = "tests/unit/test_register_workbook_layouts.py::"
 _BOMBS = "tests/unit/test_register_bombs.py::"
 _SIGNS = "tests/unit/test_register_characters.py::"
 _SPOILT = "tests/integration/test_importing_spoilt.py::"
@@ -105,7 +106,7 @@ REGISTER = (
         "producers/register/xlsx_source.py",
         "        problem = problem or self._problem_of(line.number, covered)\n",
         "",
-        (_BOOKS + "test_merged_cells_reject_the_rows_that_lack_their_own_value",),
+        (_LAYOUTS + "test_merged_cells_reject_the_rows_that_lack_their_own_value",),
     ),
     Protection(
         "a header is the same however it is laid out",
@@ -114,8 +115,8 @@ REGISTER = (
         "self._by_key.get(header_key(name), name)",
         "name",
         (
-            _BOOKS + "test_a_header_is_the_same_however_it_is_laid_out",
-            _BOOKS + "test_headers_that_differ_in_layout_only_are_there_twice",
+            _LAYOUTS + "test_a_header_is_the_same_however_it_is_laid_out",
+            _LAYOUTS + "test_headers_that_differ_in_layout_only_are_there_twice",
         ),
     ),
     Protection(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from protection import Protection
 
 _SCRUB = "tests/integration/test_scrub.py::"
+_SCRUB_PASS = "tests/integration/test_scrub_pass.py::"
 
 SCRUB = (
     Protection(
@@ -75,22 +76,22 @@ SCRUB = (
         "node/rebuild/run.py",
         "self._losses.check()",
         "",
-        (_SCRUB + "test_rebuild_does_not_swap_a_loss_in",),
+        (_SCRUB_PASS + "test_rebuild_does_not_swap_a_loss_in",),
     ),
     Protection(
         "the scrub goes on where it stood",
         "26",
         "node/scrub/worker.py",
-        "self._settings.node, state.last_case, CASES_AT_A_TIME)",
-        'self._settings.node, "", CASES_AT_A_TIME)',
-        (_SCRUB + "test_a_pass_goes_on_where_the_last_process_stood_and_keeps_to_its_rate",),
+        "self._settings.node, state.last_case, size)",
+        'self._settings.node, "", size)',
+        (_SCRUB_PASS + "test_a_pass_goes_on_where_the_last_process_stood_and_keeps_to_its_rate",),
     ),
     Protection(
         "mass damage is left to a person",
         "26",
         "node/scrub/worker.py",
-        "heals=state.quarantined < MOST_QUARANTINED",
+        "heals=state.quarantined < self._policy.most_quarantined",
         "heals=True",
-        (_SCRUB + "test_more_damage_than_one_accident_is_named_and_left_to_a_person",),
+        (_SCRUB_PASS + "test_more_damage_than_one_accident_is_named_and_left_to_a_person",),
     ),
 )

@@ -7,7 +7,8 @@ from protection import Protection
 _READING = "tests/unit/test_web_reading.py::"
 _SLOW = "tests/integration/test_web_slow_clients.py::"
 _HOSTS = "tests/integration/test_web_hosts.py::"
-_ENQUIRY = "tests/integration/test_pages_enquiry.py::"
+_ENQUIRY_EVALUATION = "tests/integration/test_enquiry_evaluation.py::"
+_ENQUIRY_LIMITS = "tests/integration/test_enquiry_limits.py::"
 _TERMINAL = "tests/unit/test_cli_terminal.py::"
 
 _HEAVY = "tests/integration/test_web_heavy.py::"
@@ -162,7 +163,7 @@ WEB = (
         "node/entrypoints/web/pages/tickets.py",
         "\n      and query_code.digest = enquiry_ticket.code_digest",
         "",
-        (_ENQUIRY + "test_a_new_code_voids_the_old_one_and_is_audited",),
+        (_ENQUIRY_EVALUATION + "test_a_new_code_voids_the_old_one_and_is_audited",),
     ),
     Protection(
         "the use of a ticket is audited",
@@ -170,7 +171,7 @@ WEB = (
         "node/entrypoints/web/pages/evaluate.py",
         "                    _audit(cursor, proven, evaluated)\n",
         "                    pass\n",
-        (_ENQUIRY + "test_a_ticket_stands_nowhere_and_its_use_is_audited",),
+        (_ENQUIRY_EVALUATION + "test_a_ticket_stands_nowhere_and_its_use_is_audited",),
     ),
     Protection(
         "wrong codes lock no case",
@@ -179,7 +180,7 @@ WEB = (
         "    if failures == CASE_ALERT_AN_HOUR + 1:",
         "    if failures > CASE_ALERT_AN_HOUR:\n        return Charge(allowed=False)\n"
         "    if failures == CASE_ALERT_AN_HOUR + 1:",
-        (_ENQUIRY + "test_wrong_codes_from_anywhere_never_lock_the_petitioner_out",),
+        (_ENQUIRY_LIMITS + "test_wrong_codes_from_anywhere_never_lock_the_petitioner_out",),
     ),
     Protection(
         "checks of codes that wait are bounded",
@@ -188,7 +189,7 @@ WEB = (
         "if not _CHECKS.acquire(blocking=False):",
         "if not _CHECKS.acquire():",
         (
-            _ENQUIRY + "test_when_too_many_codes_are_checked_at_once_the_page_says_so_and_"
+            _ENQUIRY_LIMITS + "test_when_too_many_codes_are_checked_at_once_the_page_says_so_and_"
             "others_are_answered",
         ),
     ),

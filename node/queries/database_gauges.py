@@ -30,7 +30,6 @@ from node.store.clock_skew import ClockCheck
 
 log = logging.getLogger(__name__)
 
-_PERIOD_SECONDS = 2.0
 _CASES_EVERY = 15  # looks, thus half a minute
 # The labels of cases_due and their hours: a day, a long weekend, a week.
 _WITHIN = {"24h": 24, "72h": 72, "168h": 168}
@@ -63,7 +62,14 @@ class Observer:
 
     name = "observer"
 
-    def __init__(self, settings: Settings, metrics: Metrics, clock: Clock = now_micros) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Clock = now_micros,
+        period_seconds: float = 2.0,
+    ) -> None:
+        self._period_seconds = period_seconds
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
@@ -93,7 +99,7 @@ class Observer:
             try:
                 while not stop.is_set():
                     up.set(self._look(connection))
-                    stop.wait(_PERIOD_SECONDS)
+                    stop.wait(self._period_seconds)
             except Exception:
                 up.set(0)
                 self._metrics.takes_commands.set(0)

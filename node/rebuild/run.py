@@ -36,17 +36,25 @@ Progress = Callable[[int, int], None]
 
 # So few cases are folded within about a second, during which writers wait.
 _FEW_CASES = 1_000
-_MOST_CASES = 10_000
 # Each pass covers what changed during the one before, a small part of it.
 _PASSES = 5
-# Longer than deadlock_timeout, after which Postgres makes autovacuum give way.
-_WRITERS_OUT_WAIT = "2s"
 # Shorter than deadlock_timeout: if a reader waits for us and we for it, we give way.
 _SWAP_WAIT = "800ms"
-_ATTEMPTS = 30
-_PAUSE_SECONDS = 1.0
 
 _MIGRATED = "select max(number) from schema_migration"
+
+
+class RebuildPolicy(NamedTuple):
+    """The limits of a rebuild: how much is folded while writers wait, and how often it tries."""
+
+    most_cases: int = 10_000
+    # Longer than deadlock_timeout: after that Postgres makes autovacuum give way.
+    writers_out_wait: str = "2s"
+    attempts: int = 30
+    pause_seconds: float = 1.0
+
+
+DEFAULT_POLICY = RebuildPolicy()
 
 
 class Rebuilt(NamedTuple):
@@ -80,7 +88,12 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild(
-    settings: Settings, progress: Progress, *, dry_run: bool = False, accept_loss: bool = False
+    settings: Settings,
+    progress: Progress,
+    *,
+    dry_run: bool = False,
+    accept_loss: bool = False,
+    policy: RebuildPolicy = DEFAULT_POLICY,
 ) -> Rebuilt:
     """Fold all projections again from the bytes, compare, and swap them in unless `dry_run`.
 
@@ -96,7 +109,7 @@ def rebuild(
                 raise Fatal(f"node {node} is being rebuilt already: wait until that is done")
         with _shadow_tables(keeper) as live, _folder(settings, live) as folder:
             losses = Losses(settings.node, accepted=accept_loss or dry_run)
-            last = _LastPass(folder, live, losses)
+            last = _LastPass(folder, live, losses, policy)
             last.begin(_fold(folder, live, losses, progress))
             differences = _finish(keeper, last, None if dry_run else settings)
         events = _number(keeper, f"select count(*) from {live}.case_event")
@@ -153,7 +166,10 @@ def _fold(folder: Connection, live: str, losses: Losses, progress: Progress) -> 
 class _LastPass:
     """Compares all cases, and folds the last changed ones while writers are locked out."""
 
-    def __init__(self, folder: Connection, live: str, losses: Losses) -> None:
+    def __init__(
+        self, folder: Connection, live: str, losses: Losses, policy: RebuildPolicy
+    ) -> None:
+        self.policy = policy
         self._folder = folder
         self._migrated = _number(folder, _MIGRATED)
         self._losses = losses
@@ -183,7 +199,7 @@ class _LastPass:
     def _check(self, changed: Sequence[str]) -> None:
         if _number(self._folder, _MIGRATED) != self._migrated:
             raise Fatal("the database was migrated meanwhile: run the rebuild again")
-        if len(changed) > _MOST_CASES:
+        if len(changed) > self.policy.most_cases:
             raise Fatal(
                 f"{len(changed)} cases changed while they were folded, too many to let writers "
                 "wait for: a transaction is open for long or much is being imported: try again "
@@ -192,20 +208,21 @@ class _LastPass:
 
 
 def _finish(keeper: Connection, last: _LastPass, swaps: Settings | None) -> Differences:
-    for _ in range(_ATTEMPTS):
+    policy = last.policy
+    for _ in range(policy.attempts):
         try:
             with keeper, keeper.cursor() as cursor:
-                shadow_tables.lock(cursor, last.live, "exclusive", _WRITERS_OUT_WAIT)
+                shadow_tables.lock(cursor, last.live, "exclusive", policy.writers_out_wait)
                 differences = last.settle()
                 if swaps is not None:
                     _swap(cursor, last.live, differences, swaps.actor)
         except (LockNotAvailable, DeadlockDetected):
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(policy.pause_seconds)
         else:
             return differences
     raise Transient(
-        f"the projections were in use whenever we tried ({_ATTEMPTS} times): a transaction is "
-        "open for long: end it and run the rebuild again"
+        f"the projections were in use whenever we tried ({policy.attempts} times): a transaction "
+        "is open for long: end it and run the rebuild again"
     )
 
 

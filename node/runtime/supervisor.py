@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from node.runtime.errors import PetitionLinkError, Transient, classified
 from node.runtime.metrics import DEPENDENCIES, Metrics
@@ -25,13 +25,20 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 3.0
 # A session that lasted this long had worked: its error is the first of a new series.
 _HELD_SECONDS = 10.0
-# SIGTERM ends a process within 30 s; the current batches take a few.
-_STOP_LIMIT_SECONDS = 25.0
-# A statement that Postgres has not answered so long after SIGTERM is given up, so that sessions
-# have time to end.
-_HURRY_SECONDS = 8.0
 
 Stop = threading.Event
+
+
+class StopPolicy(NamedTuple):
+    """The time limits of a stop: SIGTERM ends a process within 30 s."""
+
+    # What Postgres has not answered by then is given up, so that sessions can end.
+    hurry_seconds: float = 8.0
+    # Threads that still run then end with the process.
+    limit_seconds: float = 25.0
+
+
+DEFAULT_STOP = StopPolicy()
 
 
 class Worker(Protocol):
@@ -78,7 +85,9 @@ def signals_stop(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def supervise(workers: Sequence[Worker], metrics: Metrics, stop: Stop) -> None:
+def supervise(
+    workers: Sequence[Worker], metrics: Metrics, stop: Stop, policy: StopPolicy = DEFAULT_STOP
+) -> None:
     """Run each worker in a thread until `stop`; raise the first error that ended one.
 
     After `stop` it returns within 25 s: a thread that still waits ends with the process, and what
@@ -95,9 +104,9 @@ def supervise(workers: Sequence[Worker], metrics: Metrics, stop: Stop) -> None:
         thread.start()
     while not stop.wait(_LONGEST_PAUSE_SECONDS):
         """Signals interrupt this wait."""
-    hurry(_HURRY_SECONDS)
+    hurry(policy.hurry_seconds)
     try:
-        _join(threads, _STOP_LIMIT_SECONDS)
+        _join(threads, policy.limit_seconds)
     finally:
         hurry(None)
     if failures:

@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Final
+from typing import Final, NamedTuple
 
 from kafka import errors as kafka_errors
 
@@ -41,8 +41,17 @@ _SHOW_SECONDS: Final = 5.0
 _LEAST_BETWEEN_PASSES_SECONDS: Final = 3600.0
 # Own topics that could not be read are tried again after this.
 _KAFKA_PAUSE_SECONDS: Final = 30.0
-# More rows than this in one pass are no single accident: the rest waits for `verify --heal`.
-MOST_QUARANTINED: Final = 1000
+
+
+class ScrubPolicy(NamedTuple):
+    """The sizes of a scrub."""
+
+    cases_at_a_time: int = CASES_AT_A_TIME
+    # More rows than this in one pass are not one accident: the others wait for `verify --heal`.
+    most_quarantined: int = 1000
+
+
+DEFAULT_POLICY = ScrubPolicy()
 
 
 class Scrubber:
@@ -72,7 +81,14 @@ class Scrubber:
 class Scrub:
     """A session of the scrubber and the times of its next steps."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, connection: Connection) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        connection: Connection,
+        policy: ScrubPolicy = DEFAULT_POLICY,
+    ) -> None:
+        self._policy = policy
         self._settings = settings
         self._metrics = metrics
         self._connection = connection
@@ -102,18 +118,19 @@ class Scrub:
                 if since < _LEAST_BETWEEN_PASSES_SECONDS:
                     return _LEAST_BETWEEN_PASSES_SECONDS - since
                 position.begin(cursor)
-            case_ids = next_cases(cursor, self._settings.node, state.last_case, CASES_AT_A_TIME)
+            size = self._policy.cases_at_a_time
+            case_ids = next_cases(cursor, self._settings.node, state.last_case, size)
         if not case_ids:
             self._complete()
             return _LOOK_SECONDS
-        done = self._verify(case_ids, heals=state.quarantined < MOST_QUARANTINED)
+        done = self._verify(case_ids, heals=state.quarantined < self._policy.most_quarantined)
         with self._connection, self._connection.cursor() as cursor:
             position.move(cursor, case_ids[-1], done.events, done.quarantined)
         return done.events / self._rate
 
     def answer_requests(self) -> None:
         with self._connection, self._connection.cursor() as cursor:
-            asked = position.take_requests(cursor, CASES_AT_A_TIME)
+            asked = position.take_requests(cursor, self._policy.cases_at_a_time)
         if asked:
             self._verify(asked, heals=True)
             self.show()

@@ -106,16 +106,17 @@ def take(
     of_each: int,
     at_most: int | None = None,
     flying: Iterable[Pending] = (),
+    max_bytes: int = _BYTES_PER_TAKE,
 ) -> list[Pending]:
     """The oldest pending rows of `topics`, urgent ones before all others, then by their ids.
 
-    At most `of_each` of a topic, `at_most` together, and some megabytes; none of those `flying`,
+    At most `of_each` of a topic, `at_most` together, of about `max_bytes`; none of those `flying`,
     which are being sent and not marked yet. An event whose value does not match its digest stays:
     damage must not spread to other nodes. The scrub is asked to heal it.
     """
     known = _array(row.id for row in flying)
     with connection.cursor() as cursor:
-        values = ([*topics], known, of_each, at_most, _BYTES_PER_TAKE)
+        values = ([*topics], known, of_each, at_most, max_bytes)
         run(cursor, [Statement(_TAKE, values)])
         taken = [_pending(row) for row in cursor]
         damaged = [row for row in taken if row.is_damaged]

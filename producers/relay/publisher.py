@@ -19,7 +19,7 @@ from producers.relay.outbox_reader import Pending, Published
 log = logging.getLogger(__name__)
 
 # Longer than the producer's own delivery timeout, so that every future has its outcome.
-_FLUSH_SECONDS = 40.0
+FLUSH_SECONDS = 40.0
 # A failure ends the session: what has no outcome so long after it is given up and sent again. The
 # library waits for one batch after the other, and some of those that were on their way when the
 # broker went away never end: the relay stood still for half a minute behind the broker's return.
@@ -54,8 +54,9 @@ class Publisher:
     again behind it by the next one.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, flush_seconds: float = FLUSH_SECONDS) -> None:
         self._settings = settings
+        self._flush_seconds = flush_seconds
         self._producer: KafkaProducer = clients.producer(settings, "relay", linger_ms=_LINGER_MS)
 
     def publish(self, pending: Sequence[Pending]) -> tuple[list[Published], Failure | None]:
@@ -71,7 +72,7 @@ class Publisher:
         The library goes on trying a topic that was deleted for as long as it tries anything, and
         whatever was sent beside it would wait for its mark.
         """
-        deadline = time.monotonic() + _FLUSH_SECONDS
+        deadline = time.monotonic() + self._flush_seconds
         look_due = time.monotonic() + _SUSPICIOUS_SECONDS
         while time.monotonic() < deadline:
             try:

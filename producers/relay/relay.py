@@ -26,6 +26,7 @@ import select
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 from node.kafka.silence import HeldUp
 from node.postgres.connection import Connection, connect, own_database
@@ -41,17 +42,27 @@ from node.store.outbox import NOTIFY_CHANNEL
 from producers.relay import recreated_topics
 from producers.relay.outbox_reader import prepare
 from producers.relay.own_topic import OwnTopic
-from producers.relay.publisher import Publisher, TopicsRefused
+from producers.relay.publisher import FLUSH_SECONDS, Publisher, TopicsRefused
 from producers.relay.rate_limit import Pace, Rate, rest_seconds
 from producers.relay.recreated_topics import Ids
-from producers.relay.send_loop import Turns
+from producers.relay.send_loop import ROWS_IN_FLIGHT, Turns
 from producers.relay.topic_locks import Claims
 
-# The net below LISTEN/NOTIFY: a notification lost with a connection costs this much.
-_POLL_SECONDS = 0.5
-# About 2 MB of events at a time, shared among the destinations; as many are taken ahead.
-_ROWS_PER_TAKE = 2000
-_LEAST_ROWS_PER_TOPIC = 200
+
+class RelayPolicy(NamedTuple):
+    """The tunables of a relay 中继参数."""
+
+    # A notification that was lost with a connection delays its row by this much.
+    poll_seconds: float = 0.5
+    # About 2 MB of events at a time, shared among the destinations; as many are taken ahead.
+    rows_per_take: int = 2000
+    least_rows_per_topic: int = 200
+    # Fewer rows are sent by the relay's own thread, and none are taken ahead.
+    rows_in_flight: int = ROWS_IN_FLIGHT
+    flush_seconds: float = FLUSH_SECONDS
+
+
+DEFAULT_POLICY = RelayPolicy()
 
 
 class Relay:
@@ -60,13 +71,18 @@ class Relay:
     name = "relay"
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, settle_seconds: float = SETTLE_SECONDS
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        settle_seconds: float = SETTLE_SECONDS,
+        policy: RelayPolicy = DEFAULT_POLICY,
     ) -> None:
         self._settings = settings
         self._settle_seconds = settle_seconds
         self._metrics = metrics
+        self._policy = policy
         self._pace = Pace(Rate(settings.relay_records_per_second))
-        self._rows = StepSize("relay", _ROWS_PER_TAKE)
+        self._rows = StepSize("relay", policy.rows_per_take)
         self._refused: frozenset[str] = frozenset()
 
     def session(self, stop: Stop) -> None:
@@ -80,7 +96,7 @@ class Relay:
                 cursor.execute(f"listen {NOTIFY_CHANNEL}")
             with (
                 trusting_if_kafka_is_away(connection),
-                closing(Publisher(self._settings)) as publisher,
+                closing(Publisher(self._settings, self._policy.flush_seconds)) as publisher,
             ):
                 try:
                     self._publish_until(stop, connection, publisher)
@@ -93,7 +109,8 @@ class Relay:
         self._refused = frozenset()
         ids: Ids = {}
         recovery = OwnTopic(connection, self._settings, self._settle_seconds)
-        with Turns(connection, publisher, self._metrics) as turns:
+        in_flight = self._policy.rows_in_flight
+        with Turns(connection, publisher, self._metrics, in_flight) as turns:
             while not stop.wait(self._pace.wait_seconds()):
                 for topics in claims.renew_if_due():
                     ids |= _noted_ids(connection, publisher, topics)
@@ -108,7 +125,7 @@ class Relay:
                 if sent:
                     stop.wait(rest_seconds(sent, time.monotonic() - began))
                 else:
-                    _wait_for_notification(connection)
+                    _wait_for_notification(connection, self._policy.poll_seconds)
 
     def _read_to_the_end(self, topics: list[str], claims: Claims, stop: Stop) -> list[str]:
         """Bring own events home from these topics; those that were read to their end."""
@@ -133,9 +150,9 @@ class Relay:
     def _publish_some(self, turns: Turns, topics: Sequence[str]) -> int:
         """Take, send and mark; how many rows."""
         rows = self._rows.now
-        of_each = max(rows // max(len(topics), 1), min(_LEAST_ROWS_PER_TOPIC, rows))
+        of_each = max(rows // max(len(topics), 1), min(self._policy.least_rows_per_topic, rows))
         allowed = self._pace.allowed(of_each * len(topics))
-        if rows < _ROWS_PER_TAKE:
+        if rows < self._policy.rows_per_take:
             allowed = min(allowed, rows)
         pending = turns.taken(topics, min(of_each, allowed), allowed)
         self._pace.spend(len(pending))
@@ -146,7 +163,7 @@ class Relay:
     @property
     def _is_limited(self) -> bool:
         """Whether nothing may be taken ahead."""
-        return self._pace.limited or self._rows.now < _ROWS_PER_TAKE
+        return self._pace.limited or self._rows.now < self._policy.rows_per_take
 
 
 def _noted_ids(connection: Connection, publisher: Publisher, topics: Sequence[str]) -> Ids:
@@ -156,7 +173,7 @@ def _noted_ids(connection: Connection, publisher: Publisher, topics: Sequence[st
     return ids
 
 
-def _wait_for_notification(connection: Connection) -> None:
-    select.select([connection], [], [], _POLL_SECONDS)
+def _wait_for_notification(connection: Connection, seconds: float) -> None:
+    select.select([connection], [], [], seconds)
     connection.poll()
     connection.notifies.clear()

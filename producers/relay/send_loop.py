@@ -22,7 +22,7 @@ from producers.relay.publisher import Failure, Publisher
 log = logging.getLogger(__name__)
 
 # Fewer are sent at once by the relay itself: there is nothing to win, and a thread to wake.
-_MANY = 300
+ROWS_IN_FLIGHT = 300
 
 
 class Acknowledged(NamedTuple):
@@ -35,8 +35,15 @@ class Acknowledged(NamedTuple):
 class Turns:
     """Of one session. As a context it marks at its end what was acknowledged last."""
 
-    def __init__(self, connection: Connection, publisher: Publisher, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        publisher: Publisher,
+        metrics: Metrics,
+        rows_in_flight: int = ROWS_IN_FLIGHT,
+    ) -> None:
         self._connection = connection
+        self._rows_in_flight = rows_in_flight
         self._publisher = publisher
         self._metrics = metrics
         self._ahead: list[Pending] = []
@@ -67,7 +74,7 @@ class Turns:
         *before, last = lanes(pending)
         for lane in before:
             self._settle(lane, self._publisher.publish(lane))
-        if more and len(last) >= _MANY:
+        if more and len(last) >= self._rows_in_flight:
             flight = _Flight(self._publisher, last)
             self._mark()
             self._ahead = take(self._connection, ahead, more, flying=last)

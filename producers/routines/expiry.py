@@ -28,7 +28,7 @@ from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from producers.commands.act_on_many import Plan, act
 from producers.commands.draft_event import Command
-from producers.routines.routine import Resting, Routine
+from producers.routines.routine import DEFAULT_POLICY, Resting, Routine, RoutinePolicy
 
 ACTOR: Final = "routine:timekeeping"
 BATCH_CASES: Final = 200
@@ -57,9 +57,13 @@ class Timekeeping(Routine):
     name = "timekeeping"
 
     def __init__(
-        self, settings: Settings, clock: Now = now_micros, calendar: WorkingDays | None = None
+        self,
+        settings: Settings,
+        clock: Now = now_micros,
+        calendar: WorkingDays | None = None,
+        policy: RoutinePolicy = DEFAULT_POLICY,
     ) -> None:
-        super().__init__(settings, clock)
+        super().__init__(settings, clock, policy)
         self._grace = settings.evaluation_grace_hours * _MICROS_PER_HOUR
         self._calendar = calendar or installed()
         self._resting = Resting()

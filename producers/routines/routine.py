@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import closing
+from typing import NamedTuple
 
 from node.keys.office import Office, open_office
 from node.postgres.advisory_lock import Lock, try_lock
@@ -23,14 +24,20 @@ from node.runtime.supervisor import Stop
 
 log = logging.getLogger(__name__)
 
-# A process that waits for the lock tries it this often, and so takes over within this time.
-_TRY_SECONDS = 1.0
 # A case that refused is left alone this long: it may have changed by then, and nothing loops hot.
 _REST_SECONDS = 900.0
 
 
-# While the clock is wrong it is looked at this often.
-_CLOCK_SECONDS = 5.0
+class RoutinePolicy(NamedTuple):
+    """The waits of a routine."""
+
+    # A process that waits for the lock tries it this often, and so takes over within this time.
+    try_seconds: float = 1.0
+    # While the clock is wrong it is looked at this often.
+    clock_seconds: float = 5.0
+
+
+DEFAULT_POLICY = RoutinePolicy()
 
 
 class Routine(ABC):
@@ -38,7 +45,13 @@ class Routine(ABC):
 
     name: str
 
-    def __init__(self, settings: Settings, clock: Clock = now_micros) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock = now_micros,
+        policy: RoutinePolicy = DEFAULT_POLICY,
+    ) -> None:
+        self._waits = policy
         self._settings = settings
         self._clock = clock
         self._told = ""
@@ -51,12 +64,12 @@ class Routine(ABC):
                 own_database(cursor, self._settings.node)
                 refuse_while_unconfirmed(cursor)
             while not stop.is_set() and not self._takes_the_lock(connection):
-                stop.wait(_TRY_SECONDS)
+                stop.wait(self._waits.try_seconds)
             while not stop.is_set():
                 if self._may_act(connection, office):
                     stop.wait(self.round(connection, office, stop))
                 else:
-                    stop.wait(_CLOCK_SECONDS)
+                    stop.wait(self._waits.clock_seconds)
 
     @abstractmethod
     def round(self, connection: Connection, office: Office, stop: Stop) -> float:

@@ -225,7 +225,7 @@ def test_every_two_versions_are_compared_not_only_neighbours(release: Release) -
 
 
 def _avro_says(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """What the Avro project's own checker says, in both directions."""
+    """Return the answer of the Avro project's own checker, in both directions."""
     schemas = [parse(json.dumps(avro)) for avro in (one, other)]
     results = [
         ReaderWriterCompatibilityChecker().get_compatibility(reader, writer)

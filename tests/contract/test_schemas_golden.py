@@ -75,7 +75,7 @@ def test_what_a_third_party_avro_library_writes_is_our_wire_value(name: str) -> 
 
 
 def _plain(value: Any) -> Any:
-    """What logical types make of a value, back to what our codec gives."""
+    """Turn logical types of a value back into what our codec gives."""
     if isinstance(value, datetime):
         return (value - EPOCH) // (EPOCH.resolution)
     if isinstance(value, UUID):

@@ -128,7 +128,7 @@ def keys(driver: Chrome, *pressed: str) -> None:
 
 
 def saying(driver: Chrome, wanted: str) -> str:
-    """The text of the page once it says what is wanted; the next page takes its time to come."""
+    """Wait until the page says what is wanted; return its text."""
     found = ""
 
     def said() -> bool:
@@ -195,7 +195,7 @@ def test_the_enquiry_pages_are_readable_wide_and_on_a_phone(
 
 
 def _walk_through(driver: Chrome, address: str, case_id: str, code: str) -> None:
-    """Every state of the pages, each readable; it ends on the case."""
+    """Show every state of the pages, each readable; end on the case."""
     driver.get(address)
     readable(driver)
     driver.find_element(By.ID, "case").send_keys("信访")
@@ -282,7 +282,7 @@ def test_the_monitor_is_readable_refreshes_itself_and_tells_when_it_cannot(
 
 
 def _await_refresh(element: WebElement) -> None:
-    """Until the element was replaced by a fresh one."""
+    """Wait until a fresh element has replaced this one."""
 
     def is_replaced() -> bool:
         try:

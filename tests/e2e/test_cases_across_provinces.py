@@ -91,13 +91,14 @@ def _await_state(node: str, case_id: str, state: str) -> None:
 
 
 def _await_finding(case_id: str) -> None:
-    """Until the centre has found it to be a first: then the order of events is always the same."""
+    """Wait until the centre has found it to be a first, so that the order of events is always the
+    same."""
     text = "select finding from petition_case where case_id = %s"
     eventually(lambda: query(CENTRE, text, case_id) == [("first",)], f"{case_id} is identified")
 
 
 def _records(node: str, topic: str, case_id: str) -> list[Raw]:
-    """The case's records on a topic, in the order in which they stand there."""
+    """Return the case's records on a topic, in their order there."""
     mine = [record for record in records(node, topic) if record.key == case_id.encode()]
     return [(record.key, record.value, [*record.headers]) for record in mine]
 

@@ -57,12 +57,12 @@ def _emptied(stack: LocalStack) -> bool:
 
 
 def event_count(node: str) -> int:
-    """How many events of imports a node holds; routines beside them find repeats and expiries."""
+    """Count a node's events of imports, without those of routines (repeats and expiries)."""
     return int(query(node, _IMPORTED, _IMPORTED_TYPES)[0][0])
 
 
 def eventually_holds(check: Callable[..., None], *arguments: Any) -> None:
-    """Until the oracle is content: what routines do is on its way at every moment."""
+    """Wait until the oracle is content, because what routines do is always on its way."""
 
     def holds() -> bool:
         try:
@@ -75,7 +75,7 @@ def eventually_holds(check: Callable[..., None], *arguments: Any) -> None:
 
 
 def imported(path: Path, folder: Path) -> Any:
-    """The totals that `petitionlink import` prints for a file of messages at Shandong."""
+    """Return the totals that `petitionlink import` prints for a file of messages at Shandong."""
     return petitionlink(
         *("import", path, "--mapping", "messages", "--node", SHANDONG, "--format", "json"),
         *("--rejects", folder / "rejects.csv"),
@@ -92,7 +92,7 @@ def balanced(totals: Any) -> bool:
 
 
 def transcoded(path: Path, folder: Path) -> Path:
-    """The same register in GB18030, without a byte order mark."""
+    """Write the same register in GB18030, without a byte order mark."""
     copy = folder / f"gb18030-{path.name}"
     copy.write_bytes(path.read_bytes().decode("utf-8-sig").encode("gb18030"))
     return copy

@@ -52,7 +52,7 @@ def kill_often(
 
 
 def grows(count: Callable[[], int]) -> Callable[[], bool]:
-    """Whether a count is higher than the last time it was asked."""
+    """Tell if a count is higher than the last time it was asked."""
     last = [count()]
 
     def check() -> bool:

@@ -12,10 +12,9 @@ import psycopg2
 import pytest
 
 from node.postgres.connection import Connection, connect
-from node.runtime import supervisor
 from node.runtime.errors import NoAnswer
 from node.runtime.metrics import Metrics
-from node.runtime.supervisor import Stop, supervise
+from node.runtime.supervisor import Stop, StopPolicy, supervise
 from node.runtime.watchdog import Limit, answered_within, hurry
 
 _SHORT = Limit(0.5, 0.5)
@@ -131,13 +130,9 @@ class Asking:
             raise
 
 
-def test_a_worker_that_waits_for_an_answer_ends_soon_after_sigterm(
-    dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_waits_for_an_answer_ends_soon_after_sigterm(dsn: str) -> None:
     """docs/faults.md 24. Seen failing without `hurry` in `supervise`: the thread waits on."""
-    monkeypatch.setattr(supervisor, "_HURRY_SECONDS", 0.5)
-    monkeypatch.setattr(supervisor, "_STOP_LIMIT_SECONDS", 10.0)
     worker = Asking(dsn)
     with closing(worker.connection) as connection, frozen(connection):
-        supervise([worker], Metrics(), Stop())
+        supervise([worker], Metrics(), Stop(), StopPolicy(hurry_seconds=0.5, limit_seconds=10.0))
         assert isinstance(worker.error, NoAnswer)

@@ -24,7 +24,7 @@ TOPIC = downlink("370000")
 
 
 def progress(case_id: str, number: int) -> Event:
-    """The event behind `number` others of its case."""
+    """Make the event that follows `number` others of its case."""
     body = {"progress": "…"}
     return event(case_id, number + 1, type_=types.PROGRESSED, body=body)
 
@@ -75,7 +75,7 @@ def test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other(
 
 
 def known(settings: Settings, case_id: str) -> int:
-    """How many events of a case are in the ledger."""
+    """Count the events of a case in the ledger."""
     query = "select count(*) from case_event where case_id = %s"
     return int(rows(settings, query, (case_id,))[0][0])
 

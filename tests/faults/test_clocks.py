@@ -75,7 +75,7 @@ def test_wrong_clocks_change_neither_order_nor_duplicates_and_no_time_is_negativ
 
 
 def all_samples(metrics: Metrics, name: str) -> list[float]:
-    """The values of all samples of a metric."""
+    """Return the values of all samples of a metric."""
     return [
         one.value
         for family in metrics.registry.collect()

@@ -57,7 +57,7 @@ def cut_off(link: Proxy, statement: bytes, verdict: Verdict, new_shandong: Setti
 
 
 def told(metrics: Metrics, result: str) -> float:
-    """How many records ended so at the centre."""
+    """Count the records that ended so at the centre."""
     topic = "petition.uplink.370000"
     return sample(metrics, "consumer_records_total", topic=topic, result=result)
 

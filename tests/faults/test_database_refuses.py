@@ -107,7 +107,7 @@ def test_a_database_that_cannot_serve_now_is_waited_for_and_nothing_is_dead_lett
 
 
 def is_away(metrics: Metrics) -> bool:
-    """Whether it says that Postgres is away."""
+    """Tell if it says that Postgres is away."""
     return sample(metrics, "dependency_up", dependency="postgres") == 0
 
 

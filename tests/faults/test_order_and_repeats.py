@@ -23,7 +23,7 @@ _SEED = 20261125
 
 
 def life(case_id: str) -> list[Event]:
-    """A case of Beijing's of which Shandong gets a copy and to which it adds something."""
+    """Return a case of Beijing's of which Shandong gets a copy and to which it adds something."""
     opinion = {"outcome": "explained", "opinion": "…"}
     return [
         event(case_id),
@@ -37,7 +37,7 @@ def life(case_id: str) -> list[Event]:
 
 
 def twice(all_events: list[Event], chance: random.Random) -> list[Event]:
-    """Each of them two times, shuffled."""
+    """Return each of them two times, shuffled."""
     doubled = [*all_events, *all_events]
     chance.shuffle(doubled)
     return doubled
@@ -77,7 +77,7 @@ def test_every_event_twice_and_in_any_order_gives_the_same_ledgers_and_cases(
 
 
 def results(metrics: Metrics, result: str) -> float:
-    """How many records ended so."""
+    """Count the records that ended so."""
     topics = (uplink(BEIJING), uplink(SHANDONG), downlink(SHANDONG))
     return sum(
         sample(metrics, "consumer_records_total", topic=topic, result=result) for topic in topics
@@ -85,7 +85,7 @@ def results(metrics: Metrics, result: str) -> float:
 
 
 def passed(metrics: Metrics) -> float:
-    """How many records were taken."""
+    """Count the records that were taken."""
     return sum(results(metrics, one) for one in ("applied", "duplicate", "conflict", "dead_letter"))
 
 

@@ -62,7 +62,7 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 
 def write(connection: Any, number: int = 1) -> None:
-    """An event into the ledger, in the open transaction."""
+    """Write an event into the ledger, in the open transaction."""
     one = event(f"110000-20260401-RELEASE{number}")
     with connection.cursor() as cursor:
         events.write(cursor, pack([events.Entry(one, events.body_json(one.body))]))
@@ -197,7 +197,7 @@ def test_every_table_that_processes_write_is_guarded(fresh_province: Settings) -
 
 
 def migrated_by_hand(settings: Settings) -> None:
-    """What the next release leaves, beside processes that it did not see."""
+    """Leave what the next release leaves, beside processes that it did not see."""
     rows(
         settings,
         "insert into schema_migration (number, name, digest) values (9999, 'next', '');"

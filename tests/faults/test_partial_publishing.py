@@ -38,14 +38,14 @@ _ORDER = "select array_agg(version order by feed_id) from case_event where case_
 
 
 def limit(settings: Settings, value: str) -> None:
-    """How large a batch of the topic may be."""
+    """Return the largest batch that the topic takes."""
     resource = ConfigResource(ConfigResourceType.TOPIC, TOPIC, {"max.message.bytes": value})
     with closing(clients.admin(settings)) as client:
         client.alter_configs([resource])
 
 
 def declared(stack: LocalStack) -> object:
-    """How large it may be by the release's own file."""
+    """Return the largest batch by the release's own file."""
     by_name = {one.name: one for one in topics.declared_topics(stack.nodes, local=True)}
     return by_name[TOPIC].settings["max.message.bytes"]
 
@@ -82,7 +82,7 @@ def test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
 
 
 def send_one_by_one(patch: pytest.MonkeyPatch) -> None:
-    """A relay so slow that every record is a batch by itself and may be refused by itself."""
+    """Slow the relay down, so that every record is a batch that may be refused by itself."""
     send = KafkaProducer.send
 
     def slow(*given: Any, **named: Any) -> Any:
@@ -94,6 +94,6 @@ def send_one_by_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def live_until_accepted(settings: Settings) -> str:
-    """A case with two events; its id."""
+    """Make a case with two events; return its id."""
     with closing(connect(settings.dsn, "test")) as connection:
         return live(connection, open_office(settings), 2)

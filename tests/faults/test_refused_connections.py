@@ -1,4 +1,4 @@
-"""What Postgres refuses at the door, in whatever language; and databases that lose characters."""
+"""Postgres refuses connections, in whatever language; and some databases lose characters."""
 
 from __future__ import annotations
 

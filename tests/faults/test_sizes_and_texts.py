@@ -39,13 +39,14 @@ _LONGEST = "文" * 4000
 
 
 def corrections(room: int) -> list[dict[str, str]]:
-    """As many as come near to the limit; the last text fills up to `room` bytes more."""
+    """Return corrections that come near to the limit; the last text fills up to `room` bytes
+    more."""
     texts = [*[_LONGEST] * 21, *["x" * 4000] * 2, "x" * room]
     return [{"field": "text", "value": text} for text in texts]
 
 
 def correct(settings: Settings, case_id: str, room: int) -> int:
-    """A correction with so much room taken; the length of its value."""
+    """Make a correction that takes so much room; return the length of its value."""
     given = {"case_id": case_id, "corrections": corrections(room), "reason": "更正"}
     return len(do(settings, "correct", **given).event.value)
 
@@ -161,7 +162,7 @@ def test_a_value_larger_than_the_dead_letter_topic_takes_is_kept_in_the_table(
 
 
 def send_bomb(settings: Settings, codec: str, size: int = BOMB_BYTES) -> None:
-    """A record of so many zeros, packed into next to nothing."""
+    """Send a record of so many zeros, packed into next to nothing."""
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         api_version=(4, 0),

@@ -42,7 +42,7 @@ def endless_sessions(new_nodes: LocalStack, monkeypatch: pytest.MonkeyPatch) -> 
 
 @contextmanager
 def consuming(stack: LocalStack, settings: Settings) -> Iterator[Process]:
-    """A `petitionlink consume` with a metrics port of its own; killed behind the block."""
+    """Run `petitionlink consume` with a metrics port of its own; kill it after the block."""
     own = settings.model_copy(update={"metrics_port": free_port()})
     process = Process(stack, settings.node, "consume", own)
     try:
@@ -178,7 +178,7 @@ class Member:
 
 @contextmanager
 def member(settings: Settings, number: int) -> Iterator[Member]:
-    """A member inside the block."""
+    """Run a member of the group inside the block."""
     made = Member(settings, number)
     try:
         yield made

@@ -32,13 +32,13 @@ _SKIP = "update consumer_offset set next_offset = %s + 1 where topic = %s and pa
 
 
 def audited(desk: Desk) -> dict[tuple[str, str], Audited]:
-    """The flows of a node in which anything flowed."""
+    """Return the flows of a node in which anything flowed."""
     with connected(desk.settings.dsn, "test") as connection, snapshot(connection) as cursor:
         return {(one.source, one.destination): one for one in audit(cursor, desk.node)}
 
 
 def settled(desk: Desk, way: tuple[str, str]) -> Audited:
-    """The flow, once the other end has told its figures."""
+    """Return the flow, once the other end has told its figures."""
     eventually(
         lambda: (
             (one := audited(desk).get(way)) is not None
@@ -54,7 +54,7 @@ def settled(desk: Desk, way: tuple[str, str]) -> Audited:
 def test_both_ends_tell_the_same_of_what_was_committed_published_received_and_applied(
     desks: Desks,
 ) -> None:
-    """Seen failing with `accounts.noted` taken out of `apply_batch`."""
+    """Seen failing without the counts of flows in `apply_batch`."""
     centre, beijing, shandong = desks
     with at_work(*desks):
         cross_case(beijing, centre, shandong)

@@ -1,4 +1,4 @@
-"""The million cases of the benchmark, a few of them: what it measures must stand as it ships."""
+"""The generator of the benchmark's million cases gives a valid database, with a few of them."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from producers.commands.handle import handle
 from producers.commands.parse import parse
 from producers.relay.relay import Relay
 from producers.routines.expiry import Timekeeping
+from producers.routines.routine import RoutinePolicy
 
 SHANDONG, BEIJING = "370000", "110000"
 _HOUR = 3_600_000_000
@@ -88,7 +89,7 @@ class Steppable:
 
 
 def measured(settings: Settings, database_ahead: int = 0) -> None:
-    """As the reconciler noted it a moment ago."""
+    """Record a measurement of a moment ago, as the reconciler does."""
     rows(settings, _SET_DATABASE_CLOCK_AHEAD, (database_ahead,))
 
 
@@ -114,15 +115,14 @@ def test_the_machine_of_node_and_database_is_wrong_then_cli_and_web_refuse_in_on
 def test_routines_wait_while_the_clock_is_wrong_or_in_doubt_and_act_again_after(
     province_with_topics: Settings,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """docs/faults.md 34. Formerly: false evaluation.expired events went out."""
-    monkeypatch.setattr("producers.routines.routine._CLOCK_SECONDS", 0.05)
     served(province_with_topics, 10.0)  # the window is open for twenty days yet
     clock = Steppable(2 * _YEAR)
     measured(province_with_topics)
     metrics = Metrics()
-    with running(Timekeeping(province_with_topics, clock), metrics):
+    policy = RoutinePolicy(clock_seconds=0.05)
+    with running(Timekeeping(province_with_topics, clock, policy=policy), metrics):
         eventually(lambda: "routines wait until then" in caplog.text, "it says why it waits")
         assert rows(province_with_topics, "select count(*) from case_evaluation") == [(0,)]
         # Postgres's clock has jumped with ours: nobody can tell until the broker answers.

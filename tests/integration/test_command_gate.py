@@ -40,7 +40,7 @@ LOST = "370000-20260401-7K3M9QXA"
 
 
 def published_and_lost(settings: Settings) -> None:
-    """An own event that stands on the own topic and nowhere in the database."""
+    """Make an own event that is on the own topic and nowhere in the database."""
     send(settings, uplink(SHANDONG), [raw(event(LOST, emitter=SHANDONG))])
 
 

@@ -73,7 +73,7 @@ def send_apart(settings: Settings, topic: str, events: Sequence[Event]) -> None:
 
 
 def offsets(settings: Settings, topic: str) -> list[int]:
-    """The offsets at which records stand in partition 0."""
+    """Return the offsets of the records in partition 0."""
     place = TopicPartition(topic, 0)
     end = end_offset(settings, topic)
     with closing(clients.plain_consumer(settings, "test")) as client:

@@ -49,7 +49,8 @@ POSITION = "select next_offset from consumer_offset where topic = %s and partiti
 
 
 def set_compression(settings: Settings, topics: list[str], codec: str) -> None:
-    """As an administrator sets it: the broker packs again whatever a producer sends."""
+    """Set the codec of topics as an administrator does: the broker packs again what producers
+    send."""
     with closing(clients.admin(settings)) as client:
         client.alter_configs(
             [
@@ -83,12 +84,12 @@ def test_a_topic_set_to_any_codec_is_read_by_consumers_recovery_and_the_proof(
 
 
 def agrees(desk: Desk) -> bool:
-    """Whether a round with the centre finds nothing that differs."""
+    """Tell if a round with the centre finds nothing that differs."""
     return round_with(desk, CENTRE).equal
 
 
 def await_written(stack: LocalStack, settings: Settings, codec: str) -> None:
-    """Until the broker has packed an event of Beijing with the codec: it is told a little later."""
+    """Wait until the broker has packed an event of Beijing with the codec."""
 
     def is_written() -> bool:
         register(settings, text="这一批由代理重新压缩。" * 100)

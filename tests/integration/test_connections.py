@@ -1,4 +1,4 @@
-"""What the driver does on our connections while we wait for it."""
+"""No Python code of ours runs inside the driver while it waits on our connections."""
 
 from __future__ import annotations
 

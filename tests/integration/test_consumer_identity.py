@@ -44,7 +44,7 @@ def test_two_consumers_of_one_name_share_the_partitions_and_one_says_so_once(
 
 
 def held(metrics: Metrics) -> int:
-    """How many partitions the consumer shows as its own."""
+    """Count the partitions that the consumer shows as its own."""
     numbers = range(6)
     name = "petitionlink_consumer_applied_offset"
     labels = [{"topic": downlink(SHANDONG), "partition": str(number)} for number in numbers]

@@ -97,7 +97,7 @@ def position(desk: Desk) -> int:
 
 
 def await_hearing(desk: Desk, topic: str) -> None:
-    """A reader begins at the end: say something until it is heard."""
+    """Say something until the reader has received it, because a reader begins at the end."""
 
     def heard() -> bool:
         send(desk.settings, topic, [record("account", account({"0": 7}))])

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from support.consuming import CASE, SHANDONG, TOPIC
 from support.letters import states
 from support.world import (
     Raw,
@@ -30,15 +31,12 @@ from consumers.apply_batch import apply_batch
 from consumers.consumer import Consumer
 from consumers.partition_status import ends_of
 from node.kafka import clients
-from node.kafka.topic_names import dead_letter, downlink
+from node.kafka.topic_names import dead_letter
 from node.localstack import LocalStack
 from node.postgres.connection import connected
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 
-SHANDONG = "370000"
-TOPIC = downlink(SHANDONG)
-CASE = "110000-20260401-7K3M9QXA"
 BAD: Raw = (b"k", b"\x01poison", [])
 HELD = "select next_offset, consecutive_dead_letters from consumer_offset where partition = 0"
 
@@ -64,7 +62,7 @@ def start(settings: Settings, metrics: Metrics | None = None) -> Any:
 
 
 def stopped(settings: Settings) -> str:
-    """What a consumer that is started now says when it stops the partition, and only that."""
+    """Return the one line with which a consumer that is started now stops the partition."""
     rows(settings, "delete from stopped_partition")
     with start(settings) as ended:
         line = stopped_with(settings, "dead_letters")
@@ -77,12 +75,12 @@ def letters(settings: Settings, number: int) -> None:
 
 
 def mixed(signs: str) -> list[Raw]:
-    """One record a sign: x is poison, anything else a case of its own."""
+    """Return one record for each sign: x is poison, anything else a case of its own."""
     return [BAD if sign == "x" else raw(event(f"{CASE}{n}")) for n, sign in enumerate(signs)]
 
 
 def on_the_topic(settings: Settings) -> int:
-    """How many dead letters were ever published."""
+    """Count all dead letters that were ever published."""
     with closing(clients.plain_consumer(settings, "test")) as client:
         return sum(ends_of(client, [dead_letter(SHANDONG)]).values())
 

@@ -1,4 +1,4 @@
-"""What one office exports 导出 comes back at another as the same case, or is counted as partial."""
+"""A case that one office exports 导出 is the same at another one, or is counted as partial."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ _ROWS = strategies.fixed_dictionaries(
 )
 
 
-@examples(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cases=strategies.lists(
         strategies.tuples(_ROWS, strategies.sampled_from([*LIVES]), strategies.integers(0, 10**6)),
@@ -125,7 +123,7 @@ def _written(at: Settings, cases: list[tuple[dict[str, Any], str, int]]) -> list
 
 
 def _by_number(at: Settings) -> list[Any]:
-    """The history of each case as one value."""
+    """Return the history of each case as one value."""
     found: dict[str, list[Any]] = {}
     current = ""
     for event_type, micros, body in rows(at, TOLD):

@@ -16,18 +16,18 @@ BODY = {"title": "检举", "channel": "letter", "received_at": 1_767_225_600_000
 
 
 def owed(settings: Settings) -> list[tuple[str, int]]:
-    """To whom the centre owes which version, in order."""
+    """Return to whom the centre owes which version, in order."""
     query = "select right(topic, 6), version from outbox join case_event using (event_id)"
     return rows(settings, f"{query} order by outbox.id")
 
 
 def forged(version: int, type_: str, emitter: str = BEIJING, **body: object) -> Event:
-    """An event of a producer that skipped the guard."""
+    """Return an event of a producer that skipped the guard."""
     return event(CASE, version, emitter, type_=type_, emitter_sequence=version, body=body)
 
 
 def corrected(version: int, field: str, value: str) -> Event:
-    """A correction of one field, from Beijing."""
+    """Return a correction of one field, from Beijing."""
     corrections = [{"field": field, "value": value}]
     return forged(version, types.CORRECTED, corrections=corrections, reason="更正")
 

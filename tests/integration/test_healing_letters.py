@@ -33,13 +33,13 @@ SKIP = "update consumer_offset set next_offset = %s where topic = %s and partiti
 
 @pytest.fixture(autouse=True)
 def _accounts_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same of minutes within seconds."""
+    """Let happen within seconds what takes minutes."""
     monkeypatch.setattr(worker, "_WHOLE_SECONDS", 1.0)
     monkeypatch.setattr(worker, "_LOOK_AGAIN_SECONDS", 1.0)
 
 
 def discard(desk: Desk, letter: int) -> str:
-    """What the command says to the operator."""
+    """Discard a letter; return what the command says to the operator."""
     done = in_process(
         *("deadletters", "discard", str(letter), "--reason", "the release is mended"),
         settings=as_environment(desk.settings),
@@ -49,7 +49,7 @@ def discard(desk: Desk, letter: int) -> str:
 
 
 def reconciled(desk: Desk) -> str:
-    """The line with which `petitionlink reconcile` ends at a province."""
+    """Return the line with which `petitionlink reconcile` ends at a province."""
     done = petitionlink("reconcile", "--with", CENTRE, settings=as_environment(desk.settings))
     return str(refused(done))
 
@@ -85,7 +85,7 @@ def without_accounts(desk: Desk) -> list[Worker]:
 
 
 def proven(driver: Desk, other: Desk) -> RoundOutcome:
-    """A round that `driver` asks for, while nobody tells accounts."""
+    """Do a round that `driver` asks for, while nobody tells accounts."""
     with (
         connected(driver.settings.dsn, "test") as asks,
         connected(other.settings.dsn, "test") as answers,
@@ -104,7 +104,8 @@ def told(teller: Desk, hearer: Desk) -> None:
 def test_a_proof_that_comes_before_the_receivers_account_makes_no_second_letter(
     desks: Desks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The receiver asks, its positions are after the letter, and its source has not heard of it."""
+    """The receiver asks, its positions are after the letter, and its source does not know of it
+    yet."""
     centre, beijing, _ = desks
     told(centre, beijing)
     with at_work(centre, beijing, which=without_accounts):
@@ -166,7 +167,7 @@ def audited(centre: Desk, beijing: Desk) -> tuple[int, dict[str, int]]:
 
 
 def flow_of(desk: Desk) -> tuple[dict[str, int], int]:
-    """What a node says of Beijing's flow to the centre, and the exit code."""
+    """Return a node's account of Beijing's flow to the centre, and the exit code."""
     done = petitionlink("audit", "--format", "json", settings=as_environment(desk.settings))
     (flow,) = (one for one in json.loads(done.out)["flows"] if one["source"] == BEIJING)
     return flow, done.code

@@ -38,7 +38,7 @@ def _make_sure(settings: Settings) -> None:
 
 
 def turn(settings: Settings) -> float:
-    """One round, as the worker does it."""
+    """Do one round, as the worker does it."""
     with connected(settings.dsn, "test") as connection:
         return Housekeeping(settings).round(connection, open_office(settings), Stop())
 
@@ -56,7 +56,7 @@ def publish(
 
 
 def confirm(settings: Settings, next_offset: int, days_ago: float = 0, partition: int = 0) -> None:
-    """A receipt of the destination."""
+    """Write a receipt of the destination."""
     values = (TOPIC, partition, next_offset, days_ago)
     rows(
         settings,
@@ -175,7 +175,7 @@ def test_months_are_made_ahead_every_hour_and_the_ledger_is_analysed_once_a_day(
 def test_a_transaction_that_holds_the_ledger_for_long_delays_the_months_and_nobody_else(
     province_with_retention: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen failing without lock_timeout: the round waits, and every reader behind it."""
+    """Seen failing without lock_timeout: the round waits, and every reader after it."""
     monkeypatch.setattr(retention, "_LOCK_WAIT", "200ms")
     monkeypatch.setattr(
         retention, "_MAKE_AHEAD", "select ensure_event_partitions(now() + interval '9 months')"

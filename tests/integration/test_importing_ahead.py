@@ -42,7 +42,7 @@ def held_up(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def importing(settings: Settings, path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The command, some chunks written, and in a group of its own as under a shell."""
+    """Run the command in a group of its own, as under a shell, until some chunks are written."""
     process = subprocess.Popen(
         [PROGRAM, "import", path],
         stdout=subprocess.DEVNULL,

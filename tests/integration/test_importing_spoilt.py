@@ -29,7 +29,7 @@ def person(number: str, identity: str) -> list[str]:
 
 
 def run(at: Settings, path: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """What the command counts, and the rows of its reject file; the counts add up."""
+    """Return the command's counts, which add up, and the rows of its reject file."""
     rejects = path.with_suffix(".rejects.csv")
     command = ("import", path, "--rejects", rejects, "--format", "json")
     counts = petitionlink(*command, settings=as_environment(at)).json()

@@ -47,20 +47,20 @@ def unmigrated(stack: LocalStack) -> Iterator[Settings]:
 
 
 def id_of(moment: datetime, tail: int = 1) -> str:
-    """A UUIDv7 of that moment."""
+    """Return a UUIDv7 of that moment."""
     millis = int(moment.timestamp() * 1000)
     return str(UUID(int=millis << 80 | 0x7 << 76 | 0x8 << 60 | tail))
 
 
 def months_ahead(number: int) -> datetime:
-    """The middle of the month so many months from now."""
+    """Return the middle of the month so many months from now."""
     now = datetime.now(UTC)
     months = now.year * 12 + now.month - 1 + number
     return datetime(months // 12, months % 12 + 1, 15, tzinfo=UTC)
 
 
 def place(number: int) -> str:
-    """The partition of the month so many months from now."""
+    """Return the partition of the month so many months from now."""
     return f"case_event_{months_ahead(number):%Y_%m}"
 
 

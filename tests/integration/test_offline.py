@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
-import pytest
+from support.offices import SHANDONG
+from support.slow_line import (
+    CASE,
+    TOPIC,
+    backlog,
+    drained,
+    relaying,
+    taken,
+    waiting,
+)
 from support.world import (
-    WAIT_SECONDS,
     do,
     event,
     eventually,
@@ -19,68 +26,18 @@ from support.world import (
     receive,
     register,
     rows,
-    running,
 )
 
-from cases.case import Case
 from cases.vocabulary import event_types as types
-from node.kafka.topic_names import downlink, uplink
+from node.kafka.topic_names import downlink
 from node.keys.office import Office, open_office
-from node.localstack import LocalStack
 from node.postgres.connection import Connection, connected
 from node.reconcile.resend import resend
-from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
-from node.store.write_events import pack_own, write_own_events
-from producers.commands.draft_event import draft
 from producers.commands.handle import handle
 from producers.commands.parse import parse
-from producers.relay import outbox_reader as pendings
-from producers.relay import relay as relays
-from producers.relay.outbox_reader import Pending, take
-from producers.relay.rate_limit import Pace, Rate
-from producers.relay.relay import Relay
 
-BEIJING, SHANDONG, CORPS = "110000", "370000", "660000"
-TOPIC = uplink(BEIJING)
-RATE = 100  # records a second
-BURST = RATE // 5
-CASE = "110000-20260401-7K3M9QXA"
-
-
-@pytest.fixture
-def beijing_on_slow_line(
-    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
-) -> Settings:
-    """Beijing with a slow line, an empty topic and an empty database."""
-    return fresh_settings(BEIJING).model_copy(update={"relay_records_per_second": RATE})
-
-
-@contextmanager
-def relaying(settings: Settings) -> Iterator[None]:
-    metrics = Metrics()
-    with running(Relay(settings, metrics), metrics) as ended:
-        yield
-    assert ended == []
-
-
-def drained(settings: Settings) -> None:
-    eventually(lambda: waiting(settings) == 0, "an empty outbox")
-
-
-def waiting(settings: Settings) -> int:
-    return int(rows(settings, "select count(*) from outbox where published_at is null")[0][0])
-
-
-def backlog(settings: Settings, cases: int) -> None:
-    """So many ordinary cases in one transaction, as an import writes them."""
-    office = open_office(settings)
-    with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
-        events = []
-        for _ in range(cases):
-            command = parse({"command": "register", "title": "供暖不足", "channel": "web"}, office)
-            events.append(draft(office, Case(command.case_id), command))
-        write_own_events(cursor, office.node, pack_own(events))
+CORPS = "660000"
 
 
 def correct(settings: Settings, case_id: str, field: str, value: str) -> None:
@@ -89,16 +46,8 @@ def correct(settings: Settings, case_id: str, field: str, value: str) -> None:
 
 
 def lane(settings: Settings) -> list[bool]:
-    """Whether each outbox row is urgent, in the order of their ids."""
+    """Return the urgency of each outbox row, in the order of their ids."""
     return [urgent for (urgent,) in rows(settings, "select urgent from outbox order by id")]
-
-
-def taken(settings: Settings, *topics: str, of_each: int = 1000) -> list[Pending]:
-    with connected(settings.dsn, "test") as connection:
-        return take(connection, topics, of_each)
-
-
-# Urgent first ------------------------------------------------------------------------------
 
 
 def test_an_urgent_case_leaves_before_the_backlog_that_is_older(
@@ -223,7 +172,7 @@ def test_the_centre_passes_on_urgent_cases_first_and_promotes_what_waits_for_eve
 
 
 def test_what_a_peer_lost_of_an_urgent_case_is_sent_again_first(centre: Settings) -> None:
-    """Fails when a resend writes no urgency: it would wait behind the backlog."""
+    """Fails when a resend writes no urgency: the event then waits for the backlog."""
     body = {"title": "停暖", "channel": "web", "received_at": 1_767_225_600_000_000}
     events = [event(CASE, body=body), event(f"{CASE}2", body={**body, "urgent": True})]
     receive(centre, *events)
@@ -265,88 +214,3 @@ def test_the_migration_promotes_what_waits_of_urgent_cases(beijing_on_slow_line:
     file = resources.files("node.postgres").joinpath("migrations/0006_urgent_first.sql")
     rows(beijing_on_slow_line, file.read_text(encoding="utf-8"))
     assert lane(beijing_on_slow_line) == [False, True]
-
-
-# The rate ----------------------------------------------------------------------------------
-
-
-def test_the_rate_is_kept_on_the_topic(beijing_on_slow_line: Settings) -> None:
-    """Fails when the relay takes 4000 rows at a time, or does not wait between takes.
-
-    Between the permit and the sending the machine may pause, so that two bursts can meet.
-    """
-    backlog(beijing_on_slow_line, 150)
-    with relaying(beijing_on_slow_line):
-        drained(beijing_on_slow_line)
-    sent = sorted(one.timestamp for one in read_topic(beijing_on_slow_line, TOPIC, 150))
-    assert len(sent) == 150
-    for number, began in enumerate(sent):
-        for further, at in enumerate(sent[number:], start=1):
-            assert further <= (at - began + 2) / 1000 * RATE + 2 * BURST
-
-
-def test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits(
-    beijing_on_slow_line: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the machine is busy with: the clock of the rate stands still."""
-    waits = []
-
-    class Frozen(Pace):
-        def __init__(self, rate: Rate) -> None:
-            super().__init__(rate, monotonic=lambda: 0.0)
-
-        def wait_seconds(self) -> float:
-            seconds = super().wait_seconds()
-            waits.append(seconds > 0)
-            return seconds
-
-    monkeypatch.setattr(relays, "Pace", Frozen)
-    backlog(beijing_on_slow_line, 3 * BURST)
-    with relaying(beijing_on_slow_line):
-        eventually(lambda: sum(waits) > 5, "the relay waits again and again")
-    assert waiting(beijing_on_slow_line) == 2 * BURST
-
-
-def test_stop_interrupts_a_paced_wait(
-    beijing_on_slow_line: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Fails when the wait is a sleep instead of a wait for `stop`."""
-    asked = threading.Event()
-
-    def wait_seconds(_: Pace) -> float:
-        asked.set()
-        return 10 * WAIT_SECONDS
-
-    monkeypatch.setattr(Pace, "wait_seconds", wait_seconds)
-    with relaying(beijing_on_slow_line):  # fails if the relay does not end in time
-        assert asked.wait(WAIT_SECONDS)
-
-
-def test_small_takes_favour_no_destination(centre: Settings) -> None:
-    """Fails when equals go by their ids instead of by lot: the third topic then waits for ever."""
-    topics = [downlink(node) for node in (BEIJING, SHANDONG, CORPS)]
-    filling = (
-        "insert into outbox (topic, case_id, event_id) select topic, %s, event_id "
-        "from unnest(%s::text[]) topic, case_event, generate_series(1, 5) order by topic"
-    )
-    receive(centre, event(CASE))
-    rows(centre, filling, (CASE, topics))
-    with connected(centre.dsn, "test") as connection:
-        takes = [take(connection, topics, 2, 2) for _ in range(60)]
-    assert {len(one) for one in takes} == {2}
-    assert {row.topic for one in takes for row in one} == set(topics)
-    assert all(one[0].topic != one[1].topic for one in takes)
-
-
-def test_a_take_of_large_events_is_cut_but_never_empty(
-    beijing_on_slow_line: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Fails when a take is limited by rows alone: 4000 of the largest events are a gigabyte."""
-    sizes = [
-        len(do(beijing_on_slow_line, "register", title="停暖", channel="web").event.value)
-        for _ in range(3)
-    ]
-    monkeypatch.setattr(pendings, "_BYTES_PER_TAKE", sizes[0] + 1)
-    assert [row.id for row in taken(beijing_on_slow_line, TOPIC)] == [1, 2]
-    monkeypatch.setattr(pendings, "_BYTES_PER_TAKE", 1)
-    assert [row.id for row in taken(beijing_on_slow_line, TOPIC)] == [1]

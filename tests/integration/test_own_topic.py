@@ -1,4 +1,4 @@
-"""The own topic 自有主题 on real parts: what a node emits stands outside its database."""
+"""Every event that a node emits is on its own topic 自有主题, outside its database."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ AT_ALL = "select event_id::text from case_event where emitter = %s order by 1"
 
 
 def relays(desk: Desk) -> list[Worker]:
-    """The relay alone."""
+    """Return the relay alone."""
     return [Relay(*desk, SETTLE_SECONDS)]
 
 
 def await_published(desk: Desk) -> None:
-    """Until the own topic has every own event."""
+    """Wait until the own topic has every own event."""
     own = own_topic(desk.node)
     eventually(lambda: rows(desk.settings, PENDING, (own,)) == [(0,)], f"{own} has every event")
 
 
 def ids_on(desk: Desk, topic: str) -> list[str]:
-    """The events that stand on a topic, in the order of their ids."""
+    """Return the events on a topic, in the order of their ids."""
     ends = sum(end_offset(desk.settings, topic, number) for number in range(6))
     with closing(clients.plain_consumer(desk.settings, "test")) as client:
         places = [clients.TopicPartition(topic, number) for number in range(6)]

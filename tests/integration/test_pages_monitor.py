@@ -45,7 +45,7 @@ def _readings_end_before_the_stack() -> Iterator[None]:
 
 
 def looked(client: Client, check: Callable[[str], bool] = bool) -> str:
-    """The page, asked for until it shows what `check` wants."""
+    """Ask for the page until it shows what `check` wants; return it."""
     pages: list[str] = []
 
     def shown() -> bool:
@@ -77,14 +77,14 @@ class Cells(NamedTuple):
 
 
 def row_of(text: str, name: str) -> Cells:
-    """The figures of a node's link."""
+    """Return the figures of a node's link."""
     table = text[text.index('id="links-scroll"') :]
     (found,) = re.findall(rf'<th scope="row">{name}</th>(.*?)</tr>', table, re.DOTALL)[:1]
     return Cells(*(re.sub("<.*?>", "", cell).strip() for cell in found.split("</td>")[:-1]))
 
 
 def figure(text: str, name: str) -> str:
-    """One of the figures on top."""
+    """Return one of the figures on top."""
     (found,) = re.findall(rf"<dt>{name}</dt><dd>(.*?)</dd>", text)
     return re.sub("<.*?>", "", found)
 

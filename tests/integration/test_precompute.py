@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from random import Random
 from typing import Any
 
 import pytest
-from support.walks import Walk
+from support.precomputing import (
+    NOW,
+    SEED,
+    apply,
+    apply_all,
+    batch_of,
+    batches_of,
+    content,
+    is_used,
+    precomputed,
+)
 from support.world import count, event, eventually, raw, rows, running, sample, send
 
 from cases.fold import fold
@@ -17,10 +27,10 @@ from cases.nodes import NATIONAL
 from cases.vocabulary import event_types as types
 from consumers import offsets
 from consumers.apply_batch import apply_batch
-from consumers.batch import MOST_CASES, Batch, DecodedRecord, next_size
+from consumers.batch import MOST_CASES, next_size
 from consumers.consumer import Consumer
 from consumers.implausible_dates import Doubt
-from consumers.outcomes import APPLIED, DUPLICATE, Outcome
+from consumers.outcomes import APPLIED, DUPLICATE
 from consumers.policy import ConsumerPolicy
 from node.kafka.topic_names import uplink
 from node.localstack import LocalStack
@@ -30,25 +40,10 @@ from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from node.store import events as store_events
 from node.store import precompute
-from node.store.events import Entry, RecordSource, body_json, pack
 from node.store.precompute import Precompute, Precomputed, still_valid
 from schemas.event import Event
 
 CASE = "110000-20260401-7K3M9QXA"
-NOW = 1_775_000_000_000_000
-_SEED = 20261126
-# What others see of a node; surrogate numbers and the time of writing are left out.
-_CONTENT = {
-    "petition_case": "select t::text from petition_case t order by case_id",
-    "case_clock": "select t::text from case_clock t order by 1",
-    "case_evaluation": "select t::text from case_evaluation t order by 1",
-    "case_supervision": "select t::text from case_supervision t order by 1",
-    "case_route": "select t::text from case_route t order by 1",
-    "case_digest": "select t::text from case_digest t order by 1",
-    "withheld_event": "select case_id, event_id, destination from withheld_event order by 1, 2, 3",
-    "outbox": "select topic, case_id, array_agg((event_id, urgent)::text order by id) "
-    "from outbox group by 1, 2 order by 1, 2",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -77,90 +72,6 @@ def ahead(centre: Settings) -> Iterator[Precompute]:
         yield Precompute(NATIONAL, database)
 
 
-def batch_of(events: Sequence[Event], first: int = 0) -> Batch:
-    """A batch as the loop makes it, without Kafka."""
-    decoded = []
-    for offset, one in enumerate(events, first):
-        source = RecordSource(uplink(one.emitter), 0, offset, NOW)
-        record: Any = _Record(source.topic, 0, offset)
-        packed = pack(Entry(one, body_json(one.body), source))
-        decoded.append(DecodedRecord(record, one, packed))
-    return Batch(decoded, [], [], NOW)
-
-
-class _Record:
-    def __init__(self, topic: str, partition: int, offset: int) -> None:
-        self.topic, self.partition, self.offset = topic, partition, offset
-
-
-def precomputed(ahead: Precompute, batch: Batch) -> Batch:
-    """The batch with what it makes of its cases, which is known for at least one of them."""
-    made = ahead.batch([decoded.event for decoded in batch.records], batch.read_at)
-    assert made is not None
-    return batch.with_precomputed(made)
-
-
-def apply(connection: Connection, batch: Batch) -> list[Outcome]:
-    """Apply a batch as the consumer does; it moves no offsets."""
-    return apply_batch(connection, NATIONAL, batch)
-
-
-def is_used(connection: Connection, batch: Batch) -> bool:
-    """Apply a precomputed batch; return whether what was precomputed was written."""
-    assert batch.precomputed is not None
-    apply(connection, batch)
-    return batch.precomputed.committed.is_set()
-
-
-def apply_all(settings: Settings, batches: Sequence[Batch], *, in_advance: bool) -> None:
-    """Every fourth batch is applied by another writer. With `in_advance`, each of the others is
-    precomputed before the previous one is applied."""
-    with (
-        closing(connect(settings.dsn, "test")) as connection,
-        closing(Database(settings, "test")) as database,
-    ):
-        ahead = Precompute(settings.node, database)
-        previous = batch_of([])
-        for number, one in enumerate(batches, start=1):
-            if number % 4 == 0:
-                apply(connection, one)
-                continue
-            events = [decoded.event for decoded in one.records]
-            made = ahead.batch(events, one.read_at) if in_advance else None
-            apply(connection, previous)
-            previous = one.with_precomputed(made)
-        apply(connection, previous)
-
-
-def content(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    return {table: rows(settings, query) for table, query in _CONTENT.items()}
-
-
-def arrivals_of(walk: Walk, chance: Random) -> list[list[Event]]:
-    """What provinces sent in a history, nearly in order, some of it twice, cut into batches."""
-    ledgers = walk.universe.nodes[NATIONAL].ledger.values()
-    sent = [one for ledger in ledgers for one in ledger.values() if one.emitter != NATIONAL]
-    sent += chance.sample(sent, len(sent) // 8)
-    sent.sort(key=lambda one: one.recorded_at + chance.randrange(3_600_000_000))
-    batches = []
-    while sent:
-        size = chance.randrange(1, 6)
-        batches.append(sent[:size])
-        del sent[:size]
-    return batches
-
-
-def batches_of(chance: Random) -> list[Batch]:
-    walk = Walk(chance)
-    walk.run(120)
-    batches: list[Batch] = []
-    first = 0
-    for events in arrivals_of(walk, chance):
-        batches.append(batch_of(events, first))
-        first += len(events)
-    return batches
-
-
 @pytest.fixture
 def valid(monkeypatch: pytest.MonkeyPatch) -> Counter[bool]:
     """The numbers of cases whose precomputed rows were valid, and were not."""
@@ -180,7 +91,7 @@ def test_precomputed_or_not_the_node_holds_the_same(
 ) -> None:
     """Seen failing with every precomputed batch taken for valid, with the revisions of locked rows
     not compared, and with facets that were precomputed left out."""
-    chance = Random(_SEED)
+    chance = Random(SEED)
     for _ in range(8):
         batches = batches_of(chance)
         found = []
@@ -207,7 +118,8 @@ def test_after_another_writer_the_batch_is_folded_again(
 
 
 def accepted(title: str) -> list[Event]:
-    """The second events of the case: accepted here, and corrected by the centre before that."""
+    """Return the second events of the case: accepted here, and corrected by the centre before
+    that."""
     body = {"corrections": [{"field": "title", "value": title}], "reason": "…"}
     return [
         event(CASE, 2, type_=types.ACCEPTED, body={}),
@@ -281,7 +193,7 @@ def folded(settings: Settings) -> list[tuple[Any, ...]]:
 
 
 def folded_again(settings: Settings) -> list[tuple[Any, ...]]:
-    """The cases as the ledger's events give them."""
+    """Return the cases as the ledger's events give them."""
     with closing(connect(settings.dsn, "test")) as connection, connection.cursor() as cursor:
         events = store_events.read(cursor, [CASE])
     return [(case_id, fold(case_id, some).to_json()) for case_id, some in sorted(events.items())]

@@ -15,7 +15,6 @@ from node.localstack import LocalStack
 from node.localstack.stack import stack_settings
 from node.runtime.errors import Transient
 from node.runtime.settings import Settings
-from producers.relay import publisher as relay_publisher
 from producers.relay.outbox_reader import Pending
 from producers.relay.publisher import Publisher
 
@@ -38,10 +37,9 @@ def test_what_a_closed_producer_had_queued_is_never_sent(
     """Seen failing with the library's own `close`: the record comes when the link is back, behind
     what the next session may have sent, and the thread stays for good."""
     direct = stack_settings(NODE)
-    publisher = Publisher(through(direct, kafka=kafka_link))
+    publisher = Publisher(through(direct, kafka=kafka_link), flush_seconds=5.0)
     assert publisher.publish([ROW])[1] is None
     before = behind_the_last(direct)
-    monkeypatch.setattr(relay_publisher, "_FLUSH_SECONDS", 0.5)
     kafka_link.down()
     published, failure = publisher.publish([ROW])
     publisher.close()

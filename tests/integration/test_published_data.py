@@ -38,7 +38,7 @@ class Message(NamedTuple):
     answered: datetime
 
     def answered_within(self, days: int) -> bool:
-        """By 24:00 of the last day; the first day is not counted."""
+        """Count until 24:00 of the last day; the first day is not counted."""
         last = self.written.date() + timedelta(days=days)
         return self.answered < datetime.combine(last + timedelta(days=1), time(), CHINA)
 
@@ -56,7 +56,7 @@ def _moment(text: str) -> datetime:
 
 @pytest.fixture(scope="module")
 def messages() -> dict[str, Message]:
-    """All messages of the file by their number."""
+    """Return all messages of the file by their number."""
     with MESSAGES_WITH_REPLIES.open(encoding="utf-8-sig", newline="") as file:
         found = {
             row["留言编号"]: Message(_moment(row["留言时间"]), _moment(row["答复时间"]))

@@ -25,7 +25,7 @@ def last_success(desk: Desk) -> float:
 
 
 def lose(desk: Desk, where: str, *values: object) -> list[str]:
-    """Events vanish from a ledger behind everybody's back, and from its digests."""
+    """Delete events from a ledger and its digests, unnoticed by everybody."""
     lost = rows(
         desk.settings,
         f"""

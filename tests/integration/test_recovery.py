@@ -42,7 +42,7 @@ def same_ledger(one: Desk, other: Desk) -> bool:
 
 
 def await_equal(*desks: Desk) -> None:
-    """Until all hold the same ledger, then: nothing doubled, missing, in conflict or dead."""
+    """Wait until all hold the same ledger, with nothing doubled, missing, in conflict or dead."""
     first, *others = desks
     for other in others:
         eventually(
@@ -184,7 +184,7 @@ def test_a_truncated_topic_stops_the_consumer_until_recover_and_a_resend_heal_it
 
 
 def cross_case_until_assigned(beijing: Desk, centre: Desk, shandong: Desk) -> str:
-    """Shandong has begun to read, stands still, and is sent a case meanwhile."""
+    """Send Shandong a case while its consumer, which has begun to read, is stopped."""
     with running(Consumer(*shandong), shandong.metrics):
         eventually(
             lambda: rows(shandong.settings, "select count(*) from consumer_offset") != [(0,)],

@@ -36,11 +36,9 @@ from node.runtime.supervisor import Backoff
 from node.store.write_events import pack_own, write_own_events
 from producers.commands.draft_event import draft
 from producers.commands.parse import parse
-from producers.relay import relay as relays
-from producers.relay import send_loop
 from producers.relay.outbox_reader import take
 from producers.relay.publisher import Publisher
-from producers.relay.relay import Relay
+from producers.relay.relay import DEFAULT_POLICY, Relay, RelayPolicy
 from schemas.event import Event
 
 BEIJING = "110000"
@@ -55,9 +53,11 @@ def beijing_with_topics(
     return fresh_settings(BEIJING)
 
 
-def start(settings: Settings, metrics: Metrics | None = None) -> Any:
+def start(
+    settings: Settings, metrics: Metrics | None = None, policy: RelayPolicy = DEFAULT_POLICY
+) -> Any:
     metrics = metrics or Metrics()
-    return running(Relay(settings, metrics), metrics)
+    return running(Relay(settings, metrics, policy=policy), metrics)
 
 
 def drained(settings: Settings) -> None:
@@ -97,9 +97,8 @@ def test_a_commit_wakes_the_relay_without_waiting_for_the_poll(
             woken.append(bool(found[0]))
         return found
 
-    monkeypatch.setattr(relays, "_POLL_SECONDS", 5.0)
     monkeypatch.setattr(select, "select", noted)
-    with start(beijing_with_topics):
+    with start(beijing_with_topics, policy=RelayPolicy(poll_seconds=5.0)):
         for _ in range(5):  # one may come before the relay waits
             register(beijing_with_topics)
             drained(beijing_with_topics)
@@ -234,17 +233,13 @@ def test_a_missing_topic_is_an_error_at_the_start(beijing_with_topics: Settings)
     assert f"{TOPIC} is missing: run `petitionlink topics apply`" in str(ended[0])
 
 
-def test_what_is_taken_ahead_is_sent_once_and_in_order(
-    beijing_with_topics: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_taken_ahead_is_sent_once_and_in_order(beijing_with_topics: Settings) -> None:
     """Seen failing without `id <> all(…)` in the take: what is on its way is sent twice."""
-    monkeypatch.setattr(send_loop, "_MANY", 4)
-    monkeypatch.setattr(relays, "_ROWS_PER_TAKE", 8)
-    monkeypatch.setattr(relays, "_LEAST_ROWS_PER_TOPIC", 8)
+    policy = RelayPolicy(rows_in_flight=4, rows_per_take=8, least_rows_per_topic=8)
     made: list[list[str]] = []
     for _ in range(4):
         _write_slowly(beijing_with_topics, lambda: 0.0, made)
-    with start(beijing_with_topics):
+    with start(beijing_with_topics, policy=policy):
         drained(beijing_with_topics)
     published = ids_on_topic(beijing_with_topics, 4 * 3 * 3)
     assert len(published) == len(set(published))

@@ -1,4 +1,4 @@
-"""What people raise of late, and the facts of the interconnect."""
+"""The node tells which matters people raise of late, and facts of the interconnect."""
 
 from __future__ import annotations
 

@@ -21,14 +21,14 @@ from producers.commands import act_on_many
 from producers.commands.draft_event import Command, draft
 from producers.routines import identify_repeats
 from producers.routines.identify_repeats import Identifying, identify_some
-from producers.routines.routine import Resting
+from producers.routines.routine import Resting, RoutinePolicy
 from schemas.event import Event
 
 _UNFOUND = "select count(*) from petition_case where finding is null"
 
 
 def identify_all(settings: Settings) -> int:
-    """As the worker does, until nothing is left; how many findings."""
+    """Identify as the worker does, until nothing is left; return the number of findings."""
     total = 0
     with connected(settings.dsn, "test") as connection:
         while found := identify_some(connection, open_office(settings))[0]:
@@ -137,8 +137,8 @@ def test_what_was_identified_by_hand_is_left_alone(centre: Settings) -> None:
 def test_the_worker_sees_new_cases_soon_and_a_second_process_does_nothing_until_it_is_gone(
     centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producers.routines.routine._TRY_SECONDS", 0.05)
-    first, second = Identifying(centre), Identifying(centre)
+    policy = RoutinePolicy(try_seconds=0.05)
+    first, second = (Identifying(centre, policy=policy) for _ in range(2))
     rounds: list[str] = []
     for name, worker in (("first", first), ("second", second)):
         _count_rounds(worker, name, rounds, monkeypatch)
@@ -169,7 +169,7 @@ def _count_rounds(
 
 
 def _lose_the_connection(settings: Settings) -> None:
-    """That of the process that holds the lock, as when it is killed."""
+    """End the connection of the process that holds the lock, as a kill does."""
     rows(
         settings,
         "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted "
@@ -237,7 +237,7 @@ def test_an_import_is_identified_as_quickly_as_it_arrives(
 
 
 def _another(event: Event, number: int) -> Event:
-    """The same registration for another case; two of each person."""
+    """Register the same for another case; there are two of each person."""
     from support.world import event as made
 
     body = {"title": "供暖不足", "channel": "web", "received_at": event.occurred_at}

@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
-from support.cli import petitionlink
 from support.routines import ago, all_events, registered
-from support.world import do, ended_with, eventually, receive, rows, running
+from support.supervising import POLICY, audited, issue_it, only, sent, try_it
+from support.world import do, receive, rows
 
 from cases.errors import Refusal
 from node.keys.office import open_office
 from node.postgres.connection import connected
-from node.runtime.clock import now_micros
-from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
-from node.runtime.supervisor import Stop
-from producers.routines import supervision
-from producers.routines.supervision import Look, Outcome, dry_run, issue
-from producers.routines.supervision_policy import DEFAULT_FILE, Policy, read_policy
-from producers.routines.supervision_routine import Supervising
-
-DAY = 86_400_000_000
-POLICY = read_policy(DEFAULT_FILE)
-
-
-def sent(centre: Settings, days_ago: float, name: str = "assign", **given: Any) -> str:
-    """A case that the centre sent to Shandong so many days ago; nothing came back."""
-    case_id = registered(centre, days_ago + 0.1).case_id
-    do(centre, name, case_id=case_id, to="370000", occurred_at=ago(days_ago), **given)
-    return case_id
-
-
-def try_it(centre: Settings, policy: Policy = POLICY, days_later: int = 0) -> Look:
-    office = open_office(centre, clock=lambda: now_micros() + days_later * DAY)
-    with connected(centre.dsn, "test") as connection:
-        return dry_run(connection, office, policy, "desk-1")
-
-
-def issue_it(centre: Settings, policy: Policy = POLICY, days_later: int = 0) -> list[Outcome]:
-    office = open_office(centre, clock=lambda: now_micros() + days_later * DAY)
-    with connected(centre.dsn, "test") as connection:
-        return [*issue(connection, office, policy, "desk-1")[1]]
-
-
-def audited(centre: Settings) -> list[tuple[str, str | None]]:
-    return rows(centre, "select action, case_id from audit_log order by id")
-
-
-def only(*names: str, **changed: Any) -> Policy:
-    """The shipped policy with some of its rules."""
-    chosen = [rule for rule in POLICY.rule if rule.name in names]
-    return POLICY.model_copy(update={"rule": chosen, **changed})
+from producers.routines.supervision import issue
 
 
 def test_a_dry_run_proposes_audits_and_issues_nothing(centre: Settings) -> None:
@@ -234,103 +193,3 @@ def test_a_case_that_was_settled_or_supervised_behind_the_look_is_not_written_to
 def test_only_the_centre_supervises_by_routine(fresh_settings: Callable[..., Settings]) -> None:
     with pytest.raises(Refusal, match="runs at the centre 000000"):
         try_it(fresh_settings("370000"))
-
-
-# ── The worker ──────────────────────────────────────────────────────────────────────────────
-
-
-def one_round(centre: Settings, **changed: Any) -> None:
-    settings = centre.model_copy(update=changed)
-    worker = Supervising(settings)
-    worker._policy = worker._read()
-    with connected(settings.dsn, "test") as connection:
-        assert worker.round(connection, open_office(settings), Stop()) == 3600
-
-
-def test_the_worker_tries_by_default_and_issues_when_it_is_told_to(
-    centre: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    case_id = sent(centre, 10)
-    one_round(centre, supervision="issue")
-    assert "never tried" in caplog.text
-    assert audited(centre) == []
-    one_round(centre)
-    one_round(centre, supervision="issue")
-    one_round(centre, supervision="issue")
-    assert audited(centre) == [("supervision.tried", None), ("supervision.issued", case_id)]
-    (actor,) = rows(centre, "select distinct actor from audit_log")
-    assert actor == ("routine:supervising",)
-
-
-def test_the_worker_does_not_try_a_refused_case_in_every_round(
-    centre: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent(centre, 12)
-    try_it(centre)
-    monkeypatch.setattr(supervision, "handled", _refuse)
-    worker = Supervising(centre.model_copy(update={"supervision": "issue"}))
-    worker._policy = POLICY
-    with connected(centre.dsn, "test") as connection:
-        for _ in range(3):
-            worker.round(connection, open_office(centre), Stop())
-    assert [action for action, _ in audited(centre)].count("supervision.refused") == 1
-
-
-def _refuse(*_: object) -> None:
-    raise Refusal("some_rule", "refused")
-
-
-def test_the_worker_of_a_wrong_policy_ends_with_one_line_and_off_reads_none(
-    centre: Settings, tmp_path: Path
-) -> None:
-    path = tmp_path / "policy.toml"
-    path.write_text("most_per_round = 0", encoding="utf-8")
-    wrong = centre.model_copy(update={"supervision_policy": str(path)})
-    with running(Supervising(wrong), Metrics()) as ended:
-        assert f"the supervision policy {path}: " in ended_with(ended)
-    with running(Supervising(wrong.model_copy(update={"supervision": "off"})), Metrics()) as ended:
-        assert ended == []
-
-
-def test_without_the_projects_folder_a_default_worker_waits_and_an_issuing_one_ends(
-    centre: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(
-        "producers.routines.supervision_policy.DEFAULT_FILE", tmp_path / "none.toml"
-    )
-    assert Supervising(centre)._read() is None
-    issuing = Supervising(centre.model_copy(update={"supervision": "issue"}))
-    with running(issuing, Metrics()) as ended:
-        assert "PETITIONLINK_SUPERVISION_POLICY" in ended_with(ended)
-
-
-def test_one_of_two_processes_does_the_round(centre: Settings) -> None:
-    sent(centre, 10)
-    with running(Supervising(centre), Metrics()), running(Supervising(centre), Metrics()):
-        eventually(lambda: len(audited(centre)) > 0, "a round")
-        time.sleep(0.3)
-    assert audited(centre) == [("supervision.tried", None)]
-
-
-# ── The command ─────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_command_shows_first_and_issues_then(
-    centre: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PETITIONLINK_NODE", "000000")
-    monkeypatch.setenv("PETITIONLINK_POSTGRES_DSN", centre.dsn)
-    monkeypatch.setenv("PETITIONLINK_KAFKA_BOOTSTRAP_SERVERS", centre.kafka_bootstrap_servers)
-    monkeypatch.setenv("PETITIONLINK_KEY_FOLDER", str(centre.key_folder))
-    case_id = sent(centre, 10)
-    early = petitionlink("supervise", "--issue")
-    assert early.code == 1
-    assert "was never tried as it stands" in early.err
-    shown = petitionlink("supervise", "--format", "json").json()
-    assert (shown["dry_run"], shown["proposed"], shown["issued"]) == (True, 1, 0)
-    assert shown["items"][0]["case_id"] == case_id
-    done = petitionlink("supervise", "--issue", "--format", "json").json()
-    assert (done["dry_run"], done["issued"], done["refused"]) == (False, 1, 0)
-    assert done["items"][0]["supervision_id"]
-    table = petitionlink("supervise")
-    assert (table.code, "0 would be issued" in table.out) == (0, True)

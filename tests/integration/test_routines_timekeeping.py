@@ -1,4 +1,4 @@
-"""What the passing of time does: windows that lapse unused, due instants that become certain."""
+"""As time passes, unused windows expire and provisional due instants become final."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAPSED, IN_GRACE, OPEN = 40.0, 30.9, 10.0
 
 
 def turn(settings: Settings, calendar: WorkingDays | None = None, now: int | None = None) -> float:
-    """One round, as the worker does it."""
+    """Do one round, as the worker does it."""
     worker = Timekeeping(settings, calendar=calendar)
     office = open_office(settings, clock=now_micros if now is None else lambda: now)
     with connected(settings.dsn, "test") as connection:
@@ -131,7 +131,7 @@ def test_many_windows_are_worked_off_in_batches_and_a_refusal_stops_none(
 
 
 def _make_unevaluable(settings: Settings, case_id: str) -> None:
-    """A state in which the rules refuse an expiry."""
+    """Put the case into a state in which the rules refuse an expiry."""
     query = """update petition_case set fold = jsonb_set(fold, '{state}', '"diverted"')
                where case_id = %s"""
     rows(settings, query, (case_id,))

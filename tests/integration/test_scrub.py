@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import orjson
 import pytest
@@ -33,26 +32,20 @@ from support.tampering import (
     set_value,
     verify,
 )
-from support.world import do, eventually, register, rows
+from support.world import do, eventually, rows
 
 from node.postgres.connection import connected
 from node.postgres.snapshot import snapshot
-from node.rebuild.run import rebuild
 from node.reconcile.flow_audit import audit
-from node.runtime.errors import Fatal
-from node.runtime.metrics import Metrics
-from node.runtime.settings import Settings
 from node.runtime.supervisor import Worker
-from node.scrub import ledger_pass, worker
-from node.scrub.verifier import examine
-from node.scrub.worker import Scrub, Scrubber
+from node.scrub.worker import Scrubber
 
 _FORGE = """update case_event set body = body || '{"title": "假"}'"""
 LOST = "select count(*) from lost_event"
 
 
 def all_loops(desk: Desk) -> list[Worker]:
-    """With the background scrub, which answers requests; passes are driven by the tests."""
+    """Add the background scrub, which answers requests; tests drive its passes."""
     settings = desk.settings.model_copy(update={"scrub_events_per_second": 0})
     return [*loops(desk), Scrubber(settings, desk.metrics)]
 
@@ -61,7 +54,7 @@ def all_loops(desk: Desk) -> list[Worker]:
 def world(
     desks: Desks, cases: int = 1, which: Callable[[Desk], list[Worker]] = all_loops
 ) -> Iterator[str]:
-    """All three at work with cases that crossed; the id of the last one."""
+    """Run all three with cases that crossed; give the id of the last one."""
     centre, beijing, shandong = desks
     with at_work(*desks, which=which):
         for _ in range(cases):
@@ -71,7 +64,7 @@ def world(
 
 
 def await_healed(desks: Desks, before: object) -> None:
-    """Until the centre holds what it held, nothing is open anywhere, and all nodes are equal."""
+    """Wait until the centre holds what it held, no finding is open, and all nodes are equal."""
     centre, beijing, shandong = desks
     eventually(lambda: ledger(centre.settings) == before, "the ledger is whole again")
     for desk in desks:
@@ -94,14 +87,6 @@ def nothing_open(desk: Desk) -> bool:
 
 def names_a_difference(desk: Desk) -> bool:
     return "peer_differs" in open_kinds(desk.settings)
-
-
-def steps(settings: Settings, number: int, rate: int = 100) -> list[float]:
-    """So many steps of the background scrub in a session of its own; the rests that it asks for."""
-    paced = settings.model_copy(update={"scrub_events_per_second": rate})
-    with connected(settings.dsn, "test") as connection:
-        scrub = Scrub(paced, Metrics(), connection)
-        return [scrub.step() for _ in range(number)]
 
 
 @pytest.mark.parametrize("emitter", [SHANDONG, BEIJING, CENTRE])
@@ -278,82 +263,3 @@ def test_reconcile_and_audit_claim_only_what_they_looked_at(desks: Desks) -> Non
             assert "1 open findings" in said.err
         shown = petitionlink("status", "--format", "json", settings=desk).json()["scrub"]
         assert shown["open_by_kind"] == {"value_altered": 1}
-
-
-def test_a_pass_goes_on_where_the_last_process_stood_and_keeps_to_its_rate(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Work is counted, not time: two events at 100 a second ask for a rest of 0.02 s."""
-    monkeypatch.setattr(worker, "CASES_AT_A_TIME", 2)
-    cases = sorted(register(shandong) for _ in range(5))
-    state = "select last_case, events, complete_events, began_at is null from scrub_state"
-    assert steps(shandong, 1) == [0.02]
-    assert rows(shandong, state) == [(cases[1], 2, 0, False)]
-    assert steps(shandong, 2, rate=1) == [2.0, 1.0]
-    assert rows(shandong, state) == [(cases[4], 5, 0, False)]
-    steps(shandong, 1)
-    assert rows(shandong, state) == [("", 5, 5, True)]
-    (rest,) = steps(shandong, 1)
-    assert rest > 3000, "a small ledger is not gone over again at once"
-
-
-def test_more_damage_than_one_accident_is_named_and_left_to_a_person(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "CASES_AT_A_TIME", 1)
-    monkeypatch.setattr(worker, "MOST_QUARANTINED", 2)
-    for _ in range(4):
-        register(shandong)
-    rows(shandong, "update case_event set value = value || 'x'")
-    steps(shandong, 4)
-    assert rows(shandong, "select count(*) from quarantined_event") == [(2,)]
-    assert open_kinds(shandong) == ["undecodable"] * 4
-
-
-def test_a_row_that_postgres_cannot_read_is_named_and_the_others_are_looked_at(
-    shandong: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only the error is made: a page that is really damaged cannot be made by SQL."""
-    cases = sorted(register(shandong) for _ in range(4))
-
-    def unreadable(cursor: Any, node: str, live: str, case_ids: list[str]) -> Any:
-        if cases[2] in case_ids:
-            cursor.execute("do $$ begin raise 'bad page' using errcode = 'XX001'; end $$")
-        return examine(cursor, node, live, case_ids)
-
-    monkeypatch.setattr(ledger_pass, "examine", unreadable)
-    rows(shandong, "update petition_case set title = '假' where case_id = %s", (cases[3],))
-    steps(shandong, 1)
-    found = "select case_id, kind, healed_at is null from scrub_finding order by 1"
-    assert rows(shandong, found) == [
-        (cases[2], "unreadable", True),
-        (cases[3], "projection_differs", False),
-    ]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "delete from case_event where case_id = %s",
-        "update case_event set value = value || 'x' where case_id = %s",
-    ],
-)
-def test_rebuild_does_not_swap_a_loss_in(shandong: Settings, damage: str) -> None:
-    case_id = register(shandong)
-    register(shandong)
-    before = folds(shandong)
-    rows(shandong, damage, (case_id,))
-    with pytest.raises(Fatal, match=f"lost or damaged events of 1 cases .the first: {case_id}"):
-        rebuild(shandong, lambda *_: None)
-    assert folds(shandong) == before
-    assert rebuild(shandong, lambda *_: None, dry_run=True).damaged == [case_id]
-    rebuild(shandong, lambda *_: None, accept_loss=True)
-    assert len(folds(shandong)) == 1
-
-
-def test_rebuild_folds_the_bytes_and_not_the_bodies(shandong: Settings) -> None:
-    register(shandong)
-    before = folds(shandong)
-    rows(shandong, 'update case_event set body = body || \'{"title": "假"}\'')
-    rebuild(shandong, lambda *_: None)
-    assert folds(shandong) == before

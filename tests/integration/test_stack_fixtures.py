@@ -1,4 +1,4 @@
-"""The fixtures that other tests stand on."""
+"""The fixtures that other tests use give what they promise."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_empty_topics_hold_nothing_of_other_tests(
 
 
 def _bounds() -> tuple[int, int]:
-    """The first offset and the next one of a partition."""
+    """Return the first offset and the next one of a partition."""
     client = clients.plain_consumer(stack_settings("370000"), "tests")
     partition = TopicPartition(TOPIC, 0)
     try:

@@ -47,7 +47,7 @@ def take_down(purge: bool = False) -> list[str]:
 
 
 def servers(folder: Path) -> tuple[Kafka, Postgres]:
-    """The broker and the Postgres that the file of the stack names."""
+    """Return the broker and the Postgres that the file of the stack names."""
     state = read_state(folder)
     assert state.kafka is not None
     assert state.postgres is not None
@@ -55,7 +55,7 @@ def servers(folder: Path) -> tuple[Kafka, Postgres]:
 
 
 def pids(folder: Path) -> list[int]:
-    """The process ids of the servers that run."""
+    """Return the process ids of the servers that run."""
     found = (broker.find(folder), postgres.find(Path(servers(folder)[1].folder)))
     return [pid for pid in found if pid is not None]
 

@@ -26,7 +26,7 @@ INSTANTS = (MIN_INSTANT_MICROS, -1, 0, 1_767_225_600_000_001, MAX_INSTANT_MICROS
 
 
 def odd_case(number: int) -> Case:
-    """A case with values that are hard to write."""
+    """Return a case with values that are hard to write."""
     text, at = TEXTS[number], INSTANTS[number]
     supervision = {"kind": "urged", "grounds": [6, 1], "by": "000000", "to": "370000"}
     instants = {"issued_at": at, "due_at": at, "replied_at": None, "lifted_at": at}
@@ -92,7 +92,7 @@ def test_a_row_that_another_changed_meanwhile_is_not_overwritten(
 
 
 def test_a_prepared_statement_outlives_what_fails_behind_it(connection: Connection) -> None:
-    """Seen failing with the name noted behind the first use: it was prepared twice."""
+    """Seen failing with the name recorded after the first use: it was prepared twice."""
     twice = Prepared("twice", "select 2 / %s::integer")
     with pytest.raises(psycopg2.errors.DivisionByZero), connection, connection.cursor() as cursor:
         run(cursor, [Statement(twice, (0,))])

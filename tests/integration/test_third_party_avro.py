@@ -35,7 +35,7 @@ class Read(NamedTuple):
     datum: dict[str, Any]
 
     def schema_of(self, field: str) -> avro.schema.Schema:
-        """The type of a field."""
+        """Return the type of a field."""
         parsed = avro.schema.parse(self.schema)
         assert isinstance(parsed, avro.schema.RecordSchema)
         found = parsed.fields_dict[field].type

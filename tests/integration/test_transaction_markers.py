@@ -66,7 +66,7 @@ def is_zero(metrics: Metrics, figure: str, labels: dict[str, str]) -> bool:
 
 
 def await_at_the_end(desk: Desk, topic: str) -> None:
-    """Until the positions in Postgres are the ends of all partitions, and no lag is shown."""
+    """Wait until the positions in Postgres are the ends of all partitions, and no lag is shown."""
     ends = high_watermarks(desk.settings, topic)
     eventually(lambda: dict(rows(desk.settings, POSITIONS, (topic,))) == ends, "positions at ends")
     for number in ends:
@@ -99,7 +99,7 @@ def test_the_consumer_passes_markers_and_applies_no_aborted_record(desks: Desks)
 
 
 def test_markers_alone_that_retention_takes_away_are_no_lost_records(desks: Desks) -> None:
-    """Formerly: the position stands before the marker, and its record "is gone"."""
+    """Formerly: the position was before the marker, and its record "is gone"."""
     _, _, shandong = desks
     settings = shandong.settings
     with running(Consumer(*shandong), shandong.metrics) as ended:
@@ -214,7 +214,7 @@ def test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm(
 def test_an_open_transaction_on_one_own_topic_holds_up_that_topic_alone(
     desks: Desks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The relay publishes to all others; what stands after the transaction is read once it ends."""
+    """The relay publishes to all others; what follows the transaction is read once it ends."""
     centre, _, _ = desks
     settings = centre.settings
     monkeypatch.setattr(topic_locks, "_HELD_UP_SECONDS", 0.5)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
-from support.web import client_of, new_case, post
+from support.web import new_case, post
 from support.world import do, event, receive, rows
 
 from node.runtime.settings import Settings
@@ -15,14 +13,8 @@ from node.runtime.settings import Settings
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
 
 
-@pytest.fixture
-def client(beijing: Settings) -> Iterator[httpx.Client]:
-    with client_of(beijing) as made:
-        yield made
-
-
 def listed(client: httpx.Client, **query: Any) -> list[str]:
-    """The ids of a list that fits on one page."""
+    """Return the ids of a list that fits on one page."""
     answer = client.get("/v1/cases", params=query)
     assert answer.status_code == 200, answer.text
     assert answer.json()["next"] is None
@@ -30,7 +22,7 @@ def listed(client: httpx.Client, **query: Any) -> list[str]:
 
 
 def walked(client: httpx.Client, path: str, **query: Any) -> list[Any]:
-    """All items of all pages."""
+    """Return all items of all pages."""
     found: list[Any] = []
     while True:
         page = client.get(path, params=query).json()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from support.web import client_of, new_case, post
+from support.web import new_case, post
 from support.world import count, rows
 
 from node.enquiry_access import query_codes
@@ -20,14 +19,8 @@ NEW = {"command": "register", "title": "供暖不足", "channel": "web"}
 PERSON = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
 
 
-@pytest.fixture
-def client(beijing: Settings) -> Iterator[httpx.Client]:
-    with client_of(beijing) as made:
-        yield made
-
-
 def problem(answer: httpx.Response, status: int) -> Any:
-    """The problem that was answered."""
+    """Return the problem that was answered."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     found = answer.json()

@@ -52,7 +52,8 @@ def encoded(value: Any) -> str:
 
 
 def changed(cursor: str) -> list[str]:
-    """Each part in turn replaced by each of `PARTS`; letters changed; shorter and longer."""
+    """Yield it with each part replaced by each of `PARTS`; with letters changed; shorter and
+    longer."""
     parts = decoded(cursor)
     chance = random.Random(12)
     several = [

@@ -25,7 +25,7 @@ def client(shandong: Settings) -> Iterator[httpx.Client]:
 
 
 def page(client: httpx.Client, after: str | None = None, limit: int = 100) -> Any:
-    """A page of the feed."""
+    """Return a page of the feed."""
     query = {"limit": limit} | ({"after": after} if after else {})
     answer = client.get("/v1/events", params=query)
     assert answer.status_code == 200, answer.text
@@ -33,7 +33,7 @@ def page(client: httpx.Client, after: str | None = None, limit: int = 100) -> An
 
 
 def write(connection: Connection, case_id: str) -> str:
-    """An event in the ledger, in the open transaction of `connection`; its id."""
+    """Write an event in the open transaction of `connection`; return its id."""
     one = event(case_id)
     with connection.cursor() as cursor:
         events.write(cursor, pack([events.Entry(one, events.body_json(one.body))]))

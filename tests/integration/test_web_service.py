@@ -37,7 +37,7 @@ def client(settings: Settings) -> Iterator[httpx.Client]:
 
 
 def rule(answer: httpx.Response, status: int) -> str:
-    """The rule of the problem that was answered."""
+    """Return the rule of the problem that was answered."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     found: str = answer.json()["rule"]

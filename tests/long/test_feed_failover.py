@@ -25,13 +25,6 @@ def at(server: Cluster) -> Settings:
     return stack_settings("370000").model_copy(update={"postgres_dsn": SecretStr(dsn)})
 
 
-def promoted(follower: Cluster) -> None:
-    follower.execute("select pg_promote()")
-    eventually(
-        lambda: rows(at(follower), "select pg_is_in_recovery()") == [(False,)], "it is promoted"
-    )
-
-
 def test_a_reader_has_every_event_of_the_promoted_standby_and_of_the_old_server_if_it_comes_back(
     stack: LocalStack, tmp_path: Path
 ) -> None:
@@ -50,7 +43,7 @@ def test_a_reader_has_every_event_of_the_promoted_standby_and_of_the_old_server_
             assert reader.read(at(primary)) == late
             primary.kill()
             follower.start()
-            promoted(follower)
+            follower.promote()
 
             new = write_events(at(follower), 5)
             assert set(new) <= set(reader.read(at(follower)))

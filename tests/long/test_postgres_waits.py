@@ -26,7 +26,7 @@ _WAITING = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
 
 @contextmanager
 def node_of(stack: LocalStack) -> Iterator[tuple[Process, httpx.Client]]:
-    """A node of Shandong that has written, and a client of its web service."""
+    """Return a node of Shandong that has written, and a client of its web service."""
     base = f"http://127.0.0.1:{stack.http_port(SHANDONG)}"
     with (
         one(lambda: Process(stack, SHANDONG)) as process,
@@ -50,7 +50,7 @@ def up(stack: LocalStack) -> float | None:
 
 
 def pending_is_unknown(stack: LocalStack) -> bool:
-    """Whether the number of rows that wait is shown as not known."""
+    """Tell if the number of waiting rows is shown as unknown."""
     return math.isnan(metric(stack, SHANDONG, "outbox_pending_records") or 0)
 
 

@@ -6,12 +6,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
-from psycopg2.extensions import make_dsn
 from pydantic import SecretStr
-from support.failover import Cluster, cut_off, dsn_of_both, execute, primary_and_standby
+from support.clusters import Cluster, cluster, cut_off, dsn_of_both, standby
 from support.ledgers import BAD_SEQUENCES
 from support.offices import CENTRE, SHANDONG, Desk, at_work, await_confirmed, round_with
 from support.processes import Process
@@ -93,12 +93,12 @@ def writers(base: str) -> Iterator[list[Writer]]:
             one.join(WAIT_SECONDS)
 
 
-def node_on(primary: Cluster, standby: Cluster) -> Settings:
+def node_on(primary: Cluster, follower: Cluster) -> Settings:
     """Shandong with a database on the primary and a DSN with both hosts."""
     primary.execute(f"create database {DATABASE}")
     there = f"select count(*) from pg_database where datname = '{DATABASE}'"
-    eventually(lambda: standby.execute(there) == [(1,)], "the standby has the database")
-    dsn = dsn_of_both(standby, primary, database=DATABASE)
+    eventually(lambda: follower.execute(there) == [(1,)], "the standby has the database")
+    dsn = dsn_of_both(follower, primary, database=DATABASE)
     migrate(dsn, SHANDONG)
     changed = {
         "postgres_dsn": SecretStr(dsn),
@@ -108,13 +108,13 @@ def node_on(primary: Cluster, standby: Cluster) -> Settings:
     return stack_settings(SHANDONG).model_copy(update=changed)
 
 
-def on(cluster: Cluster, query: str) -> list[tuple[Any, ...]]:
-    """What a query gives in the node's database on one of the two."""
-    return execute(make_dsn(cluster.dsn, dbname=DATABASE), query)
+def on(server: Cluster, query: str) -> list[tuple[Any, ...]]:
+    """Return a query's rows in the node's database on one of the two."""
+    return server.execute(query, DATABASE)
 
 
 def ids_on_uplink(settings: Settings) -> set[str]:
-    """Every event that the node ever published."""
+    """Return every event that the node ever published."""
     topic = uplink(SHANDONG)
     with closing(kafka_clients.plain_consumer(settings, "test")) as client:
         places = [TopicPartition(topic, n) for n in client.partitions_for_topic(topic)]
@@ -124,21 +124,24 @@ def ids_on_uplink(settings: Settings) -> set[str]:
 
 
 def test_a_standby_promoted_a_few_commits_short_takes_no_sequence_number_twice(
-    empty_topics: LocalStack, fresh_settings: Callable[..., Settings]
+    empty_topics: LocalStack, fresh_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     """docs/faults.md 38. Seen failing with the gate always open: numbers of lost events came
     twice."""
     centre = Desk(fresh_settings(CENTRE), Metrics())
-    with primary_and_standby() as (primary, standby):
-        shandong = Desk(node_on(primary, standby), Metrics())
+    with (
+        cluster(tmp_path / "primary") as primary,
+        standby(primary, tmp_path / "standby") as follower,
+    ):
+        shandong = Desk(node_on(primary, follower), Metrics())
         process = Process(empty_topics, SHANDONG, settings=shandong.settings)
         try:
             process.await_ready()
             base = f"http://127.0.0.1:{shandong.settings.http_port}"
             with at_work(centre), writers(base) as clients:
                 eventually(lambda: all(one.done > 5 for one in clients), "commands are taken")
-                fail_over(primary, standby)
-                assert on(standby, EVENTS) != []
+                fail_over(primary, follower)
+                assert on(follower, EVENTS) != []
                 before = [one.done for one in clients]
                 eventually(
                     lambda: all(
@@ -166,12 +169,12 @@ def test_a_standby_promoted_a_few_commits_short_takes_no_sequence_number_twice(
         }
 
 
-def fail_over(primary: Cluster, standby: Cluster) -> None:
-    """The primary dies with published events that the standby never got; that takes its place."""
-    cut_off(primary, standby)
+def fail_over(primary: Cluster, follower: Cluster) -> None:
+    """Kill the primary, which has published events that the standby lacks, and promote that."""
+    cut_off(primary, follower)
     ((had,),) = on(primary, ROWS)  # the standby has no more than these
     eventually(lambda: on(primary, PUBLISHED)[0][0] >= had + 20, "more is published")
     primary.kill()
-    ((kept,),) = on(standby, ROWS)
+    ((kept,),) = on(follower, ROWS)
     assert kept <= had, "nothing was lost: this test shows nothing"
-    standby.promote()
+    follower.promote()

@@ -34,7 +34,7 @@ _ROLLING_ROUNDS = 20
 
 
 def main() -> int:
-    """The exit code."""
+    """Run the soak; return the exit code."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     os.environ["PETITIONLINK_LOCAL"] = str(FOLDER)
     journal = Journal(FOLDER / "journal.jsonl")
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _unfinished(journal: Journal) -> dict[str, Any] | None:
-    """The plan of a soak that was killed, unless another seed is asked for."""
+    """Return the plan of a soak that was killed, unless another seed is asked for."""
     known = journal.plan()
     if known is None or len(journal.results()) >= known["phases"]:
         return None
@@ -112,7 +112,7 @@ def _soak(plan: dict[str, Any], journal: Journal, begin: int) -> None:
 
 
 def _rounds(plan: dict[str, Any], phase: int) -> int:
-    """The phase's share of the rolling rounds: twenty in half an hour or more."""
+    """Return the phase's share of the rolling rounds: twenty in half an hour or more."""
     rounds = round(_ROLLING_ROUNDS * min(1.0, float(plan["minutes"]) / _MINUTES))
     phases = int(plan["phases"])
     return rounds * phase // phases - rounds * (phase - 1) // phases

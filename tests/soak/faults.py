@@ -85,20 +85,20 @@ def restart(world: World, chance: random.Random) -> None:
 
 
 def rolling(world: World, _: random.Random) -> None:
-    """One round: every consumer of the centre in turn."""
+    """Restart every consumer of the centre in turn."""
     for name in [one for one in world.processes if one.split()[1] == world.centre]:
         world.stop(name)
         world.start(name).await_ready(READY_SECONDS)
 
 
 def stop_postgres(world: World, chance: random.Random) -> None:
-    """A clean shutdown, and back."""
+    """Shut Postgres down cleanly and start it again."""
     with postgres_away(world.stack):
         time.sleep(chance.uniform(1, 15))
 
 
 def fail_over(world: World, chance: random.Random) -> None:
-    """An asynchronous standby is promoted that lacks the commits of the last moments."""
+    """Promote an asynchronous standby that lacks the commits of the last moments."""
     promote_standby(world.stack, lambda: time.sleep(chance.uniform(0, 3)))
 
 
@@ -119,7 +119,7 @@ def refuse_writes(world: World, chance: random.Random) -> None:
 
 
 def read_only(world: World, chance: random.Random) -> None:
-    """A database that takes no writes, as a standby before its promotion."""
+    """Let the database take no writes, as a standby before its promotion."""
     node = chance.choice(world.nodes)
     rows(world.direct[node], _READ_ONLY.format(node))
     rows(world.direct[node], _TERMINATE + "'petitionlink-%%' and pid <> pg_backend_pid()")
@@ -129,7 +129,7 @@ def read_only(world: World, chance: random.Random) -> None:
 
 
 def hold_lock(world: World, chance: random.Random) -> None:
-    """A lock on the cases, for up to a minute."""
+    """Hold a lock on the cases, for up to a minute."""
     settings = world.direct[chance.choice(world.nodes)]
     with closing(connect(settings.dsn, "soak-lock")) as other, other.cursor() as cursor:
         cursor.execute("lock table petition_case in exclusive mode")
@@ -138,7 +138,7 @@ def hold_lock(world: World, chance: random.Random) -> None:
 
 
 def leave_open(world: World, chance: random.Random) -> None:
-    """A write transaction that somebody forgot."""
+    """Leave a write transaction open, as if somebody forgot it."""
     settings = world.direct[chance.choice(world.nodes)]
     with closing(connect(settings.dsn, "soak-idle")) as other, other.cursor() as cursor:
         cursor.execute("select pg_current_xact_id()")
@@ -147,19 +147,19 @@ def leave_open(world: World, chance: random.Random) -> None:
 
 
 def kill_broker(world: World, chance: random.Random) -> None:
-    """The broker is killed, and back."""
+    """Kill the broker and start it again."""
     with broker_killed(world.stack):
         time.sleep(chance.uniform(0, 15))
 
 
 def freeze_broker(world: World, chance: random.Random) -> None:
-    """The broker answers nothing for a while."""
+    """Let the broker answer nothing for a while."""
     with broker_frozen(world.stack):
         time.sleep(chance.uniform(1, 15))
 
 
 def link_down(world: World, chance: random.Random) -> None:
-    """A link refuses connections for long."""
+    """Let a link refuse connections for long."""
     link = _any_link(world, chance)
     link.down()
     time.sleep(chance.uniform(3, 30))
@@ -167,7 +167,7 @@ def link_down(world: World, chance: random.Random) -> None:
 
 
 def link_reset(world: World, chance: random.Random) -> None:
-    """All connections of a link are reset, several times."""
+    """Reset all connections of a link, several times."""
     link = _any_link(world, chance)
     for _ in range(chance.randint(1, 10)):
         link.reset()
@@ -184,7 +184,7 @@ def link_cut(world: World, chance: random.Random) -> None:
 
 
 def link_black_hole(world: World, chance: random.Random) -> None:
-    """What is sent to the broker is taken and never comes."""
+    """Take what is sent to the broker and never deliver it."""
     _under(chance.choice([*world.kafka_links.values()]), Conditions(swallows=True), chance)
 
 
@@ -243,5 +243,5 @@ ROLLING = Kind("rolling restart, one round", "11", 0, rolling)
 
 
 def draw(chance: random.Random, kinds: tuple[Kind, ...] = KINDS) -> Kind:
-    """The next fault."""
+    """Draw the next fault."""
     return chance.choices(kinds, [kind.weight for kind in kinds])[0]

@@ -16,21 +16,21 @@ class Journal:
         self._path = path
 
     def begin(self, plan: dict[str, Any]) -> None:
-        """A new soak; what stood there is gone."""
+        """Begin the journal of a new soak; the earlier one is deleted."""
         self._path.write_bytes(orjson.dumps(plan) + b"\n")
 
     def add(self, result: Result) -> None:
-        """A phase is over."""
+        """Record that a phase is over."""
         with self._path.open("ab") as file:
             file.write(orjson.dumps(result._asdict()) + b"\n")
 
     def plan(self) -> dict[str, Any] | None:
-        """The plan of the soak that this journal is of."""
+        """Return the plan of the soak that this journal is of."""
         lines = self._lines()
         return lines[0] if lines else None
 
     def results(self) -> list[Result]:
-        """The phases that are over."""
+        """Return the phases that are over."""
         return [Result(**line) for line in self._lines()[1:]]
 
     def _lines(self) -> list[dict[str, Any]]:

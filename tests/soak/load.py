@@ -47,7 +47,7 @@ _NEXT: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class Work(threading.Thread):
-    """What goes on beside the faults until it is finished."""
+    """The load that runs beside the faults until it is finished."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -105,7 +105,7 @@ class Desk(Work):
         return given
 
     def _next(self, connection: Connection, office: Office) -> dict[str, Any] | None:
-        """The next step of some case; now and then a new one instead."""
+        """Return the next step of some case; now and then a new one instead."""
         if self._chance.random() < 1 / _ONE_IN_THREE:
             return None
         is_centre = office.node == NATIONAL
@@ -143,7 +143,7 @@ class Importer(Work):
             self.take(node, f"{self._seed}-{number}-", _REGISTER_ROWS)
 
     def take(self, node: str, prefix: str, rows: int) -> None:
-        """One register; a failure is followed by the same command, which adds what is missing."""
+        """Import one register; after a failure repeat the command, which adds what is missing."""
         made = make_register(self._folder / f"{prefix}{node}.csv", rows, prefix=prefix)
         arguments = import_arguments(node, made, self._folder)
         while petitionlink(*arguments, seconds=300).code != 0 and not self._end.wait(1.0):
@@ -153,7 +153,7 @@ class Importer(Work):
 
 @contextmanager
 def loaded(world: World, folder: Path, seed: str) -> Iterator[tuple[list[Desk], Importer]]:
-    """A desk at every node and an importer inside the block; all ended behind it."""
+    """Run a desk at every node and an importer inside the block; end them after it."""
     desks = [Desk(world, settings, f"{seed}-{node}") for node, settings in world.direct.items()]
     importer = Importer(world, folder, seed)
     works: list[Work] = [*desks, importer]

@@ -40,7 +40,7 @@ _THERE = "select event_id::text from case_event where event_id::text = any(%s)"
 
 
 class Held(NamedTuple):
-    """What a process holds of the machine."""
+    """The resources of the machine that a process holds."""
 
     bytes: int
     threads: int
@@ -51,7 +51,7 @@ Check = Callable[[World], list[str]]
 
 
 def await_quiet(world: World) -> list[str]:
-    """Until all is delivered; what did not come to rest in time."""
+    """Wait until all is delivered; return what did not come to rest in time."""
     began = time.monotonic()
     while True:
         try:
@@ -122,7 +122,7 @@ class Resources:
         self._first: dict[int, Held] = {}
 
     def __call__(self, world: World) -> list[str]:
-        """What has grown; a process that is seen for the first time is only noted."""
+        """Return what has grown; a process that is seen for the first time is only recorded."""
         deadline = time.monotonic() + _CALM_SECONDS
         while (wrong := self._grown(world)) and time.monotonic() < deadline:
             time.sleep(1.0)
@@ -144,7 +144,7 @@ class Resources:
 
 
 def held(process: Process) -> Held:
-    """What a process holds now."""
+    """Return what a process holds now."""
     folder = Path(f"/proc/{process.pid}")
     return Held(
         resident_bytes(process.pid),
@@ -154,5 +154,5 @@ def held(process: Process) -> Held:
 
 
 def checks(resources: Resources) -> dict[str, Check]:
-    """All of it, by letter."""
+    """Run all checks, by letter."""
     return {"a": sequences, "b": accounts, "c": equality, "d": resources}

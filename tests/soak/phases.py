@@ -21,7 +21,7 @@ _MOST_FINDINGS = 20
 
 
 class Result(NamedTuple):
-    """What was done in a phase, and what was found when it was over."""
+    """The faults of a phase, and the findings when it was over."""
 
     phase: int
     seconds: float
@@ -83,7 +83,7 @@ def run_phase(
 def _break(
     world: World, chance: random.Random, seconds: float, rounds: int, kinds: tuple[Kind, ...]
 ) -> Counter[str]:
-    """One fault after the other until the time is over, and the rolling rounds among them."""
+    """Do one fault after the other until the time is over, and the rolling rounds among them."""
     done: Counter[str] = Counter()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline or rounds > 0:

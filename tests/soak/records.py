@@ -22,7 +22,7 @@ _APPLIED = "select event_id::text from case_event where event_id::text = any(%s)
 
 
 def poison(world: World, chance: random.Random) -> None:
-    """A few records that no node can apply; each must become a dead letter."""
+    """Send a few records that no node can apply; each must become a dead letter."""
     node = chance.choice(world.nodes)
     topic = uplink(chance.choice(world.nodes[1:])) if node == NATIONAL else downlink(node)
     bad = [chance.choice(kinds_of_poison(topic)) for _ in range(chance.randint(1, 5))]
@@ -69,7 +69,7 @@ def repeat(world: World, chance: random.Random) -> None:
 
 
 def applied_records(world: World, node: str, topic: str) -> list[Raw]:
-    """Return the records of a topic whose events stand in the ledger of `node`."""
+    """Return the records of a topic whose events are in the ledger of `node`."""
     held = {_id_of(one): one for one in records(node, topic)}
     applied = query(node, _APPLIED, [one for one in held if one])
     return [(held[one].key, held[one].value, [*held[one].headers]) for (one,) in applied]

@@ -22,7 +22,7 @@ _ORACLE = {
 
 
 def report(plan: dict[str, Any], results: Sequence[Result]) -> str:
-    """The whole text."""
+    """Return the whole text."""
     findings = [f"phase {one.phase}: {text}" for one in results for text in one.findings]
     seconds = sum(one.seconds for one in results)
     verdict = "nothing was found" if not findings else f"{len(findings)} findings"

@@ -1,4 +1,4 @@
-"""The world that the soak breaks: nodes as processes, each behind links of its own."""
+"""The world that the soak breaks: nodes as processes, each with links of its own."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class World:
 
     @property
     def centre(self) -> str:
-        """The national node."""
+        """Return the national node."""
         return self.nodes[0]
 
     def add(self, node: str, command: str = "run", number: int = 0) -> str:
-        """A process of a node that is to run from now on; its name."""
+        """Add a process of a node that is to run from now on; return its name."""
         settings = through(
             self.direct[node], kafka=self.kafka_links[node], postgres=self.postgres_link
         )
@@ -82,7 +82,7 @@ class World:
                 self.find(f"{name} ended with exit code {code} on SIGTERM")
 
     def revive(self) -> None:
-        """What ended by itself is a finding, and is started again."""
+        """Report what ended by itself as a finding, and start it again."""
         for name, process in [*self.processes.items()]:
             if not process.is_alive:
                 last = process.text().strip().splitlines()[-1:] or ["its log is empty"]
@@ -90,7 +90,7 @@ class World:
                 self.start(name)
 
     def await_ready(self) -> None:
-        """Until every process serves."""
+        """Wait until every process serves."""
         for process in [*self.processes.values()]:
             process.await_ready()
 
@@ -103,7 +103,7 @@ class World:
             self.clocks.set(node, 0)
 
     def kill_all(self) -> None:
-        """Every process of the world."""
+        """Kill every process of the world."""
         for process in self.processes.values():
             process.kill()
 
@@ -117,7 +117,7 @@ class World:
 def running_world(
     stack: LocalStack, kafka_links: Mapping[str, Proxy], postgres_link: Proxy, *, consumers: bool
 ) -> Iterator[World]:
-    """The nodes run inside the block; killed behind it. With `consumers`, three at the centre."""
+    """Run the nodes inside the block, with `consumers` three at the centre; kill them after it."""
     world = World(stack, kafka_links, postgres_link)
     with ExitStack() as exits:
         exits.callback(world.kill_all)

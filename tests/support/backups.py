@@ -16,7 +16,7 @@ from node.runtime.settings import Settings
 
 
 class Backup:
-    """A copy of a node's database as it stands now; nobody may be connected to it."""
+    """A copy of a node's database as it is now; nobody may be connected to it."""
 
     def __init__(self, stack: LocalStack, settings: Settings) -> None:
         self._stack = stack
@@ -25,14 +25,14 @@ class Backup:
         _copy(stack, self._database, self._copy)
 
     def put_back(self) -> None:
-        """The database as it was; the copy is used up."""
+        """Put the database back as it was; the copy is used up."""
         _drop(self._stack, self._database)
         _copy(self._stack, self._copy, self._database)
         _drop(self._stack, self._copy)
 
 
 def lose_database(stack: LocalStack, settings: Settings) -> None:
-    """The node's database is gone; an empty, migrated one stands in its place."""
+    """Replace the node's database by an empty, migrated one."""
     database = parse_dsn(settings.dsn)["dbname"]
     _drop(stack, database)
     _execute(stack, sql.SQL("create database {}").format(sql.Identifier(database)))

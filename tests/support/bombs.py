@@ -14,14 +14,14 @@ from schemas.evolution.resolution import expanded
 
 
 def zigzag(number: int) -> bytes:
-    """A long as Avro has it."""
+    """Return a long as Avro has it."""
     stream = BytesIO()
     schemaless_writer(stream, "long", number)
     return stream.getvalue()
 
 
 def cut_before(schema: Schema, wanted: Any) -> Iterator[bytes]:
-    """The record of a schema up to each of its fields of a kind, for a bomb to follow."""
+    """Return the record of a schema up to each of its fields of a kind, for a bomb to follow."""
     stream = BytesIO()
     stream.write(schema.frame)
     for field in schema.physical["fields"]:
@@ -33,7 +33,8 @@ def cut_before(schema: Schema, wanted: Any) -> Iterator[bytes]:
 
 
 def _alone(avro: Any) -> Any:
-    """A type by itself; a union is written as null, so that its records need no definition."""
+    """Return a type by itself; a union is written as null, so that its records need no
+    definition."""
     if isinstance(avro, list):
         return ["null"]
     return (
@@ -44,7 +45,7 @@ def _alone(avro: Any) -> Any:
 
 
 def empty(avro: Any) -> Any:
-    """The smallest value of a type."""
+    """Return the smallest value of a type."""
     if isinstance(avro, list):
         return None
     kind = avro if isinstance(avro, str) else avro["type"]

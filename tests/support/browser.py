@@ -30,7 +30,7 @@ WIDE, PHONE = 1280, 375
 
 @contextmanager
 def browser(width: int = WIDE, *, script: bool = True) -> Iterator[Chrome]:
-    """A browser with a new profile; without `script` it runs none of a page."""
+    """Run a browser with a new profile; without `script` it runs none of a page."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         pytest.fail(
@@ -54,13 +54,13 @@ def browser(width: int = WIDE, *, script: bool = True) -> Iterator[Chrome]:
 
 
 def _set_width(made: Chrome, width: int, height: int = 900) -> None:
-    """As wide as a device is: a window of Chromium cannot be as narrow as a phone."""
+    """Set the width of a device: a window of Chromium cannot be as narrow as a phone."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     made.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
 def shot(made: Chrome, path: Path) -> None:
-    """The whole page as a picture."""
+    """Take a picture of the whole page."""
     size = made.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
     _, width = made.get_window_size(), int(size["width"])
     _set_width(made, width, int(size["height"]))

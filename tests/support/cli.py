@@ -22,19 +22,19 @@ PROGRAM = Path(sys.executable).with_name("petitionlink")
 
 
 class Done(NamedTuple):
-    """How a command ended."""
+    """The output and exit code of a command that has ended."""
 
     code: int
     out: str
     err: str
 
     def json(self) -> Any:
-        """The one JSON document on stdout; fails if there is none, or anything beside it."""
+        """Return the one JSON document on stdout; fails if there is none, or anything beside it."""
         assert self.code == 0, self
         return orjson.loads(self.out)
 
     def lines(self) -> list[Any]:
-        """The JSON lines on stdout."""
+        """Return the JSON lines on stdout."""
         return [orjson.loads(line) for line in self.out.splitlines()]
 
 
@@ -57,7 +57,7 @@ def petitionlink(
 
 
 def in_process(*arguments: str, settings: Mapping[str, str] | None = None) -> Done:
-    """The same without a process of its own, in a twentieth of the time."""
+    """Do the same without a process of its own, in a twentieth of the time."""
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, settings or {}),
@@ -73,12 +73,13 @@ def in_process(*arguments: str, settings: Mapping[str, str] | None = None) -> Do
 
 
 def environment() -> dict[str, str]:
-    """This process's environment; children may keep their byte code, for there are many."""
+    """Return this process's environment; children may keep their byte code, for there are many."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The settings of a node as a service manager would give them, without any local stack."""
+    """Return the settings of a node as a service manager would give them, without any local
+    stack."""
     return {
         "PETITIONLINK_NODE": settings.node,
         "PETITIONLINK_POSTGRES_DSN": settings.dsn,
@@ -90,7 +91,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
 
 
 def refused(done: Done, code: int = 1) -> str:
-    """The one line that says why a command was refused; fails if it is not exactly one."""
+    """Return the one line that says why a command was refused; fails if it is not exactly one."""
     assert done.code == code, done
     assert "Traceback" not in done.err, done.err
     lines = done.err.strip().splitlines()

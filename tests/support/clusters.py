@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
-from support.world import WAIT_SECONDS
+from support.world import WAIT_SECONDS, eventually
 
 from node.localstack import postgres, process
 from node.localstack.account import run_as_owner
@@ -28,15 +28,15 @@ class Cluster(NamedTuple):
 
     @property
     def data(self) -> Path:
-        """Its data folder."""
+        """Return its data folder."""
         return Path(self.server.folder) / "data"
 
     def dsn(self, database: str = "postgres") -> str:
-        """The address of one of its databases."""
+        """Return the address of one of its databases."""
         return make_dsn(self.server.dsn, dbname=database)
 
     def start(self) -> None:
-        """Start it, made if need be; it takes connections then."""
+        """Make it if need be, start it, and wait until it takes connections."""
         postgres.start(self.server)
 
     def stop(self) -> None:
@@ -49,15 +49,23 @@ class Cluster(NamedTuple):
         assert pid is not None
         assert process.end(pid, "postgres", str(self.data), signal.SIGQUIT, WAIT_SECONDS)
 
-    def execute(self, statement: str, database: str = "postgres") -> None:
-        """One statement outside a transaction."""
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Execute a statement outside a transaction; return its rows."""
         with closing(psycopg2.connect(self.dsn(database))) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+
+    def promote(self) -> None:
+        """Make the standby a primary."""
+        self.execute("select pg_promote()")
+        eventually(
+            lambda: self.execute("select pg_is_in_recovery()") == [(False,)], "it is promoted"
+        )
 
     def back_up(self) -> Path:
-        """A copy of its files while it is stopped; it runs again afterwards."""
+        """Copy its files while it is stopped; it runs again afterwards."""
         self.stop()
         backup = self.data.with_name("backup")
         shutil.rmtree(backup, ignore_errors=True)
@@ -66,14 +74,14 @@ class Cluster(NamedTuple):
         return backup
 
     def put_back(self, backup: Path) -> None:
-        """These files in place of its own; it runs again afterwards."""
+        """Replace its files by these; it runs again afterwards."""
         self.stop()
         shutil.rmtree(self.data)
         run("cp", "-a", str(backup), str(self.data))
         self.start()
 
     def program(self, name: str) -> str:
-        """The path of one of Postgres' programs."""
+        """Return the path of one of Postgres' programs."""
         return str(binary_folder(None) / name)
 
 
@@ -95,7 +103,7 @@ def run(*command: str) -> None:
 
 
 def dump_into(source: str, target: str, program: Callable[[str], str]) -> None:
-    """`pg_dump` of one database into another, which is empty."""
+    """Dump one database into another, which is empty."""
     dump = subprocess.run(
         [program("pg_dump"), "-Fc", "-d", source], capture_output=True, check=True
     )
@@ -104,7 +112,7 @@ def dump_into(source: str, target: str, program: Callable[[str], str]) -> None:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """A new cluster in `folder`, running; it is gone after the block."""
+    """Run a new cluster in `folder`; remove it after the block."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Cluster(postgres.chosen(None, folder, set()))
     try:
@@ -117,7 +125,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 @contextmanager
 def standby(primary: Cluster, folder: Path) -> Iterator[Cluster]:
-    """An asynchronous standby of `primary`, running."""
+    """Run an asynchronous standby of `primary`."""
     folder.mkdir(parents=True, exist_ok=True)
     home = postgres.chosen(None, folder, set()).folder
     parts = parse_dsn(primary.server.dsn)
@@ -133,3 +141,24 @@ def standby(primary: Cluster, folder: Path) -> Iterator[Cluster]:
     finally:
         made.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def dsn_of_both(*clusters: Cluster, database: str) -> str:
+    """Return one DSN with the hosts of all: the one that takes writes is used."""
+    places = [parse_dsn(one.server.dsn) for one in clusters]
+    return make_dsn(
+        clusters[0].dsn(database),
+        host=",".join(place["host"] for place in places),
+        port=",".join(place["port"] for place in places),
+        target_session_attrs="read-write",
+    )
+
+
+def cut_off(primary: Cluster, standby: Cluster) -> None:
+    """Let the standby receive nothing more of what the primary commits."""
+    standby.execute("alter system set primary_conninfo = ''")
+    standby.execute("select pg_reload_conf()")
+    eventually(
+        lambda: primary.execute("select count(*) from pg_stat_replication") == [(0,)],
+        "nobody streams from the primary",
+    )

@@ -58,7 +58,7 @@ _WHO = {
 
 
 def command_rows() -> list[str]:
-    """A row for each command."""
+    """Return a row for each command."""
     return [_row(name, RULES[event_type]) for name, event_type in COMMANDS.items()]
 
 
@@ -86,7 +86,7 @@ def _fields(name: str) -> str:
 
 
 def rules_of(check: Callable[..., Any]) -> Iterator[str]:
-    """The rule names that a check can give, through the functions it calls."""
+    """Return the rule names that a check can give, through the functions it calls."""
     source = inspect.getsource(check)
     yield from re.findall(r'Violation\(\s*"(\w+)"', source)
     if "STATE_SECRET," in source:
@@ -101,7 +101,7 @@ def rules_of(check: Callable[..., Any]) -> Iterator[str]:
 
 
 def refusal_rows() -> list[str]:
-    """A row for each rule name, with its article in both rule sets."""
+    """Return a row for each rule name, with its article in both rule sets."""
     named = {found for rule in RULES.values() for one in rule.checks for found in rules_of(one)}
     named |= {"wrong_state", "already_registered", "not_registered"}
     return [

@@ -20,7 +20,7 @@ _SENT = {"day": "2026-04-01", "committed": 3, "published": 3, "unaccounted": 0}
 
 
 def valid(round_id: str = "r", driver: str = "d") -> dict[str, dict[str, Any]]:
-    """A valid message of each kind, as the object that its JSON is; belongs to this round."""
+    """Return a valid message of each kind of this round, as the object that its JSON is."""
     about = {"round": round_id, "driver": driver}
     in_flight = [{"event_id": EVENT_ID, "bucket": 1, "digest": 7}]
     return {
@@ -55,7 +55,7 @@ def valid(round_id: str = "r", driver: str = "d") -> dict[str, dict[str, Any]]:
 
 
 def received(peer: str, kind: str, message: Any) -> Received:
-    """As it comes from the topic."""
+    """Return a message as it comes from the topic."""
     return Received(peer, kind, json.dumps(message).encode())
 
 
@@ -71,7 +71,7 @@ class MemoryChannel:
         self.sent += [(peer, kind, one) for one in payloads]
 
     def receive(self, _seconds: float) -> Iterator[Received]:
-        """What was put in."""
+        """Return what was put in."""
         waiting, self.incoming = self.incoming, []
         yield from waiting
 
@@ -84,7 +84,8 @@ _STRANGE: tuple[Any, ...] = (
 
 
 def mutated(message: Any, dice: random.Random) -> Any:
-    """A copy in which some places hold something else: strange, doubled, or from elsewhere."""
+    """Return a copy in which some places hold something else: strange, doubled, or from
+    elsewhere."""
     made = copy.deepcopy(message)
     for _ in range(dice.randint(1, 3)):
         places = [*_places(made)]

@@ -41,7 +41,7 @@ def of_unknown_codec(stack: LocalStack, topic: str, partition: int, offset: int)
 
 
 def codecs_in(stack: LocalStack, topic: str) -> set[str]:
-    """The codecs of all batches that stand in the files of a topic."""
+    """Return the codecs of all batches in the files of a topic."""
     found = set()
     for path in (stack.folder / "kafka" / "data").glob(f"{topic}-*/*.log"):
         log, place = path.read_bytes(), 0
@@ -52,7 +52,7 @@ def codecs_in(stack: LocalStack, topic: str) -> set[str]:
 
 
 def _batch(stack: LocalStack, topic: str, partition: int, offset: int) -> tuple[Path, int, int]:
-    """The file, the place in it and the length of a batch, once it is there."""
+    """Return the file, the place in it and the length of a batch, once it is there."""
     folder = stack.folder / "kafka" / "data" / f"{topic}-{partition}"
     path = [one for one in sorted(folder.glob("*.log")) if int(one.stem) <= offset][-1]
     log = path.read_bytes()

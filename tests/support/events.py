@@ -31,17 +31,17 @@ BODY: dict[str, Any] = {
 
 
 def registered(body: dict[str, Any] | None = None, **envelope: Any) -> Event:
-    """A case.registered event, with these fields of its body and envelope changed."""
+    """Return a case.registered event, with these fields of its body and envelope changed."""
     return make_event(REGISTERED, **{**ENVELOPE, **envelope}, body={**BODY, **(body or {})})
 
 
 def record_of(event: Event) -> dict[str, Any]:
-    """The whole Avro record of an event: envelope and body."""
+    """Return the whole Avro record of an event: envelope and body."""
     return {**{name: getattr(event, name) for name in ENVELOPE}, **event.body}
 
 
 def unchecked(schema: Schema, record: dict[str, Any]) -> bytes:
-    """The wire value of a record as fastavro alone writes it, whatever its values are."""
+    """Return the wire value of a record as fastavro alone writes it, whatever its values are."""
     stream = BytesIO()
     stream.write(schema.frame)
     schemaless_writer(stream, schema.physical, record)

@@ -32,14 +32,14 @@ SENTENCES = (
 
 
 def exported(at: Settings, path: Path, wish: Wish | None = None, **more: Any) -> Totals:
-    """What the office at this node exports to `path`, by default all."""
+    """Export to `path` as the office at this node, by default everything."""
     mapping = load_mapping(more.pop("mapping", "register"))
     with connected(at.dsn, "test") as connection:
         return export(connection, open_office(at), wish or Wish(), mapping, path, **more)
 
 
 def imported(at: Settings, path: Path, mapping: str = "register") -> tuple[Imported, list[str]]:
-    """What the office at this node imports of `path`, and why rows were rejected."""
+    """Import `path` as the office at this node; return also why rows were rejected."""
     totals, reasons = Imported(), []
     with (
         read_register(path, load_mapping(mapping)) as found,
@@ -52,12 +52,12 @@ def imported(at: Settings, path: Path, mapping: str = "register") -> tuple[Impor
 
 
 def instant(days: float) -> int:
-    """So many days behind 2019-01-07 09:00 in China, in micros."""
+    """Return the instant so many days after 2019-01-07 09:00 in China, in micros."""
     return int((_FIRST + timedelta(days=days)).timestamp() * 1_000_000)
 
 
 def life(at: Settings, *steps: tuple[str, dict[str, Any]], **registered: Any) -> str:
-    """A case of Beijing or Shandong that took these steps, each a day behind the one before."""
+    """Make a case of Beijing or Shandong that took these steps, one a day."""
     given = {"title": "供暖不足", "channel": "web", "origin_number": "虚构-1", **registered}
     when = {"received_at": instant(0), "occurred_at": instant(0.1)}
     case_id = do(at, "register", **when, **given).case.case_id

@@ -72,7 +72,7 @@ _EVALUATIONS = """insert into case_evaluation (case_id, object, result, reason, 
 
 
 def write_facts(dsn: str, cases: Iterable[FactCase], *, anew: bool = True) -> None:
-    """Write the rows; instead of what was there, unless `anew` is off."""
+    """Write the rows; they replace what was there, unless `anew` is off."""
     cases = [*cases]
     with connected(dsn, "test") as connection, connection, connection.cursor() as cursor:
         if anew:
@@ -195,15 +195,15 @@ def _met_in_time(one: FactClock) -> bool:
 
 
 def day_of(instant: datetime) -> date:
-    """The day in China that an instant lies in."""
+    """Return the day of an instant in China."""
     return instant.astimezone(SHANGHAI).date()
 
 
 def last_day_of(due: datetime) -> date:
-    """The last day of a deadline, which ends at 24:00."""
+    """Return the last day of a deadline, which ends at 24:00."""
     return day_of(due - timedelta(microseconds=1))
 
 
 def within(start: datetime, done: datetime | None, days: int) -> bool:
-    """Whether it was done on the last of so many days at the latest; the first is not counted."""
+    """Tell if it was done by the last of so many days; the first is not counted."""
     return done is not None and (day_of(done) - day_of(start)).days <= days

@@ -49,7 +49,7 @@ def flowing(centre: Settings, source: Settings, clock: Clock = now_micros) -> It
 
 
 def live(connection: Connection, office: Office, number: int = len(LIFE)) -> str:
-    """A new case with so many events of its office; its id."""
+    """Make a new case with so many events of its office; return its id."""
     case_id = None
     for given in LIFE[:number]:
         named = given if case_id is None else {**given, "case_id": case_id}
@@ -59,7 +59,7 @@ def live(connection: Connection, office: Office, number: int = len(LIFE)) -> str
 
 
 def live_many(settings: Settings, cases: int, number: int = len(LIFE)) -> int:
-    """So many new cases; how many events they have."""
+    """Live so many new cases; return the number of their events."""
     office = open_office(settings)
     with closing(connect(settings.dsn, "test")) as connection:
         for _ in range(cases):
@@ -88,12 +88,12 @@ class Load(threading.Thread):
             self.failure = error
 
     def await_more(self, cases: int) -> None:
-        """Until so many further cases have lived."""
+        """Wait until so many further cases have lived."""
         wanted = len(self.cases) + cases
         eventually(lambda: len(self.cases) >= wanted or self.failure is not None, "load")
 
     def finish(self) -> None:
-        """End behind the case in hand; raises what it failed with."""
+        """End after the case in hand; raise what it failed with."""
         self._end.set()
         self.join()
         if self.failure:
@@ -102,7 +102,7 @@ class Load(threading.Thread):
 
 @contextmanager
 def loaded(settings: Settings, pause_seconds: float = 0.02) -> Iterator[Load]:
-    """A load inside the block, ended behind it."""
+    """Run a load inside the block."""
     load = Load(settings, pause_seconds)
     load.start()
     try:

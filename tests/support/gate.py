@@ -10,19 +10,19 @@ from node.store import command_gate
 
 
 def confirm_database(dsn: str) -> None:
-    """The database is known to lack nothing: its node takes commands."""
+    """Confirm that the database lacks nothing, so that its node takes commands."""
     with connected(dsn, "test") as connection, connection, connection.cursor() as cursor:
         command_gate.confirm(cursor)
 
 
 def confirmation(settings: Settings) -> command_gate.Confirmation:
-    """What the node knows of its database."""
+    """Return what the node knows of its database."""
     with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
         return command_gate.confirmation(cursor)
 
 
 def await_open(settings: Settings) -> None:
-    """Until the node takes commands again."""
+    """Wait until the node takes commands again."""
     eventually(
         lambda: confirmation(settings) is command_gate.Confirmation.CONFIRMED,
         f"{settings.node} takes commands",
@@ -30,6 +30,6 @@ def await_open(settings: Settings) -> None:
 
 
 def close_gate(settings: Settings, column: str = "confirmed_database", value: str = "x") -> None:
-    """As if another database had been confirmed last; or another start, with `confirmed_start`."""
+    """Close the gate as after another database; or after another start, with `confirmed_start`."""
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"update own_topic_state set {column} = %s", (value,))

@@ -1,4 +1,4 @@
-"""What somebody may give with a command 指令内容: mostly sensible, `detail` chooses."""
+"""Commands as somebody may give them 指令内容: mostly sensible, `detail` chooses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLASSES = (("", ""), ("claim", "6"), ("claim", "6"), ("suggestion", ""), ("clai
 
 
 def given(name: str, case: Case, node: str, at: int, detail: int) -> dict[str, Any]:
-    """What somebody may give with a command; mostly sensible, `detail` chooses."""
+    """Return what somebody may give with a command; mostly sensible, `detail` chooses."""
     make = _GIVEN.get(name)
     return make(case, node, at, detail) if make else {}
 

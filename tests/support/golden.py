@@ -26,12 +26,12 @@ class Golden(NamedTuple):
 
 
 def names() -> list[str]:
-    """The names of all examples, sorted."""
+    """Return the names of all examples, sorted."""
     return sorted(file.stem for file in FOLDER.glob("*.hex"))
 
 
 def load(name: str, events: Path) -> Golden:
-    """One example, with its schema from the folder `events`."""
+    """Return one example, with its schema from the folder `events`."""
     example = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     avro = json.loads((events / example["schema"]["file"]).read_text(encoding="utf-8"))
     return Golden(
@@ -46,7 +46,7 @@ def load(name: str, events: Path) -> Golden:
 
 
 def load_all(events: Path) -> Iterator[Golden]:
-    """All examples."""
+    """Load all examples."""
     return (load(name, events) for name in names())
 
 

@@ -36,7 +36,7 @@ class Guard(NamedTuple):
 
 
 def correct(field: str, value: str) -> dict[str, Any]:
-    """A correction of one field."""
+    """Return a correction of one field."""
     return {"corrections": [{"field": field, "value": value}], "reason": "更正"}
 
 

@@ -58,7 +58,7 @@ MAY_MOVE: dict[str, tuple[str, str]] = {
 
 
 def check(case: Case, events: list[Event]) -> None:
-    """What must hold of a case that was folded from `events` (in order)."""
+    """Assert what must hold of a case that was folded from `events` (in order)."""
     valid = [*_effective(case, events)]
     nobody = case.handled_by is None
     assert nobody == (case.state in _NOBODYS), (case.state, case.handled_by)
@@ -117,7 +117,7 @@ def _extends_what_ran(clocks: list[Clock], event: Event) -> bool:
 
 
 def _check_reviews(valid: list[Event]) -> None:
-    """One review of each decision, a recheck only of a review, nothing behind a recheck."""
+    """There is one review of each decision, a recheck only of a review, nothing after a recheck."""
     asked: set[str] = set()
     final = False
     for event in valid:

@@ -1,4 +1,4 @@
-"""What nodes hold, compared: the oracle of the end-to-end tests."""
+"""Comparison of what nodes hold: the oracle of the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ _STAND = "insert into own_position (topic, partition, next_offset) values (%s, %
 
 
 def query(node: str, text: str, *values: Any) -> list[tuple[Any, ...]]:
-    """What a query gives in the database of a node of the stack."""
+    """Return a query's rows in the database of a node of the stack."""
     return rows(stack_settings(node), text, values)
 
 
 def forget_everything(stack: LocalStack) -> None:
-    """Every node of the stack as if new: empty tables, positions at the end of the topics."""
+    """Make every node of the stack as new: empty tables, positions at the end of the topics."""
     with closing(clients.plain_consumer(stack_settings(NATIONAL), "test")) as client:
         for node in stack.nodes:
             query(node, f"truncate {_TABLES}")
@@ -93,7 +93,7 @@ def empty_groups(stack: LocalStack) -> None:
 
 
 def _ends(client: KafkaConsumer, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """The ends of all partitions of these topics."""
+    """Return the ends of all partitions of these topics."""
     existing = client.topics()
     partitions = [
         one for topic in topics if topic in existing for one in _partitions(client, topic)
@@ -107,7 +107,7 @@ def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
 
 
 def records(node: str, topic: str) -> list[Any]:
-    """All records that a topic holds now, in order within each partition."""
+    """Return all records that a topic holds now, in order within each partition."""
     with closing(clients.plain_consumer(stack_settings(node), "test")) as client:
         partitions = _partitions(client, topic)
         first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
@@ -132,7 +132,7 @@ def await_settled(stack: LocalStack, seconds: float = WAIT_SECONDS) -> None:
 
 
 def _is_settled(client: KafkaConsumer, stack: LocalStack) -> bool:
-    """What is found when all is delivered must be delivered too."""
+    """Nothing is on its way: what is found after delivery must be delivered, too."""
     delivered = _is_delivered(client, stack)
     # The routine may have no connection yet if Postgres has just come back: ask for the process.
     identifies = is_running("run", NATIONAL)
@@ -213,20 +213,20 @@ def assert_equal(province: str) -> None:
 
 
 def cases_of(node: str) -> list[str]:
-    """The ids of the cases that a node knows."""
+    """Return the ids of the cases that a node knows."""
     return sorted(case_id for (case_id,) in query(node, _CASES))
 
 
 def events(node: str, cases: Iterable[str]) -> dict[str, str]:
-    """The events of these cases at a node, event id → md5 of the value."""
+    """Return the events of these cases at a node, event id → md5 of the value."""
     return dict(query(node, _EVENTS, [*cases]))
 
 
 def folds(node: str, cases: Iterable[str]) -> dict[str, str]:
-    """The folds of these cases at a node as JSON text, by case id."""
+    """Return the folds of these cases at a node as JSON text, by case id."""
     return dict(query(node, _FOLDS, [*cases]))
 
 
 def event_count(node: str) -> int:
-    """How many events a node's ledger holds, without what the centre finds by itself."""
+    """Count the events of a node's ledger, without what the centre finds by itself."""
     return int(query(node, _COUNT)[0][0])

@@ -23,7 +23,7 @@ CONTEXT = ReadContext("000000", 0)
 
 
 class Record(NamedTuple):
-    """What the consumer would have polled."""
+    """A record as the consumer would have polled it."""
 
     topic: str
     partition: int
@@ -35,7 +35,7 @@ class Record(NamedTuple):
 
 
 def record(topic: str, offset: int, raw: Raw) -> Record:
-    """A record of partition 0."""
+    """Return a record of partition 0."""
     return Record(topic, 0, offset, *raw, 1_767_225_600_123)
 
 
@@ -48,18 +48,18 @@ def kept(settings: Settings, *poison: Poison) -> list[int]:
 
 
 def misread(topic: str, offset: int, raw: Raw, reason: str = MALFORMED) -> Poison:
-    """A good event that a release with a defect took for poison."""
+    """Return a good event that a release with a defect took for poison."""
     return Poison(record(topic, offset, raw), reason, "a defect of the release before")
 
 
 def poison(topic: str, offset: int, raw: Raw) -> Poison:
-    """A record that is poison in this release too."""
+    """Return a record that is poison in this release too."""
     (found,) = decode_batch([record(topic, offset, raw)], [], CONTEXT).poison
     return found
 
 
 def states(settings: Settings) -> list[tuple[Any, ...]]:
-    """Of each letter, in the order of offsets: id, status, reason, actor, resolution."""
+    """Return of each letter, by offset: id, status, reason, actor, resolution."""
     return rows(settings, _ALL)
 
 

@@ -58,7 +58,7 @@ def broker_with(
 
 
 def with_listeners(properties: str, listeners: Sequence[Listener]) -> str:
-    """The broker's properties with further listeners."""
+    """Return the broker's properties with further listeners."""
     more = {
         "listeners": [f"{one.name}://{HOST}:{one.port}" for one in listeners],
         "advertised.listeners": [f"{one.name}://{HOST}:{one.advertised}" for one in listeners],
@@ -73,12 +73,12 @@ def with_listeners(properties: str, listeners: Sequence[Listener]) -> str:
 
 
 def kafka_link_of(listener: Listener, seed: int = 0) -> Proxy:
-    """The proxy that belongs to a listener."""
+    """Run the proxy that belongs to a listener."""
     return Proxy((HOST, listener.port), listener.advertised, seed)
 
 
 def postgres_link(dsn: str, seed: int = 0) -> Proxy:
-    """A proxy to the server of this address."""
+    """Run a proxy to the server of this address."""
     parts = parse_dsn(dsn)
     return Proxy((parts["host"], int(parts["port"])), seed=seed)
 
@@ -86,7 +86,7 @@ def postgres_link(dsn: str, seed: int = 0) -> Proxy:
 def through(
     settings: Settings, *, kafka: Proxy | None = None, postgres: Proxy | None = None
 ) -> Settings:
-    """The settings of a node whose links lead through these proxies."""
+    """Return the settings of a node whose links lead through these proxies."""
     changed: dict[str, object] = {}
     if kafka is not None:
         changed["kafka_bootstrap_servers"] = kafka.address
@@ -115,12 +115,12 @@ class Cut:
         self.done = 0
 
     def arm(self, verdict: Verdict) -> None:
-        """Cut the next one before the server sees it, or behind it."""
+        """Cut the next one before the server sees it, or after it."""
         self._armed = verdict
         self._seen = not self._behind
 
     def __call__(self, sent: bytes) -> Verdict:
-        """What becomes of these bytes."""
+        """Decide what becomes of these bytes."""
         if self._armed is None:
             return Verdict.PASS
         self._seen |= self._behind in sent

@@ -48,7 +48,7 @@ SETTLE_SECONDS = 0.5
 
 
 def loops(desk: Desk) -> list[Worker]:
-    """What `petitionlink run` starts, but the web service and the routines."""
+    """Make what `petitionlink run` starts, without the web service and the routines."""
     settings, metrics = desk
     return [
         Relay(settings, metrics, SETTLE_SECONDS),
@@ -61,7 +61,7 @@ def loops(desk: Desk) -> list[Worker]:
 def at_work(
     *desks: Desk, which: Callable[[Desk], list[Worker]] = loops
 ) -> Iterator[list[list[BaseException]]]:
-    """The loops of these nodes run inside the block; what ended one of them is in its list."""
+    """Run the loops of these nodes inside the block; each list has what ended one of them."""
     with ExitStack() as stack:
         yield [
             stack.enter_context(running(worker, desk.metrics))
@@ -71,7 +71,7 @@ def at_work(
 
 
 def cross_case(beijing: Desk, centre: Desk, shandong: Desk) -> str:
-    """A case that Beijing registered, the centre assigned to Shandong, and Shandong landed."""
+    """Make a case that Beijing registered, the centre assigned to Shandong, and Shandong landed."""
     case_id = do(beijing.settings, "register", title="跨省欠薪", channel="web").case.case_id
     await_case(centre, case_id)
     do(centre.settings, "assign", case_id=case_id, to=SHANDONG)
@@ -82,7 +82,7 @@ def cross_case(beijing: Desk, centre: Desk, shandong: Desk) -> str:
 
 
 def await_case(desk: Desk, case_id: str, state: str | None = None) -> None:
-    """Until the node knows the case, in this state."""
+    """Wait until the node knows the case, in this state."""
     query = "select state from petition_case where case_id = %s"
     eventually(
         lambda: (
@@ -93,18 +93,18 @@ def await_case(desk: Desk, case_id: str, state: str | None = None) -> None:
 
 
 def await_confirmed(*desks: Desk) -> None:
-    """Until every outbox is published and its receivers have said that they applied it."""
+    """Wait until every outbox is published and its receivers have confirmed it."""
     for desk in desks:
         for query in (_UNSENT, _UNCONFIRMED):
             await_none(desk, query)
 
 
 def await_none(desk: Desk, query: str) -> None:
-    """Until a query counts nothing."""
+    """Wait until a query counts nothing."""
     eventually(lambda: rows(desk.settings, query) == [(0,)], f"{desk.node}: {query}")
 
 
 def round_with(desk: Desk, peer: str) -> RoundOutcome:
-    """One round as `petitionlink reconcile` drives it."""
+    """Do one round as `petitionlink reconcile` drives it."""
     with connected(desk.settings.dsn, "test") as own, Channel(desk.settings, "test", [peer]) as way:
         return reconcile(desk.settings, own, way, peer)

@@ -24,7 +24,7 @@ _PLACES = f"{os.environ['PATH']}:/usr/sbin"
 
 @contextmanager
 def pooler(dsn: str, mode: str, **settings: str) -> Iterator[str]:
-    """An address of the same database through a pooler of this mode."""
+    """Give an address of the same database through a pooler of this mode."""
     program = shutil.which("pgbouncer", path=_PLACES)
     assert program, "pgbouncer is missing: run `deploy/setup.sh --tests`"
     parts, port = parse_dsn(dsn), free_port()

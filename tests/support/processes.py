@@ -66,7 +66,7 @@ class Process:
         return self._process.poll() is None
 
     def await_ready(self, seconds: float = WAIT_SECONDS) -> None:
-        """Until it answers with its metrics and, if it consumes, holds partitions."""
+        """Wait until it answers with its metrics and, if it consumes, holds partitions."""
         try:
             eventually(self._is_ready, f"{self.command} of {self.node} is ready", seconds)
         except AssertionError as error:
@@ -81,7 +81,7 @@ class Process:
         return "petitionlink_consumer_applied_offset{" in shown
 
     def _of_broker(self) -> str:
-        """The last lines of the broker's log."""
+        """Return the last lines of the broker's log."""
         return last_lines([self._folder / "kafka" / "broker.log"])
 
     def kill(self) -> None:
@@ -99,11 +99,12 @@ class Process:
             raise AssertionError(f"it did not end within {STOP_SECONDS} s: {self.text()}") from None
 
     def text(self) -> str:
-        """Its log so far."""
+        """Return its log so far."""
         return self.log.read_text(errors="replace")
 
     def metric(self, name: str, **labels: str) -> float | None:
-        """The sum of a metric's samples with these labels; None if it has none or is silent."""
+        """Return the sum of a metric's samples with these labels; None if it has none or is
+        silent."""
         return metric_at(self.metrics_port, name, **labels)
 
     def freeze(self) -> None:
@@ -121,12 +122,12 @@ def is_running(command: str, node: str) -> bool:
 
 
 def metric(stack: LocalStack, node: str, name: str, **labels: str) -> float | None:
-    """The sum of the samples of `petitionlink_<name>` that have these labels."""
+    """Return the sum of the samples of `petitionlink_<name>` that have these labels."""
     return metric_at(stack.metrics_port(node), name, **labels)
 
 
 def metrics_at(port: int) -> str | None:
-    """What stands on a metrics port; None while nobody answers."""
+    """Return the text of a metrics port; None while nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())
@@ -135,7 +136,7 @@ def metrics_at(port: int) -> str | None:
 
 
 def metric_at(port: int, name: str, **labels: str) -> float | None:
-    """As `metric`, of whoever answers on a metrics port."""
+    """Return a metric of whoever answers on a metrics port."""
     text = metrics_at(port)
     if text is None:
         return None
@@ -152,7 +153,7 @@ def metric_at(port: int, name: str, **labels: str) -> float | None:
 def running_nodes(
     stack: LocalStack, *nodes: str, command: str = "run"
 ) -> Iterator[dict[str, Process]]:
-    """A ready process for each node; stopped behind the block, each with exit code 0."""
+    """Run a ready process for each node; stop them after the block, each with exit code 0."""
     processes = {node: Process(stack, node, command) for node in nodes}
     try:
         for process in processes.values():
@@ -168,7 +169,7 @@ def running_nodes(
 
 @contextmanager
 def one(make: Callable[[], Process]) -> Iterator[Process]:
-    """A ready process that the block may end; killed behind it if it still lives."""
+    """Run a ready process that the block may end; kill it after the block if it still lives."""
     process = make()
     try:
         process.await_ready()
@@ -185,7 +186,7 @@ def _new_log(stack: LocalStack, name: str) -> Path:
 
 
 def resident_bytes(pid: int, *, peak: bool = False) -> int:
-    """The memory that a process has now, or its `peak` since `forget_peak`."""
+    """Return the memory that a process has now, or its `peak` since `forget_peak`."""
     name = "VmHWM" if peak else "VmRSS"
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
@@ -194,5 +195,5 @@ def resident_bytes(pid: int, *, peak: bool = False) -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """The peak of a process's memory begins anew (proc(5), clear_refs)."""
+    """Begin the peak of a process's memory again (proc(5), clear_refs)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -50,12 +50,12 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """Where clients connect, host:port."""
+        """Return the place where clients connect, host:port."""
         return f"{HOST}:{self.port}"
 
     @property
     def open_connections(self) -> int:
-        """How many connections pass through now."""
+        """Count the connections that pass through now."""
         with self._lock:
             return len(self._connections)
 
@@ -82,21 +82,22 @@ class Proxy:
         self._end_all(reset=False)
 
     def reset(self) -> None:
-        """Every open connection ends with RST at both ends; new ones are taken."""
+        """End every open connection with RST at both ends; new ones are taken."""
         self._end_all(reset=True)
 
     def cut_responses(self, *after_bytes: int) -> None:
-        """Reset the connection behind so many further bytes of responses, once for each number."""
+        """Reset the connection after so many further bytes of responses, once for each number."""
         with self._lock:
             self._cuts.extend(after_bytes)
 
     @property
     def cuts_left(self) -> int:
-        """How many responses are still to be cut."""
+        """Count the responses that are still to be cut."""
         return len(self._cuts)
 
     def allowed(self, number: int) -> int | None:
-        """How many of `number` bytes of a response may pass before its cut; None: all, no cut."""
+        """Return how many of `number` bytes of a response may pass before its cut; None: all, no
+        cut."""
         with self._lock:
             if not self._cuts:
                 return None
@@ -106,7 +107,7 @@ class Proxy:
             return self._cuts.popleft()
 
     def forget(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         with self._lock:
             self._connections.discard(connection)
 

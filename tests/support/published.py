@@ -1,4 +1,4 @@
-"""A case whose events of six types stand on a topic, as third parties find them."""
+"""A case with events of six types on a topic, as third parties find them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EVENTS = 1 + len(_LIFE)
 
 
 def publish_a_case() -> str:
-    """One case that lived and was closed in Beijing, acknowledged by the broker; its id."""
+    """Publish a case that lived and was closed in Beijing; return its id."""
     settings, metrics = stack_settings(NODE), Metrics()
     petitioner = {"name": "张示例", "id_type": "resident_id", "id_number": "000000190001010001"}
     given = {"title": TITLE, "channel": "web", "accused": ["甲", "乙"], "petitioner": petitioner}

@@ -25,7 +25,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Verdict(Enum):
-    """What becomes of a connection at the bytes that a `watch` has seen."""
+    """The fate of a connection, given the bytes that a `watch` has seen."""
 
     PASS = auto()
     CUT_BEFORE = auto()  # the server never sees these bytes
@@ -33,7 +33,7 @@ class Verdict(Enum):
 
 
 class Conditions(NamedTuple):
-    """How the link is now."""
+    """The state of a link now."""
 
     delay_seconds: float = 0.0
     jitter_seconds: float = 0.0
@@ -51,17 +51,18 @@ def reset_on_close(one: socket.socket) -> None:
 
 
 class Link(Protocol):
-    """What a connection asks of its proxy."""
+    """The part of a proxy that its connections use."""
 
     conditions: Conditions
     watch: Watch
     chance: random.Random
 
     def allowed(self, number: int) -> int | None:
-        """How many of `number` bytes of a response may pass before its cut; None: all, no cut."""
+        """Return how many of `number` bytes of a response may pass before its cut; None: all, no
+        cut."""
 
     def forget(self, connection: Connection) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
 
 
 class Connection:
@@ -188,7 +189,7 @@ class _Pump:
         self._bytes += len(chunk)
 
     def _due(self, number: int, conditions: Conditions) -> float:
-        """When these bytes arrive: never before those that went ahead."""
+        """Return when these bytes arrive: never before those that were sent earlier."""
         now = time.monotonic()
         jitter = self._link.chance.uniform(-1, 1) * conditions.jitter_seconds
         due = now + max(0.0, conditions.delay_seconds + jitter)

@@ -25,7 +25,7 @@ class Made(NamedTuple):
 
     @property
     def totals(self) -> dict[str, int]:
-        """The JSON that the import prints."""
+        """Return the JSON that the import prints."""
         counts = self._asdict()
         del counts["path"]
         return counts

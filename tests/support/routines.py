@@ -1,4 +1,4 @@
-"""What the tests of routines share: cases of the past, events carried over by hand."""
+"""Tools for tests of routines: cases of the past, events carried over by hand."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ DAY = timedelta(days=1)
 
 
 def ago(days: float) -> str:
-    """The instant so many days before now, as a command gives it."""
+    """Return the instant so many days before now, as a command gives it."""
     return (datetime.now(UTC) - days * DAY).isoformat()
 
 
 def person(number: int) -> dict[str, str]:
-    """A made-up petitioner."""
+    """Return a made-up petitioner."""
     return {"name": "张示例", "id_type": "resident_id", "id_number": f"00000019000101{number:04d}"}
 
 
 def registered(settings: Settings, days_ago: float = 1, **given: Any) -> Event:
-    """A case of the sixth path, registered so many days ago at the node of `settings`."""
+    """Register a case of the sixth path so many days ago at the node of `settings`."""
     at = ago(days_ago)
     kind = {"title": "供暖不足", "channel": "web", "petition_class": "claim", "claim_path": "6"}
     return do(settings, "register", **{**kind, "occurred_at": at, "received_at": at, **given}).event
 
 
 def served(settings: Settings, days_ago: float, **given: Any) -> str:
-    """A case whose decision was served so many days ago at the node of `settings`; its id."""
+    """Make a case whose decision was served so many days ago; return its id."""
     case_id = registered(settings, days_ago + 1, **given).case_id
     for name, more in (
         ("accept", {"unit": "示例单位", "procedure": "ordinary"}),
@@ -51,7 +51,7 @@ def events_of(settings: Settings, event_type: str) -> list[tuple[Any, ...]]:
 
 
 def all_events(settings: Settings) -> list[Event]:
-    """What a node's ledger holds, decoded from its wire bytes, in no order."""
+    """Return the events of a node's ledger, decoded from their wire bytes, in no order."""
     with connected(settings.dsn, "test") as connection, connection.cursor() as cursor:
         cursor.execute("select case_id from petition_case")
         found = stored.read(cursor, [case_id for (case_id,) in cursor.fetchall()])

@@ -17,7 +17,7 @@ from node.localstack.state import Kafka, Postgres, read_state
 
 @contextmanager
 def postgres_away(stack: LocalStack) -> Iterator[None]:
-    """Postgres is shut down inside the block and up again behind it."""
+    """Shut Postgres down inside the block and start it again after it."""
     known = read_state(stack.folder).postgres
     assert isinstance(known, Postgres)
     assert postgres.stop(Path(known.folder))
@@ -29,7 +29,7 @@ def postgres_away(stack: LocalStack) -> Iterator[None]:
 
 @contextmanager
 def broker_killed(stack: LocalStack) -> Iterator[None]:
-    """The broker is killed and is away inside the block; it answers again behind it."""
+    """Kill the broker; it is away inside the block and answers again after it."""
     known = read_state(stack.folder).kafka
     assert isinstance(known, Kafka)
     os.kill(_broker_pid(stack), signal.SIGKILL)
@@ -44,7 +44,7 @@ def broker_killed(stack: LocalStack) -> Iterator[None]:
 
 @contextmanager
 def broker_frozen(stack: LocalStack) -> Iterator[None]:
-    """The broker holds its connections and answers nothing inside the block."""
+    """Let the broker hold its connections and answer nothing inside the block."""
     pid = _broker_pid(stack)
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -76,7 +76,7 @@ def postgres_frozen(stack: LocalStack) -> Iterator[None]:
 
 @contextmanager
 def standby_gone(stack: LocalStack) -> Iterator[None]:
-    """Every COMMIT in the stack's Postgres waits for a standby that never comes."""
+    """Let every COMMIT in the stack's Postgres wait for a standby that never comes."""
     _alter_system(stack, "alter system set synchronous_standby_names = 'nobody'")
     try:
         yield

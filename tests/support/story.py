@@ -46,7 +46,7 @@ class Story:
 
     @property
     def case(self) -> Case:
-        """The case as the centre shows it."""
+        """Return the case as the centre shows it."""
         return self.universe.centre.case(CASE)
 
     def later(self, days: float) -> Story:
@@ -70,7 +70,7 @@ class Story:
         return self
 
     def do(self, node: str, name: str, **given: Any) -> Case:
-        """One command, delivered everywhere; the case then. `travelled` is no field of it."""
+        """Deliver one command everywhere; return the case. `travelled` is no field of it."""
         travelled = given.pop("travelled", 0)
         if name == "register":
             given.setdefault("received_at", self.now)
@@ -89,13 +89,13 @@ class Story:
         return caught.value
 
     def clock(self, name: str) -> Clock:
-        """The clock of this name that was started last."""
+        """Return the clock of this name that was started last."""
         found = self.case.latest(name)
         assert found is not None, f"{name} was never started"
         return found
 
     def running(self) -> list[str]:
-        """The names of the clocks that run, sorted."""
+        """Return the names of the clocks that run, sorted."""
         return sorted(one.clock for one in self.case.clocks if one.runs)
 
 

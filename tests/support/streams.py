@@ -34,7 +34,7 @@ class Stream(threading.Thread):
             self.failure = error
 
     def finish(self) -> None:
-        """End behind the register in hand; raises what an import failed with."""
+        """End after the register in hand; raise what an import failed with."""
         self._end.set()
         self.join()
         if self.failure:
@@ -43,7 +43,7 @@ class Stream(threading.Thread):
 
 @contextmanager
 def streaming(node: str, folder: Path) -> Iterator[Stream]:
-    """A stream inside the block, ended behind it."""
+    """Run a stream inside the block."""
     stream = Stream(node, folder)
     stream.start()
     try:
@@ -62,7 +62,7 @@ def import_new_rows(node: str, folder: Path, rows: int) -> int:
 
 
 def import_arguments(node: str, made: Made, folder: Path) -> list[str | Path]:
-    """The command line that imports a register, totals as JSON."""
+    """Return the command line that imports a register, totals as JSON."""
     return [
         *("import", made.path, "--mapping", "messages", "--node", node, "--format", "json"),
         *("--rejects", folder / "rejects.csv"),

@@ -15,19 +15,19 @@ from node.scrub.repair import Context
 
 
 def verify(settings: Settings, *, heals: bool = True) -> Verified:
-    """The whole ledger recomputed now, as `petitionlink verify` does it."""
+    """Recompute the whole ledger, as `petitionlink verify` does."""
     with connected(settings.dsn, "test") as connection:
         context = Context(settings.node, "test", projection_check.prepare(connection))
         return verify_ledger(connection, context, lambda *_: None, heals=heals)
 
 
 def kinds(found: Verified) -> list[str]:
-    """What was found, by kind."""
+    """Return the findings by kind."""
     return [one.kind for one in found.found]
 
 
 def open_kinds(settings: Settings) -> list[str]:
-    """The kinds of the findings that are open."""
+    """Return the kinds of the findings that are open."""
     query = "select kind from scrub_finding where healed_at is null order by 1"
     return [kind for (kind,) in rows(settings, query)]
 
@@ -40,7 +40,7 @@ def event_of(desk: Desk, emitter: str) -> tuple[str, bytes]:
 
 
 def letter_changed(value: bytes, letter: str, by: str) -> bytes:
-    """The value with one letter of a text changed, of the same length."""
+    """Return the value with one letter of a text changed, of the same length."""
     assert value.count(letter.encode()) == 1
     assert len(letter.encode()) == len(by.encode())
     return value.replace(letter.encode(), by.encode())
@@ -52,7 +52,7 @@ def set_value(settings: Settings, event_id: str, value: bytes) -> None:
 
 
 def ledger(settings: Settings) -> list[tuple[Any, ...]]:
-    """Every event with its bytes, columns, body and digest."""
+    """Return every event with its bytes, columns, body and digest."""
     return rows(
         settings,
         "select event_id::text, md5(value), case_id, version, emitter, emitter_sequence, body, "
@@ -61,5 +61,5 @@ def ledger(settings: Settings) -> list[tuple[Any, ...]]:
 
 
 def folds(settings: Settings) -> list[tuple[Any, ...]]:
-    """Every case's fold and title."""
+    """Return every case's fold and title."""
     return rows(settings, "select case_id, title, fold::text from petition_case order by 1")

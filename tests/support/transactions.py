@@ -19,7 +19,7 @@ _API_VERSION = (4, 0)
 
 @contextmanager
 def foreign_producer(settings: Settings, **config: Any) -> Iterator[KafkaProducer]:
-    """A producer that is none of ours."""
+    """Give a producer that is none of ours."""
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers, api_version=_API_VERSION, **config
     )
@@ -31,7 +31,7 @@ def foreign_producer(settings: Settings, **config: Any) -> Iterator[KafkaProduce
 
 @contextmanager
 def transactional(settings: Settings) -> Iterator[KafkaProducer]:
-    """A producer that is ready to begin transactions."""
+    """Give a producer that is ready to begin transactions."""
     config = {"transactional_id": f"test-{uuid_utils.uuid7()}", "enable_idempotence": True}
     with foreign_producer(settings, acks="all", **config) as producer:
         producer.init_transactions()
@@ -54,7 +54,7 @@ def send_in(
 def commit(
     settings: Settings, topic: str, records: Sequence[Raw], partitions: Sequence[int] = (0,)
 ) -> None:
-    """A committed transaction: the records, and a marker at the end of each partition."""
+    """Commit a transaction: the records, and a marker at the end of each partition."""
     with _transaction(settings, topic, records, partitions) as producer:
         producer.commit_transaction()
 
@@ -62,7 +62,7 @@ def commit(
 def abort(
     settings: Settings, topic: str, records: Sequence[Raw], partitions: Sequence[int] = (0,)
 ) -> None:
-    """An aborted transaction: records that were never said, and a marker after them."""
+    """Abort a transaction: records that nobody may apply, and a marker after them."""
     with _transaction(settings, topic, records, partitions) as producer:
         producer.abort_transaction()
 
@@ -71,7 +71,7 @@ def abort(
 def _transaction(
     settings: Settings, topic: str, records: Sequence[Raw], partitions: Sequence[int]
 ) -> Iterator[KafkaProducer]:
-    """A transaction that wrote the records to each partition; the block must end it."""
+    """Write the records to each partition in a transaction; the block must end it."""
     with transactional(settings) as producer:
         producer.begin_transaction()
         for partition in partitions:
@@ -81,7 +81,7 @@ def _transaction(
 
 
 def await_marker(settings: Settings, topic: str) -> None:
-    """Until no transaction is open in the topic: markers are written after the answer."""
+    """Wait until no transaction is open in the topic: markers are written after the answer."""
     with closing(clients.plain_consumer(settings, "test")) as client:
         places = [TopicPartition(topic, number) for number in client.partitions_for_topic(topic)]
         eventually(

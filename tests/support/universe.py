@@ -47,7 +47,7 @@ def keys_of(node: str) -> NodeKeys:
 
 @cache
 def pair_of(node: str) -> KeyPair:
-    """The key pair of one node; made once."""
+    """Return the key pair of one node; made once."""
     private, public = suite_named(X25519_AES_GCM).new_pair()
     return KeyPair(PublicKey(node, "0123456789abcdef", public), private)
 
@@ -56,7 +56,7 @@ _SEALER = Sealer()
 
 
 def office_of(node: str, clock: Time) -> Office:
-    """The office of a node, without files."""
+    """Return the office of a node, without files."""
     return Office(node, f"{node}-desk", keys_of(node), clock, _SEALER)
 
 
@@ -84,11 +84,11 @@ class Node:
         return self.cases.get(case_id) or Case(case_id)
 
     def events(self, case_id: str) -> list[Event]:
-        """What this node has of the case, in fold order."""
+        """Return this node's events of the case, in fold order."""
         return sorted(self.ledger.get(case_id, {}).values(), key=position)
 
     def do(self, name: str, case_id: str, given: dict[str, Any], **how: Any) -> Event:
-        """The event of a command; nothing is written. `how`: at, petitioner, travelled."""
+        """Return the event of a command; nothing is written. `how`: at, petitioner, travelled."""
         case, now = self.case(case_id), self.office.clock()
         at = how.get("at", now)
         command = Command(name, case_id, at, "", given, how.get("petitioner"))
@@ -98,7 +98,7 @@ class Node:
         return draft(self.office, case, command, case_key=key, arrived_at=arrived)
 
     def take(self, event: Event) -> list[Letter]:
-        """Apply an event that is new to this node; what the node owes to others then."""
+        """Apply an event at a node; send what it owes."""
         known = self.ledger.setdefault(event.case_id, {})
         if event.event_id in known:
             return []
@@ -114,7 +114,8 @@ class Node:
         return fold(event.case_id, self.ledger[event.case_id].values())
 
     def _onward(self, case: Case, event: Event) -> list[Letter]:
-        """As node/store/outbox.py: news to the known, the whole history to those who join."""
+        """Send as node/store/outbox.py does: news to the known, the whole history to those who
+        join."""
         routes, closed = self.routes.setdefault(case.case_id, []), barred(case)
         news = [Letter(to, event) for to in recipients(NATIONAL, event.emitter, routes, closed)]
         joined = recipients(NATIONAL, NATIONAL, case.participants, closed)
@@ -124,7 +125,7 @@ class Node:
         return news + [Letter(to, e) for to in joined for e in history if e.emitter != to]
 
     def _key(self, case_id: str) -> bytes | None:
-        """As producers/commands/handle.py, for a record that this node can read."""
+        """Open a record that this node can read, as producers/commands/handle.py does."""
         bodies = [event.body for event in self.events(case_id)]
         sealed = [body["petitioner"] for body in bodies if body.get("petitioner")]
         if not sealed or not any(key["node"] == self.code for key in sealed[-1]["keys"]):
@@ -145,7 +146,7 @@ class Universe:
         return self.nodes[NATIONAL]
 
     def take(self, node: Node, event: Event) -> list[Letter]:
-        """A node applies an event; what it owes is on its way."""
+        """Apply an event at a node; send what it owes."""
         sent = node.take(event)
         self.letters += sent
         return sent

@@ -56,7 +56,7 @@ class Walk:
         self.conflicts = 0
 
     def run(self, steps: int) -> None:
-        """So many steps, then everything is delivered, in any order with repeats."""
+        """Do so many steps, then deliver everything, in any order with repeats."""
         for _ in range(steps):
             letters = self.universe.letters
             if letters and self.chance.randrange(10) < 5:

@@ -25,7 +25,7 @@ def client_of(settings: Settings) -> Iterator[httpx.Client]:
 
 @contextmanager
 def served(settings: Settings, metrics: Metrics | None = None) -> Iterator[str]:
-    """The address of a live web server of a node."""
+    """Run a web server of a node; give its address."""
     settings = settings.model_copy(update={"http_port": free_port()})
     base = f"http://127.0.0.1:{settings.http_port}"
     metrics = metrics or Metrics()
@@ -44,7 +44,7 @@ def post(client: httpx.Client, value: Any, key: str | None = None) -> httpx.Resp
 
 
 def new_case(client: httpx.Client, **given: Any) -> str:
-    """A case that is registered over HTTP; its id."""
+    """Register a case over HTTP; return its id."""
     done = post(client, {"command": "register", "title": "供暖不足", "channel": "web", **given})
     assert done.status_code == 201, done.text
     case_id: str = done.json()["case_id"]

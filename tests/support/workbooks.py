@@ -20,7 +20,7 @@ HEADER = ("登记编号", "信访形式", "信访日期", "标题", "姓名", "�
 
 
 class Cell(NamedTuple):
-    """A cell as XML: its value as it stands in `v`, or the whole content as `xml`."""
+    """A cell as XML: the value inside `v`, or the whole content as `xml`."""
 
     value: str = ""
     kind: str = "n"
@@ -96,7 +96,7 @@ def save_package(
 
 
 def header_row(header: Sequence[str] = HEADER) -> bytes:
-    """The header as XML, for sheets that are written as bytes."""
+    """Return the header as XML, for sheets that are written as bytes."""
     return _row(1, header, []).encode()
 
 
@@ -146,6 +146,6 @@ def _cell(reference: str, value: str | Cell, formats: list[str]) -> str:
 
 
 def _prefixed(xml: str, prefix: str) -> str:
-    """The same XML with a prefix at every element, as some programs write it."""
+    """Give every element of the XML a prefix, as some programs do."""
     made = re.sub(r"<(/?)(?=[A-Za-z])", rf"<\1{prefix}:", xml)
     return made.replace(" xmlns=", f" xmlns:{prefix}=")

@@ -44,7 +44,7 @@ def eventually(check: Callable[[], bool], what: str, seconds: float = WAIT_SECON
 
 @contextmanager
 def running(worker: Worker, metrics: Metrics) -> Iterator[list[BaseException]]:
-    """The worker in a thread; what ended it is in the list. It is stopped behind the block."""
+    """Run the worker in a thread until the block ends; the list has what ended it earlier."""
     stop, ended = Stop(), []
 
     def work() -> None:
@@ -66,31 +66,31 @@ def running(worker: Worker, metrics: Metrics) -> Iterator[list[BaseException]]:
 def rows(
     settings: Settings, query: str, values: Sequence[Any] | Mapping[str, Any] = ()
 ) -> list[tuple[Any, ...]]:
-    """What a query gives in the node's database; changes are committed."""
+    """Return a query's rows in the node's database; changes are committed."""
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         cursor.execute(query, values)
         return cursor.fetchall() if cursor.description else []
 
 
 def count(settings: Settings, table: str) -> int:
-    """How many rows a table has."""
+    """Count the rows of a table."""
     return int(rows(settings, f"select count(*) from {table}")[0][0])
 
 
 def do(settings: Settings, name: str, **given: Any) -> Done:
-    """One command at the node of `settings`, as its desk would give it."""
+    """Give one command at the node of `settings`, as its desk would."""
     office = open_office(settings)
     with connected(settings.dsn, "test") as connection:
         return handle(connection, office, parse({"command": name, **given}, office))
 
 
 def register(settings: Settings, **given: Any) -> str:
-    """A new case; its id."""
+    """Register a new case; return its id."""
     return do(settings, "register", title="供暖不足", channel="web", **given).case.case_id
 
 
 def event(case_id: str, version: int = 1, emitter: str = "110000", **changed: Any) -> Event:
-    """An event of another node, ready to be written to a topic."""
+    """Return an event of another node, ready to be written to a topic."""
     given: dict[str, Any] = {
         "type_": "petition.case.registered.v1",
         "event_id": str(uuid_utils.uuid7()),
@@ -122,7 +122,7 @@ Raw = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 
 def raw(one: Event) -> Raw:
-    """An event as key, value and headers."""
+    """Return an event as key, value and headers."""
     return one.key, one.value, wire_headers(one)
 
 
@@ -141,7 +141,7 @@ def send(settings: Settings, topic: str, records: Sequence[Raw], partition: int 
 
 
 def read_topic(settings: Settings, topic: str, expected: int) -> list[Any]:
-    """The first `expected` records of a topic over all its partitions."""
+    """Return the first `expected` records of a topic over all its partitions."""
     client = clients.plain_consumer(settings, "test")
     try:
         partitions = [
@@ -161,7 +161,7 @@ def read_topic(settings: Settings, topic: str, expected: int) -> list[Any]:
 
 
 def end_offset(settings: Settings, topic: str, partition: int = 0) -> int:
-    """Where the next record of a partition will stand."""
+    """Return the offset of the next record of a partition."""
     client = clients.plain_consumer(settings, "test")
     try:
         one = TopicPartition(topic, partition)
@@ -171,19 +171,19 @@ def end_offset(settings: Settings, topic: str, partition: int = 0) -> int:
 
 
 def sample(metrics: Metrics, name: str, **labels: str) -> float:
-    """A metric's present value; 0 if it has none yet."""
+    """Return a metric's present value; 0 if it has none yet."""
     return metrics.registry.get_sample_value(f"petitionlink_{name}", labels) or 0.0
 
 
 def ended_with(ended: list[BaseException]) -> str:
-    """The message of the error that ended a worker, once it has."""
+    """Wait until an error has ended a worker; return its message."""
     eventually(lambda: bool(ended), "the worker should end")
     assert isinstance(ended[0], PetitionLinkError)
     return str(ended[0])
 
 
 def stopped_with(settings: Settings, reason: str) -> str:
-    """What the consumer says of a partition that it stopped for this reason, once it has."""
+    """Wait until the consumer has stopped a partition for this reason; return its message."""
     query = "select detail from stopped_partition where reason = %s order by topic, partition"
     eventually(lambda: bool(rows(settings, query, (reason,))), f"a partition stops: {reason}")
     return str(rows(settings, query, (reason,))[0][0])

@@ -79,7 +79,7 @@ NAMING: list[tuple[str, str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("state", "command", "field", "rest"), NAMING)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(unit=any_unit, under=below, code=st.sampled_from(["660000", "新疆生产建设兵团"]))
 def test_no_draft_names_the_accused_or_who_stands_under_it(
     state: str, command: str, field: str, rest: dict[str, Any], unit: str, under: str, code: str
@@ -111,7 +111,7 @@ def test_no_province_passes_on_what_others_emitted(code: str) -> None:
     assert recipients(code, code, [*PROVINCES]) == [NATIONAL]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(["registered", "landed", "accepted", "served", "review_decided"]))
 def test_a_secret_is_refused_at_any_time_of_life(state: str) -> None:
     story = Story().to(state)

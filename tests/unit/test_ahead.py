@@ -16,7 +16,7 @@ from producers.register_import.iterate_in_subprocess import HelperLost, ahead
 
 
 def helper_pid() -> int:
-    """The process that `ahead` began."""
+    """Return the process that `ahead` began."""
     (helper,) = multiprocessing.active_children()
     assert helper.pid
     return helper.pid

@@ -51,7 +51,7 @@ def is_in(module: str, package: str) -> bool:
 
 
 def package_of(module: str) -> str | None:
-    """The package of the list of layers that `module` belongs to."""
+    """Return the package of the list of layers that `module` belongs to."""
     return next((package for package in LEVELS if is_in(module, package)), None)
 
 
@@ -68,7 +68,7 @@ def module_of(path: Path) -> str:
 
 
 def named_in(tree: ast.AST) -> Iterator[str]:
-    """The modules, or the names of modules, that a file imports, inside of functions too."""
+    """Return the modules, or the names of modules, that a file imports, inside of functions too."""
     for found in ast.walk(tree):
         if isinstance(found, ast.Import):
             yield from (alias.name for alias in found.names)
@@ -79,7 +79,7 @@ def named_in(tree: ast.AST) -> Iterator[str]:
 
 @cache
 def imports() -> Mapping[str, frozenset[str]]:
-    """Each module of the product with the names that it imports."""
+    """Return each module of the product with the names that it imports."""
     files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     assert len(files) > 50
     return {

@@ -1,4 +1,4 @@
-"""When clocks are due: natural days, working days, and years whose days off are not published."""
+"""Clocks are due by natural days or working days, also in years without published days off."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def micros(day: str | date, time: str = "12:00:00") -> int:
 
 
 def last_day(found: Due) -> date:
-    """The day at whose 24:00 it is due; fails unless it is a midnight in China."""
+    """Return the day at whose 24:00 it is due; fails unless it is a midnight in China."""
     text = text_of(found.due_at)
     assert text.endswith(MIDNIGHT), text
     return date.fromisoformat(text[:10]) - timedelta(days=1)

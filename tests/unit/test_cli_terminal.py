@@ -1,4 +1,4 @@
-"""What somebody else wrote is shown on a terminal and never acts on it."""
+"""Text of others is shown on a terminal and never acts on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def acts(text: str) -> bool:
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What a colour terminal is sent, its own codes switched off."""
+    """Return what a colour terminal is sent, without its own codes."""
     written = io.StringIO()
     for name in ("out", "err"):
         made = Console(file=written, force_terminal=True, color_system=None, width=400)

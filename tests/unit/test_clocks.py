@@ -15,7 +15,7 @@ EXTEND = {"reason": "复杂", "approver": "某主任"}
 
 
 def midnight(day: str) -> int:
-    """The first instant behind a day: 24:00 of it in China."""
+    """Return the first instant after a day: 24:00 of it in China."""
     return instant(f"{day}T00:00:00+08:00") + 24 * HOUR
 
 

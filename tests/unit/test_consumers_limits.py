@@ -30,7 +30,7 @@ class FakeRecord(NamedTuple):
 
 
 def batch(signs: str, first: int = 0, partition: int = 0) -> Batch:
-    """One record a sign: x is poison, anything else is good."""
+    """Return one record for each sign: x is poison, anything else is good."""
     event: Any = None
     packed: Any = None
     decoded, poison = [], []

@@ -51,7 +51,7 @@ def opened(applier: Applier) -> Iterator[ConsumerSession]:
 
 
 def submit(session: ConsumerSession, number: int) -> None:
-    """A batch that is told apart by its time."""
+    """Submit a batch that is told apart by its time."""
     session.submit(_NOTHING, Batch([], [], [], number))
 
 

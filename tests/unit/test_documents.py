@@ -1,4 +1,4 @@
-"""What code, tests and documents refer to is there: sections, rows, pages and files."""
+"""The sections, rows, pages and files that code, tests and documents refer to exist."""
 
 from __future__ import annotations
 

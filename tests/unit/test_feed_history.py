@@ -39,7 +39,7 @@ class Server:
         self.running, self.run = {}, None
 
     def note_epoch(self) -> None:
-        """As the function of migration 12 does."""
+        """Record an epoch as the function of migration 12 does."""
         if self.run is not None:
             return
         self.run = f"{next(self._names):010}"
@@ -54,7 +54,7 @@ class Server:
         self.epochs = [epoch, *(one._replace(runs_now=False) for one in self.epochs)]
 
     def write(self, event: int, slot: int) -> None:
-        """An event in the oldest transaction that runs, or in a new one."""
+        """Write an event in the oldest transaction that runs, or in a new one."""
         self.note_epoch()
         running = sorted(self.running)
         if not running or slot >= len(running):
@@ -66,13 +66,13 @@ class Server:
         self.running.setdefault(transaction, []).append(row)
 
     def end(self, slot: int, *, commits: bool) -> None:
-        """One of the running transactions ends."""
+        """End one of the running transactions."""
         if self.running:
             ended = self.running.pop(sorted(self.running)[slot % len(self.running)])
             self.rows += ended if commits else []
 
     def read(self, place: FeedPlace, limit: int) -> tuple[list[Row], FeedPlace]:
-        """As `read_feed` does."""
+        """Read as `read_feed` does."""
         self.note_epoch()
         history = DatabaseHistory(self.epochs)
         place = history.resume(place)
@@ -160,7 +160,7 @@ BACK_FROM_A_COPY = [
 INTO_A_YOUNG_SERVER = [*WRITTEN * 8, ("back up", 0, 0), ("load dump", 0, 0), *WRITTEN]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 @example(BACK_FROM_A_COPY)
 @example(INTO_A_YOUNG_SERVER)

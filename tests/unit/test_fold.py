@@ -20,7 +20,7 @@ BEIJING, SHANDONG, CENTRE = "110000", "370000", "000000"
 
 
 def event(type_: str, version: int, emitter: str, sequence: int, **body: object) -> Event:
-    """An event as the fold sees it; its id follows from its place, so that sets are sets."""
+    """Return an event as the fold sees it; its id follows from its place, so that sets are sets."""
     event_id = f"01900000-0000-7000-8000-{version:04d}{emitter}{sequence:02d}"
     return Event(
         *(type_, event_id, CASE, version, emitter, sequence, 1000 + version, 2000 + version),
@@ -157,7 +157,7 @@ def test_a_rule_set_of_a_later_release_does_not_stop_the_fold() -> None:
     assert (case.state, case.rule_set, case.conflicts) == (State.OBJECTED, "XF2040", [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False), st.integers(0, 40))
 def test_the_fold_is_total_over_bodies_that_lack_anything(chance: Random, seed: int) -> None:
     for one in mutilated(lives()[seed % len(lives())], chance):
@@ -166,7 +166,7 @@ def test_the_fold_is_total_over_bodies_that_lack_anything(chance: Random, seed: 
 
 @cache
 def lives() -> list[list[Event]]:
-    """Some long histories."""
+    """Return some long histories."""
     walks = [Walk(Random(seed)) for seed in range(8)]
     for walk in walks:
         walk.run(50)
@@ -174,7 +174,7 @@ def lives() -> list[list[Event]]:
 
 
 def mutilated(events: list[Event], chance: Random) -> list[list[Event]]:
-    """The events as another release might send them: without a field, or with null in it."""
+    """Return the events as another release might send them: without a field, or with null in it."""
     several = []
     for field in {name for one in events for name in one.body}:
         lacks = chance.randrange(2)

@@ -31,7 +31,7 @@ def schema_of(name: str) -> Schema:
 
 
 def refusal(given: Any, name: str = "case.registered") -> str:
-    """The one line that `given` is refused with."""
+    """Return the one line that `given` is refused with."""
     with pytest.raises(Invalid) as refused:
         fill(schema_of(name), given)
     assert "\n" not in str(refused.value)

@@ -35,14 +35,14 @@ values = st.recursive(
 
 @st.composite
 def commands(draw: st.DrawFn) -> tuple[Schema, dict[str, Any]]:
-    """A schema, and some of its fields (now and then others) with values of any kind."""
+    """Return a schema, and some of its fields (now and then others) with values of any kind."""
     schema = draw(st.sampled_from(SCHEMAS))
     names = st.sampled_from([field["name"] for field in schema.avro["fields"][9:]])
     return schema, draw(st.dictionaries(names | st.text(max_size=5), values, max_size=6))
 
 
 def filled_or_refused(schema: Schema, said: Any) -> dict[str, Any] | str:
-    """The body, or the line of the refusal; anything else that is raised fails the test."""
+    """Return the body, or the line of the refusal; anything else that is raised fails the test."""
     try:
         return fill(schema, said)
     except Invalid as refused:

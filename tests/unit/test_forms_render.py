@@ -1,4 +1,4 @@
-"""What people see of a body: zones, base64, and of sealed data only for whom it is."""
+"""A body is shown with zones and base64, and sealed data only to those whom it is for."""
 
 from __future__ import annotations
 

@@ -42,7 +42,6 @@ FIXED = 150
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[*HealthCheck],
     report_multiple_bugs=False,
 )
@@ -69,7 +68,7 @@ def test_the_histories_reach_every_command_every_state_and_conflicts() -> None:
 
 
 def _without(type_: str, *checks: Callable[..., object]) -> Callable[[pytest.MonkeyPatch], None]:
-    """The rule of a type without its checks, but those named."""
+    """Return the rule of a type without its checks, but those named."""
 
     def take_away(patch: pytest.MonkeyPatch) -> None:
         kept = tuple(check for check in rules.RULES[type_].checks if check in checks)

@@ -138,7 +138,7 @@ def test_nothing_else_uses_what_is_private_in_the_library() -> None:
 
 
 def _is_private(found: ast.Attribute) -> bool:
-    """Whether it is a private name of something that is called as a client of Kafka is."""
+    """Tell if it is a private name of something that is called as Kafka clients are."""
     owner = found.value
     name = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
     if not found.attr.startswith("_") or found.attr.startswith("__"):

@@ -38,7 +38,7 @@ def mode_of(path: Path) -> int:
 
 
 def refusal(folder: Path, node: str = "370000") -> str:
-    """The one line that loading is refused with."""
+    """Return the one line that loading is refused with."""
     with pytest.raises(KeysUnusable) as refused:
         load_keys(folder, node)
     assert isinstance(refused.value, Fatal)

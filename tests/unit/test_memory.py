@@ -1,4 +1,4 @@
-"""What a burst took is given back to the system."""
+"""Memory that a burst took is given back to the system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of failure an error of the driver is."""
+"""Each error of the driver is classified as transient or fatal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients of Kafka that cannot reach it leave nothing behind."""
+"""Clients of Kafka that cannot reach it leave nothing open."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _KNOWN = {
 
 
 class Cluster(SimpleNamespace):
-    """What a partitioner asks of the metadata."""
+    """The part of the metadata that a partitioner asks for."""
 
     def topics(self) -> set[str]:
         return {"topic"}

@@ -1,14 +1,12 @@
-"""What a batch of sends leads to: mark a prefix per case, keep the rest, name the first failure."""
+"""After a batch of sends a prefix of each case is marked, and the first failure is named."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from kafka import errors as kafka_errors
 
 from node.runtime.errors import Transient
-from producers.relay import publisher as relay_publisher
 from producers.relay.outbox_reader import Pending
 from producers.relay.publisher import Publisher, Refused, TopicsRefused, outcomes
 
@@ -82,12 +80,12 @@ class Stuck:
         raise kafka_errors.KafkaTimeoutError(f"not within {timeout}")
 
 
-def test_behind_a_failure_nobody_waits_for_what_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen failing with one flush of 40 s: the relay stood still behind the broker's return."""
+def test_after_a_failure_nobody_waits_for_what_never_ends() -> None:
+    """Seen failing with one flush of 40 s: the relay stood still after the broker's return."""
     stuck: Any = Stuck()
     publisher = Publisher.__new__(Publisher)
     publisher._producer = stuck
-    monkeypatch.setattr(relay_publisher, "_FLUSH_SECONDS", 0.2)
+    publisher._flush_seconds = 0.2
     publisher._await(
         [Acknowledged(1), Refused(kafka_errors.KafkaTimeoutError("expired")), Unanswered()],
         {"up"},

@@ -64,14 +64,13 @@ def _row(number: int, *, urgent: bool) -> Pending:
 @pytest.fixture
 def relaying(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs a world's outbox through turns of four until nothing waits."""
-    monkeypatch.setattr(turning, "_MANY", MANY)
 
     def relay(world: World, more: int = MANY) -> None:
         monkeypatch.setattr(turning, "take", world.take)
         monkeypatch.setattr(turning, "mark", world.mark)
         publisher: Any = world
         connection: Any = None
-        with Turns(connection, publisher, Metrics()) as turns:
+        with Turns(connection, publisher, Metrics(), MANY) as turns:
             while pending := turns.taken(["up"], MANY, MANY):
                 turns.publish(pending, ["up"], more)
 
@@ -108,11 +107,10 @@ def test_urgent_rows_of_a_take_are_acknowledged_before_the_others_are_sent(relay
 def test_what_was_acknowledged_is_marked_when_the_relay_ends(monkeypatch: Any) -> None:
     """Seen failing with an `__exit__` that does nothing: all of it would be sent again."""
     world = World(range(1, 19))
-    monkeypatch.setattr(turning, "_MANY", MANY)
     monkeypatch.setattr(turning, "take", world.take)
     monkeypatch.setattr(turning, "mark", world.mark)
     untyped: Any = world
-    with Turns(untyped, untyped, Metrics()) as turns:
+    with Turns(untyped, untyped, Metrics(), MANY) as turns:
         turns.publish(turns.taken(["up"], MANY, MANY), ["up"], MANY)
         assert world.those("marked") == []  # left for the next turn
     assert world.those("marked") == [[1, 2, 3, 4]]
@@ -121,13 +119,12 @@ def test_what_was_acknowledged_is_marked_when_the_relay_ends(monkeypatch: Any) -
 def test_the_first_error_is_the_one_that_is_told(monkeypatch: Any) -> None:
     """Seen failing with an `__exit__` that raises what it meets itself."""
     world = World(range(1, 19))
-    monkeypatch.setattr(turning, "_MANY", MANY)
     monkeypatch.setattr(turning, "take", world.take)
     monkeypatch.setattr(turning, "mark", world.mark)
 
     def break_off() -> None:
         untyped: Any = world
-        with Turns(untyped, untyped, Metrics()) as turns:
+        with Turns(untyped, untyped, Metrics(), MANY) as turns:
             turns.publish(turns.taken(["up"], MANY, MANY), ["up"], MANY)
             world.postgres_is_gone = True
             raise ValueError("first")

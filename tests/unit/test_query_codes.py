@@ -52,7 +52,7 @@ def test_a_code_has_sixty_bits_and_no_letter_that_looks_like_another() -> None:
 
 
 def work_of(kept: Stored | None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, object]]:
-    """The digests that a comparison computes: the length of each salt, and its cost."""
+    """Return the digests that a comparison computes: the length of each salt, and its cost."""
     computed: list[tuple[int, object]] = []
     scrypt = hashlib.scrypt
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from zipfile import ZipFile
 
 import pytest
-from openpyxl import Workbook
+from support.register_files import (
+    HEADER,
+    MAPPING,
+    PROJECT,
+    ROWS,
+    as_csv,
+    as_jsonl,
+    content,
+    read,
+    read_bytes,
+    refusal,
+    save_xlsx,
+)
 
 from producers.register import (
-    RegisterError,
     Registration,
     Rejected,
     load_mapping,
@@ -20,70 +29,7 @@ from producers.register import (
 )
 from producers.register.csv_source import FIELD_CHARACTERS_LIMIT
 
-MAPPING = load_mapping("register")
-PROJECT = Path(__file__).parents[2]
 FIXTURES = PROJECT / "tests" / "fixtures"
-HEADER = ["登记编号", "信访形式", "信访日期", "标题", "信访内容", "涉及人数", "证件号码"]
-ROWS = [
-    ["1", "来信", "2024-05-06 09:32:09", "虚构一", '第一行\n"第二行"', "3", "000000190001010001"],
-    ["2", "网上", "2024-05-07", "虚构二；甲,乙", "", "", ""],
-]
-
-
-def as_csv(delimiter: str = ",", line_end: str = "\r\n") -> str:
-    def quote(cell: str) -> str:
-        return '"' + cell.replace('"', '""') + '"'
-
-    lines = [delimiter.join(map(quote, row)) for row in [HEADER, *ROWS]]
-    return line_end.join(lines) + line_end
-
-
-def as_jsonl() -> str:
-    rows = (dict(zip(HEADER, row, strict=True)) for row in ROWS)
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def save_xlsx(path: Path, rows: list[list[Any]], *more_sheets: list[list[Any]]) -> Path:
-    workbook = Workbook()
-    sheet = workbook.active
-    assert sheet is not None
-    for row in rows:
-        sheet.append(row)
-    for other in more_sheets:
-        sheet = workbook.create_sheet()
-        for row in other:
-            sheet.append(row)
-    workbook.save(path)
-    return path
-
-
-def read(path: Path) -> list[Registration | Rejected]:
-    return list(read_register(path, MAPPING))
-
-
-def read_bytes(folder: Path, content: bytes, name: str = "r.csv") -> list[Registration | Rejected]:
-    path = folder / name
-    path.write_bytes(content)
-    return read(path)
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(RegisterError) as caught:
-        read_register(path, MAPPING)
-    message = str(caught.value)
-    assert message.startswith(str(path))
-    assert "\n" not in message
-    return message
-
-
-def content(rows: list[Registration | Rejected]) -> list[Any]:
-    """All of a registration but where it stood and how its cells were written."""
-    registrations = [row for row in rows if isinstance(row, Registration)]
-    assert len(registrations) == len(rows), rows
-    return [
-        (r.row, r.registered, r.registered_at, r.petitioner, r.handling, r.content_digest)
-        for r in registrations
-    ]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
@@ -237,105 +183,6 @@ def test_the_sheet_with_the_columns_is_read_and_two_of_them_are_refused(tmp_path
     assert len(content(read(path))) == 2
     twice = save_xlsx(tmp_path / "s.xlsx", [HEADER, *ROWS], [HEADER])
     assert "sheets Sheet, Sheet1 all have the columns" in refusal(twice)
-
-
-def test_a_workbook_that_says_it_has_one_cell_is_read_whole(tmp_path: Path) -> None:
-    path = save_xlsx(tmp_path / "r.xlsx", [HEADER, *ROWS])
-    rewritten = rewrite_member(path, "xl/worksheets/sheet1.xml", b'ref="A1:G3"', b'ref="A1"')
-    assert len(content(read(rewritten))) == 2
-
-
-def rewrite_member(path: Path, member: str, old: bytes, new: bytes) -> Path:
-    with ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    assert old in parts[member]
-    parts[member] = parts[member].replace(old, new)
-    with ZipFile(path, "w") as archive:
-        for name, part in parts.items():
-            archive.writestr(name, part)
-    return path
-
-
-def test_half_a_workbook_is_refused_or_breaks_off_with_one_line(tmp_path: Path) -> None:
-    path = save_xlsx(tmp_path / "r.xlsx", [HEADER, *ROWS])
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    assert "not a readable XLSX workbook" in refusal(path)
-    save_xlsx(path, [HEADER, *ROWS])
-    rewrite_member(path, "xl/worksheets/sheet1.xml", b"</sheetData>", b"</oops>")
-    with pytest.raises(RegisterError, match="not a readable XLSX workbook"):
-        read(path)
-
-
-def test_what_is_no_register_at_all_is_refused_with_one_line(tmp_path: Path) -> None:
-    assert "No such file" in refusal(tmp_path / "nowhere.csv")
-    assert "is a folder" in refusal(tmp_path)
-    path = tmp_path / "r.csv"
-    for text, problem in (
-        (b"", "the file is empty"),
-        (b"\xef\xbb\xbf\n \n,,\n", "the file is empty"),
-        (b"<html><table></table>", "is HTML or XML"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel workbook"),
-        ("登\0记".encode(), "line 1 has NULs"),
-        (b"{broken", "line 1 is not JSON"),
-        ('"登记编号\n'.encode(), "header on line 1 opens a quotation mark"),
-        (b"PK\x03\x04junk", "not a readable XLSX workbook"),
-    ):
-        path.write_bytes(text)
-        assert problem in refusal(path)
-    array = tmp_path / "r.json"
-    array.write_text("[{}]")
-    assert "one JSON array" in refusal(array)
-    lines = tmp_path / "r.jsonl"
-    lines.write_text("\n")
-    assert "the file is empty" in refusal(lines)
-
-
-def test_bytes_of_no_known_encoding_are_named_by_their_offset(tmp_path: Path) -> None:
-    path = tmp_path / "r.csv"
-    start = as_csv().encode("gb18030")
-    path.write_bytes(start + b"ok\xff\xff")
-    offset = len(start) + 2
-    first_not_utf8 = len(b'"')
-    told = refusal(path)
-    assert (
-        f"neither UTF-8 (byte {first_not_utf8} is not) nor GB18030 (byte {offset} is not)" in told
-    )
-    assert told.endswith("save it as UTF-8")
-
-
-def test_the_offset_is_right_across_the_chunks_of_a_large_file(tmp_path: Path) -> None:
-    path = tmp_path / "r.csv"
-    # 3 bytes each, so that a character straddles the border of the first chunk.
-    start = ("a" + "虚" * 400_000).encode()
-    path.write_bytes(b"\xef\xbb\xbf" + start + b"\xff")
-    assert f"byte {len(start) + 3} is not UTF-8" in refusal(path)
-    path.write_bytes(start + b"\xff")
-    assert f"neither UTF-8 (byte {len(start)} is not)" in refusal(path)
-
-
-def test_a_damaged_utf8_file_is_not_silently_taken_for_gb18030(tmp_path: Path) -> None:
-    path = tmp_path / "r.csv"
-    header = "登记编号,信访形式,信访日期,标题\n".encode()
-    path.write_bytes(header + b"\xd2\xd2")  # a valid pair of GB18030, as all pairs of the header
-    assert f"read as GB18030, because byte {len(header)} is not UTF-8" in refusal(path)
-
-
-def test_missing_columns_name_what_is_there_and_the_mapping_that_fits(tmp_path: Path) -> None:
-    path = tmp_path / "r.csv"
-    path.write_text("留言编号,留言用户,留言主题,留言时间,留言详情\n", encoding="utf-8")
-    told = refusal(path)
-    assert "columns 登记编号, 信访形式, 信访日期, 标题 of mapping 'register' not found" in told
-    assert "the file has 留言编号, 留言用户" in told
-    assert told.endswith("mapping 'messages' fits")
-
-
-def test_columns_that_are_double_or_unknown_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "r.csv"
-    path.write_text(",".join([*HEADER, "标题"]), encoding="utf-8")
-    assert "column 标题 there twice" in refusal(path)
-    path.write_text(",".join([*HEADER, "受里时间"]), encoding="utf-8")
-    assert "column 受里时间 not in mapping 'register'" in refusal(path)
 
 
 @pytest.mark.parametrize("ignored", ["备注", "*"])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from support.register_rows import micros, read_one, reason, registration
 
-from producers.register import Mapping, Registration, Rejected, load_mapping, read_register
+from producers.register import Rejected
 from producers.register.case_steps import HANDLING
 from schemas.catalogue import catalogue
 from schemas.validation.forms import fill
 
-MAPPING = load_mapping("register")
 GOOD = {
     "登记编号": "虚构-1",
     "信访形式": "来信",
@@ -29,38 +27,6 @@ HANDLED = {
     "送达时间": "2024-05-08",
     "办结时间": "2024-05-09",
 }
-
-
-def micros(year: int, month: int, day: int, hour: int = 0) -> int:
-    china = timezone(timedelta(hours=8))
-    return round(datetime(year, month, day, hour, tzinfo=china).timestamp()) * 1_000_000
-
-
-def clock() -> int:
-    return micros(2024, 6, 1)
-
-
-def read_one(
-    folder: Path, row: dict[str, str], mapping: Mapping = MAPPING
-) -> Registration | Rejected:
-    path = folder / "register.csv"
-    with path.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-        csv.writer(file).writerows([row.keys(), row.values()])
-    (read,) = read_register(path, mapping, clock=clock)
-    return read
-
-
-def registration(folder: Path, row: dict[str, str], mapping: Mapping = MAPPING) -> Registration:
-    read = read_one(folder, row, mapping)
-    assert isinstance(read, Registration), read
-    return read
-
-
-def reason(folder: Path, row: dict[str, str], mapping: Mapping = MAPPING) -> str:
-    read = read_one(folder, row, mapping)
-    assert isinstance(read, Rejected), read
-    assert "\n" not in read.reason
-    return read.reason
 
 
 def test_a_row_has_only_the_fields_that_were_given(tmp_path: Path) -> None:
@@ -256,54 +222,3 @@ def test_the_digest_knows_the_same_content_and_tells_other_content(tmp_path: Pat
     assert registration(tmp_path, dict(reversed(GOOD.items()))).content_digest == first
     for change in ({"标题": "别的"}, {"姓名": "张示例"}, {"信访日期": "2024-05-06 09:01"}):
         assert registration(tmp_path, GOOD | change).content_digest != first
-
-
-def message(**change: str) -> dict[str, str]:
-    row = {
-        "留言编号": "1",
-        "留言用户": "U1",
-        "留言主题": "虚构主题",
-        "留言时间": "2018/3/19 10:05:04",
-        "留言详情": "虚构内容",
-        "答复意见": "虚构答复",
-        "答复时间": "2018/4/24",
-    }
-    return row | change
-
-
-def test_an_answered_message_was_accepted_when_it_came_and_served_when_answered(
-    tmp_path: Path,
-) -> None:
-    read = registration(tmp_path, message(), load_mapping("messages"))
-    at = micros(2018, 4, 24)
-    assert read.handling == [
-        ("accept", read.received_at, {}),
-        ("decide", at, {"outcome": "explained", "opinion": "虚构答复"}),
-        ("serve", at, {"method": "online"}),
-    ]
-    assert read.petitioner == {"name": "U1", "id_number": "U1", "id_type": "account"}
-    assert read.registered["channel"] == "web"
-
-
-def test_a_reply_dated_by_its_day_alone_is_not_before_its_message(tmp_path: Path) -> None:
-    read = registration(tmp_path, message(答复时间="2018/3/19"), load_mapping("messages"))
-    assert {at for _, at, _ in read.handling} == {read.received_at}
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"答复时间": "2018/3/18"}, "答复时间 lies before 留言时间"),
-        ({"答复时间": ""}, "答复意见 is filled but 答复时间 is empty"),
-        ({"答复意见": "\t\n"}, "答复时间 is filled but 答复意见 is empty"),
-    ],
-)
-def test_half_a_reply_or_one_before_its_message_is_rejected(
-    tmp_path: Path, change: dict[str, str], problem: str
-) -> None:
-    assert problem in reason(tmp_path, message(**change), load_mapping("messages"))
-
-
-def test_a_message_without_reply_is_only_registered(tmp_path: Path) -> None:
-    row = message(答复时间="", 答复意见="")  # that it was accepted is not assumed either
-    assert registration(tmp_path, row, load_mapping("messages")).handling == []

@@ -186,7 +186,7 @@ def test_the_document_shows_each_clock_as_the_data_has_it(rule_set: str) -> None
 
 
 def documented(clock: ClockRule) -> str:
-    """A clock as its row in docs/rule-sets.md."""
+    """Return a clock as its row in docs/rule-sets.md."""
     units = {"day": " d", "working_day": " working d", "named": "named in the act"}
     length = (str(clock.length) if clock.length else "") + units[clock.unit]
     kind = "duty" if clock.duty else "window"

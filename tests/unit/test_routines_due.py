@@ -1,4 +1,4 @@
-"""What is proposed for an overdue duty, given what was issued about it before."""
+"""The proposal for an overdue duty depends on what was issued about it before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every guard of docs/domain.md §4 and every rule name: what is refused, and by which article."""
+"""Every guard of docs/domain.md §4 and every rule refuses by its name and article."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ON_THE_WIRE = {"extension_limit", "evaluation_object", "recheck_named", "not_dis
 
 
 def cases_of_guards() -> list[Any]:
-    """A test for each guard and rule set."""
+    """Return a test for each guard and rule set."""
     return [
         pytest.param(one, rule_set, id=f"{one.rule}-{one.command}-{one.state}-{rule_set}-{place}")
         for place, one in enumerate(GUARDS)
@@ -41,7 +41,7 @@ def test_what_is_forbidden_is_refused_by_rule_and_article(guard: Guard, rule_set
 
 
 def reach(guard: Guard, rule_set: str) -> Story:
-    """The story up to the refusal."""
+    """Tell the story up to the refusal."""
     story = Story(rule_set, **guard.registration)
     if guard.state:
         story.to(guard.state)
@@ -51,13 +51,13 @@ def reach(guard: Guard, rule_set: str) -> Story:
 
 
 def completed(story: Story, given: Given) -> dict[str, Any]:
-    """With the id of the story's supervision, which is known only now."""
+    """Add the id of the story's supervision, which is known only now."""
     known = [*story.case.supervisions]
     return {name: known[0] if value == HANDED else value for name, value in given.items()}
 
 
 def refused(story: Story, guard: Guard, given: dict[str, Any]) -> Any:
-    """The refusal; `_at` and `_petitioner` are not fields of an event."""
+    """Return the refusal; `_at` and `_petitioner` are not fields of an event."""
     desk = story.universe.nodes[guard.node]
     how: dict[str, Any] = {}
     if given.pop("_at", None):

@@ -36,7 +36,8 @@ BOMBS = {
 
 
 def costs(value: bytes) -> tuple[Undecodable | None, float, int]:
-    """The error, the seconds of processor time and the peak of bytes that it takes to decode."""
+    """Return the error, the seconds of processor time and the peak of bytes that it takes to
+    decode."""
     tracemalloc.start()
     begun = time.process_time()
     try:

@@ -27,7 +27,7 @@ def test_ids_are_1_to_30_and_every_file_is_in_the_catalogue() -> None:
 
 
 def documented(avro: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every record and field with its doc string."""
+    """Return every record and field with its doc string."""
     if isinstance(avro, list):
         avro = avro[1]
     if isinstance(avro, dict) and avro["type"] == "array":

@@ -1,4 +1,4 @@
-"""What the codec refuses, and with which reason."""
+"""The codec refuses bad values, each with its reason."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ FULL: dict[str, Any] = {
 
 
 def with_value(path: str, value: Any) -> dict[str, Any]:
-    """A whole record with one value, named as errors name it, replaced."""
+    """Return a whole record with one value, named as errors name it, replaced."""
     record = {**record_of(registered()), **copy.deepcopy(FULL)}
     *outer, last = (int(step) if step.isdigit() else step for step in path.split("."))
     holder: Any = record

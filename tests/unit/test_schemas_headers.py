@@ -28,7 +28,7 @@ def reason_of(key: bytes | None, value: bytes | None, headers: Headers) -> str:
 
 
 def with_header(name: str, content: bytes) -> list[tuple[str, bytes]]:
-    """The standard headers with this one replaced, or added at the end."""
+    """Return the standard headers with this one replaced, or added at the end."""
     headers = [(other, content if other == name else its) for other, its in STANDARD]
     return headers if name in PLACES else [*headers, (name, content)]
 

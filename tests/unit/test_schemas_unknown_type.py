@@ -22,7 +22,7 @@ NEWER_BODY = [
 
 
 def newer_value(**envelope: Any) -> bytes:
-    """What a newer release sends under an id that this one does not have."""
+    """Return what a newer release sends under an id that this one does not have."""
     types = {str: "string", int: "long"}
     fields = [{"name": name, "type": types[type(ENVELOPE[name])]} for name in ENVELOPE]
     schema = parse_schema({"type": "record", "name": "CaseMediated", "fields": fields + NEWER_BODY})

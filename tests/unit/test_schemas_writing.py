@@ -32,7 +32,7 @@ def quick(schema: Schema, record: dict[str, Any]) -> bytes:
 
 
 def places(record: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value inside."""
+    """Return the path of every value inside."""
     parts: Any = ()
     if isinstance(record, dict):
         parts = record.items()

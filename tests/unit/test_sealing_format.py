@@ -100,7 +100,7 @@ def test_a_well_sealed_record_that_is_no_petitioner_is_refused(plaintext: bytes)
 
 
 def documented_record(plaintext: bytes, key: bytes = bytes(32)) -> dict[str, Any]:
-    """A record made by the documented steps, as another implementation would."""
+    """Return a record made by the documented steps, as another implementation would."""
     bound = framed("petition sealed record v1", SUITE, CASE)
     return {
         "suite": SUITE,

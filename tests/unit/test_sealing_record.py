@@ -1,4 +1,4 @@
-"""What sealing promises: only the named nodes read it, and only in its own case."""
+"""A sealed record can be read only by the named nodes, and only in its own case."""
 
 from __future__ import annotations
 

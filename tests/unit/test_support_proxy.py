@@ -32,7 +32,7 @@ class Echo(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def heard() -> bytearray:
-    """What the server has received."""
+    """Return what the server has received."""
     return bytearray()
 
 
@@ -60,7 +60,7 @@ def client(link: Proxy) -> Iterator[socket.socket]:
 
 
 def answer(client: socket.socket, number: int) -> bytes:
-    """The next `number` bytes."""
+    """Return the next `number` bytes."""
     found = b""
     while len(found) < number:
         found += client.recv(number - len(found))

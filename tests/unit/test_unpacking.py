@@ -1,4 +1,4 @@
-"""Every codec that Kafka has is unpacked, within a bound, and what cannot be is said."""
+"""Every codec of Kafka is unpacked within a bound; a batch that cannot be is named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cramjam
 import lz4.frame
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatch
 
@@ -22,7 +22,7 @@ Pack = Callable[[bytes], bytes]
 
 
 def snappy_in_blocks(plain: bytes) -> bytes:
-    """As Java's producers and brokers write it, 32 kB a block."""
+    """Compress as Java's producers and brokers do, 32 kB a block."""
     parts = [b"\x82SNAPPY\0", struct.pack(">ii", 1, 1)]
     for place in range(0, len(plain), 32_768):
         block = bytes(cramjam.snappy.compress_raw(plain[place : place + 32_768]))
@@ -31,12 +31,12 @@ def snappy_in_blocks(plain: bytes) -> bytes:
 
 
 def snappy_whole(plain: bytes) -> bytes:
-    """As librdkafka's producers write it."""
+    """Compress as librdkafka's producers do."""
     return bytes(cramjam.snappy.compress_raw(plain))
 
 
 def zstd_of_level_22(plain: bytes) -> bytes:
-    """With the largest window, its length not told, as a stream is compressed."""
+    """Compress with the largest window, without its length, as a stream is compressed."""
     packer = zstandard.ZstdCompressor(level=22).compressobj()
     return packer.compress(plain) + packer.flush()
 
@@ -92,7 +92,6 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-@settings(deadline=None)  # the first use of a codec reserves its window
 @given(data=st.data())
 def test_a_damaged_batch_is_unreadable_or_too_large_and_nothing_else(
     name: str, data: st.DataObject
@@ -108,7 +107,6 @@ def test_a_damaged_batch_is_unreadable_or_too_large_and_nothing_else(
         return
 
 
-@settings(deadline=None)
 @given(st.sampled_from([1, 2, 3, 4]), st.binary(max_size=200))
 def test_any_bytes_at_all_end_in_the_same_way(codec: int, packed: bytes) -> None:
     try:

@@ -26,7 +26,7 @@ def component(command: str) -> dict[str, Any]:
 
 
 def edge(schema: dict[str, Any]) -> Any:
-    """The longest or largest value that a schema allows."""
+    """Return the longest or largest value that a schema allows."""
     if "anyOf" in schema:
         return edge(schema["anyOf"][0])
     if "enum" in schema:
@@ -43,7 +43,7 @@ def edge(schema: dict[str, Any]) -> Any:
 
 
 def given(command: str) -> dict[str, Any]:
-    """Every field of a command at its edge."""
+    """Return every field of a command at its edge."""
     properties = component(command)["properties"]
     own = {field["name"] for field in catalogue().by_type[COMMANDS[command]].avro["fields"]}
     own -= {*ENVELOPE_FIELDS}

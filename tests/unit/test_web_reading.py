@@ -1,4 +1,4 @@
-"""What the web service reads takes time in step with its length, whatever stands in it."""
+"""The time for reading a request is proportional to its length, whatever it contains."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FORM = (b"content-type", b"application/x-www-form-urlencoded")
 
 
 def processor_seconds(work: Callable[[], object]) -> float:
-    """The least of several runs: others on the machine only ever add."""
+    """Return the least of several runs, because others on the machine only ever add time."""
     spent = []
     for _ in range(5):
         before = time.process_time()
@@ -43,7 +43,7 @@ def refused(body: bytes) -> str:
 
 
 def repeated_name(names: int) -> bytes:
-    """An object whose last name is the only one that stands twice."""
+    """Return an object with only its last name repeated."""
     return (
         b"{" + b",".join(b'"%d":1' % number for number in range(names)) + b',"%d":1}' % (names - 1)
     )
@@ -86,7 +86,7 @@ def test_an_answer_does_not_repeat_a_megabyte() -> None:
 def answered(
     method: str, path: str, body: bytes, *headers: tuple[bytes, bytes], query: bytes = b""
 ) -> int:
-    """The status that `RequestLimits` answers with; 200 if the application was asked."""
+    """Return the status that `RequestLimits` answers with; 200 if the application was asked."""
     statuses = []
 
     async def receive() -> dict[str, Any]:
