@@ -52,7 +52,7 @@ bench: setup  ## measure; writes benchmarks/RESULTS.md; FULL=1 takes five times 
 soak: setup-tests  ## faults at random under load; MINUTES=30, SEED=…; writes .local/soak/report.md
 	@MINUTES=$(MINUTES) SEED=$(SEED) PYTHONPATH=tests $(VENV)/python -m soak
 
-protections: setup-tests  ## take out each protection in a copy and see its tests fail
+protections: setup-tests  ## take each protection out of a copy and see its tests fail
 	@PYTHONPATH=tests $(VENV)/python -m protections check
 
 lock: setup  ## resolve both lock files again from pyproject.toml; UPGRADE=1 takes newer versions

@@ -31,7 +31,9 @@ Ask for what a test needs; nothing is started for tests that ask for none of it.
         up there is taken down after it.
 
 The stack lives in `.local/tests/<process>`, apart from the developer's own. One that a killed
-session left behind is taken down by the next. If Java, Kafka's jars or Postgres are missing, tests
+session left there is taken down by the next. With TEST_STACK=<folder> the session uses the stack in
+that folder, starts it if need be and leaves it running, which saves its start; only one session at
+a time uses it. If Java, Kafka's jars or Postgres are missing, tests
 fail with the line to run; they are never skipped.
 """
 
@@ -39,10 +41,11 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -75,6 +78,7 @@ hypothesis.settings.load_profile("tests")
 
 NODES = ("000000", "110000", "370000", "660000")
 _SESSIONS = Path(__file__).parents[1] / ".local" / "tests"
+_KEPT_STACK = "TEST_STACK"
 _counter = itertools.count(1)
 
 
@@ -96,27 +100,40 @@ def _no_settings_of_the_developer() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _listener() -> Listener:
-    """The broker's second listener, for clients that come through a proxy."""
-    return make_listeners(1)[0]
+def _session_folder() -> Iterator[Path]:
+    """The folder of the session's stack; no other session uses it meanwhile."""
+    _sweep()
+    if kept := os.environ.get(_KEPT_STACK):
+        with _kept_folder(Path(kept).absolute()) as folder:
+            yield folder
+    else:
+        with _held_folder(_SESSIONS / str(os.getpid())) as folder:
+            yield folder
 
 
 @pytest.fixture(scope="session")
-def stack(_listener: Listener) -> Iterator[LocalStack]:
+def _listener(_session_folder: Path) -> Listener:
+    """The broker's second listener, for clients that come through a proxy."""
+    file = _session_folder / "listener.json"
+    if not file.exists():
+        file.write_text(json.dumps(make_listeners(1)[0]), encoding="utf-8")
+    return Listener(*json.loads(file.read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="session")
+def stack(_session_folder: Path, _listener: Listener) -> Iterator[LocalStack]:
     """The running stack of this session; see above."""
-    _sweep()
-    folder = _SESSIONS / str(os.getpid())
     with (
-        _held_folder(folder),
-        broker_with(folder, [_listener]),
+        broker_with(_session_folder, [_listener]),
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setenv("PETITIONLINK_LOCAL", str(folder))
+        patch.setenv("PETITIONLINK_LOCAL", str(_session_folder))
         try:
             yield localstack.up(NODES, print)
         finally:
-            patch.setenv("PETITIONLINK_LOCAL", str(folder))
-            localstack.down(print, purge=True)
+            patch.setenv("PETITIONLINK_LOCAL", str(_session_folder))
+            if _KEPT_STACK not in os.environ:
+                localstack.down(print, purge=True)
 
 
 @pytest.fixture(scope="module")
@@ -152,19 +169,20 @@ def kafka_link(stack: LocalStack, _listener: Listener) -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="session")
-def _templates(stack: LocalStack) -> Callable[[str], str]:
+def _templates(stack: LocalStack) -> Iterator[Callable[[str], str]]:
     """The name of the migrated database that fresh ones of a node are copied from."""
     made: dict[str, str] = {}
 
     def template(node: str) -> str:
         if node not in made:
-            name = f"template_{node}"
+            name = f"template_{os.getpid()}_{node}"
             _execute(stack, sql.SQL("create database {}").format(sql.Identifier(name)))
-            migrate(make_dsn(stack.postgres_dsn, dbname=name), node)
             made[node] = name
+            migrate(make_dsn(stack.postgres_dsn, dbname=name), node)
         return made[node]
 
-    return template
+    yield template
+    _drop_databases(stack, made.values())
 
 
 @pytest.fixture
@@ -173,7 +191,7 @@ def fresh_dsn(stack: LocalStack, _templates: Callable[[str], str]) -> Iterator[C
     made: list[str] = []
 
     def make(node: str = "370000") -> str:
-        name = f"test_{next(_counter)}_{node}"
+        name = f"test_{os.getpid()}_{next(_counter)}_{node}"
         statement = sql.SQL("create database {} template {}")
         _execute(stack, statement.format(sql.Identifier(name), sql.Identifier(_templates(node))))
         made.append(name)
@@ -182,8 +200,7 @@ def fresh_dsn(stack: LocalStack, _templates: Callable[[str], str]) -> Iterator[C
         return dsn
 
     yield make
-    for name in made:
-        _execute(stack, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    _drop_databases(stack, made)
 
 
 @pytest.fixture
@@ -217,6 +234,11 @@ def empty_topics(stack: LocalStack) -> Iterator[LocalStack]:
         topics.apply(client, missing, new)
 
 
+def _drop_databases(stack: LocalStack, names: Iterable[str]) -> None:
+    for name in names:
+        _execute(stack, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
 def _execute(stack: LocalStack, statement: sql.Composed) -> None:
     connection = psycopg2.connect(stack.postgres_dsn)
     try:
@@ -248,6 +270,15 @@ def _held_folder(folder: Path) -> Iterator[Path]:
         yield folder
         shutil.rmtree(folder)
         lock.unlink()
+
+
+@contextmanager
+def _kept_folder(folder: Path) -> Iterator[Path]:
+    """The folder of a stack that outlives the session, once no other session uses it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield folder
 
 
 def _sweep() -> None:
