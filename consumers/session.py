@@ -228,8 +228,8 @@ class ConsumerSession:
                 self._assignment.stop([error.stopped])
             case UnreadableBatch():
                 partition = TopicPartition(error.topic, error.partition)
-                reason = stopped_partitions.UNREADABLE
-                self._assignment.stop([stopped_partitions.Stopped(partition, reason, str(error))])
+                stopped = Stopped(partition, stopped_partitions.UNREADABLE, str(error))
+                self._assignment.stop([stopped])
             case kafka_errors.OffsetOutOfRangeError():
                 self._assignment.unsettle()  # `settle` finds the partition and stops it
             case kafka_errors.TopicAuthorizationFailedError():
