@@ -67,10 +67,7 @@ def measure(
     positions: Mapping[TopicPartition, int],
     now: int,
 ) -> list[PartitionStatus]:
-    """Return the status of the partitions in `bounds`, whose reader is at `positions`.
-
-    The lag in seconds is the age of the record at the position, if Kafka still has that record.
-    """
+    """Return the status of the partitions in `bounds`, whose reader is at `positions`."""
     behind = {
         one: positions[one] for one, (first, end) in bounds.items() if first <= positions[one] < end
     }

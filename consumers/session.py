@@ -29,6 +29,7 @@ from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 
 from cases.nodes import NATIONAL
+from consumers import stopped_partitions
 from consumers.apply_batch import BatchApplier
 from consumers.batch import Batch, Polled, next_size, offset_ranges
 from consumers.bisect import apply_bisecting
@@ -36,13 +37,7 @@ from consumers.decode import ReadContext, decode_batch
 from consumers.group_membership import Assignment
 from consumers.lag import LagReporter
 from consumers.policy import ConsumerPolicy
-from consumers.stopped_partitions import (
-    UNREADABLE,
-    StopPartition,
-    Stopped,
-    StoppedReporter,
-    not_authorized,
-)
+from consumers.stopped_partitions import StopPartition, StoppedReporter
 from node.kafka import clients
 from node.kafka.clients import TopicPartition
 from node.kafka.record_reader import UnreadableBatch
@@ -233,11 +228,13 @@ class ConsumerSession:
                 self._assignment.stop([error.stopped])
             case UnreadableBatch():
                 partition = TopicPartition(error.topic, error.partition)
-                self._assignment.stop([Stopped(partition, UNREADABLE, str(error))])
+                stopped = Stopped(partition, stopped_partitions.UNREADABLE, str(error))
+                self._assignment.stop([stopped])
             case kafka_errors.OffsetOutOfRangeError():
                 self._assignment.unsettle()  # `settle` finds the partition and stops it
             case kafka_errors.TopicAuthorizationFailedError():
-                self._assignment.stop(not_authorized(self._client.assignment(), error))
+                held = self._client.assignment()
+                self._assignment.stop(stopped_partitions.not_authorized(held, error))
             case kafka_errors.FencedInstanceIdError():
                 self._lag.forget()
                 raise error

@@ -208,12 +208,12 @@ class StoppedReporter:
     def report(self, stopped: Iterable[Stopped]) -> None:
         """Set the gauge; log the partitions that stopped and the topics that are read again."""
         groups: dict[tuple[str, str], list[Stopped]] = {}
-        for one in stopped:
-            groups.setdefault((one.partition.topic, one.reason), []).append(one)
+        for each in stopped:
+            groups.setdefault((each.partition.topic, each.reason), []).append(each)
         self._set_gauges(groups)
-        for key, several in groups.items():
+        for key, group in groups.items():
             if key not in self._reported:
-                log.error("%s", line(several))
+                log.error("%s", line(group))
         before = {topic for topic, _ in self._reported}
         for topic in sorted(before - {topic for topic, _ in groups}):
             log.warning("topic %s is read again", topic)
@@ -231,11 +231,11 @@ class StoppedReporter:
                 self._metrics.consumer_stopped_partitions.labels(topic, reason).set(number)
 
 
-def line(several: Sequence[Stopped]) -> str:
+def line(stopped: Sequence[Stopped]) -> str:
     """Return one line about the stopped partitions of one topic and reason, with the cure."""
-    topic, reason = several[0].partition.topic, several[0].reason
-    numbers = ", ".join(str(one.partition.partition) for one in several)
-    details = "; ".join(dict.fromkeys(one.detail for one in several))
+    topic, reason = stopped[0].partition.topic, stopped[0].reason
+    numbers = ", ".join(str(each.partition.partition) for each in stopped)
+    details = "; ".join(dict.fromkeys(each.detail for each in stopped))
     return (
         f"topic {topic} partition {numbers} is not read any more, all others are: {details}: "
         f"{_CURES[reason]}; this consumer checks it again by itself"

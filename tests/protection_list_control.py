@@ -40,7 +40,7 @@ CONTROL = (
         "a topic that may not be read stops alone 无读取权限",
         "31",
         "consumers/session.py",
-        "self._assignment.stop(not_authorized(self._client.assignment(), error))",
+        "self._assignment.stop(stopped_partitions.not_authorized(held, error))",
         "raise error",
         (
             _DENIED + "test_a_topic_that_may_not_be_read_stops_alone_is_named_and_flows_again_"

@@ -312,8 +312,8 @@ EVENTS = (
         "only what a late event disturbs is folded again",
         "23",
         "node/store/projection.py",
-        "        if continues(before.case, several):\n",
-        "        if before.revision == 0 and continues(before.case, several):\n",
+        "        if continues(before.case, its_events):\n",
+        "        if before.revision == 0 and continues(before.case, its_events):\n",
         (
             "tests/faults/test_bursts.py::"
             "test_a_case_of_ten_thousand_events_costs_a_fold_each_and_holds_up_no_other",

@@ -113,7 +113,7 @@ KAFKA = (
         "a batch that cannot be read stops its partition only, and is no poison",
         "29",
         "consumers/session.py",
-        "                self._assignment.stop([Stopped(partition, UNREADABLE, str(error))])\n",
+        "                self._assignment.stop([stopped])\n",
         "                raise error\n",
         (
             _CODECS + "test_a_batch_that_cannot_be_read_stops_its_partition_only_and_is_applied_"

@@ -114,10 +114,7 @@ def verify_ledger(
     heals: bool,
     cases: Sequence[str] | None = None,
 ) -> Verified:
-    """Recompute the whole ledger now, or only these cases.
-
-    `moved` is called with the numbers of cases and events done.
-    """
+    """Recompute the ledger or only these cases; call `moved` with the cases and events done."""
     with connection, connection.cursor() as cursor:
         began = position.read(cursor).now
     done, events = 0, 0

@@ -64,10 +64,7 @@ def next_cases(cursor: Cursor, node: str, after: str, number: int) -> list[str]:
 
 
 def examine(cursor: Cursor, node: str, live: str, case_ids: Sequence[str]) -> list[ExaminedCase]:
-    """Recompute these cases from their bytes; needs a snapshot after `projection_check.prepare`.
-
-    `live` is the schema of the live tables.
-    """
+    """Recompute these cases from their bytes; needs a snapshot after `projection_check.prepare`."""
     shares = digest_check.load(cursor, node, case_ids)
     rows: dict[str, list[Checked]] = {case_id: [] for case_id in case_ids}
     for checked in row_check.read(cursor, case_ids):

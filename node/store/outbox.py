@@ -176,11 +176,7 @@ def _enqueue_onward(
 
 
 def _own_copies(changes: Sequence[CaseChange]) -> list[Owed]:
-    """Return the centre's own events for its own topic.
-
-    They take the urgent lane, so that they leave this database before all others do, whatever is
-    wrong with another topic.
-    """
+    """Return the centre's own events for its own topic; the urgent lane sends them first."""
     topic = own_topic(NATIONAL)
     return [
         Owed(NATIONAL, topic, event, urgent=True)

@@ -151,11 +151,11 @@ def fold_batch(
     that it has folded: then it must be folded again from the ledger.
     """
     transitions = []
-    for case_id, several in events.items():
+    for case_id, its_events in events.items():
         before = snapshots.get(case_id) or no_case(case_id)
-        if continues(before.case, several):
-            after = extend(before.case, several)
-            transitions.append(transition(before, after, several, node, exchanged_at))
+        if continues(before.case, its_events):
+            after = extend(before.case, its_events)
+            transitions.append(transition(before, after, its_events, node, exchanged_at))
     return transitions
 
 

@@ -29,15 +29,11 @@ _LOCK_WAIT = "2s"
 
 
 class Retention(NamedTuple):
-    """The days for which rows are kept."""
-
     outbox_days: int
     dead_letter_days: int
 
 
 class Pruned(NamedTuple):
-    """The numbers of rows that a round pruned."""
-
     outbox: int
     receipts: int
     dead_letters: int
