@@ -17,7 +17,7 @@ from kafka.errors import TopicAuthorizationFailedError
 from consumers import offsets
 from consumers.lag import lag_records, lag_seconds
 from consumers.stopped_partitions import not_authorized
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.record_reader import UnreadableBatch
 from node.kafka.topic_names import consumed_topics
@@ -89,7 +89,7 @@ def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, in
         for number in sorted(client.partitions_for_topic(topic) or ())
     ]
     # If one of them has no leader, the client returns the end of none.
-    partitions = [one for one in partitions if not clients.is_leaderless(client, one)]
+    partitions = [one for one in partitions if not library_patches.is_leaderless(client, one)]
     ends: dict[TopicPartition, int] = (
         client.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}
     )

@@ -42,7 +42,7 @@ from consumers.stopped_partitions import (
     StoppedReporter,
     not_authorized,
 )
-from node.kafka import clients
+from node.kafka import library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.record_reader import UnreadableBatch
 from node.kafka.topic_names import consumed_topics
@@ -131,7 +131,7 @@ class ConsumerSession:
         records = self._client.poll(timeout_ms=self._poll_ms(), max_records=most)
         if self._assignment.changed:
             return None
-        ranges = offset_ranges(self._next_offsets, clients.next_offsets(self._client))
+        ranges = offset_ranges(self._next_offsets, library_patches.next_offsets(self._client))
         moved = [one.topic_partition for one in ranges]
         return Polled(records, ranges, {one: self._client.highwater(one) for one in moved})
 
@@ -207,7 +207,7 @@ class ConsumerSession:
 
     def _poll_ms(self) -> int:
         """On a busy machine a join takes longer than a poll: then the next one is twice as long."""
-        joining = clients.keep_joining(self._client)
+        joining = library_patches.keep_joining(self._client)
         most = self._policy.poll_doublings
         self._poll_doublings = min(self._poll_doublings + 1, most) if joining else 0
         return self._policy.poll_ms << self._poll_doublings
@@ -255,7 +255,7 @@ class ConsumerSession:
         self._client.pause(*self._client.assignment())
         deadline = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < deadline:
-            clients.keep_joining(self._client)
+            library_patches.keep_joining(self._client)
             self._client.poll(timeout_ms=self._policy.pause_poll_ms)
 
 

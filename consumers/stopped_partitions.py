@@ -18,7 +18,7 @@ from kafka import KafkaConsumer
 from kafka.errors import TopicAuthorizationFailedError
 
 from consumers.policy import ConsumerPolicy
-from node.kafka import clients
+from node.kafka import library_patches
 from node.kafka.clients import TopicPartition
 from node.postgres.connection import Cursor
 from node.runtime.metrics import Metrics
@@ -157,7 +157,7 @@ def ask_bounds(
     for one in sorted(held):
         if one.topic not in existing:
             stopped.append(Stopped(one, MISSING, GONE))
-        elif clients.is_leaderless(client, one):
+        elif library_patches.is_leaderless(client, one):
             stopped.append(Stopped(one, NO_LEADER, "no broker leads it"))
         else:
             asked.append(one)

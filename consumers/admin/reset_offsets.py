@@ -11,7 +11,7 @@ import uuid
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import consumed_topics
 from node.postgres.connection import Connection, Cursor
@@ -53,7 +53,7 @@ def move_into_range(settings: Settings, connection: Connection) -> list[Moved]:
             for number in sorted(client.partitions_for_topic(topic) or ())
         ]
         first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
-        ids = clients.topic_ids(client, topics)
+        ids = library_patches.topic_ids(client, topics)
     with connection, connection.cursor() as cursor:
         cursor.execute(_HELD)
         held = cursor.fetchall()

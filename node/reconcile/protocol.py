@@ -53,7 +53,6 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     def payload(self) -> bytes:
-        """Return the message as it is sent."""
         return self.model_dump_json().encode()
 
 
@@ -230,7 +229,6 @@ _KIND_OF = {model: kind for kind, model in KINDS.items()}
 
 
 def kind_of(message: Message) -> str:
-    """Return the name of the message's kind, as in the header."""
     return _KIND_OF[type(message)]
 
 

@@ -90,7 +90,6 @@ class Metrics:
         "that is over its limit).",
         "result",
     )
-    # What became of every record that was polled.
     consumer_records = _counter(
         "Records by what became of them: applied, duplicate, conflict or dead_letter.",
         "topic",
@@ -102,7 +101,6 @@ class Metrics:
     consumer_lag_seconds = _gauge(
         "Age of the oldest record that is not applied, 0 if there is none.", "topic", "partition"
     )
-    # Applied means committed in Postgres.
     consumer_applied_offset = _gauge("The next offset to apply.", "topic", "partition")
     consumer_rebalances = _counter("Times that partitions were assigned again.")
     # A zombie's write that was rolled back.
@@ -118,7 +116,6 @@ class Metrics:
     )
     consumer_batch_seconds = _histogram("Time of one batch's transaction.", buckets=_BATCH_SECONDS)
     consumer_batch_records = _histogram("Records of one batch.", buckets=_BATCH_RECORDS)
-    # The whole way: recorded at the source → applied here.
     event_delivery_seconds = _histogram(
         "From an event's recording at its source to its applying here.",
         "source",

@@ -143,7 +143,6 @@ def _undeclared(existing: set[str]) -> list[TopicChange]:
 
 
 def brokers(client: KafkaAdminClient) -> int:
-    """Return the number of brokers of the cluster."""
     return len(client.describe_cluster()["brokers"])
 
 
@@ -170,7 +169,6 @@ def apply(
 
 
 def _is_open(change: TopicChange) -> bool:
-    """Return True if there is something for `apply` to do."""
     alterable = any(not each.refusal for each in change.differences)
     return change.action is Action.CREATE or alterable
 
