@@ -9,7 +9,7 @@ if the library no longer does what a patch corrects. Only this module and
 |---|---|---|
 | `install_record_reader` | `Fetcher.PartitionRecords._unpack_records` | cost, bombs |
 | `ForceClosingProducer` | `KafkaProducer.close` | a closed producer goes on sending |
-| `SelfClosingAdminClient` | `KafkaAdminClient.__init__` | a thread and sockets are left behind |
+| `SelfClosingAdminClient` | `KafkaAdminClient.__init__` | a thread and sockets stay open |
 | `wait_while_heartbeat_is_overdue` | `time_to_next_poll` of the coordinator | `poll` spins |
 | `keep_joining` | nothing; calls `request_rejoin` | a join counts as finished too early |
 | `high_watermarks` | `Fetcher._isolation_level`, for one call | there is no other way to ask |

@@ -198,7 +198,7 @@ class DeadLettered(Message):
 
 def _each_day_once(days: list[_Day]) -> list[_Day]:
     if len({figures.day for figures in days}) < len(days):
-        raise ValueError("a day stands there twice")
+        raise ValueError("a day occurs twice")
     return days
 
 

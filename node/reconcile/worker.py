@@ -6,7 +6,7 @@
 4. A province begins a round with the centre on a schedule; the centre answers.
 5. Set the metrics.
 
-Of several processes the one that holds the advisory lock does this.
+Only the process that holds the advisory lock does this.
 """
 
 from __future__ import annotations
