@@ -21,7 +21,7 @@ from cases.nodes import NATIONAL
 from consumers import offsets, stopped_partitions
 from consumers.batch import OffsetRange
 from consumers.stopped_partitions import HeldBounds, Stopped, ask_bounds
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import consumed_topics
 from node.postgres.connection import Connection, Cursor, Database
@@ -58,7 +58,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     @property
     def changed(self) -> bool:
         """Return whether partitions came or went, or a topic was created again, since `settle`."""
-        return self._changed.is_set() or self._ids != clients.topic_ids(self._consumer, self._ids)
+        return self._changed.is_set() or self._ids != library_patches.topic_ids(
+            self._consumer, self._ids
+        )
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Let the session drop what was polled from these; called on the I/O thread."""
@@ -99,7 +101,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition in self._on_trial:
             self._by_trial.pop(partition, None)
         self._on_trial = {*self._by_trial}
-        clients.refresh_metadata(self._consumer)  # a topic may have been created again
+        library_patches.refresh_metadata(self._consumer)  # a topic may have been created again
         self._changed.set()
 
     def settle(self, connection: Connection) -> None:
@@ -125,7 +127,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def _stored_positions(
         self, connection: Connection, held: set[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        existing = clients.known_topics(self._consumer)
+        existing = library_patches.known_topics(self._consumer)
         topics = {partition.topic for partition in held}
         bounds = ask_bounds(self._consumer, held, existing)
         with connection, connection.cursor() as cursor:
@@ -136,7 +138,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
                 offsets.begin(cursor, new)
                 known = offsets.load(cursor, topics)
             positions = {one: known[one] for one in held if one in known}
-            self._ids = clients.topic_ids(self._consumer, topics)
+            self._ids = library_patches.topic_ids(self._consumer, topics)
             self._store_stopped(cursor, held, positions, bounds, existing)
         return positions
 

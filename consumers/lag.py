@@ -19,7 +19,7 @@ from consumers.batch import Polled
 from consumers.group_membership import Assignment
 from consumers.policy import ConsumerPolicy
 from consumers.stopped_partitions import DEAD_LETTERS, UNREADABLE, Stopped
-from node.kafka import clients
+from node.kafka import library_patches
 from node.kafka.clients import TopicPartition
 from node.runtime.clock import Clock
 from node.runtime.metrics import Metrics
@@ -174,7 +174,7 @@ class LagReporter:
         try:
             limit = self._policy.measure_limit_ms
             # Records that wait for the end of an open transaction are lag as well.
-            ends = clients.high_watermarks(self._client, held, timeout_ms=limit)
+            ends = library_patches.high_watermarks(self._client, held, timeout_ms=limit)
         except kafka_errors.KafkaError as error:
             log.warning("the ends of our partitions are not known: %s", type(error).__name__)
             self._metrics.dependency_up.labels("kafka").set(0)

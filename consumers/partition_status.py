@@ -17,7 +17,7 @@ from kafka.errors import TopicAuthorizationFailedError
 from consumers import offsets
 from consumers.lag import lag_records, lag_seconds
 from consumers.stopped_partitions import not_authorized
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.record_reader import UnreadableBatch
 from node.kafka.topic_names import consumed_topics
@@ -83,7 +83,7 @@ def ends_of(client: KafkaConsumer, topics: list[str]) -> dict[TopicPartition, in
     partitions = [
         partition
         for partition in clients.partitions_of(client, topics)
-        if not clients.is_leaderless(client, partition)
+        if not library_patches.is_leaderless(client, partition)
     ]
     ends: dict[TopicPartition, int] = (
         client.end_offsets(partitions, timeout_ms=_ANSWER_MS) if partitions else {}

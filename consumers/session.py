@@ -37,8 +37,8 @@ from consumers.decode import ReadContext, decode_batch
 from consumers.group_membership import Assignment
 from consumers.lag import LagReporter
 from consumers.policy import ConsumerPolicy
-from consumers.stopped_partitions import StopPartition, StoppedReporter
-from node.kafka import clients
+from consumers.stopped_partitions import StopPartition, Stopped, StoppedReporter
+from node.kafka import library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.record_reader import UnreadableBatch
 from node.kafka.topic_names import consumed_topics
@@ -127,7 +127,7 @@ class ConsumerSession:
         records = self._client.poll(timeout_ms=self._poll_ms(), max_records=most)
         if self._assignment.changed:
             return None
-        ranges = offset_ranges(self._next_offsets, clients.next_offsets(self._client))
+        ranges = offset_ranges(self._next_offsets, library_patches.next_offsets(self._client))
         moved = [moved_range.topic_partition for moved_range in ranges]
         ends = {partition: self._client.highwater(partition) for partition in moved}
         return Polled(records, ranges, ends)
@@ -204,7 +204,7 @@ class ConsumerSession:
 
     def _poll_ms(self) -> int:
         """Return the time of the next poll, doubled while a join takes longer than a poll."""
-        joining = clients.keep_joining(self._client)
+        joining = library_patches.keep_joining(self._client)
         most = self._policy.poll_doublings
         self._poll_doublings = min(self._poll_doublings + 1, most) if joining else 0
         return self._policy.poll_ms << self._poll_doublings
@@ -228,7 +228,9 @@ class ConsumerSession:
                 self._assignment.stop([error.stopped])
             case UnreadableBatch():
                 partition = TopicPartition(error.topic, error.partition)
-                stopped = Stopped(partition, stopped_partitions.UNREADABLE, str(error))
+                stopped = stopped_partitions.Stopped(
+                    partition, stopped_partitions.UNREADABLE, str(error)
+                )
                 self._assignment.stop([stopped])
             case kafka_errors.OffsetOutOfRangeError():
                 self._assignment.unsettle()  # `settle` finds the partition and stops it
@@ -254,7 +256,7 @@ class ConsumerSession:
         self._client.pause(*self._client.assignment())
         deadline = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < deadline:
-            clients.keep_joining(self._client)
+            library_patches.keep_joining(self._client)
             self._client.poll(timeout_ms=self._policy.pause_poll_ms)
 
 

@@ -18,7 +18,7 @@ from kafka import KafkaConsumer
 from kafka.errors import TopicAuthorizationFailedError
 
 from consumers.policy import ConsumerPolicy
-from node.kafka import clients
+from node.kafka import library_patches
 from node.kafka.clients import TopicPartition
 from node.postgres.connection import Cursor
 from node.postgres.statements import columns
@@ -156,7 +156,7 @@ def ask_bounds(
     for partition in sorted(held):
         if partition.topic not in existing:
             stopped.append(Stopped(partition, MISSING, GONE))
-        elif clients.is_leaderless(client, partition):
+        elif library_patches.is_leaderless(client, partition):
             stopped.append(Stopped(partition, NO_LEADER, "no broker leads it"))
         else:
             asked.append(partition)

@@ -33,7 +33,7 @@ KAFKA = (
         "the look at own topics ends by positions",
         "28",
         "node/recovery/own_events.py",
-        "position = position, clients.next_offsets(client)[tail.partition]",
+        "position = position, library_patches.next_offsets(client)[tail.partition]",
         "position = position, records[-1].offset + 1 if records else position",
         (
             _MARKERS + "test_a_relay_whose_own_topics_end_with_markers_publishes",
@@ -45,7 +45,7 @@ KAFKA = (
         "own records after an open transaction are waited for",
         "28",
         "node/recovery/own_events.py",
-        "clients.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)",
+        "library_patches.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)",
         "client.end_offsets(partitions, timeout_ms=_ANSWER_MS)",
         (_MARKERS + "test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm",),
     ),
@@ -61,7 +61,7 @@ KAFKA = (
         "an open transaction shows as lag",
         "28",
         "consumers/lag.py",
-        "clients.high_watermarks(self._client, held, timeout_ms=limit)",
+        "library_patches.high_watermarks(self._client, held, timeout_ms=limit)",
         "self._client.end_offsets(held, timeout_ms=limit)",
         (
             _MARKERS + "test_an_open_transaction_shows_as_lag_and_its_records_are_applied_once_"

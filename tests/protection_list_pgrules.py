@@ -21,8 +21,8 @@ PGRULES = (
         "a cursor after the end of its epoch goes back to that end 沿革",
         "35",
         "node/queries/database_history.py",
-        "        if bound is None or place.position <= bound:\n",
-        "        if bound is not bound or place.position:\n",
+        "            if bound is not None and place.position > bound:\n",
+        "            if bound is not bound:\n",
         (_MODEL, _FILES),
     ),
     Protection(

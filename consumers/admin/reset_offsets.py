@@ -10,7 +10,7 @@ import uuid
 from contextlib import closing
 from typing import NamedTuple
 
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import consumed_topics
 from node.postgres.connection import Connection
@@ -46,7 +46,7 @@ def move_into_range(settings: Settings, connection: Connection) -> list[Moved]:
     with closing(clients.plain_consumer(settings, "recover", uncommitted=True)) as client:
         partitions = clients.partitions_of(client, topics)
         first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
-        ids = clients.topic_ids(client, topics)
+        ids = library_patches.topic_ids(client, topics)
     moves: list[Moved] = []
     with connection, connection.cursor() as cursor:
         cursor.execute(_HELD)

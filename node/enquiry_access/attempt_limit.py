@@ -19,6 +19,7 @@ import logging
 from typing import Final, NamedTuple
 
 from node.postgres.connection import Cursor
+from node.postgres.rows import read_value
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +101,7 @@ def _counted(cursor: Cursor, subject: dict[str, object]) -> tuple[dict[str, obje
     window, is_new = cursor.fetchone() or (None, False)
     if is_new:
         cursor.execute(_FORGET)
-    cursor.execute(_WITHIN_THE_HOUR, subject)
-    (failures,) = cursor.fetchone() or (0,)
-    return {**subject, "window": window}, failures
+    return {**subject, "window": window}, read_value(cursor, _WITHIN_THE_HOUR, subject)
 
 
 def _subject(key: bytes, kind: str, text: str) -> dict[str, object]:

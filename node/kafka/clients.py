@@ -17,41 +17,17 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import TopicPartition as TopicPartition  # exported
 
 from node.kafka.library_patches import (
     ForceClosingProducer,
     SelfClosingAdminClient,
-    high_watermarks,
     install_record_reader,
-    is_leaderless,
-    keep_joining,
-    known_topics,
-    next_offsets,
-    refresh_metadata,
-    topic_ids,
     wait_while_heartbeat_is_overdue,
 )
 from node.kafka.partitioner import KeyPartitioner
 from node.runtime.settings import Settings
-
-__all__ = [
-    "TopicPartition",
-    "admin",
-    "consumer",
-    "existing_topics",
-    "group_of",
-    "high_watermarks",
-    "is_leaderless",
-    "keep_joining",
-    "known_topics",
-    "next_offsets",
-    "partitions_of",
-    "plain_consumer",
-    "producer",
-    "refresh_metadata",
-    "topic_ids",
-]
 
 # The oldest broker we support; newer ones still speak it.
 _API_VERSION = (4, 0)
@@ -78,9 +54,6 @@ _LOOK_TIMEOUT_MS = 5_000
 _METADATA_AGE_MS = 30_000
 # Outbox rows that are not acknowledged by then stay pending and are sent again.
 DELIVERY_TIMEOUT_SECONDS = 30.0
-_READ_COMMITTED = "read_committed"
-_READ_UNCOMMITTED = "read_uncommitted"
-
 install_record_reader()
 # The library logs each failed reconnection at WARNING or ERROR; the node logs it once.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -124,7 +97,7 @@ def consumer(
         group_id=group_of(settings.node),
         group_instance_id=instance,
         max_poll_records=settings.batch_records,
-        isolation_level=_READ_COMMITTED,
+        isolation_level="read_committed",
         fetch_max_bytes=_FETCH_BYTES,
         max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
         receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
@@ -146,7 +119,7 @@ def plain_consumer(settings: Settings, role: str, *, uncommitted: bool = False) 
     """
     return KafkaConsumer(
         **_reading(settings, role),
-        isolation_level=_READ_UNCOMMITTED if uncommitted else _READ_COMMITTED,
+        isolation_level="read_uncommitted" if uncommitted else "read_committed",
         bootstrap_timeout_ms=_LOOK_TIMEOUT_MS,
         request_timeout_ms=_LOOK_TIMEOUT_MS,
     )

@@ -1,15 +1,15 @@
 """This module holds everything that depends on the inside of kafka-python.
 
 It was written for kafka-python 3.0.12, which is pinned. Before you install another version, run
-`tests/unit/test_kafka_library_patches.py`: it fails if one of `PRIVATE_NAMES` is gone, or if the
-library no longer does what a patch here corrects. Only this module and
+`tests/unit/test_kafka_library_patches.py`: it fails if a private name that is used here is gone, or
+if the library no longer does what a patch corrects. Only this module and
 `node.kafka.record_reader`, which parses the library's batches, use such names (the same test).
 
 | patch | replaces | why |
 |---|---|---|
 | `install_record_reader` | `Fetcher.PartitionRecords._unpack_records` | cost, bombs |
 | `ForceClosingProducer` | `KafkaProducer.close` | a closed producer goes on sending |
-| `SelfClosingAdminClient` | `KafkaAdminClient.__init__` | a thread and sockets are left behind |
+| `SelfClosingAdminClient` | `KafkaAdminClient.__init__` | a thread and sockets stay open |
 | `wait_while_heartbeat_is_overdue` | `time_to_next_poll` of the coordinator | `poll` spins |
 | `keep_joining` | nothing; calls `request_rejoin` | a join counts as finished too early |
 | `high_watermarks` | `Fetcher._isolation_level`, for one call | there is no other way to ask |
@@ -27,30 +27,6 @@ from kafka.errors import KafkaError
 from kafka.protocol.consumer import IsolationLevel
 
 from node.kafka import record_reader
-
-LIBRARY_VERSION: Final = "3.0.12"
-
-# The private names that are replaced or read here, by client.
-PRIVATE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "consumer": (
-        "_client.cluster.leader_for_partition",
-        "_client.cluster.request_update",
-        "_client.cluster.topic_id",
-        "_client.cluster.topics",
-        "_coordinator.rejoin_needed",
-        "_coordinator.rejoining",
-        "_coordinator.request_rejoin",
-        "_coordinator.time_to_next_poll",
-        "_fetcher._isolation_level",
-        "_fetcher.PartitionRecords._unpack_records",
-        "_fetcher.PartitionRecords._consume_aborted_transactions_up_to",
-        "_fetcher.PartitionRecords._contains_abort_marker",
-        "_fetcher.PartitionRecords._is_batch_aborted",
-        "_subscription.assignment",
-    ),
-    "producer": ("_closed", "_metadata.topic_id", "_sender.force_close", "_sender.join"),
-    "admin client": ("_closed",),
-}
 
 _LEAST_WAIT_SECONDS: Final = 0.05
 

@@ -143,7 +143,6 @@ def _packed(batch: DefaultRecordBatch, topic: str, partition: int) -> ConsumerRe
 def _record(
     batch: DefaultRecordBatch, buffer: bytes, place: int, topic: str, partition: int
 ) -> tuple[ConsumerRecord, int]:
-    """Return the record that begins at `place`, and the place after it."""
     length, place = read_varint(buffer, place)
     end = place + length
     since_first, place = read_varint(buffer, place + 1)  # a record's own attributes mean nothing

@@ -33,8 +33,7 @@ class Office:
     clock_check: ClockCheck | None = field(default=None, repr=False, compare=False)
 
     def readers(self, participants: Iterable[str] = ()) -> list[PublicKey]:
-        """Return the keys of all who may read the petitioner: this node, the centre and the
-        participants."""
+        """Return the keys of who may read the petitioner: this node, centre and participants."""
         return [
             self.keys.public(code) for code in dict.fromkeys((self.node, NATIONAL, *participants))
         ]

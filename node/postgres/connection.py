@@ -31,7 +31,6 @@ Cursor = extensions.cursor
 
 psycopg2.extras.register_default_jsonb(globally=True, loads=orjson.loads)
 
-
 # psycopg2 decodes the status of each statement with a codec written in Python; a Ctrl-C that
 # arrives just then is raised there, and psycopg2 discards it. This codec is the same in C.
 _CODEC = "petitionlink_utf_8"

@@ -28,7 +28,6 @@ _SQLSTATE = re.compile(r":\s+([0-9A-Z]{5})\s*$")
 
 
 def refused(dsn: str, error: psycopg2.Error) -> Transient | Fatal:
-    """Return the error that a failed attempt to connect means."""
     text = first_line(error) or type(error).__name__
     if isinstance(error, psycopg2.ProgrammingError):  # libpq cannot read the address
         return Fatal("PETITIONLINK_POSTGRES_DSN is no connection string that libpq can read")

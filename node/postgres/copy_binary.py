@@ -55,7 +55,6 @@ def word(value: str | None) -> bytes:
 
 
 def uuid(value: str) -> bytes:
-    """Return a uuid cell from its 36 characters."""
     return b"\x00\x00\x00\x10" + bytes.fromhex(value.replace("-", ""))
 
 

@@ -15,7 +15,6 @@ def read_value(cursor: Cursor, query: str, values: Any = None) -> Any:
 
 
 def read_rows(cursor: Cursor, query: str, values: Any = None) -> list[dict[str, Any]]:
-    """Return all rows, by column name."""
     cursor.execute(query, values)
     names = [column.name for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor]

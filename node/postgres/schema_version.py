@@ -61,7 +61,6 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def schema_version() -> int:
-    """Return the number of the last migration that this release ships."""
     return migrations()[-1].number
 
 

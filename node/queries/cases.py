@@ -135,10 +135,8 @@ def _matching(cursor: Cursor, clocks: str, values: Mapping[str, Any]) -> str:
 
 
 # One statement, so that all parts are of one snapshot.
-_ONE = (
-    "select "
-    + _COLUMNS
-    + """,
+_ONE = f"""
+    select {_COLUMNS},
     c.fold -> 'gaps' as gaps, c.fold -> 'conflicts' as conflict_list,
     array(select jsonb_build_object(
         'clock', k.clock, 'owner', k.owner, 'event_id', k.event_id, 'started_at', k.started_at,
@@ -158,7 +156,6 @@ _ONE = (
         order by s.issued_at, s.supervision_id) as supervisions
     from petition_case c where c.case_id = %(case_id)s
 """
-)
 
 
 def find_case(connection: Connection, case_id: str) -> dict[str, Any] | None:

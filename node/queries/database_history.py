@@ -39,7 +39,6 @@ class FeedPlace(NamedTuple):
 
     @property
     def position(self) -> tuple[int, int, int]:
-        """Return the key that orders places."""
         return (self.generation, self.transaction, self.row)
 
 
@@ -58,7 +57,6 @@ class Epoch(NamedTuple):
 
     @property
     def beginning(self) -> tuple[int, int, int]:
-        """Return the position before its first event."""
         return (self.generation, self.first_transaction, 0)
 
 
@@ -93,7 +91,6 @@ class DatabaseHistory:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names of epochs for a place."""
         return tuple(epoch.id for epoch in self._epochs[:MOST_EPOCHS])
 
     def resume(self, place: FeedPlace) -> FeedPlace:
@@ -102,16 +99,16 @@ class DatabaseHistory:
         Raises `UnknownHistory` if the place names epochs and none of them is known.
         """
         if place.epochs:
-            place = self._no_later(place, self._last_common(place))
+            bound = self._last_common(place)
+            if bound is not None and place.position > bound:
+                place = FeedPlace(*bound)
         return place._replace(epochs=self.names)
 
     def _last_common(self, place: FeedPlace) -> tuple[int, int, int] | None:
         """Return up to where the reader's history is ours; None if it is wholly."""
         known = {epoch.id: number for number, epoch in enumerate(self._epochs)}
-        for name in place.epochs:
-            if name in known:
-                break
-        else:
+        name = next((name for name in place.epochs if name in known), None)
+        if name is None:
             raise UnknownHistory
         number = known[name]
         if name != place.epochs[0]:
@@ -119,14 +116,7 @@ class DatabaseHistory:
             return self._epochs[number].beginning
         return self._epochs[number - 1].beginning if number else None
 
-    @staticmethod
-    def _no_later(place: FeedPlace, bound: tuple[int, int, int] | None) -> FeedPlace:
-        if bound is None or place.position <= bound:
-            return place
-        return FeedPlace(*bound)
-
     def parts(self, place: FeedPlace) -> list[FeedPart]:
-        """Return what is to be read after `place`, in this order."""
         first: dict[int, Epoch] = {}
         for epoch in self._epochs:
             first[epoch.generation] = epoch  # the oldest of each comes last

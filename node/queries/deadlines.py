@@ -137,7 +137,6 @@ def cases_by_clock(cursor: Cursor, span: Span) -> dict[str, int]:
 
 
 def place_of(row: dict[str, Any]) -> DeadlinePlace:
-    """Return the place of a row of the list, to continue after it."""
     return DeadlinePlace(*(row[name] for name in DeadlinePlace._fields))
 
 

@@ -24,18 +24,15 @@ _SELECTED = """
     and (%(handled_by)s is null or c.handled_by = any(%(handled_by)s))
 """
 _COUNT = "select count(*)" + _SELECTED
-_CASES = (
-    """
+_CASES = f"""
     select c.case_id, c.state, c.handled_by, c.registered_by, c.fold -> 'conflicts', (
         select json_agg(json_build_array(
             e.event_id, e.event_type, e.emitter,
             (extract(epoch from e.occurred_at) * 1000000)::bigint, e.body - 'clocks'
         ) order by e.version, e.emitter, e.event_id)::text
         from case_event e where e.case_id = c.case_id)
-    """
-    + _SELECTED
-    + "order by c.registered_at, c.case_id"
-)
+    {_SELECTED} order by c.registered_at, c.case_id
+"""
 
 
 @dataclass(frozen=True)

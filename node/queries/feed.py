@@ -20,30 +20,23 @@ _COLUMNS = """
     event_id::text, event_type, case_id, version, emitter, emitter_sequence, occurred_at,
     recorded_at, exchanged_at, actor, rule_set, traceparent, body
 """
-_FEED = (
-    "select applied_xid::text::numeric as transaction, feed_id as row, "
-    + _COLUMNS
-    + """
+_FEED = f"""
+    select applied_xid::text::numeric as transaction, feed_id as row, {_COLUMNS}
     from case_event
     where (applied_xid, feed_id) > (%(transaction)s::text::xid8, %(row)s)
       and feed_id >= %(first_row)s and """
-)
 _ORDER = " order by applied_xid, feed_id limit %(limit)s"
 # All transactions of an earlier generation have ended.
 _ENDED = (
     _FEED + "feed_id < %(end_row)s and applied_xid <= %(last_transaction)s::text::xid8" + _ORDER
 )
 _RUNNING = _FEED + "applied_xid < pg_snapshot_xmin(pg_current_snapshot())" + _ORDER
-_OF_CASE = (
-    "select "
-    + _COLUMNS
-    + """
-    from case_event
+_OF_CASE = f"""
+    select {_COLUMNS} from case_event
     where case_id = %(case_id)s
       and (version, emitter, case_event.event_id) > (%(version)s, %(emitter)s, %(event_id)s::uuid)
     order by version, emitter, case_event.event_id limit %(limit)s
 """
-)
 
 
 class Page(NamedTuple):

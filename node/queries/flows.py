@@ -74,5 +74,4 @@ def contacts(cursor: Cursor) -> dict[str, datetime]:
 
 
 def open_dead_letters(cursor: Cursor) -> int:
-    """Return the number of open dead letters 死信."""
     return int(read_value(cursor, _DEAD_LETTERS))

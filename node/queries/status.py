@@ -45,7 +45,7 @@ def read_status(connection: Connection, node: str) -> dict[str, Any]:
     return {
         "node": node,
         **query_rows(connection, _COUNTS)[0],
-        "takes_commands": takes_commands(connection),
+        "takes_commands": _takes_commands(connection),
         "own_events_only_here": query_rows(connection, _ONLY_HERE, {"topic": own_topic(node)})[0],
         "outbox": query_rows(connection, _OUTBOX),
         "stopped": stopped_partitions(connection),
@@ -57,7 +57,7 @@ def stopped_partitions(connection: Connection) -> list[dict[str, Any]]:
     return query_rows(connection, _STOPPED)
 
 
-def takes_commands(connection: Connection) -> bool:
+def _takes_commands(connection: Connection) -> bool:
     """Return True if the database is known to have all events of the node's own topics."""
     with connection, connection.cursor() as cursor:
         return command_gate.confirmation(cursor) in command_gate.OPEN

@@ -100,7 +100,6 @@ def late(cursor: Cursor, topic: str, sent: dict[int, int]) -> list[OnItsWay]:
 
 
 def without(buckets: list[Digest], events: list[OnItsWay]) -> list[Digest]:
-    """Return the buckets without these events."""
     left = [*buckets]
     for _, bucket, digest in events:
         number, sum_ = left[bucket]

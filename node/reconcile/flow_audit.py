@@ -9,13 +9,16 @@ knows what is in flight, and tells the receiver.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple
 
 from node.kafka.topic_names import peers_of, topic_between
 from node.postgres.connection import Cursor
-from node.store import flow_counts
+from node.postgres.rows import read_value
+from node.reconcile.results import results
+from node.runtime.metrics import Metrics
+from node.store import digests, flow_counts
 from node.store.flow_counts import FlowTotals
 
 
@@ -60,37 +63,33 @@ _IN_FLIGHT = """
     group by o.day
 """
 _NOTHING = (0,) * 7
+_STAGES = ("committed", "published", "received", "applied", "dead_lettered")
+_UNCONFIRMED = """
+    select count(*) from peer_position p join outbox o on o.topic = p.topic
+        and o.partition = p.partition and o."offset" >= p.next_offset
+    where p.topic = %s and o.published_at is not null
+"""
 
 
 def outgoing(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:
     """Yield what this node sent to `peer`, by day; needs a snapshot."""
     topic = topic_between(node, peer)
-    own = flow_counts.days(cursor, topic)
-    told = _reports(cursor, topic)
     pending = _by_day(cursor, _PENDING, (topic,))
     in_flight = _by_day(cursor, _IN_FLIGHT, {"topic": topic})
-    for day in sorted(own.keys() | told.keys()):
-        sent, said = own.get(day, FlowTotals()), told.get(day, _NOTHING)
+    for day, sent, said in _both_ends(cursor, topic):
         received, applied, duplicates, dead = said[2:6]
         waits, flies = pending.get(day, 0), in_flight.get(day, 0)
+        missing = sent.committed - waits - flies - applied
         yield Audited(
             *(node, peer, day, sent.committed, sent.published),
             *(received, applied, duplicates, dead, waits, flies),
-            _unaccounted(sent.committed - waits - flies - applied, dead),
+            missing if missing < 0 else max(0, missing - dead),
         )
-
-
-def _unaccounted(missing: int, dead: int) -> int:
-    return missing if missing < 0 else max(0, missing - dead)
 
 
 def incoming(cursor: Cursor, node: str, peer: str) -> Iterator[Audited]:
     """Yield what `peer` sent to this node, by day, with the figures that it told last."""
-    topic = topic_between(peer, node)
-    own = flow_counts.days(cursor, topic)
-    told = _reports(cursor, topic)
-    for day in sorted(own.keys() | told.keys()):
-        got, said = own.get(day, FlowTotals()), told.get(day, _NOTHING)
+    for day, got, said in _both_ends(cursor, topic_between(peer, node)):
         committed, published = said[:2]
         yield Audited(
             *(peer, node, day, committed, published),
@@ -106,11 +105,55 @@ def audit(cursor: Cursor, node: str) -> Iterator[Audited]:
         yield from incoming(cursor, node, peer)
 
 
-def _reports(cursor: Cursor, topic: str) -> dict[date, tuple[int, ...]]:
+def _both_ends(cursor: Cursor, topic: str) -> Iterator[tuple[date, FlowTotals, tuple[int, ...]]]:
+    """Yield this node's figures and those that the peer reported, by day."""
+    own = flow_counts.days(cursor, topic)
     cursor.execute(_REPORT, (topic,))
-    return {day: tuple(figures) for day, *figures in cursor}
+    reported = {day: tuple(figures) for day, *figures in cursor}
+    for day in sorted(own.keys() | reported):
+        yield day, own.get(day, FlowTotals()), reported.get(day, _NOTHING)
 
 
 def _by_day(cursor: Cursor, query: str, values: Any) -> dict[date, int]:
     cursor.execute(query, values)
     return dict(cursor.fetchall())
+
+
+def show_gauges(cursor: Cursor, metrics: Metrics, node: str, peers: Iterable[str]) -> None:
+    """Set the gauges from the database; needs a snapshot."""
+    result_of = {result.peer: result for result in results(cursor)}
+    for peer in sorted({*digests.peers(cursor), *result_of}):
+        result = result_of.get(peer)
+        metrics.reconciliation_mismatched_cases.labels(peer).set(result.mismatched if result else 0)
+        at = (result and result.last_success_at) or 0
+        metrics.reconciliation_last_success_timestamp_seconds.labels(peer).set(at)
+    for peer in peers:
+        _show_flow(metrics, [*outgoing(cursor, node, peer)])
+        _show_flow(metrics, [*incoming(cursor, node, peer)])
+        topic = topic_between(node, peer)
+        unconfirmed = read_value(cursor, _UNCONFIRMED, (topic,))
+        metrics.outbox_unconfirmed_records.labels(topic).set(unconfirmed)
+
+
+def clear_gauges(metrics: Metrics) -> None:
+    """Remove the samples, because another process of the node may set them."""
+    for gauge in (
+        metrics.reconciliation_mismatched_cases,
+        metrics.reconciliation_last_success_timestamp_seconds,
+        metrics.flow_events,
+        metrics.flow_unaccounted_events,
+        metrics.outbox_unconfirmed_records,
+    ):
+        gauge.clear()
+
+
+def _show_flow(metrics: Metrics, days: list[Audited]) -> None:
+    if not days:
+        return
+    source, destination = days[0].source, days[0].destination
+    for stage in _STAGES:
+        total = sum(getattr(day, stage) for day in days)
+        metrics.flow_events.labels(source, destination, stage).set(total)
+    # Days do not offset each other: one too few and one too many are two.
+    total = sum(abs(day.unaccounted) for day in days)
+    metrics.flow_unaccounted_events.labels(source, destination).set(total)

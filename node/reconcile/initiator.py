@@ -48,7 +48,6 @@ class RoundOutcome(NamedTuple):
 
     @property
     def equal(self) -> bool:
-        """Return True if both nodes hold the same."""
         return self.settled and not self.mismatched
 
 

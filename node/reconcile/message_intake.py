@@ -84,7 +84,6 @@ class Intake:
 
 
 def _is_about_the_message(error: Exception) -> bool:
-    """Return False for an error of the environment."""
     if isinstance(error, psycopg2.Error):
         if error.pgcode is None:  # the driver cannot adapt a value, or the connection is lost
             return isinstance(error, (psycopg2.DataError, psycopg2.ProgrammingError))

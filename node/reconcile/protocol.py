@@ -53,7 +53,6 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     def payload(self) -> bytes:
-        """Return the message as it is sent."""
         return self.model_dump_json().encode()
 
 
@@ -199,7 +198,7 @@ class DeadLettered(Message):
 
 def _each_day_once(days: list[_Day]) -> list[_Day]:
     if len({figures.day for figures in days}) < len(days):
-        raise ValueError("a day stands there twice")
+        raise ValueError("a day occurs twice")
     return days
 
 
@@ -230,7 +229,6 @@ _KIND_OF = {model: kind for kind, model in KINDS.items()}
 
 
 def kind_of(message: Message) -> str:
-    """Return the name of the message's kind, as in the header."""
     return _KIND_OF[type(message)]
 
 

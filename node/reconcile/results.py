@@ -56,7 +56,6 @@ def note(cursor: Cursor, peer: str, mismatched: int, findings: Sequence[CaseDiff
 
 
 def results(cursor: Cursor) -> list[Result]:
-    """Return the last result with every peer."""
     cursor.execute(_ALL)
     return [Result(*row) for row in cursor]
 

@@ -44,7 +44,6 @@ class Counted(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Return True if there are too few or too many rows."""
         return self.rows is not None and self.rows != self.kept
 
 

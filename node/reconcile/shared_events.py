@@ -41,7 +41,6 @@ class Shared(NamedTuple):
 def shared(
     cursor: Cursor, node: str, peer: str, case_ids: Iterable[str]
 ) -> dict[str, dict[str, Shared]]:
-    """Return the shared events of these cases, by case and event id."""
     query = _AT_CENTRE if node == NATIONAL else _AT_PROVINCE
     wanted = [*case_ids]
     values = {"cases": wanted, "peer": peer, "incoming": topic_between(peer, node)}

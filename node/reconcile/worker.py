@@ -6,7 +6,7 @@
 4. A province begins a round with the centre on a schedule; the centre answers.
 5. Set the metrics.
 
-Of several processes the one that holds the advisory lock does this.
+Only the process that holds the advisory lock does this.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from node.postgres.advisory_lock import Lock, try_lock
 from node.postgres.connection import Connection, connect, own_database
 from node.postgres.snapshot import snapshot
 from node.postgres.synchronous_standby import refuse_while_unconfirmed
-from node.reconcile import gauges, receipts
+from node.reconcile import flow_audit, receipts
 from node.reconcile.control_channel import Channel, NoControlTopic
 from node.reconcile.initiator import Round
 from node.reconcile.message_intake import Intake
@@ -97,7 +97,7 @@ class Reconciler:
                 while not stop.is_set() and not _is_stale(channel, opened):
                     duties.turn()
             finally:
-                gauges.clear(self._metrics)
+                flow_audit.clear_gauges(self._metrics)
 
 
 def _is_stale(channel: Channel, opened: float) -> bool:
@@ -174,7 +174,7 @@ class _Duties:
             self._round_due = time.monotonic()
         self._look_for_lost()
         with snapshot(self._connection) as cursor:
-            gauges.show(cursor, self._metrics, self._node, self._channel.peers)
+            flow_audit.show_gauges(cursor, self._metrics, self._node, self._channel.peers)
 
     def _look_for_lost(self) -> None:
         """Begin a round at once if the scrub has found that the ledger lacks more than before."""

@@ -11,7 +11,7 @@ import logging
 from contextlib import closing
 
 from cases.nodes import NATIONAL
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection
 from node.postgres.statements import scalar
@@ -77,7 +77,7 @@ def notice_new_topic(connection: Connection, settings: Settings) -> None:
         return
     with closing(clients.plain_consumer(settings, "own-topics")) as client:
         client.partitions_for_topic(topic)
-        identity = clients.topic_ids(client, [topic])[topic]
+        identity = library_patches.topic_ids(client, [topic])[topic]
     if identity is None:
         return
     values = {"id": str(identity), "topic": topic}

@@ -23,7 +23,7 @@ from typing import Any
 import psycopg2
 
 from cases.nodes import NATIONAL
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.silence import HeldUp, Silence, UnreadRange
 from node.kafka.topic_names import own_topic
@@ -102,7 +102,7 @@ def _tails(
     if not partitions:
         return []
     first = client.beginning_offsets(partitions, timeout_ms=_ANSWER_MS)
-    end = clients.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)
+    end = library_patches.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)
     with connection, connection.cursor() as cursor:
         known = {} if whole else {topic: _known_offsets(cursor, topic) for topic in topics}
     tails = []
@@ -194,7 +194,7 @@ def _batches(
     silence = Silence(client, tail, waits)
     while position < tail.end and not stop.is_set():
         records = client.poll(timeout_ms=_POLL_MS).get(tail.partition, [])
-        before, position = position, clients.next_offsets(client)[tail.partition]
+        before, position = position, library_patches.next_offsets(client)[tail.partition]
         if position > before:
             silence = Silence(client, tail, waits)
             yield records, position

@@ -81,8 +81,6 @@ _TOO_SLOW = (
     "an administrator limits the time of a statement: raise statement_timeout (or "
     "transaction_timeout) for the node's role"
 )
-
-
 POOLED = (
     "a connection pooler gives each transaction another session; use its session pooling "
     "(PgBouncer: pool_mode = session), or name Postgres itself in PETITIONLINK_POSTGRES_DSN"
@@ -181,8 +179,6 @@ _FATAL_KAFKA = (
     "UnsupportedVersionError",
     "FencedInstanceIdError",  # another living process has our host name and port
 )
-
-
 # Some Kafka errors quote a whole response.
 _LONGEST_LINE = 200
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import ctypes
 import gc
 from collections.abc import Callable
-from typing import cast
 
 _THRESHOLDS = (20, 50)  # of the garbage collector's generations 1 and 2
+_trim: Callable[[int], int] = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
 
 
 def collect_seldom(objects: int = 50_000) -> None:
@@ -24,16 +24,6 @@ def collect_seldom(objects: int = 50_000) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(objects, *_THRESHOLDS)
-
-
-def _trimmer() -> Callable[[int], int]:
-    try:
-        return cast(Callable[[int], int], ctypes.CDLL(None).malloc_trim)
-    except (AttributeError, OSError):
-        return lambda _: 0
-
-
-_trim = _trimmer()
 
 
 def give_back() -> bool:

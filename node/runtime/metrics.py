@@ -24,8 +24,6 @@ _DELIVERY_SECONDS = (
     *(0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5),
     *(1, 2, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400),
 )
-
-
 DEPENDENCIES = ("kafka", "postgres")
 _Kind = TypeVar("_Kind", bound=MetricWrapperBase)
 
@@ -73,8 +71,8 @@ class Metrics:
     )
     # Beyond PETITIONLINK_CLOCK_BOUND_SECONDS either way the routines wait.
     clock_skew_seconds = _gauge(
-        "By how much this machine's clock is ahead of the broker's, negative if it is behind; "
-        "NaN if that was never measured."
+        "Seconds by which this machine's clock is ahead of the broker's, negative if behind; NaN "
+        "if never measured."
     )
     # Connections cost descriptors; their number is bounded.
     web_connections = _gauge("Connections that are open to the web service.")
@@ -90,7 +88,6 @@ class Metrics:
         "that is over its limit).",
         "result",
     )
-    # What became of every record that was polled.
     consumer_records = _counter(
         "Records by what became of them: applied, duplicate, conflict or dead_letter.",
         "topic",
@@ -102,7 +99,6 @@ class Metrics:
     consumer_lag_seconds = _gauge(
         "Age of the oldest record that is not applied, 0 if there is none.", "topic", "partition"
     )
-    # Applied means committed in Postgres.
     consumer_applied_offset = _gauge("The next offset to apply.", "topic", "partition")
     consumer_rebalances = _counter("Times that partitions were assigned again.")
     # A zombie's write that was rolled back.
@@ -118,7 +114,6 @@ class Metrics:
     )
     consumer_batch_seconds = _histogram("Time of one batch's transaction.", buckets=_BATCH_SECONDS)
     consumer_batch_records = _histogram("Records of one batch.", buckets=_BATCH_RECORDS)
-    # The whole way: recorded at the source → applied here.
     event_delivery_seconds = _histogram(
         "From an event's recording at its source to its applying here.",
         "source",
@@ -162,7 +157,7 @@ class Metrics:
     cases_overdue = _gauge("Cases with a running duty that was due before now.", "clock")
     # Counted from now on: `168h` has those of `24h` in it.
     cases_due = _gauge(
-        "Cases with a running duty due from now on, within so long.", "clock", "within"
+        "Cases with a running duty that is due from now on, within this time.", "clock", "within"
     )
     # Diverted, withdrawn and merged ones rightly have nobody; any other state should be 0.
     cases_unhandled = _gauge("Cases that no node is responsible for, by their state.", "state")

@@ -57,7 +57,6 @@ class Backoff:
         self._seconds = _FIRST_PAUSE_SECONDS
 
     def reset(self) -> None:
-        """Begin with the shortest pause again."""
         self._seconds = _FIRST_PAUSE_SECONDS
 
     def next_seconds(self) -> float:

@@ -77,7 +77,6 @@ class Watch:
         return self
 
     def limit_to(self, limit: Limit) -> None:
-        """Set another limit, from the next statement on."""
         self.limit, self._bound = limit, limit.statement
 
     def __enter__(self) -> None:
@@ -127,7 +126,6 @@ class Watch:
             ours.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close our descriptor of the socket."""
         with self._lock:
             self._pending = False
             fd, self._fd = self._fd, -1

@@ -11,7 +11,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.runtime.errors import Fatal, Transient, classified
 from node.runtime.settings import Settings
 from producers.relay.outbox_reader import Pending, Published
@@ -99,7 +99,7 @@ class Publisher:
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, uuid.UUID | None]:
         """Kafka's identity of each topic, by metadata of at most 30 s ago; None while unknown."""
-        return clients.topic_ids(self._producer, topics)
+        return library_patches.topic_ids(self._producer, topics)
 
     def load_metadata(self, topics: Iterable[str]) -> None:
         """Ask the cluster about topics that the producer does not know; raises a Kafka error."""

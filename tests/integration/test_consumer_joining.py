@@ -8,7 +8,7 @@ from kafka import KafkaConsumer
 from support.world import eventually
 
 from consumers.group_membership import Assignment
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.localstack import LocalStack
 from node.runtime.settings import Settings
 
@@ -28,7 +28,7 @@ def test_a_join_that_ended_between_two_polls_still_gives_partitions(
         for _ in range(5):
             _polled(client)
         assert coordinator.rejoining, "the client finishes it by itself: keep_joining can go"
-        clients.keep_joining(client)
+        library_patches.keep_joining(client)
         eventually(lambda: _polled(client) and not coordinator.rejoining, "the join is finished")
         assert coordinator._generation.generation_id > generation
         assert client.assignment()

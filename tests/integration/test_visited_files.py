@@ -39,18 +39,21 @@ def receiver(fresh_settings: Callable[..., Settings]) -> Settings:
 def test_a_consumed_record_visits_few_files(sender: Settings, receiver: Settings) -> None:
     tracer = Tracer(ConsumerSession.decode, ConsumerSession.submit, ConsumerSession.apply)
     case_id = register(sender)
-    with running(Relay(sender, Metrics()), Metrics()), tracer.installed():
-        with running(Consumer(receiver, Metrics()), Metrics()):
-            _wait_for_events(receiver, case_id, 1)
-            tracer.is_on = True
-            do(sender, "accept", case_id=case_id)
-            _wait_for_events(receiver, case_id, 2)
+    with (
+        running(Relay(sender, Metrics()), Metrics()),
+        tracer.installed(),
+        running(Consumer(receiver, Metrics()), Metrics()),
+    ):
+        _wait_for_events(receiver, case_id, 1)
+        tracer.is_on = True
+        do(sender, "accept", case_id=case_id)
+        _wait_for_events(receiver, case_id, 2)
     _report("a consumed record", tracer.visits)
     assert tracer.visits.files <= MOST_FILES_OF_RECORD
 
 
 def test_a_command_visits_few_files(sender: Settings) -> None:
-    tracer = Tracer(commands._answered)
+    tracer = Tracer(commands._answer)
     with tracer.installed(), client_of(sender) as client:
         cases = [new_case(client), new_case(client)]
         for case_id in cases:  # the first one fills the caches

@@ -16,7 +16,7 @@ from support.processes import is_running
 from support.world import WAIT_SECONDS, eventually, rows
 
 from cases.nodes import NATIONAL
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import consumed_topics, produced_topics
 from node.localstack import LocalStack
@@ -117,7 +117,7 @@ def records(node: str, topic: str) -> list[Any]:
         found: list[Any] = []
         deadline = time.monotonic() + WAIT_SECONDS
         # By positions: what stands last may be the marker of a transaction.
-        while any(at < end[one] for one, at in clients.next_offsets(client).items()):
+        while any(at < end[one] for one, at in library_patches.next_offsets(client).items()):
             assert time.monotonic() < deadline, f"not in time: the records of {topic}"
             for several in client.poll(timeout_ms=200).values():
                 found += several

@@ -10,7 +10,7 @@ import uuid_utils
 from kafka import KafkaProducer
 from support.world import WAIT_SECONDS, Raw, eventually
 
-from node.kafka import clients
+from node.kafka import clients, library_patches
 from node.kafka.clients import TopicPartition
 from node.runtime.settings import Settings
 
@@ -85,6 +85,6 @@ def await_marker(settings: Settings, topic: str) -> None:
     with closing(clients.plain_consumer(settings, "test")) as client:
         places = [TopicPartition(topic, number) for number in client.partitions_for_topic(topic)]
         eventually(
-            lambda: clients.high_watermarks(client, places) == client.end_offsets(places),
+            lambda: library_patches.high_watermarks(client, places) == client.end_offsets(places),
             f"the markers stand in {topic}",
         )

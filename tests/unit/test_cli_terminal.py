@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from node.entrypoints.cli import output
+from node.entrypoints.cli.status import shown_skew
 from node.entrypoints.cli.terminal import SafeFormatter, escaped, escaped_json
 
 BAD = "供暖\x1b[2J\x1b]0;x\x07\x9b31m\x7f\r\u202e反\u2066\u2069\u200f\u2028"
@@ -85,3 +86,10 @@ def test_whatever_is_in_json_is_read_back(text: str) -> None:
 def test_chinese_text_is_left_as_it_is() -> None:
     text = "信访件 𠮷 「供暖」——(虚构)\n\t100 % é"
     assert escaped(text) == text
+
+
+def test_a_clock_that_is_right_is_not_shown_as_minus_zero() -> None:
+    """Seen failing with `.1f`: a skew of -20 ms was shown as -0.0."""
+    assert [shown_skew(seconds) for seconds in (-0.02, 0.04, -1.26, None)] == [
+        *("0.0", "0.0", "-1.3", "unknown"),
+    ]

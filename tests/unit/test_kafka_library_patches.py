@@ -23,13 +23,35 @@ from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
 from node.kafka import record_reader
 from node.kafka.decompression import MAX_BATCH_BYTES
-from node.kafka.library_patches import LIBRARY_VERSION, PRIVATE_NAMES, ForceClosingProducer
+from node.kafka.library_patches import ForceClosingProducer
 
 ROOT = Path(__file__).parents[2]
 NOBODY = {"bootstrap_servers": "127.0.0.1:1", "api_version": (4, 0)}
 GZIP = 1
 # The only modules that may use what is private in the library.
 INSIDE = ("library_patches.py", "record_reader.py")
+LIBRARY_VERSION = "3.0.12"
+# The private names that the product replaces or reads, by client.
+PRIVATE_NAMES = {
+    "consumer": (
+        "_client.cluster.leader_for_partition",
+        "_client.cluster.request_update",
+        "_client.cluster.topic_id",
+        "_client.cluster.topics",
+        "_coordinator.rejoin_needed",
+        "_coordinator.rejoining",
+        "_coordinator.request_rejoin",
+        "_coordinator.time_to_next_poll",
+        "_fetcher._isolation_level",
+        "_fetcher.PartitionRecords._unpack_records",
+        "_fetcher.PartitionRecords._consume_aborted_transactions_up_to",
+        "_fetcher.PartitionRecords._contains_abort_marker",
+        "_fetcher.PartitionRecords._is_batch_aborted",
+        "_subscription.assignment",
+    ),
+    "producer": ("_closed", "_metadata.topic_id", "_sender.force_close", "_sender.join"),
+    "admin client": ("_closed",),
+}
 CLIENTS = {"client", "consumer", "producer", "admin", "fetcher", "coordinator", "part", "batch"}
 
 

@@ -81,6 +81,11 @@ def _scrub_tables(scrub: dict[str, Any], now: float) -> Iterator[Table]:
     yield from findings_table("open findings 未修复", scrub["open"])
 
 
+def shown_skew(seconds: float | None) -> str:
+    """Return a clock's skew with one decimal, never "-0.0"."""
+    return "unknown" if seconds is None else f"{seconds:z.1f}"
+
+
 def _tables(data: dict[str, Any]) -> Iterator[Table]:
     counts = ["events", "cases", "incomplete_cases", "cases_with_conflicts", "dead_letters_open"]
     title = f"node {data['node']}"
@@ -103,9 +108,8 @@ def _tables(data: dict[str, Any]) -> Iterator[Table]:
     ]  # fmt: skip
     yield table("proof 对账", ("peer", "cases that differ", "last proven s ago"), proofs)
     yield from _scrub_tables(data["scrub"], now)
-    skew = data["clock_ahead_seconds"]
-    shown = [["unknown" if skew is None else f"{skew:z.1f}"]]
-    yield table("clock 时钟", ("ahead of the broker's s",), shown)
+    skew = shown_skew(data["clock_ahead_seconds"])
+    yield table("clock 时钟", ("ahead of the broker's s",), [[skew]])
     if data["stopped"]:
         yield _stopped(data["stopped"])
     if data["partitions"] is not None:

@@ -40,7 +40,7 @@ _IS_THERE = (NoError.errno, TopicAlreadyExistsError.errno)
 
 
 class Action(StrEnum):
-    """How a topic differs from its declaration."""
+    """The action that brings a topic to its declaration, or why there is none."""
 
     CREATE = "create"
     UNCHANGED = "unchanged"
@@ -103,10 +103,7 @@ def _settings(client: KafkaAdminClient, topics: Sequence[Topic]) -> dict[str, di
     if not topics:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
-    described: dict[str, dict[str, Any]] = client.describe_configs(resources, config_filter="all")[
-        "topic"
-    ]
-    return described
+    return dict(client.describe_configs(resources, config_filter="all")["topic"])
 
 
 def _compared(topic: Topic, shape: tuple[int, int], settings: dict[str, Any]) -> TopicChange:
@@ -143,7 +140,6 @@ def _undeclared(existing: set[str]) -> list[TopicChange]:
 
 
 def brokers(client: KafkaAdminClient) -> int:
-    """Return the number of brokers of the cluster."""
     return len(client.describe_cluster()["brokers"])
 
 
@@ -170,7 +166,6 @@ def apply(
 
 
 def _is_open(change: TopicChange) -> bool:
-    """Return True if there is something for `apply` to do."""
     alterable = any(not each.refusal for each in change.differences)
     return change.action is Action.CREATE or alterable
 

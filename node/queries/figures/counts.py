@@ -108,7 +108,6 @@ Row = dict[str, Any]
 
 
 def values(chosen: Period, now: datetime) -> dict[str, Any]:
-    """Return the parameters of the queries."""
     return {
         **_shifted(chosen, 15),
         **_shifted(chosen, 30),
@@ -127,5 +126,4 @@ def _shifted(chosen: Period, days: int) -> dict[str, datetime]:
 
 
 def count(cursor: Cursor, name: str, parameters: dict[str, Any]) -> list[Row]:
-    """Return the rows of one of `QUERIES`, by column name."""
     return read_rows(cursor, QUERIES[name], parameters)

@@ -37,7 +37,6 @@ def period(first: date, last: date) -> Period:
 
 
 def all_time() -> Period:
-    """Return the period of everything that was ever registered."""
     return period(_EARLIEST, _LATEST)
 
 
