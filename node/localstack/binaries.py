@@ -31,8 +31,9 @@ def binary_folder(version: str | None = None) -> Path:
         if version is None or major_version(folder) == version:
             return folder
     raise Fatal(
-        f"the stack's data are of Postgres {version}, found is only {major_version(folders[0])}: "
-        f"install version {version}, or start again with `petitionlink stack down --purge`"
+        f"the stack's data are of Postgres {version}, but {major_version(folders[0])} is "
+        f"installed: install version {version}, or start again with `petitionlink stack down "
+        "--purge`"
     )
 
 

@@ -160,7 +160,7 @@ def test_programs_of_the_version_of_the_data_are_chosen(
     monkeypatch.setenv("PATH", "/nowhere")
     assert binaries.binary_folder() == newer  # by number, not by letter
     assert binaries.binary_folder("16") == older
-    with pytest.raises(PetitionLinkError, match=r"data are of Postgres 12, found is only 17"):
+    with pytest.raises(PetitionLinkError, match=r"data are of Postgres 12, but 17 is installed"):
         binaries.binary_folder("12")
     monkeypatch.setenv("PATH", f"{older}:/usr/bin:/bin")
     assert binaries.binary_folder() == older

@@ -51,7 +51,7 @@ def repeated_name(names: int) -> bytes:
 
 @pytest.mark.parametrize("names", [2, 1000])
 def test_a_name_that_stands_twice_is_found_wherever_it_stands(names: int) -> None:
-    assert f"'{names - 1}' stands twice" in refused(repeated_name(names))
+    assert f"'{names - 1}' is repeated" in refused(repeated_name(names))
 
 
 def test_a_repeated_name_is_found_in_linear_time() -> None:

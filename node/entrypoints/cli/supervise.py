@@ -38,7 +38,7 @@ def supervise_command(
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:
-    """Show or issue routine supervision 常态督办: overdue duties and what the policy issues, why.
+    """Show or issue routine supervision 常态督办 by the policy, with overdue duties and reasons.
 
     The exit code is 1 if something that was to be issued is refused.
     """

@@ -49,7 +49,7 @@ class _Objects:
             raise ValueError(f"it has more than {MAX_NAMES} names and objects: send less at once")
         made = dict(pairs)
         if len(made) != len(pairs):
-            raise ValueError(f"the name {_repeated(pairs)[:40]!r} stands twice in one object")
+            raise ValueError(f"the name {_repeated(pairs)[:40]!r} is repeated in one object")
         return made
 
 

@@ -49,7 +49,7 @@ _BODIES = {
 }
 _OTHER = _Body(MAX_OTHER_BYTES)
 
-# What a page of ours sets itself is left as it is.
+# Headers that a page has set itself are kept.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

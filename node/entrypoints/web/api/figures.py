@@ -1,4 +1,4 @@
-"""`GET /v1/indicators` 指标 and `/v1/rising`: what people raise of late 近期反映."""
+"""`GET /v1/indicators` 指标 and `/v1/rising`: the matters raised lately 近期反映."""
 
 from __future__ import annotations
 
