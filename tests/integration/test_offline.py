@@ -38,7 +38,7 @@ from producers.commands.parse import parse
 from producers.relay import outbox_reader as pendings
 from producers.relay import relay as relays
 from producers.relay.outbox_reader import Pending, take
-from producers.relay.rate_limit import Pace, Rate
+from producers.relay.rate_limit import Rate, RateLimiter
 from producers.relay.relay import Relay
 
 BEIJING, SHANDONG, CORPS = "110000", "370000", "660000"
@@ -291,7 +291,7 @@ def test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits(
     """Whatever the machine is busy with: the clock of the rate stands still."""
     waits = []
 
-    class Frozen(Pace):
+    class Frozen(RateLimiter):
         def __init__(self, rate: Rate) -> None:
             super().__init__(rate, monotonic=lambda: 0.0)
 
@@ -300,7 +300,7 @@ def test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits(
             waits.append(seconds > 0)
             return seconds
 
-    monkeypatch.setattr(relays, "Pace", Frozen)
+    monkeypatch.setattr(relays, "RateLimiter", Frozen)
     backlog(beijing_on_slow_line, 3 * BURST)
     with relaying(beijing_on_slow_line):
         eventually(lambda: sum(waits) > 5, "the relay waits again and again")
@@ -313,11 +313,11 @@ def test_stop_interrupts_a_paced_wait(
     """Fails when the wait is a sleep instead of a wait for `stop`."""
     asked = threading.Event()
 
-    def wait_seconds(_: Pace) -> float:
+    def wait_seconds(_: RateLimiter) -> float:
         asked.set()
         return 10 * WAIT_SECONDS
 
-    monkeypatch.setattr(Pace, "wait_seconds", wait_seconds)
+    monkeypatch.setattr(RateLimiter, "wait_seconds", wait_seconds)
     with relaying(beijing_on_slow_line):  # fails if the relay does not end in time
         assert asked.wait(WAIT_SECONDS)
 

@@ -20,7 +20,7 @@ from node.queries.export import Selection
 from node.runtime.errors import PetitionLinkError
 from producers.register import load_mapping
 from producers.register.template import write_template
-from producers.register_export.export_cases import Totals, Wish, export
+from producers.register_export.export_cases import ExportRequest, Totals, export
 
 FileArgument = Annotated[Path, typer.Argument(help="A new .csv or .xlsx file 登记簿文件.")]
 MappingOption = Annotated[
@@ -75,7 +75,9 @@ def export_command(
     Rows that cannot tell all of their case are counted as partial.
     """
     settings = settings_for(node)
-    wish = Wish(_selection(first, last, state, registered_by, handled_by), with_petitioner)
+    request = ExportRequest(
+        _selection(first, last, state, registered_by, handled_by), with_petitioner
+    )
     columns, office = load_mapping(mapping), open_office(settings)
     with own_connected(settings, "export") as connection, rows_progress() as bar:
         task = bar.add_task("rows", total=None, rows=0)
@@ -84,7 +86,7 @@ def export_command(
             if done % _EVERY == 0:
                 bar.update(task, completed=done, total=total, rows=done)
 
-        totals = export(connection, office, wish, columns, file, force=force, progress=moved)
+        totals = export(connection, office, request, columns, file, force=force, progress=moved)
     _explain(totals)
     result = asdict(totals)
     print_data(result, output, lambda: table(f"export {file}", [*result], [[*result.values()]]))

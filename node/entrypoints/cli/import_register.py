@@ -26,7 +26,7 @@ from producers.register import (
     reject_path,
 )
 from producers.register_import.import_rows import Totals, write_parts
-from producers.register_import.iterate_in_subprocess import ahead
+from producers.register_import.iterate_in_subprocess import iterate_in_subprocess
 from producers.register_import.prepare_rows import PreparedChunk, chunks_of
 from producers.register_import.query_code_file import CodeFile
 
@@ -72,7 +72,7 @@ def import_command(
     await_gate(settings)
     with (
         read_register(file, columns) as rows,
-        ahead(_prepared(office, rows)) as chunks,
+        iterate_in_subprocess(_prepared(office, rows)) as chunks,
         own_connected(settings, "import") as connection,
         RejectWriter(rejects, formula_guard=columns.formula_guard) as refused,
         CodeFile(query_codes, office.actor) if query_codes else nullcontext() as codes,
