@@ -3,11 +3,9 @@
 Nearly every record has exactly the standard headers, and comparing bytes shows it: unpacking nine
 headers takes longer than decoding the event.
 
-The format is a count, then of each header the length of the name, the name, the length of the content
-(-1: none) and the content; numbers as zigzag varints (Kafka's record format v2).
+The format is a count, then of each header the length of the name, the name, the length of the
+content (-1: none) and the content; numbers are zigzag varints (Kafka's record format v2).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Final, overload

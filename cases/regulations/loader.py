@@ -1,7 +1,5 @@
 """Read a rule set from its file and refuse an invalid file with one line."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from datetime import date

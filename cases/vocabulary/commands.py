@@ -1,7 +1,5 @@
 """The commands 指令: the imperative name of each, and the event that it becomes."""
 
-from __future__ import annotations
-
 from cases.errors import Refusal
 from cases.vocabulary import event_types as types
 

@@ -4,8 +4,6 @@ Drafting and checks are the same, but a batch has one transaction, because a rou
 thousands of cases after an import.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple

@@ -4,8 +4,6 @@ There is no I/O: the caller locks the case, reads its key (`passes_petitioner_on
 (`land`) if the command needs them, and writes the event.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Handle one command 办理指令: lock the case, draft the event, write it, commit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple

@@ -8,8 +8,6 @@
 or `correct`. All other fields are those of the event's schema.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

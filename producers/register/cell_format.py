@@ -1,7 +1,5 @@
 """Write the value of a field as a cell that `cell_values` reads back as the same value."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from collections.abc import Mapping as Table
 from typing import Any

@@ -4,8 +4,6 @@ The first object must have the required columns; later ones may have further col
 Numbers keep their digits; a number that JSON readers round is refused.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -16,14 +14,7 @@ from typing import Any, Final, NamedTuple, TextIO
 from producers.register.clean_text import quoted
 from producers.register.errors import RegisterError, RowError
 from producers.register.mapping import Mapping
-from producers.register.source import (
-    Columns,
-    RawRow,
-    Source,
-    check_width,
-    open_text,
-    read_line,
-)
+from producers.register.source import Columns, RawRow, Source, check_width, open_text, read_line
 from schemas.limits import MAX_NUMBER
 
 Line = tuple[int, str]

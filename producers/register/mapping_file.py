@@ -23,8 +23,6 @@ Targets are listed in `producers.register.targets`. A column that is neither map
 refused, so that a misspelt header cannot lose its content unnoticed.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections import Counter
 from collections.abc import Iterator

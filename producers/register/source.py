@@ -1,7 +1,5 @@
 """The common form of the three file formats: columns, then rows of raw cells."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

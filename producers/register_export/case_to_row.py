@@ -1,7 +1,5 @@
 """Convert the events of a case to the values of a row of a register, for an export 导出."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, Final
 

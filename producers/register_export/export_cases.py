@@ -1,7 +1,5 @@
 """Export cases 登记簿导出 as rows of a register, which an import can read again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@ The subprocess is forked, so it has all that was opened before; start it before 
 connections. Items come in order, one at a time: it waits until the item before was taken.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import traceback

@@ -4,8 +4,6 @@ This needs no database and may run in a subprocess, so the results are small: ev
 what is already packed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple

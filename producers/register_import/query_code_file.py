@@ -1,7 +1,5 @@
 """Write the file of the query codes 查询码清单 of an import, which are stored nowhere else."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

@@ -1,7 +1,5 @@
 """Read the pending outbox rows, and mark those that were acknowledged."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby

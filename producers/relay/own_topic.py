@@ -5,8 +5,6 @@ It opens the gate of commands as soon as the database is known to have all own e
 (`node.recovery.own_backfill`).
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Publish 发布 a batch of outbox rows to Kafka and return the outcome of each."""
 
-from __future__ import annotations
-
 import logging
 import time
 import uuid

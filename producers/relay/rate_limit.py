@@ -4,8 +4,6 @@ A bucket of tokens fills at the configured rate. A take is for a tenth to a fift
 new and urgent rows wait for one take at most.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import NamedTuple

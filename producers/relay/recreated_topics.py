@@ -4,8 +4,6 @@ Records of the old topic that the receiver has not confirmed are lost, and their
 nothing on the new one: taken for records in flight, they would never be missed.
 """
 
-from __future__ import annotations
-
 import logging
 import uuid
 

@@ -21,8 +21,6 @@ does an urgent row, because with it the pending rows of its case become urgent
 One relay per topic: the advisory lock lives and dies with the connection that also marks.
 """
 
-from __future__ import annotations
-
 import select
 import time
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ ran in turn: nothing is sent before the outcome of all earlier rows is known, no
 Rows taken ahead are then dropped; they are still pending.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections import Counter

@@ -4,8 +4,6 @@ Each topic has an advisory lock of the session, which ends with the connection t
 so a relay that lost its lock cannot mark either.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping

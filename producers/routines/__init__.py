@@ -1,7 +1,5 @@
 """The routines 例行任务, which a node does without a command (docs/routines.md)."""
 
-from __future__ import annotations
-
 from cases.nodes import NATIONAL
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Worker

@@ -8,8 +8,6 @@
 - Answers kept for idempotency keys 幂等键 are deleted after two weeks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final

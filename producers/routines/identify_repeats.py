@@ -6,8 +6,6 @@ without a finding have an index of their own, so that an empty round costs nothi
 identity was corrected loses its finding and is identified again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

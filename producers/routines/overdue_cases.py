@@ -1,7 +1,5 @@
 """Read what is overdue 逾期 at the centre, page by page, and the supervisions about it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Final
 

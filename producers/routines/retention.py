@@ -1,7 +1,5 @@
 """Clean up 保洁 every hour, at every node, in one of its processes."""
 
-from __future__ import annotations
-
 import logging
 
 from node.keys.office import Office

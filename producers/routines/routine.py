@@ -5,8 +5,6 @@ works, and another takes over when that connection ends. A round writes through 
 a process that lost the lock cannot write.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from abc import ABC, abstractmethod

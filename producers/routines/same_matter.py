@@ -5,8 +5,6 @@ the same matter (docs/domain.md §4), but *what makes two matters the same* is p
 `SAME_MATTER` is an assumption 假设 of ours, in one place to be discussed and changed.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple

@@ -7,8 +7,6 @@
    answered or supervised meanwhile), and audits.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import islice

@@ -1,7 +1,5 @@
 """Run routine supervision at the centre: off, dry_run or issue, by the settings."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from typing import Final

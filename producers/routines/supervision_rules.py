@@ -5,8 +5,6 @@ grounds, after the duty was due; or before, and it is still open. After one that
 or lifted 已解除 people decide, not the routine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 

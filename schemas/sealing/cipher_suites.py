@@ -5,8 +5,6 @@ cryptography assessment 密评) is one more entry in `SUITES`; records of the fi
 A suite handles keys and bytes, not cases or nodes.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Protocol
 

@@ -3,8 +3,6 @@
 Errors quote no values, because they are personal data.
 """
 
-from __future__ import annotations
-
 import hmac
 import unicodedata
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 A check is made once from the field's spec and is then called for every command.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable
 from typing import Any, Final

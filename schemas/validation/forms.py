@@ -3,8 +3,6 @@
 A schema is compiled once.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache

@@ -1,7 +1,5 @@
 """Render a body for people 展示: instants with zone, bytes as base64, sealed data as sealed."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Mapping
 from functools import cache

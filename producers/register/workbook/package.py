@@ -5,8 +5,6 @@ opened. `zipfile` returns no more of a part than the directory says and then com
 so a false directory gains nothing. Each part is read at most three times.
 """
 
-from __future__ import annotations
-
 import os
 import posixpath
 import struct

@@ -4,8 +4,6 @@ Names lose their prefixes, so that transitional and strict Open XML and names su
 read alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Final
 from xml.parsers import expat
