@@ -15,6 +15,7 @@ from support.facts import SHANGHAI, FactCase, FactClock, expected, volumes, writ
 from support.world import do, register
 
 from benchmarks.million import fill
+from cases.clocks import names
 from node.postgres.connection import connected
 from node.queries.figures.indicators import indicators
 from node.queries.figures.overview import overview
@@ -115,7 +116,7 @@ def test_a_deadline_at_24_00_belongs_to_the_day_that_it_ends(dsn: str) -> None:
     start, done = at("02-01"), at("02-20")
 
     def reply(due: str, **more: Any) -> FactClock:
-        return FactClock("D06", "110000", start, at(due), **more)
+        return FactClock(names.REPLY, "110000", start, at(due), **more)
 
     write_facts(dsn, [case(1, "02-01", clocks=[
         reply("02-28 24:00", met_at=done, ended_at=done),  # February's
@@ -135,7 +136,9 @@ def test_a_deadline_at_24_00_belongs_to_the_day_that_it_ends(dsn: str) -> None:
 
 def test_only_repeat_rate_and_online_share_count_repeats(dsn: str) -> None:
     start = at("03-02")
-    clocks = [FactClock(name, "110000", start, at("03-20 24:00")) for name in ("D02", "D06")]
+    clocks = [
+        FactClock(name, "110000", start, at("03-20 24:00")) for name in (names.LANDING, names.REPLY)
+    ]
     evaluations = [(about, "satisfied", at("03-10")) for about in ("office", "unit")]
     write_facts(dsn, [case(1, "03-01", finding="repeat", clocks=clocks, evaluations=evaluations)])
     total = ask(dsn)["total"]
@@ -197,7 +200,19 @@ RESULTS = st.sampled_from(["satisfied", "basically_satisfied", "dissatisfied", "
 def a_clock(draw: st.DrawFn) -> FactClock:
     met = draw(MAYBE)
     return FactClock(
-        draw(st.sampled_from(["D01", "D02", "D02", "D06", "D07", "D14", "D16"])),
+        draw(
+            st.sampled_from(
+                [
+                    names.DISPOSAL,
+                    names.LANDING,
+                    names.LANDING,
+                    names.REPLY,
+                    names.EXTENSION,
+                    names.SIMPLE_REPLY,
+                    names.EVALUATION,
+                ]
+            )
+        ),
         draw(NODES),
         *(draw(MOMENTS), draw(MOMENTS), met, met or draw(MAYBE)),
     )
