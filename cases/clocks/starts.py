@@ -148,18 +148,14 @@ def _corrected(start: _Start) -> list[Deadline]:
     """Give a matter that turns out to have time for the reply that time from its acceptance on."""
     case, given = start.case, start.case.registration.get
     accepted_at = case.milestones.get(State.ACCEPTED)
-    if case.state != State.ACCEPTED or accepted_at is None or _is_timed(case):
+    is_timed = any(clock.clock in names.REPLIES and clock.runs for clock in case.clocks)
+    if case.state != State.ACCEPTED or accepted_at is None or is_timed:
         return []
     told = {one["field"]: one["value"] for one in start.fact.body.get("corrections") or ()}
     matter = [told.get(name, given(name) or "") for name in ("petition_class", "claim_path")]
     if not start.rules.applies(names.REPLY, *matter):
         return []
     return [start.by_rule(names.REPLY, accepted_at)]
-
-
-def _is_timed(case: Case) -> bool:
-    """Return whether time for the reply runs."""
-    return any(one.clock in names.REPLIES and one.runs for one in case.clocks)
 
 
 def _starts(name: str, due_at: str = "") -> Callable[[_Start], list[Deadline]]:

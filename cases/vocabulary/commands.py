@@ -42,7 +42,5 @@ def event_type_of(command: str) -> str:
     try:
         return COMMANDS[command]
     except KeyError:
-        known = ", ".join(COMMANDS)
-        raise Refusal(
-            "unknown_command", f"command {command[:40]!r} is unknown: use {known}"
-        ) from None
+        problem = f"command {command[:40]!r} is unknown: use {', '.join(COMMANDS)}"
+        raise Refusal("unknown_command", problem) from None

@@ -75,14 +75,12 @@ def _rows(lines: Iterator[Line], columns: list[str], mapping: Mapping) -> Iterat
         row_cells = [cells.pop(name, "") for name in columns]
         surplus = {name: cell for name, cell in cells.items() if not mapping.passes_over(name)}
         if surplus:
-            yield _surplus(row, number, row_cells, surplus)
+            first = quoted(next(iter(surplus)))
+            problem = f"column {first} is not in the mapping: rename or remove it"
+            rest = json.dumps(surplus, ensure_ascii=False)
+            yield RawRow(row, number, row_cells, problem, rest)
         else:
             yield RawRow(row, number, row_cells, problem)
-
-
-def _surplus(row: int, number: int, row_cells: list[str], surplus: dict[str, str]) -> RawRow:
-    problem = f"column {quoted(next(iter(surplus)))} is not in the mapping: rename or remove it"
-    return RawRow(row, number, row_cells, problem, json.dumps(surplus, ensure_ascii=False))
 
 
 def _object(text: str, mapping: Mapping) -> _Object:

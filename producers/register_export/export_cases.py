@@ -7,7 +7,7 @@ from typing import Any
 
 from node.keys.office import Office
 from node.postgres.connection import Connection
-from node.queries.export import Exported, Selection, count_cases, read_cases
+from node.queries.export import Selection, count_cases, read_cases
 from node.store import audit_log
 from producers.register import Mapping
 from producers.register.file_writers import new_register
@@ -83,15 +83,11 @@ def _rows(
     for case in read_cases(connection, request.selection):
         row = case_to_row(case)
         if request.petitioners:
-            row.petitioner = _opened(office, case, totals)
+            petitioner = petitioner_of(office, case)
+            totals.petitioners += bool(petitioner)
+            totals.unreadable += petitioner is None
+            row.petitioner = petitioner or {}
         yield row
-
-
-def _opened(office: Office, case: Exported, totals: Totals) -> dict[str, str]:
-    found = petitioner_of(office, case)
-    totals.petitioners += bool(found)
-    totals.unreadable += found is None
-    return found or {}
 
 
 def _audit(

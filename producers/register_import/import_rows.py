@@ -18,7 +18,7 @@ from node.keys.office import Office
 from node.postgres.connection import Connection, Cursor
 from node.postgres.table import TEXT, Table
 from node.runtime.errors import Transient, is_data_error, is_too_slow
-from node.store.projection import CaseTransition, no_case, transition
+from node.store.projection import no_case, transition
 from node.store.write_events import write_own_events
 from producers.register import Rejected
 from producers.register_import.prepare_rows import Prepared, Row, chunks_of
@@ -63,7 +63,7 @@ class Totals:
 
 
 class _KnownRows(NamedTuple):
-    """What was registered before: digest and case by (source, number), and exported cases here."""
+    """The rows registered before: digest and case by (source, number), and exported cases."""
 
     rows: dict[tuple[str, str], tuple[str, str]]
     cases: set[str]
@@ -154,7 +154,9 @@ def _write(
     chunk.totals.events = len(packed)
     if new:
         _write_known(cursor, new)
-        write_own_events(cursor, node, packed, [*map(_transition, new)])
+        events = ((row, [packed.event for packed in row.packed]) for row in new)
+        cases = [transition(no_case(row.case_id), row.case, made) for row, made in events]
+        write_own_events(cursor, node, packed, cases)
         if codes is not None:
             codes.issue(cursor, new)
     return chunk
@@ -176,10 +178,6 @@ def _write_known(cursor: Cursor, rows: Sequence[Prepared]) -> None:
         _IMPORTED.copy(cursor, map(_IMPORTED.pack, values))
     except UniqueViolation:
         raise Transient("another import wrote some of these rows at the same moment") from None
-
-
-def _transition(row: Prepared) -> CaseTransition:
-    return transition(no_case(row.case_id), row.case, [packed.event for packed in row.packed])
 
 
 def _sort_in(

@@ -107,7 +107,9 @@ class Relay:
                 if sent:
                     stop.wait(rest_seconds(sent, time.monotonic() - began))
                 else:
-                    _wait_for_notification(connection)
+                    select.select([connection], [], [], _POLL_SECONDS)
+                    connection.poll()
+                    connection.notifies.clear()
 
     def _read_to_the_end(self, topics: list[str], locks: TopicLocks, stop: Stop) -> list[str]:
         """Read own events back from these topics; return those that were read to their end."""
@@ -153,9 +155,3 @@ def _noted_ids(connection: Connection, publisher: Publisher, topics: Sequence[st
     ids = publisher.topic_ids(topics)
     recreated_topics.publish_again(connection, ids)
     return ids
-
-
-def _wait_for_notification(connection: Connection) -> None:
-    select.select([connection], [], [], _POLL_SECONDS)
-    connection.poll()
-    connection.notifies.clear()

@@ -46,7 +46,7 @@ class Routine(ABC):
             with connection, connection.cursor() as cursor:
                 own_database(cursor, self._settings.node)
                 refuse_while_unconfirmed(cursor)
-            while not stop.is_set() and not self._takes_the_lock(connection):
+            while not stop.is_set() and not self._take_lock(connection):
                 stop.wait(_TRY_SECONDS)
             while not stop.is_set():
                 if self._may_act(connection, office):
@@ -70,7 +70,7 @@ class Routine(ABC):
             self._told = why
         return not why
 
-    def _takes_the_lock(self, connection: Connection) -> bool:
+    def _take_lock(self, connection: Connection) -> bool:
         with connection, connection.cursor() as cursor:
             return try_lock(cursor, Lock.ROUTINE, self.name)
 

@@ -46,12 +46,6 @@ def pieces(chunks: Iterable[bytes], handler: Handler) -> Iterator[None]:
     yield
 
 
-def read_all(chunks: Iterable[bytes], handler: Handler) -> None:
-    """Pass a whole part to `handler`."""
-    for _ in pieces(chunks, handler):
-        pass
-
-
 def _connect(parser: expat.XMLParserType, handler: Handler) -> None:
     depth = 0
 
