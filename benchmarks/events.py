@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.texts import Texts
+from cases.clocks import names
 from node.keys.office import Office
 from schemas.event import Event
 from schemas.wire import make_event
@@ -15,9 +16,9 @@ EVENTS_PER_CASE = 10
 
 # The clocks that an event of a claim starts, and their days.
 _CLOCKS = {
-    "case.registered": {"D01": 15},
-    "case.accepted": {"D06": 60},
-    "case.served": {"D08": 30, "D16": 30},
+    "case.registered": {names.DISPOSAL: 15},
+    "case.accepted": {names.REPLY: 60},
+    "case.served": {names.REVIEW_REQUEST: 30, names.EVALUATION: 30},
 }
 _DAY_MICROS = 86_400_000_000
 

@@ -5,8 +5,6 @@ accused or belongs to it: every node belongs to the national centre, a unit to t
 whose name its own name contains. In doubt the guard refuses.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache

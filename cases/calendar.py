@@ -7,8 +7,6 @@ its years only weekends and the holidays with a fixed date are known, and the du
 provisional 暂定. The owner of a clock computes it once and sends it with the calendar's version.
 """
 
-from __future__ import annotations
-
 from collections.abc import Set
 from datetime import date, datetime, timedelta
 from functools import cache

@@ -7,7 +7,7 @@ JSON beside the ledger, so that the next event continues from it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -185,9 +185,12 @@ class Case:
             for name, present, default in zip(_FIELDS, _VALUES(self), _DEFAULTS, strict=True)
             if whole or present != default
         }
-        for name, plain in _PLAIN:
-            if name in value:
-                value[name] = plain(value[name])
+        for name in (
+            _TUPLES & value.keys()
+        ):  # tuples are written as lists, as JSON readers give them
+            value[name] = [[*item] for item in value[name]]
+        if value.get("position"):
+            value["position"] = [*value["position"]]
         if whole:
             value["clocks"] = [clock._asdict() for clock in self.clocks]
         return value
@@ -207,27 +210,13 @@ class Case:
         return case
 
 
-def _lists(tuples: list[Any]) -> list[list[Any]]:
-    return [[*one] for one in tuples]
-
-
-# Tuples are written as lists, as JSON readers give them.
-_PLAIN: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-    ("position", lambda one: one and [*one]),
-    ("clocks", _lists),
-    ("gaps", _lists),
-    ("conflicts", _lists),
-)
+_TUPLES = {"clocks", "gaps", "conflicts"}
 _FIELDS = tuple(one.name for one in fields(Case))
 _VALUES = attrgetter(*_FIELDS)
 
 
-def _default_of(one: Any) -> Any:
-    return one.default if one.default_factory is MISSING else one.default_factory()
-
-
 # The id has no default, so it is always written.
-_DEFAULTS = (None, *(_default_of(one) for one in fields(Case)[1:]))
+_DEFAULTS = (None, *_VALUES(Case(""))[1:])
 _CONTAINERS: tuple[tuple[int, Callable[[Any], Any]], ...] = tuple(
     (place, type(default).copy)
     for place, default in enumerate(_DEFAULTS)

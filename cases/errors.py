@@ -1,7 +1,5 @@
 """The errors of the domain."""
 
-from __future__ import annotations
-
 from schemas.errors import PetitionLinkError
 
 

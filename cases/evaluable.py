@@ -1,8 +1,6 @@
 """Tell which cases are evaluated 可评价: first ones, unless a court or another statutory channel
 法定途径 has them (docs/domain.md §4)."""
 
-from __future__ import annotations
-
 from cases.case import Case
 
 OBJECTS = ("office", "unit")

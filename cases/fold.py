@@ -5,8 +5,6 @@ is not legal at its place is marked as a conflict and changes nothing else; a ga
 sequence marks the case as incomplete and names what is missing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from operator import itemgetter
 

@@ -5,8 +5,6 @@ Codes are GB/T 2260 except two conventions of our own: national `000000` and cor
 decides the node.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from cases.errors import UnknownNode

@@ -4,8 +4,6 @@ The router is the second guard of accusations and secrets: an event that a produ
 mistake goes no further than the centre.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from cases.accusation import barred_nodes

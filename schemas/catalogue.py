@@ -1,7 +1,7 @@
-"""The schema catalogue: which id, file and fingerprint belong to which event type 架构目录.
+"""The schema catalogue 架构目录: the id, file and fingerprint of each event type.
 
-The ids are fixed for ever and shipped with the release, so that a reader needs no registry. Files
-are read and parsed when a schema is first used, never on import.
+The ids never change and are shipped with the release, so that a reader needs no registry. Files are
+read and parsed when a schema is first used, not on import.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ FieldPath = tuple[str, ...]
 
 
 def physical_form(avro: Avro) -> Avro:
-    """The schema without logical types: instants are read as ints, which is 1.5 times as fast."""
+    """Return the schema without logical types: reading instants as ints is 1.5 times as fast."""
     if isinstance(avro, list):
         return [physical_form(member) for member in avro]
     if isinstance(avro, dict):
@@ -35,7 +35,7 @@ def physical_form(avro: Avro) -> Avro:
 
 
 def instant_paths(avro: Avro) -> Iterator[FieldPath]:
-    """Where a record may hold an instant: field names from the outside in, through arrays."""
+    """Yield the paths of instants in a record: field names from the outside in, through arrays."""
     if isinstance(avro, list):
         for member in avro:
             yield from instant_paths(member)
@@ -50,7 +50,7 @@ def instant_paths(avro: Avro) -> Iterator[FieldPath]:
 
 @dataclass(frozen=True, eq=False)  # one object for each schema, and quick to look up
 class Schema:
-    """One released schema: a line of the catalogue, and its file once that is asked for."""
+    """A released schema: a line of the catalogue, and its file, which is read on demand."""
 
     id: int
     type: str  # the CloudEvents type, e.g. petition.case.registered.v1
@@ -61,7 +61,7 @@ class Schema:
 
     @cached_property
     def avro(self) -> dict[str, Any]:
-        """The file as it is. Raises SchemaError if it is missing or is not the released one."""
+        """Return the file; raise SchemaError if it is missing or is not the released one."""
         try:
             content = (self.folder / self.file).read_bytes()
         except OSError as error:
@@ -76,30 +76,30 @@ class Schema:
 
     @cached_property
     def physical(self) -> dict[str, Any]:
-        """The parsed schema that the codec reads and writes with, without logical types."""
+        """Return the parsed schema without logical types, with which the codec reads."""
         return cast(dict[str, Any], parse_schema(physical_form(self.avro)))
 
     @cached_property
     def body_instants(self) -> tuple[FieldPath, ...]:
-        """Where the body, not the envelope, may hold instants, e.g. ("clocks", "due_at")."""
+        """Return the paths of instants in the body, e.g. ("clocks", "due_at")."""
         paths = instant_paths(self.avro)
         return tuple(path for path in paths if path[0] not in ("occurred_at", "recorded_at"))
 
     @cached_property
     def frame(self) -> bytes:
-        """The five bytes before the Avro record: magic zero and the id, big-endian."""
+        """Return the five bytes before the Avro record: magic zero and the id, big-endian."""
         return b"\x00" + self.id.to_bytes(4)
 
     @cached_property
     def _defaults(self) -> tuple[dict[str, Any], tuple[tuple[str, list[Any]], ...]]:
-        """The defaults, and those of them that are lists: nothing else among them can change."""
+        """Return the defaults, and those that are lists, the only mutable ones."""
         values = {
             part["name"]: part["default"] for part in self.avro["fields"] if "default" in part
         }
         return values, tuple(one for one in values.items() if isinstance(one[1], list))
 
     def defaults(self) -> dict[str, Any]:
-        """A new dict of the default of every field that has one."""
+        """Return a new dict of the default of every field that has one."""
         values, lists = self._defaults
         fresh = values.copy()
         for name, value in lists:
@@ -108,10 +108,7 @@ class Schema:
 
 
 class Catalogue:
-    """All released schemas, by wire id and by CloudEvents type.
-
-    Raises SchemaError if an id or a type stands in it twice.
-    """
+    """The released schemas, by wire id and by CloudEvents type; SchemaError if one is repeated."""
 
     def __init__(self, schemas: list[Schema]) -> None:
         self.by_id: Mapping[int, Schema] = {schema.id: schema for schema in schemas}
@@ -133,5 +130,5 @@ def load(file: Path = CATALOGUE_FILE, folder: Path = EVENTS_FOLDER) -> Catalogue
 
 @cache
 def catalogue() -> Catalogue:
-    """The catalogue of this release, read once."""
+    """Return the catalogue of this release, read once."""
     return load()

@@ -1,4 +1,4 @@
-"""CloudEvents in Kafka's binary mode 事件头: the standard headers, and whether others agree."""
+"""Write and check the headers of CloudEvents in Kafka's binary mode 事件头."""
 
 import os
 import re
@@ -20,16 +20,16 @@ FINGERPRINT: Final = "schema-fingerprint"
 
 
 def _short(text: str) -> str:
-    """A text of less than 64 bytes behind its length, as Kafka packs it."""
+    """Return a text of less than 64 bytes after its length, as Kafka packs it."""
     return chr(2 * len(text)) + text
 
 
 _TRACEPARENT_PLACE: Final = 7  # in the standard order
-# What lies between the parts of packed standard headers that differ from event to event, if each
-# of these has its usual length: less than 64 bytes, which are told in one.
+# The constant bytes between the variable parts of packed standard headers, if each of these parts
+# has its usual length of less than 64 bytes, which takes one byte.
 _BETWEEN: Final = tuple(
-    "".join(one)
-    for one in (
+    "".join(parts)
+    for parts in (
         ("\x12", _short("ce_specversion"), _short("1.0"), _short("ce_id"), chr(36 * 2)),
         (_short("ce_type"),),
         (_short("ce_source"),),
@@ -39,9 +39,9 @@ _BETWEEN: Final = tuple(
         (_short("schema-fingerprint"), chr(16 * 2)),
     )
 )
-# The 55 characters of a trace stand before the fingerprint's name and its 16 hexadecimal digits.
-_BEHIND_TRACE: Final = len(packed_text(FINGERPRINT.encode())) + 1 + 16
-_PLACE_OF_TRACE: Final = slice(-_BEHIND_TRACE - 55, -_BEHIND_TRACE)
+# The 55 characters of a trace come before the fingerprint's name and its 16 hexadecimal digits.
+_AFTER_TRACE: Final = len(packed_text(FINGERPRINT.encode())) + 1 + 16
+_PLACE_OF_TRACE: Final = slice(-_AFTER_TRACE - 55, -_AFTER_TRACE)
 _TRACE_NAMED: Final = packed_text(b"traceparent") + varint(55)
 _NAME_OF_TRACE: Final = slice(_PLACE_OF_TRACE.start - len(_TRACE_NAMED), _PLACE_OF_TRACE.start)
 _EPOCH: Final = datetime(1970, 1, 1)
@@ -49,13 +49,13 @@ _traceparent: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{1
 
 
 def new_traceparent() -> str:
-    """A W3C trace context that begins a trace: version, trace id, span id, sampled."""
+    """Return a W3C trace context for a new trace: version, trace id, span id, sampled."""
     random = os.urandom(24).hex()
     return f"00-{random[:32]}-{random[32:]}-01"
 
 
 def instant_text(micros: int) -> str:
-    """RFC 3339 in UTC, always with microseconds: 2026-01-31T08:00:00.000000Z."""
+    """Return RFC 3339 in UTC, always with microseconds: 2026-01-31T08:00:00.000000Z."""
     seconds, rest = divmod(micros, 1_000_000)
     return f"{_second_text(seconds)}.{rest:06d}Z"
 
@@ -66,7 +66,7 @@ def _second_text(seconds: int) -> str:
 
 
 def standard_headers(event: Event, fingerprint: str) -> list[tuple[str, bytes]]:
-    """The headers of docs/contract.md §2, in their fixed order."""
+    """Return the headers of docs/contract.md §2, in their fixed order."""
     return [
         ("ce_specversion", SPECIFICATION_VERSION),
         ("ce_id", event.event_id.encode()),
@@ -81,7 +81,7 @@ def standard_headers(event: Event, fingerprint: str) -> list[tuple[str, bytes]]:
 
 
 def is_standard(event: Event, fingerprint: str, headers: Headers) -> bool:
-    """Whether these are exactly the standard headers of `event`; packed ones stay packed."""
+    """Return whether these are exactly the standard headers of `event`, without unpacking."""
     if not isinstance(headers, PackedHeaders):
         return list(headers) == standard_headers(event, fingerprint)
     return headers.packed == _packed(event, fingerprint) or (
@@ -90,7 +90,7 @@ def is_standard(event: Event, fingerprint: str, headers: Headers) -> bool:
 
 
 def _packed(event: Event, fingerprint: str) -> bytes:
-    """The standard headers of a usual event, packed; of another one, something else."""
+    """Return the packed standard headers; for unusual lengths the result is wrong."""
     begin, type_, source, time, subject, trace, schema = _BETWEEN
     return (
         f"{begin}{event.event_id}{type_}{chr(2 * len(event.type))}{event.type}"
@@ -101,34 +101,34 @@ def _packed(event: Event, fingerprint: str) -> bytes:
 
 
 def wire_headers(event: Event) -> list[tuple[str, bytes]]:
-    """The headers to publish: as they came, or the standard ones."""
+    """Return the headers to publish: the received or the standard ones."""
     if event.extra_headers is not None:
         return list(event.extra_headers)
     return standard_headers(event, catalogue().by_type[event.type].fingerprint)
 
 
 def traceparent_in(headers: Headers) -> str:
-    """The valid traceparent, or "": W3C has a receiver ignore a damaged one."""
+    """Return the valid traceparent, or "": by W3C a receiver ignores a damaged one."""
     if isinstance(headers, PackedHeaders):
         packed = headers.packed
         if packed[_NAME_OF_TRACE] == _TRACE_NAMED and is_traceparent(packed[_PLACE_OF_TRACE]):
             return packed[_PLACE_OF_TRACE].decode()
     if len(headers) > _TRACEPARENT_PLACE and headers[_TRACEPARENT_PLACE][0] == "traceparent":
-        found: bytes | None = headers[_TRACEPARENT_PLACE][1]
+        trace: bytes | None = headers[_TRACEPARENT_PLACE][1]
     else:
-        found = dict(headers).get("traceparent")
-    return found.decode() if found and is_traceparent(found) else ""
+        trace = dict(headers).get("traceparent")
+    return trace.decode() if trace and is_traceparent(trace) else ""
 
 
 def is_traceparent(content: bytes) -> bool:
-    """Whether it is a W3C trace context of version 00 with ids that are not all zero."""
+    """Return whether it is a W3C trace context of version 00 with ids that are not all zero."""
     return _traceparent.fullmatch(content) is not None
 
 
 def check_agreement(
     key: bytes | None, event: Event, headers: Headers, schema: Schema | None
 ) -> None:
-    """Raises Undecodable unless key and headers tell the same as the record."""
+    """Raise Undecodable unless key and headers agree with the record."""
     if key != event.key:
         raise Undecodable(WRONG_HEADERS, "the key is not the case id of the record")
     given = _unambiguous(headers)
@@ -143,7 +143,7 @@ def check_agreement(
 
 
 def _expected(event: Event) -> list[tuple[str, bytes]]:
-    """The headers that must be there and agree; the others may be missing or differ."""
+    """Return the headers that must be there and agree; others may be missing or differ."""
     return [
         ("ce_specversion", SPECIFICATION_VERSION),
         ("ce_id", event.event_id.encode()),
@@ -157,7 +157,7 @@ def _expected(event: Event) -> list[tuple[str, bytes]]:
 def _unambiguous(headers: Headers) -> dict[str, bytes]:
     given = dict(headers)
     if len(given) != len(headers):
-        raise Undecodable(WRONG_HEADERS, "a header stands there twice")
+        raise Undecodable(WRONG_HEADERS, "a header is repeated")
     for name, content in headers:
         if content is None or "\0" in name:
             raise Undecodable(WRONG_HEADERS, f"header {name!r} cannot be kept")

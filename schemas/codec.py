@@ -1,7 +1,7 @@
-"""Avro on the wire 编解码: a zero byte, the schema id in four bytes (big-endian), one Avro record.
+"""Encode and decode Avro on the wire 编解码: a zero byte, four bytes of schema id, one Avro record.
 
-Strict on writing, exact on reading. Instants are ints (micros), uuids are strings. fastavro reads;
-`schemas.validation.checked_writer` writes, because it checks at the same time (ADR 33).
+Instants are ints (micros), uuids are strings. fastavro reads; `schemas.validation.checked_writer`
+writes, because it checks at the same time (ADR 33).
 """
 
 from io import BytesIO
@@ -28,13 +28,13 @@ from schemas.validation.record_check import check_instants, check_record
 
 FRAME_BYTES: Final = 5
 
-# What fastavro raises over damaged bytes: the first two as millions of damaged records showed, the
-# others as a precaution, because what is not listed stops the process.
+# fastavro raises the first two for damaged bytes, as millions of damaged records showed; the others
+# are a precaution, because an error that is not listed stops the process.
 DAMAGED: Final = (EOFError, IndexError, OverflowError, ValueError)
 
 
 def encode(schema: Schema, record: dict[str, Any]) -> bytes:
-    """The wire value of a whole record: envelope and body, every field given.
+    """Return the wire value of a whole record: envelope and body, every field given.
 
     Raises Invalid, naming the field, for a field that is missing, unknown or of a wrong type, for
     NUL or a lone surrogate in text, for a length or number beyond its limit, for an instant outside
@@ -56,7 +56,7 @@ def encode(schema: Schema, record: dict[str, Any]) -> bytes:
 
 
 def schema_id(value: bytes) -> int:
-    """The schema id of a framed value. Raises Undecodable if it is no frame or over the cap."""
+    """Return the schema id of a framed value; raise Undecodable if it is no frame or too large."""
     if not value:
         raise Undecodable(EMPTY, "the record has no value")
     if len(value) <= FRAME_BYTES:
@@ -69,18 +69,13 @@ def schema_id(value: bytes) -> int:
 
 
 def schema_of(value: bytes) -> Schema | None:
-    """The schema that a framed value names, None if it is not in this release.
-
-    Raises Undecodable if the value is no frame or over the cap.
-    """
+    """Return the schema of a framed value, None if it is not in this release; raise as above."""
     return catalogue().by_id.get(schema_id(value))
 
 
 def decode(value: bytes) -> tuple[Schema, dict[str, Any]]:
-    """The schema and the whole record of a wire value, nothing left over.
-
-    Raises Undecodable with its reason, UNKNOWN_SCHEMA among them. See `decode_as` about NUL.
-    """
+    """Return the schema and the whole record of a wire value; raise as `decode_as`, or with
+    UNKNOWN_SCHEMA."""
     schema = schema_of(value)
     if schema is None:
         raise unknown_schema(value)
@@ -88,10 +83,10 @@ def decode(value: bytes) -> tuple[Schema, dict[str, Any]]:
 
 
 def decode_as(schema: Schema, value: bytes) -> dict[str, Any]:
-    """The whole record of a framed value of this schema. Raises Undecodable with its reason.
+    """Return the whole record of a framed value of this schema; raise Undecodable with its reason.
 
-    Text may still hold NUL, which costs too much to look for here: whoever makes JSON of the
-    record finds it there as \\u0000 and refuses it as INVALID_TEXT.
+    Text may still hold NUL, for which a search would be too slow: the code that makes JSON of the
+    record refuses \\u0000 as INVALID_TEXT.
     """
     record = read_record(schema.physical, value, exact=True)
     check_instants(schema.body_instants, record)
@@ -99,13 +94,13 @@ def decode_as(schema: Schema, value: bytes) -> dict[str, Any]:
 
 
 def unknown_schema(value: bytes) -> Undecodable:
-    """The error for a schema id that this release does not have."""
+    """Return the error for a schema id that is not in this release."""
     number = int.from_bytes(value[1:FRAME_BYTES])
     return Undecodable(UNKNOWN_SCHEMA, f"schema id {number} is not in this release")
 
 
 def read_record(physical: dict[str, Any], value: bytes, *, exact: bool) -> dict[str, Any]:
-    """One record after the frame; `exact` refuses what follows it. Raises Undecodable."""
+    """Return the record after the frame; `exact` refuses further bytes. Raises Undecodable."""
     stream = BytesIO(value)
     stream.seek(FRAME_BYTES)
     try:

@@ -1,11 +1,10 @@
-"""The envelope 信封: the fields that every event begins with, in whatever type and version.
+"""Read and check the envelope 信封, the first fields of every event of any type and version.
 
 Because it comes first, it can be read from a record whose schema this release does not know.
 """
 
-import re
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from fastavro.schema import parse_schema
 
@@ -18,25 +17,23 @@ from schemas.limits import (
     MAX_INSTANT_MICROS,
     MAX_NUMBER,
     MIN_INSTANT_MICROS,
-    UUID_PATTERN,
+    is_uuid,
 )
-
-_uuid: Final = re.compile(UUID_PATTERN).fullmatch
 
 
 @cache
 def envelope_schema() -> dict[str, Any]:
-    """The envelope alone as a parsed Avro record, taken from the shipped schemas."""
-    some = next(iter(catalogue().by_id.values())).physical
-    fields = some["fields"][: len(ENVELOPE_FIELDS)]
+    """Return the envelope as a parsed Avro record, from the shipped schemas."""
+    physical = next(iter(catalogue().by_id.values())).physical
+    fields = physical["fields"][: len(ENVELOPE_FIELDS)]
     envelope = {"type": "record", "name": "petition.Envelope", "fields": fields}
     return cast(dict[str, Any], parse_schema(envelope))
 
 
 def decode_envelope(value: bytes) -> dict[str, Any]:
-    """The envelope of a framed record of any schema id; what follows it is not looked at.
+    """Return the envelope of a framed record of any schema id, without reading the body.
 
-    Raises Undecodable if the value is no frame or begins with no possible envelope.
+    Raises Undecodable if the value is no frame or does not begin with a valid envelope.
     """
     schema_id(value)
     record = read_record(envelope_schema(), value, exact=False)
@@ -45,8 +42,8 @@ def decode_envelope(value: bytes) -> dict[str, Any]:
 
 
 def check_envelope(record: dict[str, Any]) -> None:
-    """Raises Undecodable unless the envelope can be stored: ranges, ids, no NUL in its texts."""
-    if not _uuid(record["event_id"]):
+    """Raise Undecodable unless the envelope can be stored: ranges, ids, no NUL in its texts."""
+    if not is_uuid(record["event_id"]):
         raise Undecodable(MALFORMED, "event_id is no UUID of 36 characters in lower case")
     case_id = record["case_id"]
     if not 0 < len(case_id) <= MAX_CASE_ID_CHARACTERS:

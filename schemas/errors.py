@@ -1,4 +1,4 @@
-"""The exception tree of the project, and the reasons for which a record is poison 毒消息."""
+"""The exceptions of the project, and the reasons why a record is poison 毒消息."""
 
 from typing import Final
 
@@ -18,24 +18,14 @@ WRONG_EMITTER: Final = "wrong_emitter"  # not from the node whose topic it came 
 REFUSED_BY_DATABASE: Final = "refused_by_database"  # Postgres refused the row by its content
 
 REASONS: Final = (
-    EMPTY,
-    TOO_SHORT,
-    WRONG_MAGIC,
-    UNKNOWN_SCHEMA,
-    TOO_LARGE,
-    MALFORMED,
-    TRAILING_BYTES,
-    INVALID_TEXT,
-    OUT_OF_RANGE,
-    WRONG_HEADERS,
-    WRONG_FINGERPRINT,
-    WRONG_EMITTER,
+    *(EMPTY, TOO_SHORT, WRONG_MAGIC, UNKNOWN_SCHEMA, TOO_LARGE, MALFORMED, TRAILING_BYTES),
+    *(INVALID_TEXT, OUT_OF_RANGE, WRONG_HEADERS, WRONG_FINGERPRINT, WRONG_EMITTER),
     REFUSED_BY_DATABASE,
 )
 
 
 class PetitionLinkError(Exception):
-    """Everything that the product refuses or fails at with one clear line for its user."""
+    """The base of all errors that the product reports with one clear line for its user."""
 
 
 class SchemaError(PetitionLinkError):
@@ -43,11 +33,11 @@ class SchemaError(PetitionLinkError):
 
 
 class Invalid(PetitionLinkError):
-    """Refused while writing: the message names the field and what is wrong with it."""
+    """A value cannot be written; the message names the field and what is wrong with it."""
 
 
 class Undecodable(PetitionLinkError):
-    """Poison 毒消息: these bytes will never be an event, however often they are tried.
+    """The record is poison 毒消息: its bytes will never be an event.
 
     `reason` is one of REASONS; `detail` is for people and never holds the content of a record.
     """

@@ -1,4 +1,4 @@
-"""One event 事件 as every package of the project passes it on."""
+"""This module defines an event 事件, as all packages of the project pass it on."""
 
 from typing import Any, Final, NamedTuple
 
@@ -23,8 +23,8 @@ class Event(NamedTuple):
 
     Instants are micros: whole microseconds since 1970-01-01T00:00Z. `body` is the record without
     its envelope (bytes stay bytes) and is empty for a type that this release does not know.
-    `value` is the wire value, never rebuilt: it is forwarded byte for byte. `extra_headers` is the
-    whole header list as it came when it is not exactly the standard one, else None.
+    `value` is the wire value, which is forwarded byte for byte. `extra_headers` is the whole
+    received header list if it is not exactly the standard one, else None.
     """
 
     type: str
@@ -44,15 +44,15 @@ class Event(NamedTuple):
 
     @property
     def key(self) -> bytes:
-        """The record's key: the case id in UTF-8, so that a case stays in one partition."""
+        """Return the record's key: the case id in UTF-8, which keeps a case in one partition."""
         return self.case_id.encode()
 
     @property
     def source(self) -> str:
-        """CloudEvents source of the emitter 发出节点, e.g. `/nodes/370000`."""
+        """Return the CloudEvents source of the emitter 发出节点, e.g. `/nodes/370000`."""
         return SOURCE_PREFIX + self.emitter
 
     @property
     def schema_id(self) -> int:
-        """The schema id in the frame of the value (bytes 1 to 4, big-endian)."""
+        """Return the schema id in the frame of the value (bytes 1 to 4, big-endian)."""
         return int.from_bytes(self.value[1:5])

@@ -1,7 +1,5 @@
 """Convert instants 时刻 between the text of people and JSON and the micros of records (UTC)."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Final

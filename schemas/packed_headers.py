@@ -1,25 +1,23 @@
-"""Headers as Kafka packs them into a record 打包的事件头, taken apart only when somebody asks.
+"""Read headers as Kafka packs them into a record 打包的事件头, and unpack them only on demand.
 
-Nearly every record has exactly the standard headers, and whether it has is seen by comparing
-bytes: taking nine headers apart costs more than decoding the event.
+Nearly every record has exactly the standard headers, and comparing bytes shows it: unpacking nine
+headers takes longer than decoding the event.
 
-Packed is a count, then of each header the length of the name, the name, the length of the content
-(-1: none) and the content; numbers as zigzag varints (Kafka's record format v2).
+The format is a count, then of each header the length of the name, the name, the length of the
+content (-1: none) and the content; numbers are zigzag varints (Kafka's record format v2).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Final, overload
 
 Header = tuple[str, bytes]
 
-# A name for what cannot be taken apart; no event has it, so the record is poison.
+# The name of headers that cannot be unpacked; no event has it, so the record is poison.
 UNREADABLE = "unreadable-headers"
 
 
 class PackedHeaders(Sequence[Header]):
-    """The headers of one record; reads as the list of (name, content) that it packs."""
+    """The headers of one record, as a sequence of (name, content)."""
 
     __slots__ = ("_list", "packed")
 
@@ -27,7 +25,7 @@ class PackedHeaders(Sequence[Header]):
         self.packed = packed
         self._list: list[Header] | None = None
 
-    def _taken_apart(self) -> list[Header]:
+    def _unpacked(self) -> list[Header]:
         if self._list is None:
             try:
                 self._list = unpack(self.packed)
@@ -40,20 +38,20 @@ class PackedHeaders(Sequence[Header]):
     @overload
     def __getitem__(self, place: slice) -> list[Header]: ...
     def __getitem__(self, place: int | slice) -> Header | list[Header]:
-        return self._taken_apart()[place]
+        return self._unpacked()[place]
 
     def __len__(self) -> int:
-        return len(self._taken_apart())
+        return len(self._unpacked())
 
     def __iter__(self) -> Iterator[Header]:
-        return iter(self._taken_apart())
+        return iter(self._unpacked())
 
     def __repr__(self) -> str:
-        return repr(self._taken_apart())
+        return repr(self._unpacked())
 
 
 def unpack(packed: bytes) -> list[Header]:
-    """The headers; content is None where there is none, a name that is no UTF-8 is escaped.
+    """Return the headers; missing content is None, a name that is no UTF-8 is escaped.
 
     Raises IndexError or ValueError if these bytes are no packed headers.
     """
@@ -66,10 +64,10 @@ def unpack(packed: bytes) -> list[Header]:
         content, place = packed_part(packed, place)
         if name is None:
             raise ValueError("a header without a name")
-        # Kafka's type has no None here; who reads headers must expect it (docs/faults.md 17).
+        # Kafka's type has no None here, but readers must expect it (docs/faults.md 17).
         found.append((name.decode("utf-8", "backslashreplace"), content))  # type: ignore[arg-type]
     if place != len(packed):
-        raise ValueError("bytes behind the last header")
+        raise ValueError("bytes after the last header")
     return found
 
 
@@ -84,9 +82,9 @@ def packed_part(packed: bytes, place: int) -> tuple[bytes | None, int]:
 
 
 def read_varint(packed: bytes, place: int) -> tuple[int, int]:
-    """A zigzag varint of at most 64 bits, and the place behind it.
+    """Return a zigzag varint of at most 64 bits, and the place after it.
 
-    Raises IndexError if the bytes end, ValueError if it does not.
+    Raises IndexError if the bytes end, ValueError if the number has more bits.
     """
     number = packed[place]
     if number < 0x80:
@@ -106,7 +104,7 @@ _SHORT: Final = tuple(bytes([number << 1]) for number in range(0x40))
 
 
 def varint(number: int) -> bytes:
-    """The zigzag varint of a number of at most 64 bits."""
+    """Return the zigzag varint of a number of at most 64 bits."""
     if 0 <= number < 0x40:
         return _SHORT[number]
     rest = number << 1 ^ number >> 63
@@ -119,7 +117,7 @@ def varint(number: int) -> bytes:
 
 
 def pack(headers: Sequence[Header]) -> bytes:
-    """The packed form of headers that all have content."""
+    """Return the packed form of headers that all have content."""
     parts = [varint(len(headers))]
     for name, content in headers:
         parts += (packed_text(name.encode()), packed_text(content))
@@ -127,5 +125,4 @@ def pack(headers: Sequence[Header]) -> bytes:
 
 
 def packed_text(content: bytes) -> bytes:
-    """Length and bytes."""
     return varint(len(content)) + content

@@ -1,7 +1,7 @@
-"""The way out and the way in of an event 收发入口: its bytes, its key and its headers.
+"""Make and read events on the wire 收发入口: bytes, key and headers.
 
-`read_event` is the only way in: it decodes, and it refuses a record whose key or headers say
-something else than the record itself. Whatever came is forwarded byte for byte.
+All events are read by `read_event`, which decodes a record and refuses it if its key or headers
+disagree with it. Received events are forwarded byte for byte.
 """
 
 import re
@@ -42,25 +42,18 @@ def make_event(
     body: dict[str, Any],
     traceparent: str = "",
 ) -> Event:
-    """A new event, encoded; body fields that are left out take the default of their schema.
+    """Return a new event, encoded; missing body fields take the default of their schema.
 
     `traceparent` continues a trace; without a valid one a new trace begins. Raises Invalid, naming
-    the field, for whatever cannot be written.
+    the field, for a value that cannot be written.
     """
     schema = catalogue().by_type.get(type_)
     if schema is None:
         raise Invalid(f"{type_}: this release has no such type of event")
     body = {**schema.defaults(), **body}
     envelope = (
-        event_id,
-        case_id,
-        version,
-        emitter,
-        emitter_sequence,
-        occurred_at,
-        recorded_at,
-        actor,
-        rule_set,
+        *(event_id, case_id, version, emitter, emitter_sequence),
+        *(occurred_at, recorded_at, actor, rule_set),
     )
     value = encode(schema, {**dict(zip(ENVELOPE_FIELDS, envelope, strict=True)), **body})
     trace = traceparent if is_traceparent(traceparent.encode()) else new_traceparent()
@@ -68,11 +61,10 @@ def make_event(
 
 
 def read_event(key: bytes | None, value: bytes | None, headers: Headers) -> Event:
-    """The event in a Kafka record.
+    """Return the event in a Kafka record; raise Undecodable if it is no event.
 
-    A type that this release does not know comes back with an empty body and its value whole: it
-    is kept and passed on. Raises Undecodable for everything that is no event. NUL in the texts of
-    the body is not looked for, see `schemas.codec.decode_as`.
+    An event of an unknown type has an empty body and its whole value, to be kept and passed on. NUL
+    in the texts of the body is not detected, see `schemas.codec.decode_as`.
     """
     if value is None:
         raise Undecodable(EMPTY, "the record has no value")

@@ -171,9 +171,9 @@ EVENTS = (
     Protection(
         "NUL is refused at the desk",
         "17",
-        "schemas/validation/field_checks.py",
-        'if "\\0" in value or not (value.isascii() or _is_unicode(value)):',
-        "if not (value.isascii() or _is_unicode(value)):",
+        "schemas/limits.py",
+        'if "\\0" in text:',
+        "if False:",
         ("tests/unit/test_forms_fill.py::test_a_wrong_value_is_named_with_its_place",),
     ),
     Protection(

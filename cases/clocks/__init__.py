@@ -4,8 +4,6 @@ The node that makes an event calls `starting` once; the deadlines travel in the 
 computed again. The fold calls `run_clocks`, which only reads what events say.
 """
 
-from __future__ import annotations
-
 from cases.clocks.starts import Deadline, starting
 from cases.clocks.transitions import run_clocks
 

@@ -1,7 +1,5 @@
 """The clocks 时限 by name, and the groups that events start and end together."""
 
-from __future__ import annotations
-
 DISPOSAL = "D01"  # 登记并转送、交办或答复
 TIER = "D01a"  # 国家信访局登记事项的逐级转送
 LANDING = "D02"  # 落地接收

@@ -1,7 +1,5 @@
 """Compute the clocks that an event starts 起算 and when they are due, at the node that makes it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -114,10 +112,6 @@ def _report_again(case: Case) -> list[Deadline]:
     return [Deadline(names.REPORT, report.started_at, *named)]
 
 
-def _overruled(start: _Start) -> list[Deadline]:
-    return start.clock(names.ACCEPTANCE, start.fact.occurred_at, start.fact.body.get("accept_by"))
-
-
 def _accepted(start: _Start) -> list[Deadline]:
     simple = start.fact.body.get("procedure") == "simple"
     return start.clock(names.SIMPLE_REPLY if simple else names.REPLY, start.fact.occurred_at)
@@ -150,17 +144,12 @@ def _rechecked(start: _Start) -> list[Deadline]:
     return [Deadline(names.RECHECK, runs.started_at, *paused(runs.due_at, begun, ended))]
 
 
-def _supervised(start: _Start) -> list[Deadline]:
-    return start.clock(
-        names.SUPERVISION, start.fact.occurred_at, start.fact.body.get("answer_due_at")
-    )
-
-
 def _corrected(start: _Start) -> list[Deadline]:
     """Give a matter that turns out to have time for the reply that time from its acceptance on."""
     case, given = start.case, start.case.registration.get
     accepted_at = case.milestones.get(State.ACCEPTED)
-    if case.state != State.ACCEPTED or accepted_at is None or _is_timed(case):
+    is_timed = any(clock.clock in names.REPLIES and clock.runs for clock in case.clocks)
+    if case.state != State.ACCEPTED or accepted_at is None or is_timed:
         return []
     told = {one["field"]: one["value"] for one in start.fact.body.get("corrections") or ()}
     matter = [told.get(name, given(name) or "") for name in ("petition_class", "claim_path")]
@@ -169,13 +158,9 @@ def _corrected(start: _Start) -> list[Deadline]:
     return [start.by_rule(names.REPLY, accepted_at)]
 
 
-def _is_timed(case: Case) -> bool:
-    """Return whether time for the reply runs."""
-    return any(one.clock in names.REPLIES and one.runs for one in case.clocks)
-
-
-def _starts(name: str) -> Callable[[_Start], list[Deadline]]:
-    return lambda start: start.clock(name, start.fact.occurred_at)
+def _starts(name: str, due_at: str = "") -> Callable[[_Start], list[Deadline]]:
+    """Return a function that starts one clock, due by the field `due_at` if it is given."""
+    return lambda start: start.clock(name, start.fact.occurred_at, start.fact.body.get(due_at))
 
 
 _STARTS: dict[str, Callable[[_Start], list[Deadline]]] = {
@@ -184,13 +169,13 @@ _STARTS: dict[str, Callable[[_Start], list[Deadline]]] = {
     types.ASSIGNED: _sent,
     types.LANDED: _landed,
     types.OBJECTION_RULED: _ruled,
-    types.ACCEPTANCE_OVERRULED: _overruled,
+    types.ACCEPTANCE_OVERRULED: _starts(names.ACCEPTANCE, "accept_by"),
     types.ACCEPTED: _accepted,
     types.EXTENDED: _extended,
     types.SERVED: _served,
     types.REVIEW_REQUESTED: _starts(names.REVIEW),
     types.RECHECK_REQUESTED: _starts(names.RECHECK),
     types.RECHECK_DECIDED: _rechecked,
-    types.SUPERVISION_ISSUED: _supervised,
+    types.SUPERVISION_ISSUED: _starts(names.SUPERVISION, "answer_due_at"),
     types.CORRECTED: _corrected,
 }

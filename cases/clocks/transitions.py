@@ -1,7 +1,5 @@
 """Run the clocks 计时 of a case in the fold: events start, meet, replace and end them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

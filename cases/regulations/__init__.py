@@ -5,8 +5,6 @@ That a case keeps the rule set of its registration is an assumption of ours, as 
 the years before it.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Read a rule set from its file and refuse an invalid file with one line."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -67,7 +65,7 @@ def _clock(key: str, row: Any) -> ClockRule:
         raise ValueError(f"{where}id is {rule.id!r}: leave it out, the heading is the id")
     if (rule.length == 0) != (rule.unit == "named") or rule.length < 0:
         raise ValueError(f"{where}length is {rule.length} with unit {rule.unit}")
-    shares = list(rule.tiers.values())
+    shares = [*rule.tiers.values()]
     if not all(type(share) is int for share in shares):
         raise ValueError(f"{where}tiers must be whole numbers of days")
     if shares and sum(shares) != rule.length:
@@ -97,6 +95,4 @@ def _check(where: str, model: Any, row: Any) -> dict[str, Any]:
 def _fits(hint: Any, value: Any) -> bool:
     if get_origin(hint) is Mapping:
         return isinstance(value, dict)
-    if hint in (str, int, bool):
-        return type(value) is hint
-    return type(value) is date
+    return type(value) is (hint if hint in (str, int, bool) else date)

@@ -1,7 +1,5 @@
 """This module defines the values of a rule set 法规."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date
 from typing import NamedTuple

@@ -5,8 +5,6 @@ an event as a conflict (docs/contract.md §3). Each module holds the rows of one
 life, in the order of that life. The source is docs/domain.md §4.
 """
 
-from __future__ import annotations
-
 from cases.case import Case, Fact, State
 from cases.clocks import run_clocks
 from cases.rules import (

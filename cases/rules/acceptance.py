@@ -1,7 +1,5 @@
 """The rules of acceptance: 受理, 不予受理, 不再受理, 应受理未受理的纠正, 导入法定途径."""
 
-from __future__ import annotations
-
 from cases.case import Case, Fact, State
 from cases.nodes import NATIONAL
 from cases.rules.model import HELD, REFUSED, Rule, Violation, files

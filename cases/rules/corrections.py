@@ -1,7 +1,5 @@
 """Check a correction 更正: a field of the registration and its new value as text."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

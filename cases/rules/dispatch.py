@@ -1,7 +1,5 @@
 """The rules of dispatch to a handler: 转送, 交办, 抄送, 落地接收, 异议, 异议裁定."""
 
-from __future__ import annotations
-
 from cases.case import Case, Fact, State
 from cases.clocks.names import OBJECTION
 from cases.regulations import RULE_SETS, regulation

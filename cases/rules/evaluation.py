@@ -1,7 +1,5 @@
 """The rules of evaluation 评价, of the petition office and of the responsible unit separately."""
 
-from __future__ import annotations
-
 from cases.case import Case, Fact
 from cases.clocks.names import EVALUATION
 from cases.evaluable import OBJECTS, is_statutory
@@ -15,8 +13,8 @@ EXPIRED = "expired"
 _DISSATISFIED = "dissatisfied"
 
 
-def closed_to_evaluation(case: Case) -> Violation | None:
-    """Return why this case is not evaluated, or None: repeats and court matters are not."""
+def _evaluable(case: Case, fact: Fact) -> Violation | None:
+    """Repeats and court matters are not evaluated."""
     if case.finding == REPEAT:
         return Violation(
             "evaluation_first_only",
@@ -29,10 +27,6 @@ def closed_to_evaluation(case: Case) -> Violation | None:
             "not evaluated",
         )
     return None
-
-
-def _evaluable(case: Case, fact: Fact) -> Violation | None:
-    return closed_to_evaluation(case)
 
 
 def _about_something(case: Case, fact: Fact) -> Violation | None:

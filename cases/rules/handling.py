@@ -1,7 +1,5 @@
 """The rules of handling 办理: 进展, 延期, 处理意见, 送达, 办结."""
 
-from __future__ import annotations
-
 from cases.case import Case, Fact, State
 from cases.clocks.names import REPLY
 from cases.rules.model import LIVING, Rule, Violation, no_effect

@@ -1,7 +1,5 @@
 """The rules of first and repeat 初次、重复: only the centre sees every province and decides."""
 
-from __future__ import annotations
-
 from cases.case import Case, Fact
 from cases.nodes import NATIONAL
 from cases.rules.model import ANY_REGISTERED, Rule, Violation

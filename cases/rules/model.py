@@ -1,7 +1,5 @@
 """This module defines the parts of a rule 规则: the checks of a fact, and its effect."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

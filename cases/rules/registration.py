@@ -1,7 +1,5 @@
 """The rules of registration 登记 and of later changes to it: 更正, 撤回, 并件."""
 
-from __future__ import annotations
-
 from cases.accusation import is_barred
 from cases.case import Case, Fact, State
 from cases.nodes import NATIONAL

@@ -1,7 +1,5 @@
 """Check who may act 责任主体: exactly one node is responsible for a case, or visibly nobody is."""
 
-from __future__ import annotations
-
 from cases.accusation import is_barred
 from cases.case import Case, Fact
 from cases.nodes import NATIONAL, NODES

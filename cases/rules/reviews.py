@@ -1,7 +1,5 @@
 """The rules of review 复查 and of recheck 复核, which is final."""
 
-from __future__ import annotations
-
 from cases.case import Case, Fact, State
 from cases.clocks.names import RECHECK_REQUEST, REVIEW_REQUEST
 from cases.rules.model import Check, Effect, Rule, Violation, files

@@ -1,7 +1,5 @@
 """The rules of supervision 督查督办, beside the main line: 催办, 督办, 挂牌督办, 答复, 解除."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from cases.case import Case, Fact

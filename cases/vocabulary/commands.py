@@ -1,7 +1,5 @@
 """The commands 指令: the imperative name of each, and the event that it becomes."""
 
-from __future__ import annotations
-
 from cases.errors import Refusal
 from cases.vocabulary import event_types as types
 
@@ -44,7 +42,5 @@ def event_type_of(command: str) -> str:
     try:
         return COMMANDS[command]
     except KeyError:
-        known = ", ".join(COMMANDS)
-        raise Refusal(
-            "unknown_command", f"command {command[:40]!r} is unknown: use {known}"
-        ) from None
+        problem = f"command {command[:40]!r} is unknown: use {', '.join(COMMANDS)}"
+        raise Refusal("unknown_command", problem) from None

@@ -1,7 +1,5 @@
 """The event types 事件类型, the values of `ce_type` (docs/contract.md §2, docs/domain.md §4)."""
 
-from __future__ import annotations
-
 REGISTERED = "petition.case.registered.v1"  # 登记
 IDENTIFIED = "petition.case.identified.v1"  # 初次重复认定
 MERGED = "petition.case.merged.v1"  # 并件

@@ -1,1 +1,1 @@
-"""Commands 指令: parsed, drafted as events, checked and written."""
+"""Parse commands 指令, draft their events, check and write them."""

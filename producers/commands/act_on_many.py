@@ -1,10 +1,8 @@
-"""Acting on many cases at once 批量办理: what `handling.handle` does for one command, for a batch.
+"""Act on many cases at once 批量办理, as `handle` does on one.
 
-The drafting and its guards are the same; there is one transaction, because a routine may find
+Drafting and checks are the same, but a batch has one transaction, because a routine may find
 thousands of cases after an import.
 """
-
-from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -24,21 +22,21 @@ from schemas.event import Event
 
 log = logging.getLogger(__name__)
 
-# The commands for a case that is locked, which may be none.
+# Returns the commands for a locked case, which may be none.
 Plan = Callable[[Case], Sequence[Command]]
 
 
 class Acted(NamedTuple):
-    """What one batch did: events written, and cases that refused, of which nothing was written."""
+    """The result of a batch: the events written, and the cases that refused their commands."""
 
     events: list[Event]
     refused: list[str]
 
 
 def act(cursor: Cursor, office: Office, case_ids: Iterable[str], plan: Plan) -> Acted:
-    """Lock the cases and do what `plan` says of each, in the caller's transaction.
+    """Lock the cases and execute the commands of `plan`, in the caller's transaction.
 
-    A case whose commands are refused is logged and passed over. Raises what the driver raises.
+    A case whose commands are refused is logged and passed over. Raises errors of the driver.
     """
     transitions: list[CaseTransition] = []
     refused: list[str] = []
@@ -50,7 +48,7 @@ def act(cursor: Cursor, office: Office, case_ids: Iterable[str], plan: Plan) -> 
             refused.append(case_id)
         else:
             transitions += [made] if made.events else []
-    events = [event for one in transitions for event in one.events]
+    events = [event for transition in transitions for event in transition.events]
     if events:
         write_own_events(cursor, office.node, pack_own(events), transitions)
     return Acted(events, refused)

@@ -1,10 +1,8 @@
-"""From a command to an event: checked against the case, sealed, timed, numbered, encoded.
+"""Draft the event of a command: check it against the case, seal, time, number and encode it.
 
-No I/O: the caller locks the case, reads its key (`passes_petitioner_on`) and its arrival (`land`)
-if the command needs them, and writes what is drafted.
+There is no I/O: the caller locks the case, reads its key (`passes_petitioner_on`) and its arrival
+(`land`) if the command needs them, and writes the event.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -25,19 +23,19 @@ from cases.vocabulary.commands import event_type_of
 from node.keys.office import Office
 from schemas.catalogue import catalogue
 from schemas.event import Event
-from schemas.sealing.sealed_record import identity_digest
+from schemas.sealing.petitioner import identity_digest
 from schemas.validation.forms import fill
 from schemas.wire import make_event, new_traceparent
 
-# A desk's clock may run a little ahead of ours; tomorrow is a mistake.
+# The clock of a client may be a little fast; a later instant is a mistake.
 _AHEAD_MICROS = 10 * 60 * 1_000_000
 
 
 class Command(NamedTuple):
-    """What somebody wants done. `given` holds the event's own fields; instants in micros.
+    """A command. `given` holds the event's own fields; instants in micros.
 
-    `clocks` are set by the timekeeping routine alone, in a correction 更正. `told_later` is what a
-    register tells of the time before this node knew the case.
+    Only the timekeeping routine sets `clocks`, in a correction 更正. `told_later` marks a command
+    of a register, about the time before this node knew the case.
     """
 
     name: str
@@ -51,7 +49,7 @@ class Command(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """The fact that the rules judge."""
+    """The fact that the rules check."""
 
     type: str
     emitter: str
@@ -116,12 +114,12 @@ def draft(
 
 
 def _was_never_open(clock: Mapping[str, Any], now: int) -> bool:
-    """Nobody was asked to evaluate before the case was known, so nobody failed to."""
+    """Return whether a window of evaluation ended before the case was known."""
     return bool(clock["clock"] == EVALUATION and clock["due_at"] <= now)
 
 
 def _implied(case: Case, event_type: str) -> dict[str, Any]:
-    """Where an objection and its ruling go is known and need not be given."""
+    """Return the receiver of an objection or ruling, which need not be given."""
     if event_type == types.OBJECTED and case.dispatch is not None:
         return {"to": case.dispatch["by"]}
     if event_type == types.OBJECTION_RULED and case.objection is not None:
@@ -130,11 +128,11 @@ def _implied(case: Case, event_type: str) -> dict[str, Any]:
 
 
 def _check_known(case: Case, event_type: str) -> None:
-    """Of a case that is not here, nothing else need be said."""
+    """Refuse commands for an unknown case before anything else is checked."""
     unknown = case.state == State.UNKNOWN and event_type != types.REGISTERED
-    found = violation(case, Draft(event_type, "", 0, {})) if unknown else None
-    if found is not None:
-        raise Refusal(*found)
+    violated = violation(case, Draft(event_type, "", 0, {})) if unknown else None
+    if violated is not None:
+        raise Refusal(*violated)
 
 
 def _check(case: Case, fact: Draft, now: int, rule_set: str) -> None:
@@ -143,14 +141,15 @@ def _check(case: Case, fact: Draft, now: int, rule_set: str) -> None:
     owner = case.case_id.partition("-")[0]
     if fact.type == types.REGISTERED and owner in NODES and owner != fact.emitter:
         raise Refusal("case_id", f"case ids that begin with {owner}- are given by node {owner}")
-    found = violation(case, fact)
-    if found is not None:
-        cited = regulation(rule_set).cite(found.rule)
-        raise Refusal(found.rule, f"{found.message} ({cited})" if cited else found.message)
+    violated = violation(case, fact)
+    if violated is not None:
+        rule, message = violated
+        cited = regulation(rule_set).cite(rule)
+        raise Refusal(rule, f"{message} ({cited})" if cited else message)
 
 
 def _complete(case: Case, fact: Draft, rule_set: str, arrived_at: int | None) -> None:
-    """Fill in what the node knows better than who commands: what it refers to, what starts."""
+    """Fill in the fields that the node computes: references to earlier events, and clocks."""
     body = fact.body
     for field, document in _REFERS_TO.get(fact.type, {}).items():
         body[field] = case.documents.get(document)
@@ -190,8 +189,7 @@ _SEALED = frozenset({types.REGISTERED, types.CORRECTED})
 def _seal_petitioner(
     office: Office, case: Case, petitioner: Mapping[str, str], body: dict[str, Any]
 ) -> None:
-    """Readable for the registering node, the centre and all who have part in the case by now,
-    but the accused."""
+    """Seal for the registering node, the centre and all participants except the accused."""
     closed = barred(case)
     readers = office.readers(node for node in case.participants if node not in closed)
     record, _ = office.sealer.seal(case.case_id, petitioner, readers)

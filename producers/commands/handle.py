@@ -1,6 +1,4 @@
-"""Handling one command 办理指令: lock the case, draft the event, write it, commit."""
-
-from __future__ import annotations
+"""Handle one command 办理指令: lock the case, draft the event, write it, commit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +22,13 @@ from schemas.errors import PetitionLinkError
 from schemas.event import Event
 from schemas.sealing.sealed_record import case_key
 
-# Latest last: a correction seals the petitioner anew.
+# The latest comes last: a correction seals the petitioner again.
 _KEYS = """
     select body -> 'petitioner', body -> 'petitioner_keys' from case_event
     where case_id = %s and (body ? 'petitioner' or body ? 'petitioner_keys')
     order by version, emitter, event_id
 """
-# A dispatch arrives as much later than it happened as its event travelled.
+# A dispatch arrives later than it happened by the time that its event travelled.
 _TRAVELLED = """
     select (extract(epoch from exchanged_at - recorded_at) * 1000000)::bigint
     from case_event where event_id = %s and exchanged_at is not null
@@ -39,14 +37,14 @@ _TARGET = "select state, participants from petition_case where case_id = %s"
 
 
 class Done(NamedTuple):
-    """A command's event, and its case after it."""
+    """The event of a command, and the case after it."""
 
     event: Event
     case: Case
 
 
 class OutcomeUnknown(Transient):
-    """The connection was lost at the commit of `done`: `was_committed(transaction)` tells."""
+    """The connection was lost at the commit of `done`; see `was_committed(transaction)`."""
 
     def __init__(self, done: Done, transaction: str) -> None:
         super().__init__(
@@ -87,7 +85,7 @@ def handled(
 
 
 def _write(cursor: Cursor, office: Office, command: Command) -> Done:
-    # First of all: a database that lacks events would judge the command by the wrong case.
+    # This comes first: if the database lacks events, the command would be checked by a wrong case.
     command_gate.require_confirmed(cursor, office.node)
     office.check_clock(cursor)
     locked = projection.lock_cases(cursor, [command.case_id])
@@ -103,7 +101,7 @@ def _write(cursor: Cursor, office: Office, command: Command) -> Done:
 
 
 def _check_target(cursor: Cursor, case: Case, command: Command) -> None:
-    """A case is merged only into one that somebody deals with 并件, and not at the accused."""
+    """Refuse to merge 并件 into a case that nobody handles or in which the accused take part."""
     into = command.given.get("into")
     if command.name != "merge" or not isinstance(into, str):
         return
@@ -120,7 +118,7 @@ def _check_target(cursor: Cursor, case: Case, command: Command) -> None:
 
 
 def _arrived_at(cursor: Cursor, case: Case) -> int | None:
-    """When the case came to this node (micros), by its own business time; None if it was here."""
+    """Return when the case came to this node (micros, business time); None if it was here."""
     if case.dispatch is None:
         return None
     cursor.execute(_TRAVELLED, (case.dispatch["event_id"],))
@@ -130,7 +128,7 @@ def _arrived_at(cursor: Cursor, case: Case) -> int | None:
 
 
 def _key_of(cursor: Cursor, office: Office, case: Case) -> bytes | None:
-    """The case key, if there is a sealed petitioner and this node can read it."""
+    """Return the case key, if there is a sealed petitioner that this node can read."""
     cursor.execute(_KEYS, (case.case_id,))
     sealed: dict[str, Any] | None = None
     extra: list[dict[str, Any]] = []
@@ -145,4 +143,4 @@ def _key_of(cursor: Cursor, office: Office, case: Case) -> bytes | None:
             bytes_of(sealed), case.case_id, office.keys.pair, [bytes_of(key) for key in extra]
         )
     except PetitionLinkError:
-        return None  # not sealed for us: we pass on the case without the petitioner
+        return None  # not sealed for this node: the case goes on without the petitioner

@@ -1,14 +1,12 @@
-"""Commands as JSON lines 指令文件: one object a line, one result line each.
+"""Parse commands from JSON lines 指令文件, one object a line.
 
     {"command": "assign", "case_id": "110000-20260401-7K3M9QXA", "to": "370000",
      "occurred_at": "2026-04-02T09:30:00+08:00", "actor": "desk-7", "requirement": "…"}
 
-`command` and `case_id` are always there, except that `register` may leave the id to us;
-`occurred_at` (naive: UTC+8) is now and `actor` the setting, unless given; `petitioner` goes with
-`register` only. All other fields are those of the event's schema.
+`command` and `case_id` are required, but `register` may leave the id to the node; `occurred_at`
+(UTC+8 without a zone) defaults to now and `actor` to the setting; `petitioner` goes with `register`
+or `correct`. All other fields are those of the event's schema.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Mapping
@@ -20,14 +18,14 @@ from cases.errors import Refusal
 from cases.vocabulary.commands import event_type_of
 from node.keys.office import Office
 from producers.commands.draft_event import Command
+from schemas.instants import parse_instant
 from schemas.sealing.petitioner import PETITIONER_FIELDS
-from schemas.validation.forms import parse_instant
 
 _CASE_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
 def parse_line(line: str | bytes, office: Office) -> Command:
-    """The command on one line; `Refusal` or `Invalid` says what is wrong with it."""
+    """Return the command on one line; raise `Refusal` or `Invalid` if it is wrong."""
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -38,7 +36,7 @@ def parse_line(line: str | bytes, office: Office) -> Command:
 
 
 def parse(value: Mapping[str, Any], office: Office) -> Command:
-    """The command in a JSON object."""
+    """Return the command in a JSON object."""
     given = {**value}
     name = _text(given, "command")
     event_type_of(name)

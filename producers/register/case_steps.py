@@ -1,7 +1,5 @@
 """The steps of a case 办理过程 that one row of a register can hold, each at most once."""
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 from cases.vocabulary import event_types as types

@@ -1,7 +1,5 @@
 """Write the value of a field as a cell that `cell_values` reads back as the same value."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from collections.abc import Mapping as Table
 from typing import Any
@@ -23,7 +21,7 @@ def cell_maker(target: Target, words: Table[str, Any]) -> Callable[[Any], Cell]:
     if target.kind is Kind.INSTANT:
         return instant_cell
     if target.kind is Kind.FLAG:
-        return _flag
+        return lambda value: "是" if value else "否"
     if target.kind is Kind.NUMBER:
         return int
     if target.kind is Kind.LIST:
@@ -43,7 +41,3 @@ def words_by_code(target: Target, words: Table[str, Any]) -> dict[Any, str]:
 def instant_cell(micros: int) -> str:
     """Return an instant in UTC+8 as registers write it, without the zone: 2024-01-08 09:12:30."""
     return text_of(micros).removesuffix(_ZONE).replace("T", " ")
-
-
-def _flag(value: bool) -> str:
-    return "是" if value else "否"

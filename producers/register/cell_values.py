@@ -1,7 +1,5 @@
 """Convert cells to values of fields, by one converter per column, made once per file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from collections.abc import Mapping as Table

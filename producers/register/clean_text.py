@@ -13,8 +13,6 @@ The rules, in this order (docs/register-format.md has them for clerks):
 Blanks inside a line, indents and all other characters stay.
 """
 
-from __future__ import annotations
-
 import re
 
 from producers.register.private_use import assigned

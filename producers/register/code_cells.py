@@ -4,8 +4,6 @@ All ways to write the same code become one, and a code that a spreadsheet or a p
 cut or changed is refused, because the file no longer has its digits.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from typing import Final

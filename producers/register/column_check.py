@@ -1,7 +1,5 @@
 """Check the columns of a file against the mapping, and find a mapping that fits."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path

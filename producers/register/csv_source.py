@@ -4,8 +4,6 @@ Quoting is read strictly. A bad row must not reject its neighbours: if a record 
 later line than its first, only the first line is rejected, and reading continues with the second.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import re

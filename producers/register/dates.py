@@ -4,8 +4,6 @@ Accepted: 2019/4/25 9:32:09 · 2019-04-25 09:32 · 2019.4.25 · 2019年4月25日
 20190425093209 · ISO 8601 with or without a zone · the five-digit day number of Excel (43580.397).
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from datetime import date

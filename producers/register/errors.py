@@ -1,7 +1,5 @@
 """The errors of reading a register 登记簿: of the whole file, a row or a cell."""
 
-from __future__ import annotations
-
 from schemas.errors import PetitionLinkError
 
 

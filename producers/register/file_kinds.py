@@ -1,7 +1,5 @@
 """Recognise files that are no register by their first bytes, so that a message can name them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final

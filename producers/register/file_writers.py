@@ -3,8 +3,6 @@
 Both formats hold petitioners or their matters, so only their owner may read them.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 import re

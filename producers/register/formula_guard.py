@@ -4,8 +4,6 @@
 marks: without one mark they are exactly the original again.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

@@ -4,8 +4,6 @@ The first object must have the required columns; later ones may have further col
 Numbers keep their digits; a number that JSON readers round is refused.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -16,14 +14,7 @@ from typing import Any, Final, NamedTuple, TextIO
 from producers.register.clean_text import quoted
 from producers.register.errors import RegisterError, RowError
 from producers.register.mapping import Mapping
-from producers.register.source import (
-    Columns,
-    RawRow,
-    Source,
-    check_width,
-    open_text,
-    read_line,
-)
+from producers.register.source import Columns, RawRow, Source, check_width, open_text, read_line
 from schemas.limits import MAX_NUMBER
 
 Line = tuple[int, str]
@@ -84,14 +75,12 @@ def _rows(lines: Iterator[Line], columns: list[str], mapping: Mapping) -> Iterat
         row_cells = [cells.pop(name, "") for name in columns]
         surplus = {name: cell for name, cell in cells.items() if not mapping.passes_over(name)}
         if surplus:
-            yield _surplus(row, number, row_cells, surplus)
+            first = quoted(next(iter(surplus)))
+            problem = f"column {first} is not in the mapping: rename or remove it"
+            rest = json.dumps(surplus, ensure_ascii=False)
+            yield RawRow(row, number, row_cells, problem, rest)
         else:
             yield RawRow(row, number, row_cells, problem)
-
-
-def _surplus(row: int, number: int, row_cells: list[str], surplus: dict[str, str]) -> RawRow:
-    problem = f"column {quoted(next(iter(surplus)))} is not in the mapping: rename or remove it"
-    return RawRow(row, number, row_cells, problem, json.dumps(surplus, ensure_ascii=False))
 
 
 def _object(text: str, mapping: Mapping) -> _Object:

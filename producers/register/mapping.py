@@ -1,7 +1,5 @@
 """A mapping 映射 of the columns of a register to fields, read from TOML by `mapping_file`."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -23,8 +23,6 @@ Targets are listed in `producers.register.targets`. A column that is neither map
 refused, so that a misspelt header cannot lose its content unnoticed.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -107,9 +105,8 @@ class _Parser:
                 raise self._wrong(f"column {column!r} has no target: list it under 'ignored'")
             found = tuple(self._target(name, f"columns.{column}") for name in names)
             if len({target.kind for target in found}) > 1:
-                raise self._wrong(
-                    f"column {column!r} cannot be a {found[0].kind.value} and another"
-                )
+                kind = found[0].kind.value
+                raise self._wrong(f"column {column!r} cannot be a {kind} and another")
             yield column, found
 
     def _constants(

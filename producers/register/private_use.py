@@ -7,8 +7,6 @@ at all: old input methods wrote it for the full-width blank. Texts that older pr
 UTF-8 hold the same private-use code points, so the table applies to every format.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Read a register file of any format row by row."""
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Iterator
 from pathlib import Path

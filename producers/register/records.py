@@ -1,7 +1,5 @@
 """The results of reading a register: a registration 登记 per row, or why there is none."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final
 

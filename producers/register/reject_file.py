@@ -4,8 +4,6 @@ It opens in a spreadsheet program, and once corrected it can be imported with th
 holds the personal data of its rows.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import os

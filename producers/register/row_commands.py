@@ -1,7 +1,5 @@
 """Read the handling 办理 in a row: the commands that follow the registration, in order."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from producers.register.case_steps import HANDLING

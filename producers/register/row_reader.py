@@ -1,7 +1,5 @@
 """Make registrations of raw rows: convert each cell, then check the cells together."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from operator import attrgetter

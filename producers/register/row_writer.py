@@ -1,7 +1,5 @@
 """Write a case as a row of a register, the inverse of `row_reader`, and check it by reading."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple

@@ -1,7 +1,5 @@
 """The common form of the three file formats: columns, then rows of raw cells."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,16 +57,20 @@ def open_text(
     `read` returns the fields `found`, `columns` and `rows` of the source.
     """
     encoding = find_encoding(path)
-    file = path.open(encoding=encoding.codec, newline="")
+    file: TextIO = path.open(encoding=encoding.codec, newline="")
     try:
         if file.read(1) != "\ufeff":
             file.seek(0)
         found, columns, rows = read(file)
-        progress = _text_progress(file, path)
+        size = path.stat().st_size
     except BaseException:
         file.close()
         raise
-    return Source(found, columns, rows, file.close, progress, encoding.remark)
+    return Source(
+        *(found, columns, rows, file.close),
+        progress=lambda: 1.0 if file.closed or not size else file.buffer.tell() / size,
+        remark=encoding.remark,
+    )
 
 
 def read_line(file: TextIO, path: Path, number: int) -> str:
@@ -89,8 +91,3 @@ def check_width(columns: int, path: Path) -> None:
             f"{path}: the header has {columns:,} columns, at most {MAX_COLUMNS:,} are read: "
             "remove the ones that are not needed"
         )
-
-
-def _text_progress(file: TextIO, path: Path) -> Callable[[], float | None]:
-    size = path.stat().st_size
-    return lambda: 1.0 if file.closed or not size else file.buffer.tell() / size

@@ -8,8 +8,6 @@ Names of targets:
 Kinds, limits and codes come from the schemas alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum

@@ -3,8 +3,6 @@
 All of it comes from the mapping and the schemas.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final

@@ -5,8 +5,6 @@ A byte order mark decides. Without one it is UTF-8 if every byte is valid UTF-8,
 file for another encoding, so only the message of a refusal guesses.
 """
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 from pathlib import Path

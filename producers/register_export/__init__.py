@@ -1,1 +1,1 @@
-"""Export of cases 登记簿导出: cases → rows of a register."""
+"""Export cases 登记簿导出 as rows of a register."""

@@ -1,6 +1,4 @@
-"""What a row of a register can tell of a case, from its events: for an export 导出."""
-
-from __future__ import annotations
+"""Convert the events of a case to the values of a row of a register, for an export 导出."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -17,12 +15,13 @@ from producers.register.row_writer import Told
 from schemas.catalogue import catalogue
 from schemas.errors import PetitionLinkError
 from schemas.sealing.sealed_record import unseal
+from schemas.validation.field_spec import fields_of
 
 Body = dict[str, Any]
 
 _STEPS: Final = {step.event_type: name for name, step in HANDLING.items()}
 _NEUTRAL: Final = frozenset(
-    {types.REGISTERED, types.IDENTIFIED}  # what the centre finds, it finds for a new case too
+    {types.REGISTERED, types.IDENTIFIED}  # the centre identifies a new case too
 )
 _HANDED_OVER: Final = frozenset({types.FORWARDED, types.ASSIGNED, types.COPIED})
 _STATES: Final = {
@@ -49,8 +48,8 @@ _STATES: Final = {
 }
 
 
-def told(case: Exported) -> Told:
-    """What a row tells of a case, without the petitioner."""
+def case_to_row(case: Exported) -> Told:
+    """Return the values of a case for a row, without the petitioner."""
     made = Told(
         case_id=case.case_id,
         state=_STATES.get(case.state, case.state),
@@ -69,14 +68,14 @@ def told(case: Exported) -> Told:
         else:
             made.more |= event_type not in _NEUTRAL
             _correct(made.registered, body.get("corrections", ()))
-    # A case that was not imported has no number of its origin; the id finds it again.
+    # A case that was not imported has no origin number; its id identifies it.
     made.registered["origin_number"] = made.registered.get("origin_number") or case.case_id
     made.handling = [steps[name] for name in HANDLING if name in steps]
     return made
 
 
 def petitioner_of(office: Office, case: Exported) -> dict[str, str] | None:
-    """The filled fields of the petitioner, none if there is none; None if sealed from this node."""
+    """Return the filled fields of the petitioner; None if they are not sealed for this node."""
     sealed: Body | None = None
     keys: list[Body] = []
     for event_type, _, _, body in case.events:
@@ -94,36 +93,23 @@ def petitioner_of(office: Office, case: Exported) -> dict[str, str] | None:
 
 
 def _take(steps: dict[str, tuple[str, int, Body]], name: str, at: int, body: Body) -> bool:
-    """Put a step in its place; True if the row cannot tell all that happened."""
+    """Put a step in its place; return True if the row cannot hold all that happened."""
     if name == "serve" and body.get("document") != "decision":
         return True
-    lost = [other for other in (name, *_others(name)) if steps.pop(other, None)]
+    excluded = {other for other, step in HANDLING.items() if name in step.without}
+    lost = [step for step in (name, *HANDLING[name].without, *excluded) if steps.pop(step, None)]
     steps[name] = (name, at, body)
     return bool(lost)
-
-
-def _others(name: str) -> Iterable[str]:
-    """The steps that cannot stand beside this one."""
-    for other, step in HANDLING.items():
-        if name in step.without or other in HANDLING[name].without:
-            yield other
 
 
 def _correct(registered: Body, corrections: Iterable[dict[str, str]]) -> None:
     for one in corrections:
         name, value = corrected(one["field"], one["value"])
-        if name in registered:  # not a part of an attachment, which no row tells
+        if name in registered:  # not a part of an attachment, which no row holds
             registered[name] = value
 
 
 def _own_fields(event_type: str, body: Body) -> Body:
-    """The body without what the node fills in."""
-    computed = _COMPUTED.get(event_type)
-    if computed is None:
-        fields = catalogue().by_type[event_type].avro["fields"]
-        computed = frozenset(one["name"] for one in fields if one.get("computed"))
-        _COMPUTED[event_type] = computed
-    return {name: value for name, value in body.items() if name not in computed}
-
-
-_COMPUTED: dict[str, frozenset[str]] = {}
+    """Return the body without computed fields."""
+    specs = fields_of(catalogue().by_type[event_type])
+    return {name: v for name, v in body.items() if name not in specs or not specs[name].computed}

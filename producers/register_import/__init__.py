@@ -1,1 +1,1 @@
-"""Import of case registers 登记簿导入: rows → events."""
+"""Import case registers 登记簿导入 as events."""

@@ -1,28 +1,38 @@
-"""Importing a case register 登记簿导入: rows → events, in chunks of one transaction each.
+"""Import the rows of a case register 登记簿导入 in chunks of one transaction each.
 
-A row is known by (source, origin number). A known row with the same content is a duplicate; with
-other content it is rejected, because passing it over would lose what changed. After a crash the
-same command goes on where it stopped: chunks are whole or absent.
+A row is identified by (source, origin number). A known row with the same content is a duplicate;
+with other content it is rejected, because the change would be lost. After a crash the same command
+continues where it stopped, because chunks are whole or absent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 import psycopg2
+from psycopg2.errors import UniqueViolation
 
 from node.keys.office import Office
 from node.postgres.connection import Connection, Cursor
+from node.postgres.table import TEXT, Table
 from node.runtime.errors import Transient, is_data_error, is_too_slow
-from node.store.projection import CaseTransition, no_case, transition
+from node.store.projection import no_case, transition
 from node.store.write_events import write_own_events
 from producers.register import Rejected
-from producers.register_import.known_rows import Known, note, what_is_known
 from producers.register_import.prepare_rows import Prepared, Row, chunks_of
 from producers.register_import.query_code_file import CodeFile
 
 _ATTEMPTS = 5
+_KNOWN = """
+    select source, origin_number, content_digest, case_id from imported_row
+    where (source, origin_number) in (select * from unnest(%s::text[], %s::text[]))
+"""
+_HERE = "select case_id from petition_case where case_id = any(%s)"
+_IMPORTED = Table(
+    "imported_row", {"source": TEXT, "origin_number": TEXT, "case_id": TEXT, "content_digest": TEXT}
+)
 
 _CHANGED = (
     "number {} is already registered as case {} with other content: "
@@ -38,7 +48,7 @@ _UNSTORABLE = "Postgres refuses a value of this row (SQLSTATE {}): it may be too
 
 @dataclass(slots=True)
 class Totals:
-    """What became of the rows: read = registered + duplicates + rejected."""
+    """The numbers of rows: read = registered + duplicates + rejected."""
 
     read: int = 0
     registered: int = 0
@@ -47,14 +57,21 @@ class Totals:
     events: int = 0
 
     def add(self, other: Totals) -> None:
-        """Count another chunk."""
+        """Add the numbers of another chunk."""
         for name, number in asdict(other).items():
             setattr(self, name, getattr(self, name) + number)
 
 
+class _KnownRows(NamedTuple):
+    """The rows registered before: digest and case by (source, number), and exported cases."""
+
+    rows: dict[tuple[str, str], tuple[str, str]]
+    cases: set[str]
+
+
 @dataclass(slots=True)
 class Chunk:
-    """What one transaction did."""
+    """The result of one transaction."""
 
     totals: Totals = field(default_factory=Totals)
     rejected: list[Rejected] = field(default_factory=list)
@@ -65,8 +82,8 @@ def import_rows(
 ) -> Iterator[Chunk]:
     """Prepare and write rows chunk by chunk; each yielded chunk is committed.
 
-    Each new case gets a query code in `codes`, if that is given. Raises what the driver or `codes`
-    raises; all chunks that were yielded before stay.
+    Each new case gets a query code in `codes`, if that is given. Raises errors of the driver or of
+    `codes`; all chunks yielded before stay.
     """
     for prepared in chunks_of(office, rows):
         yield from write_parts(connection, office.node, prepared, codes)
@@ -78,10 +95,10 @@ def write_parts(
     rows: Sequence[Prepared | Rejected],
     codes: CodeFile | None = None,
 ) -> Iterator[Chunk]:
-    """Write the rows; each yielded chunk is committed, and there is one unless Postgres refuses.
+    """Write the rows; each yielded chunk is committed.
 
-    Where it refuses a value or has no time for so many rows, each half is tried by itself; a row
-    whose value it refuses is rejected. Raises what else the driver or `codes` raises.
+    If Postgres refuses a value or times out, each half is tried by itself, and a single row with
+    a refused value is rejected. Raises other errors of the driver or of `codes`.
     """
     try:
         chunk = write_chunk(connection, node, rows, codes)
@@ -107,13 +124,13 @@ def write_chunk(
     rows: Sequence[Prepared | Rejected],
     codes: CodeFile | None = None,
 ) -> Chunk:
-    """Write the rows that are new at `node` in one transaction, which is committed then."""
+    """Write and commit the rows that are new at `node` in one transaction."""
     for attempt in range(_ATTEMPTS):
         try:
             with connection, connection.cursor() as cursor:
                 chunk = _write(cursor, node, rows, codes)
         except Transient:
-            # Another import of the same rows ran beside us: what it wrote is known now.
+            # Another import wrote the same rows, which are known now.
             if attempt == _ATTEMPTS - 1:
                 raise
         else:
@@ -126,7 +143,7 @@ def write_chunk(
 def _write(
     cursor: Cursor, node: str, rows: Sequence[Prepared | Rejected], codes: CodeFile | None
 ) -> Chunk:
-    known = what_is_known(cursor, [row for row in rows if isinstance(row, Prepared)])
+    known = _read_known(cursor, [row for row in rows if isinstance(row, Prepared)])
     chunk = Chunk(Totals(read=len(rows)))
     new: list[Prepared] = []
     for row in rows:
@@ -136,18 +153,36 @@ def _write(
     chunk.totals.rejected = len(chunk.rejected)
     chunk.totals.events = len(packed)
     if new:
-        note(cursor, new)
-        write_own_events(cursor, node, packed, [*map(_transition, new)])
+        _write_known(cursor, new)
+        events = ((row, [packed.event for packed in row.packed]) for row in new)
+        cases = [transition(no_case(row.case_id), row.case, made) for row, made in events]
+        write_own_events(cursor, node, packed, cases)
         if codes is not None:
             codes.issue(cursor, new)
     return chunk
 
 
-def _transition(row: Prepared) -> CaseTransition:
-    return transition(no_case(row.case_id), row.case, [packed.event for packed in row.packed])
+def _read_known(cursor: Cursor, rows: Sequence[Prepared]) -> _KnownRows:
+    cursor.execute(_KNOWN, ([row.source for row in rows], [row.origin_number for row in rows]))
+    known = {(source, number): (digest, case_id) for source, number, digest, case_id in cursor}
+    exported = [row.exported_case for row in rows if row.exported_case]
+    if exported:
+        cursor.execute(_HERE, (exported,))
+    return _KnownRows(known, {case_id for (case_id,) in cursor} if exported else set())
 
 
-def _sort_in(row: Prepared | Rejected, known: Known, chunk: Chunk, new: list[Prepared]) -> None:
+def _write_known(cursor: Cursor, rows: Sequence[Prepared]) -> None:
+    """Record which cases these rows became; raise `Transient` if another import was faster."""
+    values = ((row.source, row.origin_number, row.case_id, row.content_digest) for row in rows)
+    try:
+        _IMPORTED.copy(cursor, map(_IMPORTED.pack, values))
+    except UniqueViolation:
+        raise Transient("another import wrote some of these rows at the same moment") from None
+
+
+def _sort_in(
+    row: Prepared | Rejected, known: _KnownRows, chunk: Chunk, new: list[Prepared]
+) -> None:
     if isinstance(row, Rejected):
         chunk.rejected.append(row)
     elif row.identity in known.rows:

@@ -1,12 +1,8 @@
-"""Working ahead 先行: a process of its own makes what this one will want next.
+"""Iterate in a subprocess 先行, which prepares the next items while this process uses Postgres.
 
-While this process waits for Postgres or builds its statements, a helper does what needs no
-database; each has a core. It is forked, so it has all that was opened before; it should be called
-before there are threads or connections. What it makes comes in order, one at a time: it waits until
-the one before was taken, so nothing piles up.
+The subprocess is forked, so it has all that was opened before; start it before there are threads or
+connections. Items come in order, one at a time: it waits until the item before was taken.
 """
-
-from __future__ import annotations
 
 import os
 import signal
@@ -24,22 +20,22 @@ from node.runtime.memory import collect_seldom
 
 _Made = TypeVar("_Made")
 _FORK = get_context("fork")
-# What is made at a time is gone when it was sent, and is less than this.
+# An item has fewer objects and is gone once it was sent.
 _OBJECTS = 200_000
-# Fewer turns of sender and receiver than with the system's 64 kB.
+# Sender and receiver alternate less often than with the system's 64 kB.
 _PIPE_BYTES = 1 << 20
 
 
 class HelperLost(PetitionLinkError):
-    """The helper ended before its work was done: somebody killed it, or the memory ran out."""
+    """The subprocess ended early: it was killed, or the memory ran out."""
 
 
 @contextmanager
-def ahead(source: Iterable[_Made]) -> Iterator[Iterator[_Made]]:
-    """What `source` gives, made by a helper; that ends with the block, however it is left.
+def iterate_in_subprocess(source: Iterable[_Made]) -> Iterator[Iterator[_Made]]:
+    """Iterate over `source` in a subprocess, which ends with the block.
 
-    What `source` raises is raised here, behind all that came before; `HelperLost` if the helper
-    is gone.
+    An error of `source` is raised here after the items before it. Raises `HelperLost` if the
+    subprocess is gone.
     """
     here, there = _FORK.Pipe(duplex=False)
     with suppress(OSError):  # more than this user may have
@@ -60,7 +56,7 @@ def _received(here: Connection, helper: BaseProcess) -> Iterator[_Made]:
         while (made := here.recv()) is not None:
             yield made[0]
         error = here.recv()
-    except (EOFError, OSError):  # at the end of a piece, or in the middle of one
+    except (EOFError, OSError):  # between two messages, or in the middle of one
         helper.join()
         raise HelperLost(
             f"the process that reads and prepares ended too early ({_how(helper.exitcode)}): "
@@ -75,26 +71,26 @@ def _how(code: int | None) -> str:
 
 
 def _work(source: Iterable[_Made], here: Connection, there: Connection) -> None:
-    """In the helper: Ctrl-C is for the other one to hear, who then ends this one."""
+    """Run in the subprocess and ignore Ctrl-C: the main process ends this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     here.close()
     collect_seldom(_OBJECTS)
-    with suppress(BrokenPipeError):  # nobody listens any more: the import was killed
+    with suppress(BrokenPipeError):  # the import was killed
         error = _send_all(source, there)
         there.send(None)
         there.send(error)
 
 
 def _send_all(source: Iterable[_Made], there: Connection) -> Exception | None:
-    """Send each in a tuple of its own, so that it cannot be taken for the end; what was raised."""
+    """Send each item in a tuple, which differs from the end; return the error of `source`."""
     try:
         for made in source:
             there.send((made,))
     except BrokenPipeError:
         raise
     except Exception as error:
-        # A traceback does not travel; the lines of it do.
+        # A traceback cannot be pickled; its lines can.
         error.add_note(f"in process {os.getpid()}:\n{traceback.format_exc()}")
         return error
     return None

@@ -1,11 +1,8 @@
-"""Preparing rows 备案: from a row of a register to a case that is ready to be written.
+"""Prepare rows 备案: draft, seal, fold and encode their cases and pack them for COPY.
 
-Everything that an import does with a row before a database is asked: drafted, sealed, folded,
-encoded and packed for COPY. It may run in a process of its own, so what it gives is small: what is
-packed already is not carried along once more.
+This needs no database and may run in a subprocess, so the results are small: events do not carry
+what is already packed.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -39,10 +36,10 @@ class Drafted(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A row with its new case, folded, and the events of that, packed; not yet written.
+    """A row with its new case, folded, and the packed events; not yet written.
 
-    `refusal` is why there is no case, "" if there is one; it does not matter if the row turns out
-    to be known. The other fields are those of `Registration`.
+    `refusal` is why there is no case, or ""; it does not matter if the row is known. The other
+    fields are those of `Registration`.
     """
 
     row: int
@@ -58,12 +55,12 @@ class Prepared(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What the row is known by."""
+        """Return the identity of the row."""
         return self.source, self.origin_number
 
     @property
     def case_id(self) -> str:
-        """The id of the new case, "" if there is none."""
+        """Return the id of the new case, "" if there is none."""
         return self.case.case_id
 
 
@@ -73,14 +70,14 @@ PreparedChunk = list[Prepared | Rejected]
 def chunks_of(
     office: Office, rows: Iterable[Row], size: int = CHUNK_ROWS
 ) -> Iterator[PreparedChunk]:
-    """The rows, prepared, so many at a time. `KeysUnusable` if `office` itself cannot seal."""
+    """Yield prepared rows in chunks; raise `KeysUnusable` if `office` itself cannot seal."""
     source = iter(rows)
     while chunk := [prepare(office, row) for row in islice(source, size)]:
         yield chunk
 
 
 def prepare(office: Office, row: Row) -> Prepared | Rejected:
-    """The case that a row becomes, or why it becomes none; raises as `chunks_of`."""
+    """Return the prepared row or the reason why there is no case; raise as `chunks_of`."""
     if isinstance(row, Rejected):
         return row
     try:
@@ -94,36 +91,19 @@ def prepare(office: Office, row: Row) -> Prepared | Rejected:
 
 def _prepared(row: Registration, case: Case, packed: list[Packed], refusal: str = "") -> Prepared:
     return Prepared(
-        row=row.row,
-        line=row.line,
-        source=row.source,
-        origin_number=row.origin_number,
-        content_digest=row.content_digest,
-        exported_case=row.exported_case,
-        cells=row.cells,
-        case=case,
-        packed=packed,
-        refusal=refusal,
+        *(row.row, row.line, row.source, row.origin_number, row.content_digest),
+        *(row.exported_case, row.cells, case, packed, refusal),
     )
 
 
 def draft_row(office: Office, row: Registration) -> Drafted:
-    """The events of one row: registered, then what the row says of its handling.
-
-    Raises as `draft` does.
-    """
+    """Return the case of a row and its events: registered, then handling; raise as `draft`."""
     case = Case(office.new_case_id(row.registered_at))
+    at, who = row.registered_at, office.actor
     commands = [
-        Command(
-            "register",
-            case.case_id,
-            row.registered_at,
-            office.actor,
-            row.registered,
-            row.petitioner,
-        ),
+        Command("register", case.case_id, at, who, row.registered, row.petitioner),
         *(
-            Command(name, case.case_id, instant, office.actor, given, told_later=True)
+            Command(name, case.case_id, instant, who, given, told_later=True)
             for name, instant, given in row.handling
         ),
     ]
@@ -136,7 +116,7 @@ def draft_row(office: Office, row: Registration) -> Drafted:
 
 
 def _key_of(office: Office, registered: Event) -> bytes | None:
-    """The key of a case that goes to a further node, if it has a petitioner."""
+    """Return the key of a case for a further node, if it has a petitioner."""
     sealed = registered.body["petitioner"]
     return case_key(sealed, registered.case_id, office.keys.pair) if sealed else None
 
@@ -146,6 +126,6 @@ def _is_dispatched(row: Registration) -> bool:
 
 
 def _packed(event: Event) -> Packed:
-    """Without body and value, which are in the packed row."""
+    """Pack the event and leave out body and value, which are in the packed row."""
     packed = pack(Entry(event, body_json(event.body)))
     return packed._replace(event=event._replace(body={}, value=b""))

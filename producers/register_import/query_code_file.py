@@ -1,6 +1,4 @@
-"""The file of query codes 查询码清单 that an import issues: the only place where they stand."""
-
-from __future__ import annotations
+"""Write the file of the query codes 查询码清单 of an import, which are stored nowhere else."""
 
 import csv
 import io
@@ -8,7 +6,7 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from node.enquiry_access.query_codes import issue
 from node.postgres.connection import Cursor
@@ -22,9 +20,9 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class CodeFile:
     """Appends the code of each new case, on disk before the case is committed.
 
-    Made when the first code is, mode 0600. What was written for a transaction that did not
-    commit is taken back: `keep` tells that one did. An import that goes on after a crash appends;
-    a crash at the worst moment leaves codes of cases that are not there, never a case without.
+    The first code creates the file, with mode 0600. `keep` confirms a commit; lines of a
+    transaction that did not commit are removed. An import that continues after a crash appends; a
+    crash may leave codes without a case, never a case without a code.
     """
 
     def __init__(self, path: Path, issued_by: str) -> None:
@@ -38,25 +36,20 @@ class CodeFile:
                 "name another file, or chmod 600 it to append to it"
             )
 
-    def __enter__(self) -> CodeFile:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.truncate(self._kept)
             self._file.close()
 
     def issue(self, cursor: Cursor, cases: Sequence[Prepared]) -> None:
-        """A code for each case, in the transaction of `cursor`; `PetitionLinkError` if the file
-        cannot be written, so that the transaction fails too."""
+        """Issue a code for each case in the transaction of `cursor`; raise `PetitionLinkError`,
+        which ends the transaction too, if the file cannot be written."""
         lines = [
-            (one.case_id, one.origin_number, issue(cursor, one.case_id, self._issued_by))
-            for one in cases
+            (case.case_id, case.origin_number, issue(cursor, case.case_id, self._issued_by))
+            for case in cases
         ]
         try:
             self._write(lines)
@@ -67,7 +60,7 @@ class CodeFile:
             ) from None
 
     def keep(self) -> None:
-        """What was issued so far is committed."""
+        """Keep the codes issued so far, which are committed."""
         if self._file is not None:
             self._kept = self._file.tell()
 

@@ -1,1 +1,1 @@
-"""The relay 中继: outbox → Kafka."""
+"""The relay 中继 publishes the outbox to Kafka."""

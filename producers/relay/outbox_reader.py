@@ -1,6 +1,4 @@
-"""The outbox rows that wait, and the marks of those that were acknowledged."""
-
-from __future__ import annotations
+"""Read the pending outbox rows, and mark those that were acknowledged."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Pending(NamedTuple):
-    """One outbox row as a Kafka record: the bytes come from the ledger as they were."""
+    """An outbox row as a Kafka record, with unchanged bytes from the ledger."""
 
     id: int
     topic: str
@@ -33,15 +31,14 @@ class Pending(NamedTuple):
 
 
 class Published(NamedTuple):
-    """Where the broker acknowledged a row."""
+    """The partition and offset at which the broker acknowledged a row."""
 
     id: int
     partition: int
     offset: int
 
 
-# Rows are looked up by their ids whatever share of a small table they are: reading all of it took
-# longer than the update itself.
+# Rows are always looked up by their ids: reading all of a small table took longer than the update.
 _SESSION = """
     set enable_hashjoin = off;
     set enable_mergejoin = off;
@@ -50,9 +47,9 @@ _SESSION = """
 # A take is held in memory twice, as rows and in the producer. The usual 4000 events have 4 MB;
 # the same number of the largest allowed would have a gigabyte.
 _BYTES_PER_TAKE = 8_000_000
-# The same number of rows of each topic, so that no destination waits behind another's backlog. If
-# not all may be taken, then the first of each topic before the second of any, equals by lot. Always
-# a prefix of each topic's rows, urgent ones first.
+# The same number of rows of each topic, so that no destination waits for another's backlog. If not
+# all may be taken, the first of each topic comes before the second of any, in random order. This is
+# always a prefix of each topic's rows, urgent ones first.
 _TAKE = Prepared(
     "take_pending",
     """
@@ -79,7 +76,7 @@ _TAKE = Prepared(
     order by urgent desc, id
     """,
 )
-# One statement, thus one transaction: the account tells exactly what is marked.
+# One statement, thus one transaction: the flow counts are exactly the rows that are marked.
 _MARK = Prepared(
     "mark_published",
     """
@@ -105,16 +102,16 @@ def take(
     topics: Sequence[str],
     of_each: int,
     at_most: int | None = None,
-    flying: Iterable[Pending] = (),
+    in_flight: Iterable[Pending] = (),
     max_bytes: int = _BYTES_PER_TAKE,
 ) -> list[Pending]:
-    """The oldest pending rows of `topics`, urgent ones before all others, then by their ids.
+    """Return the oldest pending rows of `topics`, urgent ones first, then by their ids.
 
-    At most `of_each` of a topic, `at_most` together, of about `max_bytes`; none of those `flying`,
-    which are being sent and not marked yet. An event whose value does not match its digest stays:
-    damage must not spread to other nodes. The scrub is asked to heal it.
+    At most `of_each` of a topic, `at_most` in all, of about `max_bytes`, without rows `in_flight`,
+    which are not marked yet. An event whose value does not match its digest is not returned, so
+    that damage does not spread to other nodes; the scrub is asked to repair it.
     """
-    known = _array(row.id for row in flying)
+    known = _array(row.id for row in in_flight)
     with connection.cursor() as cursor:
         values = ([*topics], known, of_each, at_most, max_bytes)
         run(cursor, [Statement(_TAKE, values)])
@@ -127,12 +124,12 @@ def take(
 
 
 def lanes(pending: Iterable[Pending]) -> Iterator[list[Pending]]:
-    """The urgent rows of a take, then the others; an empty lane is left out."""
+    """Yield the urgent rows of a take, then the others; an empty lane is left out."""
     return (list(lane) for _, lane in groupby(pending, attrgetter("urgent")))
 
 
 def mark(connection: Connection, published: Sequence[Published]) -> None:
-    """Note for each row where it was acknowledged; it is not pending any more."""
+    """Mark rows as published; they are no longer pending."""
     if not published:
         return
     with connection.cursor() as cursor:
@@ -141,7 +138,7 @@ def mark(connection: Connection, published: Sequence[Published]) -> None:
 
 
 def _array(numbers: Iterable[int]) -> str:
-    """As one literal: thousands of constants that Postgres parses apart cost milliseconds."""
+    """Return one literal, because Postgres takes milliseconds to parse thousands of constants."""
     return f"{{{','.join(map(str, numbers))}}}"
 
 
@@ -149,7 +146,7 @@ def _pending(row: tuple[Any, ...]) -> Pending:
     (number, topic, urgent, type_, event_id, case_id, emitter, at, value, trace, extra, digest) = (
         row
     )
-    # What key and headers are made of; the rest of the envelope travels in the value.
+    # Only the fields of key and headers; the rest of the envelope is in the value.
     event = Event(
         *(type_, event_id, case_id, 0, emitter, 0, 0, at, "", "", {}), *(b"", trace, _extra(extra))
     )

@@ -1,11 +1,9 @@
-"""What a relay's session does for the node's own topic, beside publishing it.
+"""Do the duties of a relay's session for the node's own topic besides publishing.
 
 It opens the gate of commands as soon as the database is known to have all own events
-(`node.recovery.own_topics`), and enqueues own events that stand on no topic yet
+(`node.recovery.own_topics`), and enqueues own events that are on no topic yet
 (`node.recovery.own_backfill`).
 """
-
-from __future__ import annotations
 
 import logging
 import time
@@ -39,13 +37,13 @@ class OwnTopic:
         self._backfills = False
 
     def gained(self, topics: Sequence[str]) -> None:
-        """This session publishes these topics from now on."""
+        """Start the duties if this session now publishes the own topic."""
         if own_topic(self._settings.node) in topics:
             own_backfill.notice_new_topic(self._connection, self._settings)
             self._backfills = True
 
     def step(self, stop: Stop) -> None:
-        """Do what is due, bounded; raises what the driver or client raises."""
+        """Do what is due, in bounded time; raise errors of the driver or client."""
         if not self._confirmed and time.monotonic() >= self._confirm_due:
             self._confirm(stop)
         if self._backfills:
@@ -54,10 +52,10 @@ class OwnTopic:
     def _confirm(self, stop: Stop) -> None:
         try:
             seconds = own_topics.confirm(self._settings, self._settle_seconds, stop)
-        except Fatal as error:  # others' topics are published all the same
+        except Fatal as error:  # the other topics are published
             log.error("no commands are taken: %s", error)
             seconds = _LOOK_SECONDS
-        except HeldUp as error:  # commands could take the numbers of events that cannot be read
+        except HeldUp as error:  # commands could reuse the numbers of events that cannot be read
             log.error("no commands are taken: %s", error)
             seconds = _HELD_UP_SECONDS
         self._confirmed = seconds <= 0

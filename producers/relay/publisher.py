@@ -1,6 +1,4 @@
-"""Publishing 发布: one batch of outbox rows to Kafka, and what became of each."""
-
-from __future__ import annotations
+"""Publish 发布 a batch of outbox rows to Kafka and return the outcome of each."""
 
 import logging
 import time
@@ -20,15 +18,15 @@ log = logging.getLogger(__name__)
 
 # Longer than the producer's own delivery timeout, so that every future has its outcome.
 FLUSH_SECONDS = 40.0
-# A failure ends the session: what has no outcome so long after it is given up and sent again. The
-# library waits for one batch after the other, and some of those that were on their way when the
-# broker went away never end: the relay stood still for half a minute behind the broker's return.
+# A failure ends the session: rows without an outcome after this time are sent again. The library
+# waits for batches one by one, and some that were in flight when the broker went away never end:
+# the relay stopped for half a minute after the broker's return.
 _LOOK_SECONDS = 1.0
 _CLOSE_SECONDS = 1.0
-# Lets a batch fill up while rows are handed over; the flush behind them waits for nothing.
+# A batch can fill up while rows are added; the flush after them does not wait.
 _LINGER_MS = 20
 
-# Nothing acknowledged for so long: perhaps a topic is gone, which only the cluster's list tells.
+# Without an acknowledgement for this time a topic may be gone: look at the cluster's list.
 _SUSPICIOUS_SECONDS = 3.0
 _GONE = "does not exist any more: run `petitionlink topics apply`"
 _NOT_ALLOWED = "may not be written by this node: see its ACL in Kafka"
@@ -37,7 +35,7 @@ Failure = Transient | Fatal
 
 
 class TopicsRefused(Transient):
-    """These topics take nothing now; all others do, and go on without them."""
+    """These topics accept no records now; all others continue without them."""
 
     def __init__(self, topics: Iterable[str], why: str) -> None:
         self.topics = sorted(topics)
@@ -48,10 +46,9 @@ class TopicsRefused(Transient):
 
 
 class Publisher:
-    """One producer for one session; after a failure it is closed and never used again.
+    """The producer of one session; after a failure it is closed and never used again.
 
-    Closing it is what keeps the order: whatever was in flight behind the failed record is sent
-    again behind it by the next one.
+    Closing it keeps the order: the next one sends the failed record again, and all after it.
     """
 
     def __init__(self, settings: Settings, flush_seconds: float = FLUSH_SECONDS) -> None:
@@ -60,17 +57,17 @@ class Publisher:
         self._producer: KafkaProducer = clients.producer(settings, "relay", linger_ms=_LINGER_MS)
 
     def publish(self, pending: Sequence[Pending]) -> tuple[list[Published], Failure | None]:
-        """Send and wait: the acknowledged rows that may be marked, and the first failure."""
+        """Send and wait; return the acknowledged rows that may be marked, and the first failure."""
         futures = self._sent(pending)
         gone = self._await(futures, {row.topic for row in pending})
         published, failure = outcomes(pending, futures)
         return published, TopicsRefused(gone, _GONE) if gone else failure
 
     def _await(self, futures: Sequence[Any], topics: set[str]) -> set[str]:
-        """Wait until all have their outcome, at most so long; those of `topics` that are gone.
+        """Wait for all outcomes, within bounds; return those of `topics` that are gone.
 
-        The library goes on trying a topic that was deleted for as long as it tries anything, and
-        whatever was sent beside it would wait for its mark.
+        The library retries a deleted topic for the whole delivery timeout, and the marks of all
+        other rows would wait.
         """
         deadline = time.monotonic() + self._flush_seconds
         look_due = time.monotonic() + _SUSPICIOUS_SECONDS
@@ -90,7 +87,7 @@ class Publisher:
         return set()
 
     def _existing(self, topics: set[str]) -> set[str]:
-        """Those that the cluster has; all of them while it does not answer."""
+        """Return the topics of the cluster; all of `topics` if it does not answer."""
         try:
             return clients.existing_topics(self._settings)
         except KafkaError as error:
@@ -98,20 +95,20 @@ class Publisher:
             return topics
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, uuid.UUID | None]:
-        """Kafka's identity of each topic, by metadata of at most 30 s ago; None while unknown."""
+        """Return the id of each topic, by metadata of at most 30 s ago; None if unknown."""
         return library_patches.topic_ids(self._producer, topics)
 
     def load_metadata(self, topics: Iterable[str]) -> None:
-        """Ask the cluster about topics that the producer does not know; raises a Kafka error."""
+        """Load the metadata of topics that the producer does not know; raise a Kafka error."""
         for topic in topics:
             self._producer.partitions_for(topic)
 
     def close(self) -> None:
-        """Give the connections back; what was not acknowledged stays in the outbox."""
+        """Close the connections; rows that were not acknowledged stay in the outbox."""
         self._producer.close(timeout=_CLOSE_SECONDS)
 
     def _sent(self, pending: Sequence[Pending]) -> list[Any]:
-        refused: dict[str, Refused] = {}
+        refused: dict[str, _FailedFuture] = {}
         futures: list[Any] = []
         for row in pending:
             if row.topic not in refused:
@@ -119,14 +116,14 @@ class Publisher:
                     sent = self._producer.send(row.topic, row.value, row.key, row.headers)
                     futures.append(sent)
                     continue
-                except Exception as error:  # e.g. the topic is gone: it blocked long enough
-                    refused[row.topic] = Refused(error)
+                except Exception as error:  # e.g. the topic is gone
+                    refused[row.topic] = _FailedFuture(error)
             futures.append(refused[row.topic])
         return futures
 
 
-class Refused:
-    """Stands where a future would, for a record that could not even be queued."""
+class _FailedFuture:
+    """A future of a record that could not be queued."""
 
     is_done = True
     value = None
@@ -138,10 +135,10 @@ class Refused:
 def outcomes(
     pending: Sequence[Pending], futures: Sequence[Any]
 ) -> tuple[list[Published], Failure | None]:
-    """The rows that may be marked, and the first failure.
+    """Return the rows that may be marked, and the first failure.
 
-    Behind the first failed row of a case nothing of it is marked for that topic, acknowledged or
-    not: it is sent again, in order.
+    After the first failed row of a case none of its rows to that topic is marked, acknowledged or
+    not: they are sent again, in order.
     """
     published: list[Published] = []
     failed: set[tuple[str, str]] = set()

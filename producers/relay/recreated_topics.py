@@ -1,10 +1,8 @@
-"""Topics of ours that were deleted and made again 重建的主题: what nobody has read is sent again.
+"""Send unread records again to topics that were deleted and recreated 重建的主题.
 
-Records that stood on the old topic and that the receiver has not confirmed are lost, and their
-offsets mean nothing on the new one: taken for records in flight they would never be missed.
+Records of the old topic that the receiver has not confirmed are lost, and their offsets mean
+nothing on the new one: taken for records in flight, they would never be missed.
 """
-
-from __future__ import annotations
 
 import logging
 import uuid
@@ -19,8 +17,8 @@ log = logging.getLogger(__name__)
 # Kafka's identity of each topic; None while it is not known.
 Ids = dict[str, uuid.UUID | None]
 
-# One statement, thus one transaction, which sees all tables as they were before it. A confirmed row
-# keeps its mark and loses its offset. The accounts count a row that is published again once.
+# One statement, thus one transaction, which sees all tables in their state before it. A confirmed
+# row keeps its mark and loses its offset. The flow counts have a row that is published again once.
 _NOTICE = """
     with seen as (
         select * from unnest(%s::text[], %s::uuid[]) as seen (topic, topic_id)
@@ -55,11 +53,10 @@ _NOTICE = """
 
 
 def publish_again(connection: Connection, ids: Ids) -> None:
-    """Note the identity of these topics, whose locks are held; the connection is in autocommit.
+    """Record the ids of these topics, whose locks are held; the connection is in autocommit.
 
-    For each that has another identity than before, the rows that its receiver has not confirmed
-    wait in the outbox again. The centre's own topic has its backfill
-    (`node.recovery.own_backfill`).
+    If a topic has a new id, the rows that its receiver has not confirmed are pending again. The
+    centre's own topic has its backfill (`node.recovery.own_backfill`).
     """
     seen = {
         topic: str(topic_id)
@@ -79,7 +76,7 @@ def publish_again(connection: Connection, ids: Ids) -> None:
 
 
 def check_same(before: Ids, now: Ids) -> None:
-    """Raise `Transient` if a topic was made again: the next session publishes its rows again."""
+    """Raise `Transient` if a topic was recreated: the next session publishes its rows again."""
     for topic, topic_id in now.items():
         if topic_id is not None and before[topic] not in (None, topic_id):
             raise Transient(f"topic {topic} was deleted and made again", "kafka")

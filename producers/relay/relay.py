@@ -1,26 +1,25 @@
-"""The relay 中继: outbox → Kafka, acknowledged, then marked.
+"""The relay 中继 publishes the outbox to Kafka and marks what was acknowledged.
 
-0. Look behind what the database knows of a topic: after a backup was put back, own events stand
-   there that it lacks (`node.recovery.own_events`). A topic that cannot be read to its end because
-   another producer's transaction is open there waits, and all others are published. When all of
-   them are read, commands are taken (`node.store.command_gate`). Of a topic that was deleted and
-   made again, what the receiver has not confirmed waits in the outbox again
+0. Read each topic after the end that the database knows: after a backup was restored, it may have
+   own events that the database lacks (`node.recovery.own_events`). A topic that cannot be read to
+   its end because another producer's transaction is open waits, and all others are published. When
+   all are read, commands are accepted (`node.store.command_gate`). If a topic was deleted and
+   recreated, rows that the receiver has not confirmed are pending again
    (`producers.relay.recreated_topics`).
 1. Take committed rows of the topics that this relay holds, as many as the rate allows: urgent ones
    first, then in the order of their ids.
 2. Send them with the idempotent producer, the urgent lane apart and first; the key keeps a case in
    one partition.
 3. Wait until the broker has acknowledged or refused each.
-4. Mark what was acknowledged, but nothing of a case behind its first failure.
+4. Mark what was acknowledged, but nothing of a case after its first failure.
 
 A crash between 3 and 4 publishes twice; the ledger at the other end is a set. Ids are given
 before commit, so a lower id may appear later: it is simply taken later. It never belongs to a
 case of which a higher one was taken, because writers hold the case's row until they commit; nor
-does an urgent row, because they promote what waits of a case with it (`node.store.outbox`).
+does an urgent row, because with it the pending rows of its case become urgent
+(`node.store.outbox`).
 One relay per topic: the advisory lock lives and dies with the connection that also marks.
 """
-
-from __future__ import annotations
 
 import select
 import time
@@ -43,10 +42,10 @@ from producers.relay import recreated_topics
 from producers.relay.outbox_reader import prepare
 from producers.relay.own_topic import OwnTopic
 from producers.relay.publisher import FLUSH_SECONDS, Publisher, TopicsRefused
-from producers.relay.rate_limit import Pace, Rate, rest_seconds
+from producers.relay.rate_limit import Rate, RateLimiter, rest_seconds
 from producers.relay.recreated_topics import Ids
-from producers.relay.send_loop import ROWS_IN_FLIGHT, Turns
-from producers.relay.topic_locks import Claims
+from producers.relay.send_loop import ROWS_IN_FLIGHT, SendLoop
+from producers.relay.topic_locks import TopicLocks
 
 
 class RelayPolicy(NamedTuple):
@@ -66,7 +65,7 @@ DEFAULT_POLICY = RelayPolicy()
 
 
 class Relay:
-    """Publishes the outbox of one node; a worker for `node.runtime.supervisor`."""
+    """The publisher of the outbox of one node; a worker for `node.runtime.supervisor`."""
 
     name = "relay"
 
@@ -81,7 +80,7 @@ class Relay:
         self._settle_seconds = settle_seconds
         self._metrics = metrics
         self._policy = policy
-        self._pace = Pace(Rate(settings.relay_records_per_second))
+        self._limiter = RateLimiter(Rate(settings.relay_records_per_second))
         self._rows = StepSize("relay", policy.rows_per_take)
         self._refused: frozenset[str] = frozenset()
 
@@ -105,41 +104,41 @@ class Relay:
                     raise
 
     def _publish_until(self, stop: Stop, connection: Connection, publisher: Publisher) -> None:
-        claims = Claims(connection, self._settings, self._metrics, self._refused)
+        locks = TopicLocks(connection, self._settings, self._metrics, self._refused)
         self._refused = frozenset()
         ids: Ids = {}
         recovery = OwnTopic(connection, self._settings, self._settle_seconds)
         in_flight = self._policy.rows_in_flight
-        with Turns(connection, publisher, self._metrics, in_flight) as turns:
-            while not stop.wait(self._pace.wait_seconds()):
-                for topics in claims.renew_if_due():
+        with SendLoop(connection, publisher, self._metrics, in_flight) as loop:
+            while not stop.wait(self._limiter.wait_seconds()):
+                for topics in locks.renew_if_due():
                     ids |= _noted_ids(connection, publisher, topics)
-                    home = self._read_to_the_end(topics, claims, stop)
+                    home = self._read_to_the_end(topics, locks, stop)
                     if stop.is_set():
                         return  # the look may not have ended, so nothing may be published
                     recovery.gained(home)
                 recovery.step(stop)
                 recreated_topics.check_same(ids, publisher.topic_ids(ids))
                 began = time.monotonic()
-                sent = self._publish_in_time(turns, claims.held)
+                sent = self._publish_in_time(loop, locks.held)
                 if sent:
                     stop.wait(rest_seconds(sent, time.monotonic() - began))
                 else:
                     _wait_for_notification(connection, self._policy.poll_seconds)
 
-    def _read_to_the_end(self, topics: list[str], claims: Claims, stop: Stop) -> list[str]:
-        """Bring own events home from these topics; those that were read to their end."""
+    def _read_to_the_end(self, topics: list[str], locks: TopicLocks, stop: Stop) -> list[str]:
+        """Read own events back from these topics; return those that were read to their end."""
         try:
             bring_home(self._settings, topics, stop, waits=False)
         except HeldUp as error:
-            claims.hold_up(error.reasons)
+            locks.hold_up(error.reasons)
             return [topic for topic in topics if topic not in error.reasons]
         return topics
 
-    def _publish_in_time(self, turns: Turns, topics: Sequence[str]) -> int:
-        """As `_publish_some`; of what Postgres finds too much, the next session takes less."""
+    def _publish_in_time(self, loop: SendLoop, topics: Sequence[str]) -> int:
+        """Do as `_publish_some`; after a timeout of Postgres the next session takes less."""
         try:
-            sent = self._publish_some(turns, topics)
+            sent = self._publish_some(loop, topics)
         except Exception as error:
             if is_too_slow(error):
                 self._rows.too_slow(self._rows.now)
@@ -147,23 +146,23 @@ class Relay:
         self._rows.succeeded()
         return sent
 
-    def _publish_some(self, turns: Turns, topics: Sequence[str]) -> int:
-        """Take, send and mark; how many rows."""
+    def _publish_some(self, loop: SendLoop, topics: Sequence[str]) -> int:
+        """Take, send and mark; return the number of rows."""
         rows = self._rows.now
         of_each = max(rows // max(len(topics), 1), min(self._policy.least_rows_per_topic, rows))
-        allowed = self._pace.allowed(of_each * len(topics))
+        allowed = self._limiter.allowed(of_each * len(topics))
         if rows < self._policy.rows_per_take:
             allowed = min(allowed, rows)
-        pending = turns.taken(topics, min(of_each, allowed), allowed)
-        self._pace.spend(len(pending))
+        pending = loop.taken(topics, min(of_each, allowed), allowed)
+        self._limiter.spend(len(pending))
         if pending:
-            turns.publish(pending, topics, 0 if self._is_limited else of_each)
+            loop.publish(pending, topics, 0 if self._is_limited else of_each)
         return len(pending)
 
     @property
     def _is_limited(self) -> bool:
-        """Whether nothing may be taken ahead."""
-        return self._pace.limited or self._rows.now < self._policy.rows_per_take
+        """Return whether nothing may be taken ahead."""
+        return self._limiter.limited or self._rows.now < self._policy.rows_per_take
 
 
 def _noted_ids(connection: Connection, publisher: Publisher, topics: Sequence[str]) -> Ids:

@@ -1,12 +1,10 @@
-"""Turns 轮次 of the relay: rows taken, sent, and marked; under a backlog beside one another.
+"""The send loop of the relay takes, sends and marks rows, under a backlog in parallel.
 
-While a thread hands a take to the producer and waits for the broker, the relay's own marks what was
-acknowledged before it and takes what comes next: most of both is waiting for Postgres. The order is
-that of one after the other: nothing is sent before the fate of all that was taken before it is
-known, and behind a failure nothing is. What had been taken ahead then is forgotten: it still waits.
+While a thread sends a take and waits for the broker, the relay's own thread marks what was
+acknowledged before and takes the next rows, mostly waiting for Postgres. The order is as if they
+ran in turn: nothing is sent before the outcome of all earlier rows is known, nor after a failure.
+Rows taken ahead are then dropped; they are still pending.
 """
-
-from __future__ import annotations
 
 import logging
 import threading
@@ -21,19 +19,19 @@ from producers.relay.publisher import Failure, Publisher
 
 log = logging.getLogger(__name__)
 
-# Fewer are sent at once by the relay itself: there is nothing to win, and a thread to wake.
+# Fewer rows are sent without a thread, which would not be faster.
 ROWS_IN_FLIGHT = 300
 
 
 class Acknowledged(NamedTuple):
-    """What may be marked, and how many rows of each topic came to which result."""
+    """The rows that may be marked, and the number of rows by topic and result."""
 
     rows: list[Published]
     counts: Counter[tuple[str, str]]
 
 
-class Turns:
-    """Of one session. As a context it marks at its end what was acknowledged last."""
+class SendLoop:
+    """The send loop of one session. At its end the context marks the last acknowledged rows."""
 
     def __init__(
         self,
@@ -61,24 +59,23 @@ class Turns:
             log.debug("not marked: %s", lost)
 
     def taken(self, topics: Sequence[str], of_each: int, at_most: int) -> list[Pending]:
-        """What is to be sent now: what was taken ahead, or else what waits."""
+        """Return the rows to send now: those taken ahead, or else pending ones."""
         ahead, self._ahead = self._ahead, []
         return ahead or take(self._connection, topics, of_each, at_most)
 
     def publish(self, pending: Sequence[Pending], ahead: Sequence[str] = (), more: int = 0) -> None:
-        """Send, and mark what was acknowledged; raises the first failure.
+        """Send, and mark what was acknowledged; raise the first failure.
 
-        Of the topics `ahead` up to `more` rows each are taken meanwhile, if so many are being sent
-        that others may wait.
+        Meanwhile up to `more` rows of each topic in `ahead` are taken, if many are being sent.
         """
         *before, last = lanes(pending)
         for lane in before:
             self._settle(lane, self._publisher.publish(lane))
         if more and len(last) >= self._rows_in_flight:
-            flight = _Flight(self._publisher, last)
+            thread = _SendThread(self._publisher, last)
             self._mark()
-            self._ahead = take(self._connection, ahead, more, flying=last)
-            self._settle(last, flight.outcome())
+            self._ahead = take(self._connection, ahead, more, in_flight=last)
+            self._settle(last, thread.outcome())
         else:
             self._settle(last, self._publisher.publish(last))
 
@@ -102,11 +99,11 @@ class Turns:
                 self._metrics.outbox_published.labels(topic, result).inc(number)
 
 
-class _Flight(threading.Thread):
-    """One lane being sent. Abandoned, it ends with its producer, which sends nothing any more."""
+class _SendThread(threading.Thread):
+    """A thread that sends one lane. If abandoned, it ends when its producer is closed."""
 
     def __init__(self, publisher: Publisher, lane: Sequence[Pending]) -> None:
-        super().__init__(name="relay-flight", daemon=True)
+        super().__init__(name="relay-send", daemon=True)
         self._publisher = publisher
         self._lane = lane
         self._outcome: tuple[list[Published], Failure | None] | None = None
@@ -114,17 +111,16 @@ class _Flight(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Send, and keep what came of it."""
         try:
             self._outcome = self._publisher.publish(self._lane)
         except BaseException as error:
             self._error = error
 
     def outcome(self) -> tuple[list[Published], Failure | None]:
-        """What `Publisher.publish` gave or raised, once it has."""
+        """Wait for `Publisher.publish`; return its result or raise its error."""
         self.join()
         if self._outcome is None:
-            raise self._error or RuntimeError("a flight without outcome")
+            raise self._error or RuntimeError("a send without outcome")
         return self._outcome
 
 

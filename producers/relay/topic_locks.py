@@ -1,10 +1,8 @@
-"""Claims 认领: which topics this relay publishes, one relay per topic.
+"""Lock the topics 认领 that this relay publishes, one relay per topic.
 
-An advisory lock of the session for each: it lives and dies with the connection that also marks
-rows, so a relay that lost its lock cannot mark either.
+Each topic has an advisory lock of the session, which ends with the connection that also marks rows,
+so a relay that lost its lock cannot mark either.
 """
-
-from __future__ import annotations
 
 import logging
 import time
@@ -18,11 +16,11 @@ from node.runtime.errors import Fatal
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 
-# A topic that another relay holds is tried for again; it takes over within this time.
+# A relay takes over a topic within this time after another relay released it.
 _TRY_SECONDS = 1.0
-# A topic on which another producer's transaction is open is looked at again after this time.
+# A topic on which another producer's transaction is open is checked again after this time.
 _HELD_UP_SECONDS = 15.0
-# A topic that did not exist is looked for again: a province that is connected later.
+# A missing topic is checked again after this time: a province may be connected later.
 _LOOK_SECONDS = 30.0
 _WAITING = """
     select wanted.topic from unnest(%s::text[]) as wanted (topic)
@@ -36,8 +34,8 @@ _KNOWN = """
 log = logging.getLogger(__name__)
 
 
-class Claims:
-    """The topics held by one session's connection."""
+class TopicLocks:
+    """The topics locked by one session's connection."""
 
     def __init__(
         self,
@@ -46,7 +44,7 @@ class Claims:
         metrics: Metrics | None = None,
         refused: Container[str] = frozenset(),
     ) -> None:
-        """Topics in `refused` took nothing a moment ago: the first look leaves them out."""
+        """The first look leaves out topics in `refused`, which have just accepted no records."""
         self._connection = connection
         self._settings = settings
         self._metrics = metrics
@@ -59,7 +57,7 @@ class Claims:
         self.held: list[str] = []
 
     def renew_if_due(self) -> Iterator[list[str]]:
-        """Try for what is not held; gives the topics that were gained, before they are `held`.
+        """Try to lock the other topics; yield those that were gained before they are `held`.
 
         Raises a Kafka error, or `Fatal` if no topic exists and none ever did.
         """
@@ -75,10 +73,7 @@ class Claims:
                 self._hold([topic for topic in gained if topic not in self._held_up])
 
     def hold_up(self, reasons: Mapping[str, str]) -> None:
-        """These topics cannot be published yet, each for this reason: they are tried again later.
-
-        All others go on.
-        """
+        """Try these topics again later, because they cannot be published yet for these reasons."""
         for topic, reason in reasons.items():
             if topic not in self._told:
                 log.error("%s; nothing is published to %s until it ends", reason, topic)
@@ -94,7 +89,7 @@ class Claims:
 
     def _look(self) -> None:
         found = clients.existing_topics(self._settings)
-        usable = [one for one in self._missing if one in found and one not in self._refused]
+        usable = [name for name in self._missing if name in found and name not in self._refused]
         self._refused = frozenset()
         self._existing += usable
         self._missing = [topic for topic in self._missing if topic not in usable]
@@ -104,7 +99,7 @@ class Claims:
             self._check_known()
 
     def _waiting(self) -> set[str]:
-        """The topics that take nothing now and for which something waits."""
+        """Return the topics that accept no records now and have pending rows."""
         with self._connection.cursor() as cursor:
             cursor.execute(_WAITING, (self._missing,))
             return {topic for (topic,) in cursor}
@@ -125,7 +120,7 @@ class Claims:
             self._metrics.outbox_stopped_topics.labels(topic).set(stopped)
 
     def _check_known(self) -> None:
-        """`Fatal` if this node never published anything: a mistake that waiting would hide."""
+        """Raise `Fatal` if this node never published anything: waiting would hide a mistake."""
         with self._connection.cursor() as cursor:
             cursor.execute(_KNOWN, {"t": self._missing})
             if cursor.fetchone() != (True,):

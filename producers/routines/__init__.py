@@ -1,11 +1,4 @@
-"""The routines 例行任务: what a node does by itself, without anybody's command.
-
-`worker` (one process of a node at a time) carries `identifying` (with `sameness`), `timekeeping`,
-`superviser` and `housekeeping`; `acting` is `handling` for many cases at once; `policy`, `due`,
-`overdue` and `supervising` are the parts of routine supervision. Explained in docs/routines.md.
-"""
-
-from __future__ import annotations
+"""The routines 例行任务, which a node does without a command (docs/routines.md)."""
 
 from cases.nodes import NATIONAL
 from node.runtime.settings import Settings
@@ -15,11 +8,9 @@ from producers.routines.identify_repeats import Identifying
 from producers.routines.retention import Housekeeping
 from producers.routines.supervision_routine import Supervising
 
-__all__ = ["Housekeeping", "Identifying", "Supervising", "Timekeeping", "routines"]
-
 
 def routines(settings: Settings) -> list[Worker]:
-    """The routines of this node: time, clean-up; at the centre findings and supervision too."""
+    """Return the routines of this node: time, clean-up; at the centre findings and supervision."""
     everywhere: list[Worker] = [Timekeeping(settings), Housekeeping(settings)]
     if settings.node != NATIONAL:
         return everywhere

@@ -1,14 +1,12 @@
-"""Timekeeping 计时: what falls due by the mere passing of time, at every node for its own clocks.
+"""Keep time 计时: do what falls due by the passing of time, at every node for its own clocks.
 
 - An evaluation window D16 that passed unused becomes `evaluation.expired`, one for each object
-  that nobody evaluated. A grace behind the window lets evaluations arrive that were made in time;
-  one that is later still counts all the same, because an expiry does not stand against it.
-- A provisional 暂定 due instant is set right by `case.corrected` once the calendar of its year is
-  known. A clock that ended before is left as it is: what was judged by it stays judged.
-- Answers kept for idempotency keys 幂等键 are forgotten after two weeks.
+  without an evaluation. In a grace period after the window, evaluations made in time can arrive;
+  later ones count too, because an expiry does not prevent them.
+- A provisional 暂定 due instant is corrected by `case.corrected` once the calendar of its year is
+  known. A clock that ended before stays as it is.
+- Answers kept for idempotency keys 幂等键 are deleted after two weeks.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -41,9 +39,9 @@ _LAPSED = """
         and due_at <= to_timestamp(%s / 1000000.0)
     order by due_at, case_id limit %s
 """
-# Nobody sends a request again after days; the answers are kept long enough for a long weekend.
+# Clients repeat requests within days; the answers are kept longer than the longest holiday.
 _FORGET = "delete from idempotent_result where created_at < now() - interval '14 days'"
-# A clock that the same calendar gave cannot have become known meanwhile.
+# A due instant of the same calendar cannot have become certain.
 _PROVISIONAL = """
     select distinct case_id from case_clock
     where owner = %s and provisional and ended_at is null and calendar <> %s and case_id > %s
@@ -52,7 +50,7 @@ _PROVISIONAL = """
 
 
 class Timekeeping(Routine):
-    """A node's routine of time; a worker for `node.runtime.supervisor`."""
+    """The routine of time; a worker for `node.runtime.supervisor`."""
 
     name = "timekeeping"
 
@@ -69,7 +67,7 @@ class Timekeeping(Routine):
         self._resting = Resting()
 
     def round(self, connection: Connection, office: Office, stop: Stop) -> float:
-        """Expire and correct whatever there is, batch by batch."""
+        """Expire windows and correct due instants, batch by batch."""
         while not stop.is_set() and self._expire_some(connection, office):
             """There may be more."""
         for case_ids in self._provisional(connection, office):
@@ -81,12 +79,12 @@ class Timekeeping(Routine):
         return _PERIOD_SECONDS
 
     def _expire_some(self, connection: Connection, office: Office) -> bool:
-        """Whether there may be further windows behind this batch."""
+        """Expire a batch; return whether there may be more."""
         before = office.clock() - self._grace
         values = (EVALUATION, office.node, self._resting.case_ids(), before, BATCH_CASES)
         case_ids = _case_ids(connection, _LAPSED, values)
         wrote = _act(connection, office, case_ids, partial(_expire, office, before))
-        # Whatever was not expired now, because it refused or moved, waits for a later round.
+        # Cases that were not expired, because they refused or changed, wait for a later round.
         self._resting.add(set(case_ids) - wrote)
         return len(case_ids) == BATCH_CASES
 
@@ -108,7 +106,7 @@ def _case_ids(connection: Connection, query: str, values: Sequence[object]) -> l
 
 
 def _act(connection: Connection, office: Office, case_ids: list[str], plan: Plan) -> set[str]:
-    """The cases of which something was written."""
+    """Execute the plan; return the cases of which events were written."""
     if not case_ids:
         return set()
     with connection, connection.cursor() as cursor:
@@ -117,7 +115,7 @@ def _act(connection: Connection, office: Office, case_ids: list[str], plan: Plan
 
 
 def _expire(office: Office, before: int, case: Case) -> list[Command]:
-    """It expired at its deadline, whenever we noticed: docs/domain.md §6 counts it there."""
+    """Expire the window at its deadline, not now (docs/domain.md §6)."""
     window = case.running(EVALUATION)
     if window is None or window.owner != office.node or window.due_at > before:
         return []
@@ -129,7 +127,7 @@ def _expire(office: Office, before: int, case: Case) -> list[Command]:
 
 
 def _settle(office: Office, calendar: WorkingDays, case: Case) -> list[Command]:
-    """One correction with every clock of ours whose due instant is certain now."""
+    """Make one correction with each clock of this node whose due instant is now certain."""
     found = [
         settled
         for clock in case.clocks
@@ -145,7 +143,7 @@ def _settle(office: Office, calendar: WorkingDays, case: Case) -> list[Command]:
 
 def _settled(case: Case, clock: Clock, calendar: WorkingDays) -> Deadline | None:
     rule = regulation(case.rule_set).clocks.get(clock.clock)
-    # An extension counts as many days as were granted, which only its own event knows.
+    # Only its own event knows how many days an extension has.
     if rule is None or rule.unit == "named" or rule.starts == "end_of_handling":
         return None
     due = corrected(clock.started_at, rule.length, rule.unit, rule.roll_over, calendar)

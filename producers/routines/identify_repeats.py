@@ -1,12 +1,10 @@
-"""Identifying 初次重复认定: the centre finds each case to be a first or a repeat, nationwide.
+"""Identify repeats 初次重复认定: the centre finds each case to be a first or a repeat, nationwide.
 
 Only the centre sees every province, and only one process of it decides (the routine's lock): of
 two registrations at nearly the same moment in two provinces exactly one is the first. Cases
-without a finding stand in an index of their own, so that a look that finds none costs nothing; a
-case whose identity was corrected loses its finding and stands there again.
+without a finding have an index of their own, so that an empty round costs nothing; a case whose
+identity was corrected loses its finding and is identified again.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
@@ -22,11 +20,11 @@ from producers.routines.routine import Resting, Routine
 from producers.routines.same_matter import Finding, Known, identify
 
 ACTOR: Final = "routine:identifying"
-# One transaction holds this many cases, and the further ones of the same persons.
+# One transaction decides this many cases, and reads others of the same persons.
 BATCH_CASES: Final = 500
 _IDLE_SECONDS = 0.5
-# A placeholder for an identity number can make thousands of cases those of one "person": what is
-# read for one is bounded. Beyond it, matters are compared with the latest findings only.
+# A placeholder for an identity number can give one "person" thousands of cases, so the number read
+# is bounded. Beyond it, matters are compared with the latest findings only.
 _PERSON_CASES = 1000
 
 _UNIDENTIFIED = """
@@ -67,7 +65,7 @@ class Identifying(Routine):
         super().session(stop)
 
     def round(self, connection: Connection, office: Office, stop: Stop) -> float:
-        """One batch; the next follows at once while there is more."""
+        """Identify one batch; the next follows at once while there is more."""
         found, refused = identify_some(connection, office, self._resting.case_ids())
         self._resting.add(refused)
         return 0.0 if found else _IDLE_SECONDS
@@ -76,9 +74,9 @@ class Identifying(Routine):
 def identify_some(
     connection: Connection, office: Office, resting: Sequence[str] = ()
 ) -> tuple[int, list[str]]:
-    """Decide a batch in one transaction: how many findings were written, which cases refused.
+    """Decide a batch in one transaction, without the cases in `resting`.
 
-    `resting` are passed over.
+    Return how many findings were written, and which cases refused.
     """
     with connection, connection.cursor() as cursor:
         cursor.execute(_UNIDENTIFIED, ([*resting], BATCH_CASES))
@@ -98,7 +96,7 @@ def identify_some(
 def _known(
     cursor: Cursor, seeds: Sequence[tuple[str, str | None]], resting: Sequence[str]
 ) -> list[Known]:
-    """The cases to decide, and whatever the same persons raised before or beside them."""
+    """Return the cases to decide, and the other cases of the same persons."""
     cursor.execute(_OF_NOBODY, ([case_id for case_id, digest in seeds if digest is None],))
     rows = cursor.fetchall()
     digests = sorted({digest for _, digest in seeds if digest is not None})
@@ -108,7 +106,7 @@ def _known(
 
 
 def _plan(office: Office, case: Case, seen: Known, found: Finding) -> list[Command]:
-    """Nothing if the case changed since it was looked at: then it comes again."""
+    """Return the command, or none if the case changed since it was read; it will come again."""
     digest = case.registration.get("identity_digest")
     if case.finding is not None or digest != seen.identity_digest:
         return []

@@ -1,9 +1,6 @@
-"""What is overdue 逾期 at the centre, page by page by index, and what was issued about it."""
-
-from __future__ import annotations
+"""Read what is overdue 逾期 at the centre, page by page, and the supervisions about it."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cases.case import Case, State
@@ -13,12 +10,11 @@ from node.postgres.connection import Connection
 from node.queries.deadlines import MAX_PAGE, deadlines, overdue, place_of
 from producers.routines.supervision_policy import PolicyRule
 from producers.routines.supervision_rules import MICROS_PER_DAY, Issued, Overdue
+from schemas.instants import datetime_of, micros_at
 
-# What a proposal names instead of a clock where a case was assigned without a day for its report.
+# A proposal has this instead of a clock if a case was assigned without a day for its report.
 ASSIGNED: Final = "assigned"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-# Assigned and neither answered, refused nor passed on in another way.
+# The case is assigned and neither answered, refused nor passed on in another way.
 _WAITING = (State.ASSIGNED, State.LANDED, State.ACCEPTED, State.ACCEPTANCE_OVERRULED)
 
 # By the index on (state, registered_at, case_id); nothing is assigned before it is registered.
@@ -45,19 +41,19 @@ _ISSUED = """
 
 
 def pages(connection: Connection, rule: PolicyRule, now: int) -> Iterator[list[Overdue]]:
-    """The duties of provinces that `rule` looks at now, the longest overdue of each clock first."""
+    """Yield the provinces' duties of `rule`, the longest overdue of each clock first."""
     found = (
         _assigned(connection, rule.assigned_days, now)
         if rule.assigned_days is not None
         else _late(connection, rule, now)
     )
     for page in found:
-        # The centre does not write to itself; its own deadlines stand on the monitor page.
+        # The centre does not write to itself; the monitor page shows its own deadlines.
         yield [duty for duty in page if duty.owner != NATIONAL]
 
 
 def issued_for(connection: Connection, duties: Sequence[Overdue]) -> dict[str, list[Issued]]:
-    """The supervisions of these cases, by case."""
+    """Return the supervisions of these cases, by case."""
     found: dict[str, list[Issued]] = {duty.case_id: [] for duty in duties}
     with connection, connection.cursor() as cursor:
         cursor.execute(_ISSUED, ([*found],))
@@ -67,7 +63,7 @@ def issued_for(connection: Connection, duties: Sequence[Overdue]) -> dict[str, l
 
 
 def still_overdue(case: Case, duty: Overdue) -> bool:
-    """Whether the folded case shows the duty too, as it stands now."""
+    """Return whether the folded case has the duty too."""
     if duty.clock == ASSIGNED:
         sent = case.dispatch
         return sent is not None and sent["event_id"] == duty.event_id and case.state in _WAITING
@@ -79,15 +75,14 @@ def still_overdue(case: Case, duty: Overdue) -> bool:
 
 
 def _late(connection: Connection, rule: PolicyRule, now: int) -> Iterator[list[Overdue]]:
-    before = _EPOCH + (now - (rule.overdue_days or 0) * MICROS_PER_DAY) * _MICROSECOND
+    before = datetime_of(now - (rule.overdue_days or 0) * MICROS_PER_DAY)
     for clock in rule.clocks:
         place = None
         while True:
             rows = deadlines(connection, overdue(before), clock=clock, limit=MAX_PAGE, after=place)
             yield [
                 Overdue(
-                    *(row["case_id"], clock, row["event_id"], row["owner"]),
-                    (row["due_at"] - _EPOCH) // _MICROSECOND,
+                    row["case_id"], clock, row["event_id"], row["owner"], micros_at(row["due_at"])
                 )
                 for row in rows
             ]

@@ -1,6 +1,4 @@
-"""Housekeeping 保洁 as a routine: every hour, at every node, by one of its processes."""
-
-from __future__ import annotations
+"""Clean up 保洁 every hour, at every node, in one of its processes."""
 
 import logging
 
@@ -15,12 +13,12 @@ from producers.routines.routine import Routine
 log = logging.getLogger(__name__)
 
 _PERIOD_SECONDS = 3600.0
-# The ledger was in somebody's hands: months are made three ahead, so there is time.
+# The ledger was locked; months are made three ahead, so there is time.
 _AGAIN_SECONDS = 300.0
 
 
 class Housekeeping(Routine):
-    """A node's clean-up; a worker for `node.runtime.supervisor`."""
+    """The routine of clean-up; a worker for `node.runtime.supervisor`."""
 
     name = "housekeeping"
 
@@ -29,7 +27,7 @@ class Housekeeping(Routine):
         self._keep = retention.Retention(settings.outbox_days, settings.dead_letter_days)
 
     def round(self, connection: Connection, office: Office, stop: Stop) -> float:
-        """Make partitions ahead, prune, and keep the ledger's statistics fresh."""
+        """Make partitions ahead, prune, and update the ledger's statistics."""
         made = retention.make_partitions(connection)
         pruned = retention.prune(connection, self._keep, stop)
         retention.analyse_ledger(connection)

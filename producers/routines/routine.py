@@ -1,11 +1,9 @@
-"""A routine 例行任务: rounds that one process of a node does, one after the other.
+"""A routine 例行任务 does rounds in one process of a node.
 
-The session's connection holds an advisory lock of the node's database: of several processes one
-works, another takes over when that connection is gone. What a round writes goes through this
-connection, so a process that lost the lock cannot write any more either.
+The session's connection holds an advisory lock of the node's database: one of several processes
+works, and another takes over when that connection ends. A round writes through this connection, so
+a process that lost the lock cannot write.
 """
-
-from __future__ import annotations
 
 import logging
 import time
@@ -24,7 +22,7 @@ from node.runtime.supervisor import Stop
 
 log = logging.getLogger(__name__)
 
-# A case that refused is left alone this long: it may have changed by then, and nothing loops hot.
+# A case that refused is not tried again for this time, by which it may have changed.
 _REST_SECONDS = 900.0
 
 
@@ -33,7 +31,7 @@ class RoutinePolicy(NamedTuple):
 
     # A process that waits for the lock tries it this often, and so takes over within this time.
     try_seconds: float = 1.0
-    # While the clock is wrong it is looked at this often.
+    # While the clock is wrong it is checked this often.
     clock_seconds: float = 5.0
 
 
@@ -41,7 +39,7 @@ DEFAULT_POLICY = RoutinePolicy()
 
 
 class Routine(ABC):
-    """Acts by itself in rounds; a worker for `node.runtime.supervisor`."""
+    """A worker for `node.runtime.supervisor` that acts in rounds."""
 
     name: str
 
@@ -57,13 +55,13 @@ class Routine(ABC):
         self._told = ""
 
     def session(self, stop: Stop) -> None:
-        """Do round after round until `stop`, at once and while this process holds the lock."""
+        """Do round after round until `stop`, while this process holds the lock."""
         office = open_office(self._settings, self._clock)
         with closing(connect(self._settings.dsn, self.name)) as connection:
             with connection, connection.cursor() as cursor:
                 own_database(cursor, self._settings.node)
                 refuse_while_unconfirmed(cursor)
-            while not stop.is_set() and not self._takes_the_lock(connection):
+            while not stop.is_set() and not self._take_lock(connection):
                 stop.wait(self._waits.try_seconds)
             while not stop.is_set():
                 if self._may_act(connection, office):
@@ -73,13 +71,13 @@ class Routine(ABC):
 
     @abstractmethod
     def round(self, connection: Connection, office: Office, stop: Stop) -> float:
-        """Do what is to be done now; how many seconds to wait for the next round.
+        """Do a bounded round; return how many seconds to wait for the next one.
 
-        Bounded; raises what the driver raises, then what was not committed is not done.
+        Raises errors of the driver; then what was not committed is not done.
         """
 
     def _may_act(self, connection: Connection, office: Office) -> bool:
-        """False while the clock is not to be believed: what falls due by it may not be due."""
+        """Return False while the clock is wrong, because it decides what is due."""
         with connection, connection.cursor() as cursor:
             why = office.clock_check.why_not_act(cursor) if office.clock_check else ""
         if why != self._told:
@@ -87,13 +85,13 @@ class Routine(ABC):
             self._told = why
         return not why
 
-    def _takes_the_lock(self, connection: Connection) -> bool:
+    def _take_lock(self, connection: Connection) -> bool:
         with connection, connection.cursor() as cursor:
             return try_lock(cursor, Lock.ROUTINE, self.name)
 
 
 class Resting:
-    """Cases that refused, left alone for a while; each in memory only."""
+    """Cases that refused and are left alone for a while, in memory only."""
 
     def __init__(self, seconds: float = _REST_SECONDS) -> None:
         self._seconds = seconds
@@ -105,7 +103,7 @@ class Resting:
         self._until |= dict.fromkeys(case_ids, until)
 
     def case_ids(self) -> list[str]:
-        """Which are to be left alone now."""
+        """Return the cases to leave alone now."""
         now = time.monotonic()
         self._until = {case_id: until for case_id, until in self._until.items() if until > now}
         return [*self._until]

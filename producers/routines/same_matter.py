@@ -1,12 +1,9 @@
-"""The same matter 同一事项 of the same person 同一人: when a case is a repeat 重复.
+"""Decide when a case is a repeat 重复: the same matter 同一事项 of the same person 同一人.
 
-Same person is the same keyed digest of the identity number. That a repeat is the same person and
-the same matter is given (docs/domain.md §4); *what makes two matters the same* is published
-nowhere: `SAME_MATTER` is an assumption 假设 of ours, here in one place to be read, argued about and
-changed. Pure: no I/O.
+The same person has the same keyed digest of the identity number. A repeat is the same person and
+the same matter (docs/domain.md §4), but *what makes two matters the same* is published nowhere:
+`SAME_MATTER` is an assumption 假设 of ours, in one place to be discussed and changed.
 """
-
-from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -16,12 +13,12 @@ from cases.rules.identity import FIRST, REPEAT
 
 NO_IDENTITY: Final = "no identity given 未提供身份信息"
 NONE_EARLIER: Final = "no earlier case of this person and matter 无同一人同一事项的前次信访件"
-# GB/T 2260: the first six digits name the county; finer ones are not always given.
+# GB/T 2260: the first six digits name the county; further ones are not always given.
 _COUNTY_DIGITS = 6
 
 
 class Known(NamedTuple):
-    """A case as far as it matters here; `named` is the earlier case that its registrar named."""
+    """The relevant fields of a case; `named` is the earlier case that its registrar named."""
 
     case_id: str
     registered_at: int
@@ -35,7 +32,7 @@ class Known(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a case was found to be, and why."""
+    """First or repeat, and the reason."""
 
     finding: str
     repeat_of: str | None
@@ -43,22 +40,22 @@ class Finding(NamedTuple):
 
 
 def plain_title(case: Known) -> str:
-    """The title without what does not tell matters apart: width, case, blanks, punctuation."""
+    """Return the title without what does not matter: width, case, blanks, punctuation."""
     text = unicodedata.normalize("NFKC", case.title).casefold()
     return "".join(one for one in text if unicodedata.category(one)[0] in "LN")
 
 
 def _place_and_kind(case: Known) -> str:
-    """All three levels of the content category in one county; "" unless all are given."""
+    """Return all three levels of the content category and the county; "" unless all are given."""
     parts = (*case.categories, case.area[:_COUNTY_DIGITS])
     whole = len(case.categories) == 3 and all(parts) and len(parts[-1]) == _COUNTY_DIGITS
     return "/".join(parts) if whole else ""
 
 
 class Sameness(NamedTuple):
-    """One way in which a case asks for an earlier one: what it `asks`, what an earlier `answers`.
+    """A criterion of sameness: what a case `asks` equals what an earlier one `answers`.
 
-    An empty text neither asks nor answers.
+    An empty text matches nothing.
     """
 
     reason: str
@@ -66,7 +63,7 @@ class Sameness(NamedTuple):
     answers: Callable[[Known], str]
 
 
-# In the order in which they are tried; all among the cases of one person.
+# These are tried in order, among the cases of one person.
 SAME_MATTER: Final = (
     Sameness(
         "the registering office names it, and it is of the same person 登记机关指明为前次信访件",
@@ -83,10 +80,10 @@ SAME_MATTER: Final = (
 
 
 def identify(several: Iterable[Known]) -> Iterator[tuple[Known, Finding]]:
-    """A finding for each case that has none, given all known cases of the same persons.
+    """Yield a finding for each case without one, given all known cases of the same persons.
 
-    What was found before stands: a case registered earlier that arrives later is the repeat, so
-    that of one matter exactly one case is ever the first. The others in order of registration.
+    Earlier findings stay: a case that was registered earlier but arrives later is the repeat, so
+    that exactly one case of a matter is ever the first. Others follow in order of registration.
     """
     people: dict[str, _Person] = {}
     for case in sorted(several, key=_order):
@@ -107,7 +104,7 @@ def _order(case: Known) -> tuple[bool, int, str]:
 
 
 class _Person:
-    """The cases of one person that have a finding, by what they answer."""
+    """The cases of one person with a finding, by what they answer."""
 
     def __init__(self) -> None:
         self._first: dict[tuple[int, str], str] = {}
@@ -120,7 +117,7 @@ class _Person:
         return Finding(FIRST, None, NONE_EARLIER)
 
     def remember(self, case: Known) -> None:
-        """A repeat answers too, with the first of its matter."""
+        """Add a case; a repeat answers with the first of its matter."""
         first = case.repeat_of or case.case_id
         for place, way in enumerate(SAME_MATTER):
             answer = way.answers(case)

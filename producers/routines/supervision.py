@@ -1,17 +1,14 @@
-"""Routine supervision 常态督办: the centre finds what is overdue and issues what its policy says.
+"""Supervise routinely 常态督办: the centre finds what is overdue and issues what its policy says.
 
-1. Look: every duty that a rule names and that is overdue, by index, against what was issued.
-2. Dry run 试运行: the proposals are shown and audited. Nothing is issued by a policy of which no
-   dry run was audited, so that nobody sends out thousands of letters by a slip of the pen.
-3. Issue 下发: each in a transaction of its own, which holds the case, judges again (the same
-   case may be answered, or supervised by someone else, meanwhile), and audits.
+1. Look: compare every overdue duty of a rule with what was issued.
+2. Dry run 试运行: show and audit the proposals. A policy without an audited dry run issues nothing,
+   so that a mistake in it does not send out thousands of letters.
+3. Issue 下发: one transaction each, which locks the case, checks again (the case may have been
+   answered or supervised meanwhile), and audits.
 """
-
-from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -26,9 +23,9 @@ from producers.routines.overdue_cases import ASSIGNED, issued_for, pages, still_
 from producers.routines.supervision_policy import Policy, PolicyRule
 from producers.routines.supervision_rules import Issued, Overdue, Proposal, issued_of, propose
 from schemas.errors import Invalid
-from schemas.instants import CHINA
+from schemas.instants import date_in_china
 
-# The actions that are audited: every look, every issue.
+# The audited actions.
 _TRIED: Final = "supervision.tried"  # 试运行
 _ISSUED: Final = "supervision.issued"  # 下发
 _REFUSED: Final = "supervision.refused"  # 未能下发
@@ -36,20 +33,19 @@ _WAS_TRIED: Final = (
     "select 1 from audit_log where action = 'supervision.tried' and detail ->> 'policy' = %s "
     "order by at desc limit 1"
 )
-# An audit line names this many cases of a round; the counts are whole.
+# An audit line names at most this many cases of a round; the counts are complete.
 _NAMED_CASES = 200
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Look(NamedTuple):
-    """What a policy asks for now; `more` if its limit for a round cut it off."""
+    """The proposals of a policy; `more` if its limit for a round cut them off."""
 
     proposals: list[Proposal]
     more: bool
 
 
 class Outcome(NamedTuple):
-    """What became of one proposal: the event that was issued, or the rule that refused it."""
+    """The outcome of a proposal: the event that was issued, or the rule that refused it."""
 
     proposal: Proposal
     event_id: str | None
@@ -58,17 +54,14 @@ class Outcome(NamedTuple):
 
 
 def look(connection: Connection, policy: Policy, now: int, resting: Collection[str] = ()) -> Look:
-    """What is to be issued now (micros), rule by rule, at most as many as the policy allows.
-
-    Cases in `resting` are passed over.
-    """
+    """Return the proposals for now (micros), within the limit, without cases in `resting`."""
     every = (one for one in _proposals(connection, policy, now) if one.case_id not in resting)
     found = list(islice(every, policy.most_per_round + 1))
     return Look(found[: policy.most_per_round], len(found) > policy.most_per_round)
 
 
 def dry_run(connection: Connection, office: Office, policy: Policy, actor: str) -> Look:
-    """Look, and audit that; nothing is issued."""
+    """Look and audit; issue nothing."""
     only_the_centre(office)
     found = look(connection, policy, office.clock())
     detail = {
@@ -90,10 +83,10 @@ def issue(
     actor: str,
     resting: Collection[str] = (),
 ) -> tuple[Look, Iterator[Outcome]]:
-    """What is proposed, and its issuing one by one as the iterator is read.
+    """Return the proposals, and an iterator that issues them one by one.
 
-    `Refusal` at once if no dry run of this policy was audited. A proposal that is refused is an
-    outcome, audited too, and does not stop the next; what the driver raises, is raised.
+    Raises `Refusal` at once if no dry run of this policy was audited. A refused proposal is an
+    outcome, audited too, and does not stop the next. Errors of the driver are raised.
     """
     only_the_centre(office)
     with connection, connection.cursor() as cursor:
@@ -108,7 +101,7 @@ def issue(
 
 
 def only_the_centre(office: Office) -> None:
-    """`Refusal` anywhere else."""
+    """Raise `Refusal` at any other node."""
     if office.node != NATIONAL:
         raise Refusal(
             "supervision_national",
@@ -117,7 +110,7 @@ def only_the_centre(office: Office) -> None:
 
 
 def _was_tried(cursor: Cursor, digest: str) -> bool:
-    """Return whether a dry run of the policy of this digest stands in the audit log."""
+    """Return whether the audit log has a dry run of the policy of this digest."""
     cursor.execute(_WAS_TRIED, (digest,))
     return cursor.fetchone() is not None
 
@@ -158,7 +151,7 @@ def _issue(
 
 
 def _judge_again(policy: Policy, rule: PolicyRule, proposal: Proposal, done: Done) -> None:
-    """In the transaction that holds the case: is it still so, leaving our own event aside?"""
+    """Check the duty again in the transaction that locks the case, without its own event."""
     duty = Overdue(
         *(proposal.case_id, proposal.clock, proposal.event_id, proposal.to, proposal.due_at)
     )
@@ -182,6 +175,6 @@ def _command(rule: PolicyRule, proposal: Proposal, now: int, actor: str) -> Comm
 
 
 def _named(proposal: Proposal) -> str:
-    last = (_EPOCH + timedelta(microseconds=proposal.due_at - 1)).astimezone(CHINA).date()
+    last = date_in_china(proposal.due_at - 1)
     name = "交办" if proposal.clock == ASSIGNED else proposal.clock
     return f"{name},期限 {last.isoformat()}"

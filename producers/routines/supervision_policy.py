@@ -39,7 +39,7 @@ class _Strict(BaseModel):
 
 
 class PolicyRule(_Strict):
-    """What is supervised: duties overdue by so many days, or assignments without a result."""
+    """A rule: supervise duties overdue by so many days, or assignments without a result."""
 
     name: Name
     clocks: list[str] = []
@@ -67,14 +67,14 @@ class PolicyRule(_Strict):
 
 
 class Escalation(_Strict):
-    """After how many days without an answer a supervision becomes the next kind; None: never."""
+    """The days without an answer after which a supervision becomes the next kind, or None."""
 
     urged: Days | None = None
     supervised: Days | None = None
 
 
 class Policy(_Strict):
-    """All rules, in the order in which they are tried."""
+    """The rules, in the order in which they are tried."""
 
     rule: Annotated[list[PolicyRule], Field(min_length=1)]
     escalation_days: Escalation = Escalation()
@@ -90,18 +90,18 @@ class Policy(_Strict):
 
     @property
     def digest(self) -> str:
-        """The same for files that say the same, whatever their comments and order of keys."""
+        """Return a digest of the values, independent of comments and the order of keys."""
         values = orjson.dumps(self.model_dump(), option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(values).hexdigest()
 
     def patience_days(self, kind: str) -> int | None:
-        """How long a supervision of this kind waits for its answer; None: for ever."""
+        """Return how long a supervision of this kind waits for its answer; None for ever."""
         days: int | None = getattr(self.escalation_days, kind, None)
         return days
 
 
 def read_policy(path: Path) -> Policy:
-    """The policy in this file; `Fatal` names the file, the entry and what it should be."""
+    """Return the policy in this file; raise `Fatal`, naming file, entry and cure."""
     try:
         return Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -118,7 +118,7 @@ def read_policy(path: Path) -> Policy:
 
 
 def policy_file(setting: str) -> Path:
-    """The file that the setting names, or the checkout's."""
+    """Return the file that the setting names, or that of the checkout."""
     return Path(setting) if setting else DEFAULT_FILE
 
 

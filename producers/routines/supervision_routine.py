@@ -1,6 +1,4 @@
-"""The centre's worker of routine supervision: off, dry_run or issue, as the settings say."""
-
-from __future__ import annotations
+"""Run routine supervision at the centre: off, dry_run or issue, by the settings."""
 
 import logging
 from collections import Counter
@@ -19,12 +17,12 @@ from producers.routines.supervision_policy import Policy, policy_file, read_poli
 log = logging.getLogger(__name__)
 
 ACTOR: Final = "routine:supervising"
-# What was refused today will be refused in the next round too.
+# A refused proposal would be refused in the next rounds too.
 _REST_SECONDS = 86_400.0
 
 
 class Supervising(Routine):
-    """A round every so many minutes; a worker for `node.runtime.supervisor`."""
+    """The routine of supervision; a worker for `node.runtime.supervisor`."""
 
     name = "supervising"
 
@@ -36,7 +34,7 @@ class Supervising(Routine):
         self._resting = Resting(_REST_SECONDS)
 
     def session(self, stop: Stop) -> None:
-        """Read the policy, `Fatal` if it is wrong; then round after round until `stop`."""
+        """Read the policy, or raise `Fatal`; then do round after round until `stop`."""
         if self._mode != "off":
             self._policy = self._read()
         if self._policy is None:
@@ -45,7 +43,7 @@ class Supervising(Routine):
         super().session(stop)
 
     def round(self, connection: Connection, office: Office, stop: Stop) -> float:
-        """One dry run, or one issuing."""
+        """Do one dry run, or issue once."""
         assert self._policy is not None
         if self._mode == "issue":
             self._issue(connection, office, self._policy, stop)
@@ -56,7 +54,7 @@ class Supervising(Routine):
         return self._period_seconds
 
     def _read(self) -> Policy | None:
-        """A default policy that was not shipped, as with a wheel, only means: none."""
+        """Return the policy; None if the default file was not shipped, as in a wheel."""
         path = policy_file(self._settings.supervision_policy)
         if not path.exists() and not self._settings.supervision_policy and self._mode == "dry_run":
             log.warning(

@@ -1,11 +1,9 @@
-"""What is to be supervised 应督办: one overdue duty against what was issued about it before. Pure.
+"""Decide what to supervise 应督办: compare an overdue duty with what was issued about it.
 
 A supervision is *about* a duty if the centre issued it to the same node, on one of the same
-grounds, after the duty was due; or before, and it is still open. One that is answered 已答复 or
-lifted 已解除 ends the routine's part: from there people judge.
+grounds, after the duty was due; or before, and it is still open. After one that is answered 已答复
+or lifted 已解除 people decide, not the routine.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -29,12 +27,12 @@ class Issued(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """Neither answered nor lifted."""
+        """Return whether it is neither answered nor lifted."""
         return self.replied_at is None and self.lifted_at is None
 
 
 class Overdue(NamedTuple):
-    """A duty that is overdue: the event that started its clock, and whose it is."""
+    """An overdue duty: the event that started its clock, and its owner."""
 
     case_id: str
     clock: str
@@ -44,7 +42,7 @@ class Overdue(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """A supervision that the policy asks for: of what kind, by which rule, and why."""
+    """A supervision that the policy asks for: its kind, rule and reason."""
 
     case_id: str
     to: str
@@ -58,14 +56,14 @@ class Proposal(NamedTuple):
 
 
 def issued_of(supervisions: Iterable[Mapping[str, Any]]) -> list[Issued]:
-    """The supervisions of a folded case."""
+    """Return the supervisions of a folded case."""
     return [Issued(*(one[name] for name in Issued._fields)) for one in supervisions]
 
 
 def propose(
     policy: Policy, rule: PolicyRule, duty: Overdue, issued: Iterable[Issued], now: int
 ) -> Proposal | None:
-    """What is to be issued for this duty now, or None."""
+    """Return what to issue for this duty now, or None."""
     about = [one for one in issued if _is_about(one, rule, duty)]
     if not about:
         return _proposal(rule, duty, rule.kind, f"overdue since {_days(duty.due_at, now)} d")

@@ -1,1 +1,1 @@
-"""How schemas may change 架构演进: released ones stay, versions can read each other."""
+"""The evolution of schemas 架构演进: released ones stay, and versions can read each other."""

@@ -1,4 +1,4 @@
-"""Released schemas stay as they are, and versions of a type can read each other 兼容性检查.
+"""Check that released schemas do not change and that versions can read each other 兼容性检查.
 
 `python -m schemas.evolution.compatibility` prints what is wrong and exits with 1; `make check` runs
 it. Every version of a type must read every other, older and newer: nodes are upgraded one after the
@@ -29,7 +29,7 @@ NEEDED: Final = {
 
 
 def main() -> int:
-    """Print one line for each problem, or that there is none; returns the exit code."""
+    """Print one line for each problem, or that there is none; return the exit code."""
     try:
         shipped = catalogue()
         found = problems(shipped)
@@ -43,14 +43,14 @@ def main() -> int:
 
 
 def problems(shipped: Catalogue) -> list[str]:
-    """Everything that is wrong with a catalogue and its files, one line each."""
+    """Return the problems of a catalogue and its files, one line each."""
     found = [line for schema in shipped.by_id.values() for line in frozen_problems(schema)]
     found += missing_types(shipped)
     return found or incompatible_versions(shipped)
 
 
 def frozen_problems(schema: Schema) -> list[str]:
-    """How a file differs from its line of the catalogue, or from what every record must be."""
+    """Return how a file differs from its line of the catalogue, or breaks a rule for records."""
     try:
         avro = schema.avro
     except SchemaError as error:
@@ -67,14 +67,14 @@ def frozen_problems(schema: Schema) -> list[str]:
 
 
 def missing_types(shipped: Catalogue) -> list[str]:
-    """The needed types of which there is no version."""
+    """Return the needed types without a version."""
     there = {unversioned(type_) for type_ in shipped.by_type}
     needed = (f"petition.{noun}.{past}" for noun in NEEDED for past in NEEDED[noun].split())
     return [f"catalogue: there is no {type_}" for type_ in needed if type_ not in there]
 
 
 def incompatible_versions(shipped: Catalogue) -> list[str]:
-    """Why two versions of a type, any two, or the envelopes of any types, do not fit."""
+    """Return why any two versions of a type, or the envelopes of any types, do not fit."""
     schemas = sorted(shipped.by_type.values(), key=lambda schema: unversioned(schema.type))
     found = [line for schema in schemas[1:] for line in _envelope_differences(schemas[0], schema)]
     for _, versions in groupby(schemas, key=lambda schema: unversioned(schema.type)):

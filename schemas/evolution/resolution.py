@@ -1,4 +1,4 @@
-"""Which schemas can read each other's data: the rules of Avro that our records need 版本规则."""
+"""Decide which schemas can read each other's data, by the rules of Avro in use here 版本规则."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,7 +13,7 @@ SIMPLE_TYPES: Final = ("string", "bytes", "boolean", "int", "long")
 
 
 def expanded(avro: Avro, named: dict[str, Avro] | None = None) -> Avro:
-    """The schema with every reference to a record replaced by that record.
+    """Return the schema with every reference to a record replaced by that record.
 
     A record's reference to itself stays a name, which `unsuitable_types` then refuses.
     """
@@ -32,7 +32,7 @@ def expanded(avro: Avro, named: dict[str, Avro] | None = None) -> Avro:
 
 
 def differences(one: Avro, other: Avro, path: str) -> Iterator[str]:
-    """Why data of one cannot be read as the other, in either direction; of expanded schemas."""
+    """Yield why data of one expanded schema cannot be read as the other, in either direction."""
     if _kind(one) != _kind(other):
         yield f"{path} changes its type"
     elif isinstance(one, list):
@@ -45,8 +45,8 @@ def differences(one: Avro, other: Avro, path: str) -> Iterator[str]:
 
 
 def unsuitable_types(avro: Avro, path: str) -> Iterator[str]:
-    """What an expanded schema has besides text, bytes, flags, whole numbers, records with fields,
-    arrays, and unions of null and one of these."""
+    """Yield the types in an expanded schema other than text, bytes, flags, whole numbers, records
+    with fields, arrays, and unions of null and one of these."""
     if isinstance(avro, list):
         if len(avro) != 2 or avro[0] != "null":
             yield f"{path}: a union must be null and one other type"
@@ -62,7 +62,7 @@ def unsuitable_types(avro: Avro, path: str) -> Iterator[str]:
 
 
 def _kind(avro: Avro) -> object:
-    """What must be the same: the type, what it means, and the name of a record."""
+    """Return what must be the same: the type, its logical type, and the name of a record."""
     if isinstance(avro, list):
         return [_kind(member) for member in avro]
     if isinstance(avro, str):

@@ -1,1 +1,1 @@
-"""The petitioner's personal data 密封: sealed for named nodes, unreadable for all others."""
+"""Seal the petitioner's personal data 密封 for named nodes; no other node can read it."""

@@ -1,11 +1,9 @@
-"""The ciphers behind a sealed record, looked up by name 算法套件.
+"""The cipher suites 算法套件 of sealed records, by name.
 
 A record names the suite it was sealed with, so a second one (SM2/SM3/SM4 for the commercial
 cryptography assessment 密评) is one more entry in `SUITES`; records of the first stay readable.
-A suite knows keys and bytes, nothing of cases or nodes.
+A suite handles keys and bytes, not cases or nodes.
 """
-
-from __future__ import annotations
 
 import os
 from typing import Protocol
@@ -20,7 +18,7 @@ X25519_AES_GCM = "X25519-HKDF-SHA256+AES-256-GCM"
 
 
 class Secret(bytes):
-    """Key bytes that do not show themselves in a log line, a traceback or a failed assertion."""
+    """Key bytes that are not shown in a log line, a traceback or a failed assertion."""
 
     __slots__ = ()
 
@@ -34,10 +32,10 @@ class Cipher(Protocol):
     """Authenticated encryption under one key, already set up."""
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
-        """The ciphertext with its tag; the nonce must be new for this key."""
+        """Return the ciphertext with its tag; the nonce must be new for this key."""
 
     def open(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The plaintext; `ValueError` if anything was changed or the key is another one."""
+        """Return the plaintext; raise `ValueError` if anything was changed or the key is wrong."""
 
 
 class Suite(Protocol):
@@ -48,16 +46,16 @@ class Suite(Protocol):
     nonce_bytes: int
 
     def new_pair(self) -> tuple[Secret, bytes]:
-        """A fresh private key and its public key, as raw bytes."""
+        """Return a new private key and its public key, as raw bytes."""
 
     def public_of(self, private: bytes) -> bytes:
-        """The public key of a private one; `ValueError` if that is not a key."""
+        """Return the public key of a private one; raise `ValueError` if that is not a key."""
 
     def derived(self, private: bytes, public: bytes, info: bytes) -> Secret:
-        """The key two sides agree on, bound to `info`; `ValueError` if a key is not one."""
+        """Return the shared key, bound to `info`; raise `ValueError` if a key is not one."""
 
     def cipher(self, key: bytes) -> Cipher:
-        """Encryption under `key` (`key_bytes` long)."""
+        """Return the cipher of `key` (`key_bytes` long)."""
 
 
 class _AesGcm:
@@ -106,7 +104,7 @@ SUITES: dict[str, Suite] = {suite.name: suite for suite in (_X25519AesGcm(),)}
 
 
 def suite_named(name: str) -> Suite:
-    """The suite with this name; `ValueError` if this release has none."""
+    """Return the suite with this name; raise `ValueError` if this release has none."""
     try:
         return SUITES[name]
     except KeyError:
@@ -115,7 +113,6 @@ def suite_named(name: str) -> Suite:
 
 
 def framed(*parts: str) -> bytes:
-    """Several strings as one byte string that no other strings give: each UTF-8 with its
-    length before it (4 bytes, big-endian)."""
+    """Join strings unambiguously: each in UTF-8 after its length (4 bytes, big-endian)."""
     encoded = [part.encode() for part in parts]
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

@@ -1,9 +1,7 @@
-"""The petitioner 信访人 in the clear: what is sealed, and the digest that finds repeats.
+"""Convert the petitioner 信访人 to and from the plaintext that is sealed, and to a digest.
 
-Nothing here quotes a value in an error: the values are personal data.
+Errors quote no values, because they are personal data.
 """
-
-from __future__ import annotations
 
 import hmac
 import unicodedata
@@ -12,6 +10,7 @@ from collections.abc import Mapping
 import orjson
 
 from schemas.errors import Invalid
+from schemas.limits import is_storable
 from schemas.sealing.cipher_suites import framed
 
 # name 姓名, id_type 证件类型, id_number 证件号码, phone 电话, address 住址
@@ -20,16 +19,16 @@ PETITIONER_FIELDS = ("name", "id_type", "id_number", "phone", "address")
 # The longest real address is well under 200; five fields at the limit still seal into 8 kB.
 MAX_FIELD_CHARACTERS = 500
 
-# Sealing keeps the length, and a length narrows down whose record it is.
+# Sealing keeps the length, and a length is a hint to whose record it is.
 PADDING_BYTES = 64
 
 
 def to_plaintext(petitioner: Mapping[str, str]) -> bytes:
-    """Canonical JSON (RFC 8785: sorted keys, no spaces, UTF-8) of the five fields.
+    """Return canonical JSON (RFC 8785: sorted keys, no spaces, UTF-8) of the five fields.
 
-    A missing field is "". Spaces after it fill up to a multiple of `PADDING_BYTES`; JSON allows
-    them, so a reader has nothing to strip. `Invalid` for another field, for what is not text,
-    and for text that is too long or has NUL or half a surrogate pair.
+    A missing field is "". Spaces, which JSON allows, fill up to a multiple of `PADDING_BYTES`.
+    Raises `Invalid` for another field, a value that is not text, text that is too long or has NUL
+    or half a surrogate pair.
     """
     problems = [text for name in petitioner if (text := _problem(name, petitioner[name]))]
     if problems:
@@ -41,9 +40,9 @@ def to_plaintext(petitioner: Mapping[str, str]) -> bytes:
 
 
 def from_plaintext(plaintext: bytes) -> dict[str, str]:
-    """The fields of a petitioner, known ones first; `ValueError` if it is none.
+    """Return the fields of a petitioner; raise `ValueError` if it is none.
 
-    Fields that a later release added are kept.
+    Known fields come first; those of a later release are kept.
     """
     given = orjson.loads(plaintext)
     if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
@@ -52,7 +51,7 @@ def from_plaintext(plaintext: bytes) -> dict[str, str]:
 
 
 def identity_digest(key: bytes, id_type: str, id_number: str) -> str | None:
-    """HMAC-SHA256 (hex) of an identity, None without a number: finds repeats 重复信访.
+    """Return the HMAC-SHA256 (hex) of an identity, to find repeats 重复信访; None without number.
 
     Keyed, because 18-digit identity numbers are few enough to try them all on a plain hash.
     Both texts are normalised: NFKC (full width 全角 to half width), outer spaces off, upper case
@@ -72,21 +71,13 @@ def _normalised(text: str) -> str:
 
 
 def _problem(name: object, value: object) -> str:
-    """What is wrong with one field, or ""."""
+    """Return what is wrong with one field, or ""."""
     if name not in PETITIONER_FIELDS:
         return f"petitioner.{str(name)[:40]!r}: unknown (known: {', '.join(PETITIONER_FIELDS)})"
     if not isinstance(value, str):
         return f"petitioner.{name}: must be text"
     if len(value) > MAX_FIELD_CHARACTERS:
         return f"petitioner.{name}: {len(value)} characters, at most {MAX_FIELD_CHARACTERS}"
-    if "\0" in value or not _is_unicode(value):
+    if not is_storable(value):
         return f"petitioner.{name}: has a NUL or half a surrogate pair"
     return ""
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

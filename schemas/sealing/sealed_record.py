@@ -1,4 +1,4 @@
-"""The sealed petitioner record 密封信访人信息: personal data that only named nodes can read.
+"""Seal the petitioner record 密封信访人信息 so that only named nodes can read it.
 
 Each case has a random key of its own. The petitioner is encrypted under it; the key itself is
 wrapped once for each node that needs it. To let a further node read, its wrap travels in a later
@@ -18,20 +18,7 @@ from typing import Any, NamedTuple
 
 from schemas.errors import PetitionLinkError
 from schemas.sealing.cipher_suites import X25519_AES_GCM, Cipher, Secret, Suite, framed, suite_named
-from schemas.sealing.petitioner import from_plaintext, identity_digest, to_plaintext
-
-__all__ = [
-    "KeyPair",
-    "NotForThisNode",
-    "PublicKey",
-    "SealBroken",
-    "SealedPetitioner",
-    "Sealer",
-    "WrappedKey",
-    "case_key",
-    "identity_digest",
-    "unseal",
-]
+from schemas.sealing.petitioner import from_plaintext, to_plaintext
 
 SealedPetitioner = dict[str, Any]
 WrappedKey = dict[str, Any]
@@ -71,26 +58,26 @@ class KeyPair(NamedTuple):
 class Sealer:
     """Seals petitioners and wraps case keys, many per second.
 
-    One ephemeral key pair serves for many records, and the key-encryption key it gives with a
-    recipient is derived once. That is safe: under that key every wrap has a fresh random 96-bit
-    nonce and wraps a fresh random key, and the pair is renewed after `MAX_WRAPS_PER_PAIR` and
-    with each process. Two events that show the same ephemeral key came from one process, which
-    emitter and time tell anyway. The private half is never stored.
+    One ephemeral key pair serves for many records, and the key-encryption key with a recipient is
+    derived once. That is safe: under that key every wrap has a new random 96-bit nonce and wraps a
+    new random key, and the pair is renewed after `MAX_WRAPS_PER_PAIR` and with each process. Two
+    events with the same ephemeral key came from one process, which emitter and time show anyway.
+    The private half is never stored.
     """
 
     def __init__(self, suite: str = X25519_AES_GCM) -> None:
         self._suite = suite_named(suite)
         self._ephemeral = _Ephemeral(self._suite)
-        # How what a record and a wrap are bound to begins; the case id comes behind it.
+        # A record and a wrap are bound to these, and to the case id after them.
         self._record_bound = framed(_RECORD_LABEL, suite)
         self._wrap_bound = framed(_WRAP_LABEL, suite)
 
     def seal(
         self, case_id: str, petitioner: Mapping[str, str], recipients: Sequence[PublicKey]
     ) -> tuple[SealedPetitioner, Secret]:
-        """The sealed record and the case key, which the caller forgets when it is done.
+        """Return the sealed record and the case key, which the caller must not keep.
 
-        `Invalid` if the petitioner has another field or bad text.
+        Raises `Invalid` if the petitioner has an unknown field or bad text.
         """
         plaintext = to_plaintext(petitioner)
         suite = self._suite
@@ -105,7 +92,7 @@ class Sealer:
         return record, key
 
     def rewrap(self, key: bytes, case_id: str, recipients: Sequence[PublicKey]) -> list[WrappedKey]:
-        """The case key wrapped for each recipient; `SealBroken` if a public key is unusable."""
+        """Return the case key wrapped for each recipient; raise `SealBroken` for a bad key."""
         if not recipients:
             raise ValueError("a case key wrapped for nobody is lost")
         ephemeral = self._current(len(recipients))
@@ -126,7 +113,7 @@ class Sealer:
         }
 
     def _current(self, wraps: int) -> _Ephemeral:
-        """The pair to use for so many wraps more; a new one when it has served its time."""
+        """Return the pair to use for these wraps, a new one after the limit."""
         ephemeral = self._ephemeral
         if ephemeral.wraps + wraps > MAX_WRAPS_PER_PAIR:
             self._ephemeral = ephemeral = _Ephemeral(self._suite)
@@ -165,10 +152,10 @@ class _Ephemeral:
 def unseal(
     record: SealedPetitioner, case_id: str, key_pair: KeyPair, extra_keys: Iterable[WrappedKey] = ()
 ) -> dict[str, str]:
-    """The petitioner of a case: the five fields, "" where unknown.
+    """Return the petitioner of a case: the five fields, "" if unknown.
 
-    `extra_keys` are the wraps of later events. `NotForThisNode` if neither they nor the record
-    have one for this pair, `SealBroken` if what there is does not open.
+    `extra_keys` are the wraps of later events. Raises `NotForThisNode` if neither they nor the
+    record have one for this pair, `SealBroken` if none opens.
     """
     key = case_key(record, case_id, key_pair, extra_keys)
     try:
@@ -184,9 +171,9 @@ def unseal(
 def case_key(
     record: SealedPetitioner, case_id: str, key_pair: KeyPair, extra_keys: Iterable[WrappedKey] = ()
 ) -> Secret:
-    """The key of the case, to `rewrap` it for a further node; raises as `unseal` does.
+    """Return the key of the case, to `rewrap` it for a further node; raise as `unseal` does.
 
-    One wrap that opens is enough: a broken one beside it, from whatever node, does no harm.
+    One wrap that opens is enough: broken ones, from any node, do no harm.
     """
     own = key_pair.public
     wraps = [
@@ -229,6 +216,6 @@ def _opened(suite: Suite, key: bytes, nonce: bytes, data: bytes, bound: bytes) -
 
 
 def _derive_info(suite: Suite, recipient: PublicKey, ephemeral_key: bytes) -> bytes:
-    """Binds the derived key to suite, node and key id, and to both public keys (as HPKE does)."""
+    """Return what binds the key to suite, node, key id and both public keys (as HPKE does)."""
     context = framed(_DERIVE_LABEL, suite.name, recipient.node, recipient.key_id)
     return context + ephemeral_key + recipient.key

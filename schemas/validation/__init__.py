@@ -1,1 +1,1 @@
-"""What a record must be 校验: checked as JSON, before it is written, and after it is read."""
+"""Check records 校验: as JSON, before they are written, and after they are read."""

@@ -1,22 +1,19 @@
-"""One check per kind of field: from a JSON value to what a record holds, or what is wrong with it.
+"""Check JSON values of fields and convert them to the values of a record.
 
 A check is made once from the field's spec and is then called for every command.
 """
 
-from __future__ import annotations
-
 import base64
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
 from schemas.instants import micros_of
-from schemas.limits import UUID_PATTERN
+from schemas.limits import is_storable, is_uuid
 from schemas.validation.field_spec import FieldSpec
 
 Check = Callable[[Any], Any]
 
-# A line with more problems helps nobody, and whoever sent the input decides on their number.
+# More problems in a line do not help, and the sender of the input decides on their number.
 MAX_PROBLEMS: Final = 20
 
 _KINDS: Final[dict[type, str]] = {
@@ -28,18 +25,17 @@ _KINDS: Final[dict[type, str]] = {
     dict: "an object",
     type(None): "null",
 }
-_UUID: Final = re.compile(UUID_PATTERN)
 
 
 class Wrong(Exception):
-    """What is wrong with a value: pairs of a path inside it ("" is itself) and a text."""
+    """A value is wrong; `problems` are pairs of a path inside it ("" is itself) and a text."""
 
     def __init__(self, *problems: tuple[str, str]) -> None:
         super().__init__(problems)
         self.problems = problems
 
     def within(self, outer: str) -> list[tuple[str, str]]:
-        """The same problems, seen from the value that holds this one as `outer`."""
+        """Return the problems with the paths from the value that holds this one as `outer`."""
         return [
             (f"{outer}{'.' if path[:1] not in ('', '[') else ''}{path}", text)
             for path, text in self.problems
@@ -47,12 +43,12 @@ class Wrong(Exception):
 
 
 def wrong(text: str) -> Wrong:
-    """One problem with the value itself."""
+    """Return one problem with the value itself."""
     return Wrong(("", text))
 
 
 def text_check(field: FieldSpec) -> Check:
-    """Text of at most `high` characters, one of `codes` if there are any."""
+    """Check text of at most `high` characters, one of `codes` if there are any."""
     limit, required, codes = field.high, field.required, frozenset(field.codes)
 
     def check(value: Any) -> str:
@@ -64,7 +60,7 @@ def text_check(field: FieldSpec) -> Check:
             raise wrong("must not be empty")
         if codes and value not in codes:
             raise wrong(f"{value[:40]!r} is not one of {_listed(codes)}")
-        if "\0" in value or not (value.isascii() or _is_unicode(value)):
+        if not is_storable(value):
             raise wrong("has a NUL or half of a surrogate pair: remove that character")
         return value
 
@@ -72,12 +68,12 @@ def text_check(field: FieldSpec) -> Check:
 
 
 def uuid_check(_field: FieldSpec) -> Check:
-    """A UUID of 36 characters; upper case becomes lower case."""
+    """Check a UUID of 36 characters; upper case becomes lower case."""
 
     def check(value: Any) -> str:
         if type(value) is not str:
             raise _other_kind(value, str)
-        if not _UUID.fullmatch(value.lower()):
+        if not is_uuid(value.lower()):
             raise wrong(f"{value[:40]!r} is no UUID of 36 characters")
         return value.lower()
 
@@ -85,7 +81,7 @@ def uuid_check(_field: FieldSpec) -> Check:
 
 
 def number_check(field: FieldSpec) -> Check:
-    """A whole number within the field's bounds, or what `int` and `long` can hold."""
+    """Check a whole number within the field's bounds, or what `int` and `long` can hold."""
     low, high = field.low, field.high
 
     def check(value: Any) -> int:
@@ -99,7 +95,7 @@ def number_check(field: FieldSpec) -> Check:
 
 
 def instant_check(_field: FieldSpec) -> Check:
-    """RFC 3339 text (without a zone: UTC+8), or an int that is micros already."""
+    """Check RFC 3339 text (without a zone: UTC+8), or an int that is micros already."""
 
     def check(value: Any) -> int:
         try:
@@ -111,7 +107,7 @@ def instant_check(_field: FieldSpec) -> Check:
 
 
 def flag_check(_field: FieldSpec) -> Check:
-    """True or false, nothing that merely looks like it."""
+    """Check true or false."""
 
     def check(value: Any) -> bool:
         if type(value) is not bool:
@@ -122,7 +118,7 @@ def flag_check(_field: FieldSpec) -> Check:
 
 
 def bytes_check(field: FieldSpec) -> Check:
-    """Base64 text of at most `high` bytes."""
+    """Check base64 text of at most `high` bytes."""
     limit = field.high
 
     def check(value: Any) -> bytes:
@@ -140,7 +136,7 @@ def bytes_check(field: FieldSpec) -> Check:
 
 
 def list_check(field: FieldSpec, item: Check) -> Check:
-    """At most `high` items, each good for `item`."""
+    """Check a list of at most `high` items by `item`."""
     limit, required = field.high, field.required
 
     def check(value: Any) -> list[Any]:
@@ -156,7 +152,7 @@ def list_check(field: FieldSpec, item: Check) -> Check:
 
 
 def null_check(field: FieldSpec, check: Check) -> Check:
-    """Null, unless the field is required, or what `check` takes."""
+    """Allow null, unless the field is required, besides the values of `check`."""
     if field.required:
         return check
     return lambda value: None if value is None else check(value)
@@ -182,11 +178,3 @@ def _other_kind(value: Any, wanted: type) -> Wrong:
 
 def _listed(codes: frozenset[str]) -> str:
     return ", ".join(code or '""' for code in sorted(codes))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

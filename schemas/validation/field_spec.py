@@ -1,8 +1,4 @@
-"""What each field of an event must be 字段规格: the one reading of an `.avsc` file.
-
-Forms check JSON by it, the codec writes and checks records by it, and the web service describes
-the commands by it.
-"""
+"""Read the specs of fields 字段规格 from an `.avsc` file, to check, write or describe them."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -26,14 +22,14 @@ _PYTHON_TYPES: Final = {
     "array": list,
     "record": dict,
 }
-# Attributes of an array that are its own; the others hold for its items.
+# These attributes of an array are its own; the others apply to its items.
 _OF_ARRAYS: Final = ("max_length", "required", "default", "computed", "doc")
 
 Attributes = Mapping[str, Any]
 
 
 class FieldSpec(NamedTuple):
-    """What one field, or one item of an array, must be; `attributes` are its entry in the file.
+    """The spec of a field, or of the items of an array; `attributes` are its entry in the file.
 
     `low` and `high` bound a number, an instant in micros, or the length of a text or an array.
     """
@@ -65,12 +61,12 @@ class FieldSpec(NamedTuple):
 
     @property
     def default(self) -> Any:
-        """What the field has if it is left out; None too if it has no default."""
+        """Return the value of a field that is left out; None too if it has no default."""
         return self.attributes.get("default")
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The only texts that are allowed, the default among them; empty if any text is."""
+        """Return the only allowed texts, with the default; empty if any text is allowed."""
         codes = tuple(self.attributes.get("codes", ()))
         extra = codes and isinstance(self.default, str) and self.default not in codes
         return (*codes, self.default) if extra else codes
@@ -78,13 +74,13 @@ class FieldSpec(NamedTuple):
 
 @cache
 def fields_of(schema: Schema) -> dict[str, FieldSpec]:
-    """The fields of a record in their order, envelope included."""
+    """Return the fields of a record in their order, envelope included."""
     return _fields(expanded(schema.avro))
 
 
 @cache
 def body_fields_of(schema: Schema) -> dict[str, FieldSpec]:
-    """The fields of a record that come after the envelope."""
+    """Return the fields of a record after the envelope."""
     return dict([*fields_of(schema).items()][len(ENVELOPE_FIELDS) :])
 
 
@@ -93,10 +89,8 @@ def _fields(avro: Avro) -> dict[str, FieldSpec]:
 
 
 def _spec(avro: Avro, attributes: Attributes) -> FieldSpec:
-    """The spec of an expanded type; `attributes` are those of the field that has it."""
-    if isinstance(
-        avro, list
-    ):  # null and another one: `schemas.evolution.resolution` lets no other in
+    """Return the spec of an expanded type; `attributes` are those of its field."""
+    if isinstance(avro, list):  # null and one other: `schemas.evolution.resolution` ensures it
         return _spec(avro[1], attributes)._replace(nullable=True)
     full = {"type": avro} if isinstance(avro, str) else avro
     kind, meaning = full["type"], full.get("logicalType")

@@ -1,10 +1,7 @@
-"""Forms 表单: what a command may say about its event, as the `.avsc` alone defines it.
+"""Fill forms 表单: turn the JSON of a command into the body of a record, as the `.avsc` defines it.
 
-`fill` turns JSON into the body of a record, `render` a body into JSON that people can read.
-Both compile a schema once.
+A schema is compiled once.
 """
-
-from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -14,7 +11,6 @@ from typing import Any, Final
 from schemas.catalogue import Schema
 from schemas.errors import Invalid
 from schemas.event import ENVELOPE_FIELDS
-from schemas.instants import parse_instant
 from schemas.validation.field_checks import (
     MAX_PROBLEMS,
     Check,
@@ -30,9 +26,6 @@ from schemas.validation.field_checks import (
     wrong,
 )
 from schemas.validation.field_spec import INSTANT, UUID, FieldSpec, body_fields_of
-from schemas.validation.render import render
-
-__all__ = ["fill", "parse_instant", "render"]
 
 _MAX_NAME_CHARACTERS: Final = 40
 
@@ -47,11 +40,11 @@ _CHECKS: Final = {
 
 
 def fill(schema: Schema, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of an event of this type, in the schema's order: what is given, then defaults.
+    """Return the body of an event of this type, in the schema's order: given values, else defaults.
 
     `given` holds JSON values; instants may also be micros. A computed field keeps its default. A
-    field without a default that is neither required nor given is left out: the producer knows its
-    value (case.registered has received_at). Raises `Invalid` with all problems in one line.
+    field without a default that is neither required nor given is left out, for the producer to fill
+    (received_at of case.registered). Raises `Invalid` with all problems in one line.
     """
     try:
         return _body_form(schema).fill(given)
@@ -60,14 +53,14 @@ def fill(schema: Schema, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Form:
-    """A record with the checks of its fields."""
+    """The checks of the fields of a record."""
 
     __slots__ = ("_checks", "_computed", "_fresh", "_left_out", "_required", "_template")
 
     def __init__(
         self, fields: dict[str, FieldSpec], envelope: Iterable[str] = (), *, all_given: bool = False
     ) -> None:
-        """`all_given`: what has no default must be given, for nobody would fill it in later."""
+        """With `all_given`, fields without a default must be given, as no producer fills them."""
         computed = {name for name, field in fields.items() if field.computed}
         required = {name for name, field in fields.items() if field.required}
         open_ = [name for name, field in fields.items() if not field.has_default]
@@ -84,7 +77,7 @@ class _Form:
         )
 
     def fill(self, given: Any) -> dict[str, Any]:
-        """The record; raises `Wrong` with all problems."""
+        """Return the record; raise `Wrong` with all problems."""
         if not isinstance(given, Mapping):
             raise wrong("must be an object")
         body = self._template.copy()
@@ -100,7 +93,7 @@ class _Form:
         return body
 
     def _check(self, given: Mapping[str, Any], body: dict[str, Any]) -> list[tuple[str, str]]:
-        """Put what is given into `body`; the problems there are."""
+        """Put the given values into `body`; return the problems."""
         problems: list[tuple[str, str]] = []
         checks = self._checks
         for name, value in given.items():
@@ -149,6 +142,6 @@ def _line(found: Wrong) -> str:
 
 
 def _shown(name: object) -> str:
-    """A name from outside, on one line whatever it holds."""
+    """Return a name from the input on one line."""
     text = str(name)[:_MAX_NAME_CHARACTERS]
     return text if text.isidentifier() else repr(text)

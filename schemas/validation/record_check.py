@@ -1,24 +1,21 @@
-"""What is wrong with a record that cannot be written, and the instants of one that was read."""
+"""Find what is wrong with a record that cannot be written; check the instants of a read one."""
 
-import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from schemas.catalogue import FieldPath, Schema
 from schemas.errors import OUT_OF_RANGE, Invalid, Undecodable
-from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS, UUID_PATTERN
+from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS, is_uuid
 from schemas.validation.field_spec import INSTANT, UUID, FieldSpec, fields_of
-
-_uuid: Final = re.compile(UUID_PATTERN).fullmatch
 
 
 def check_record(schema: Schema, record: dict[str, Any]) -> None:
-    """Raises Invalid, naming the field, unless the record can be written as it stands."""
+    """Raise Invalid, naming the field, unless the record can be written."""
     _check_fields(fields_of(schema), record, "")
 
 
 def check_instants(paths: Iterable[FieldPath], record: dict[str, Any]) -> None:
-    """Raises Undecodable if an instant of a record that was read is out of range.
+    """Raise Undecodable if an instant of a record that was read is out of range.
 
     Each path is a field, or an array and a field of its items (a test holds the schemas to that).
     """
@@ -84,5 +81,5 @@ def _check_text(field: FieldSpec, value: str, path: str) -> None:
     if any("\ud800" <= letter <= "\udfff" for letter in value):
         raise Invalid(f"{path}: half a surrogate pair is no text; enter it again")
     _check_length(field, value, path, "characters")
-    if field.meaning == UUID and not _uuid(value):
+    if field.meaning == UUID and not is_uuid(value):
         raise Invalid(f"{path}: is no UUID of 36 characters in lower case")

@@ -1,6 +1,4 @@
-"""A body as people read it 展示: instants with zone, bytes as base64, sealed data as sealed."""
-
-from __future__ import annotations
+"""Render a body for people 展示: instants with zone, bytes as base64, sealed data as sealed."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -16,11 +14,10 @@ Show = Callable[[Any], Any]
 
 
 def render(schema: Schema, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body for JSON: micros → RFC 3339 in +08:00, bytes → base64, the sealed petitioner →
-    {"sealed": true, "for": [nodes]}.
+    """Return the body for JSON: micros → RFC 3339 in +08:00, bytes → base64, the sealed petitioner
+    → {"sealed": true, "for": [nodes]}.
 
-    Total: a field that the schema does not know and a value that is shown already stay as they
-    are, and a field that is missing stays missing.
+    Unknown fields and rendered values stay as they are, missing fields stay missing.
     """
     return _shown(_shows_of_schema(schema), body)
 
@@ -35,13 +32,13 @@ def _shown(shows: Mapping[str, Show], record: Mapping[str, Any]) -> dict[str, An
 
 
 def _shows_of(fields: Mapping[str, FieldSpec]) -> dict[str, Show]:
-    """What to do with the fields that cannot be shown as they are."""
+    """Return the functions for fields that cannot be shown as they are."""
     shows = {name: _show_of(field) for name, field in fields.items()}
     return {name: show for name, show in shows.items() if show}
 
 
 def _show_of(field: FieldSpec) -> Show | None:
-    """How to show a value of this field; null is shown as it is."""
+    """Return the function to show a value of this field; None if none is needed."""
     if field.items is not None:
         return _of_items(_show_of(field.items))
     if field.record == "SealedPetitioner":

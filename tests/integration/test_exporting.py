@@ -29,7 +29,7 @@ from node.runtime.settings import Settings
 from producers.register import load_mapping
 from producers.register.errors import RegisterError
 from producers.register_export.case_to_row import _STATES
-from producers.register_export.export_cases import Totals, Wish
+from producers.register_export.export_cases import ExportRequest, Totals
 from schemas.errors import PetitionLinkError
 
 
@@ -42,7 +42,7 @@ def test_petitioners_are_opened_only_when_asked_for_and_that_is_audited(
     plain, full = tmp_path / "plain.csv", tmp_path / "full.csv"
     assert exported(beijing, plain) == Totals(exported=2, whole=2)
     assert "张示例" not in plain.read_text(encoding="utf-8")
-    assert exported(beijing, full, Wish(petitioners=True)) == Totals(2, 2, 0, 1, 0)
+    assert exported(beijing, full, ExportRequest(petitioners=True)) == Totals(2, 2, 0, 1, 0)
     assert "张示例" in full.read_text(encoding="utf-8")
     audited = rows(beijing, "select actor, action, detail from audit_log order by id")
     assert [action for _, action, _ in audited] == ["export", "export.begun", "export"]
@@ -64,7 +64,7 @@ def test_a_petitioner_that_is_not_sealed_for_this_node_stays_sealed_and_is_count
         "(select jsonb_agg(one) from jsonb_array_elements(body #> '{petitioner,keys}') one "
         "where one ->> 'node' <> '110000'))",
     )
-    made = exported(beijing, tmp_path / "r.csv", Wish(petitioners=True))
+    made = exported(beijing, tmp_path / "r.csv", ExportRequest(petitioners=True))
     assert (made.exported, made.petitioners, made.unreadable) == (1, 0, 1)
 
 
@@ -103,7 +103,7 @@ def test_cases_are_chosen_by_day_state_and_node(beijing: Settings, tmp_path: Pat
 
     def numbers(**chosen: Any) -> list[str]:
         path = tmp_path / "r.csv"
-        exported(beijing, path, Wish(CaseSelection(**chosen)), force=True)
+        exported(beijing, path, ExportRequest(CaseSelection(**chosen)), force=True)
         with path.open(encoding="utf-8-sig", newline="") as file:
             return [row["登记编号"] for row in csv.DictReader(file)]
 

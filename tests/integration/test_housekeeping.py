@@ -14,7 +14,7 @@ from node.postgres.connection import connect, connected
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from node.store import retention
-from producers.routines import Housekeeping
+from producers.routines.retention import Housekeeping
 
 TOPIC = "petition.uplink.370000"
 _AT = "now() - %s * interval '1 day'"

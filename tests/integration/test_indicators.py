@@ -13,6 +13,7 @@ from support.facts import SHANGHAI, FactCase, FactClock, write_facts
 from support.indicators import FIRST, LAST, ask, pair
 from support.world import do, register
 
+from cases.clocks import names
 from node.postgres.connection import connected
 from node.queries.figures.indicators import indicators
 from node.queries.figures.ratios import BASES, RATIOS
@@ -93,7 +94,7 @@ def test_a_deadline_at_24_00_belongs_to_the_day_that_it_ends(dsn: str) -> None:
     start, done = at("02-01"), at("02-20")
 
     def reply(due: str, **more: Any) -> FactClock:
-        return FactClock("D06", "110000", start, at(due), **more)
+        return FactClock(names.REPLY, "110000", start, at(due), **more)
 
     write_facts(dsn, [case(1, "02-01", clocks=[
         reply("02-28 24:00", met_at=done, ended_at=done),  # February's
@@ -113,7 +114,9 @@ def test_a_deadline_at_24_00_belongs_to_the_day_that_it_ends(dsn: str) -> None:
 
 def test_only_repeat_rate_and_online_share_count_repeats(dsn: str) -> None:
     start = at("03-02")
-    clocks = [FactClock(name, "110000", start, at("03-20 24:00")) for name in ("D02", "D06")]
+    clocks = [
+        FactClock(name, "110000", start, at("03-20 24:00")) for name in (names.LANDING, names.REPLY)
+    ]
     evaluations = [(about, "satisfied", at("03-10")) for about in ("office", "unit")]
     write_facts(dsn, [case(1, "03-01", finding="repeat", clocks=clocks, evaluations=evaluations)])
     total = ask(dsn)["total"]

@@ -31,7 +31,7 @@ from node.postgres.connection import connected
 from node.runtime.settings import Settings
 from producers.relay import relay as relays
 from producers.relay.outbox_reader import take
-from producers.relay.rate_limit import Pace, Rate
+from producers.relay.rate_limit import Rate, RateLimiter
 
 BURST = RATE // 5
 
@@ -59,7 +59,7 @@ def test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits(
     """The clock of the rate is stopped, so that a busy machine changes nothing."""
     waits = []
 
-    class Frozen(Pace):
+    class Frozen(RateLimiter):
         def __init__(self, rate: Rate) -> None:
             super().__init__(rate, monotonic=lambda: 0.0)
 
@@ -68,7 +68,7 @@ def test_while_no_time_passes_one_burst_is_sent_and_the_relay_waits(
             waits.append(seconds > 0)
             return seconds
 
-    monkeypatch.setattr(relays, "Pace", Frozen)
+    monkeypatch.setattr(relays, "RateLimiter", Frozen)
     backlog(beijing_on_slow_line, 3 * BURST)
     with relaying(beijing_on_slow_line):
         eventually(lambda: sum(waits) > 5, "the relay waits again and again")
@@ -81,11 +81,11 @@ def test_stop_interrupts_a_paced_wait(
     """Fails when the wait is a sleep instead of a wait for `stop`."""
     asked = threading.Event()
 
-    def wait_seconds(_: Pace) -> float:
+    def wait_seconds(_: RateLimiter) -> float:
         asked.set()
         return 10 * WAIT_SECONDS
 
-    monkeypatch.setattr(Pace, "wait_seconds", wait_seconds)
+    monkeypatch.setattr(RateLimiter, "wait_seconds", wait_seconds)
     with relaying(beijing_on_slow_line):  # fails if the relay does not end in time
         assert asked.wait(WAIT_SECONDS)
 

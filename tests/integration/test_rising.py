@@ -14,6 +14,7 @@ from support.cli import as_environment, petitionlink
 from support.facts import SHANGHAI, FactCase, FactClock, day_of, write_facts
 from support.world import register, rows
 
+from cases.clocks import names
 from node.postgres.connection import connected
 from node.queries.figures.overview import overview
 from node.queries.figures.rising import KEYS, rising
@@ -118,14 +119,14 @@ def test_the_facts_of_the_interconnect_can_be_read_off(
 ) -> None:
     centre = fresh_settings("000000")
     due = NOON + timedelta(days=1)
-    in_time = FactClock("D02", "370000", NOON, due, NOON, NOON)
+    in_time = FactClock(names.LANDING, "370000", NOON, due, NOON, NOON)
     write_facts(centre.dsn, [
         *raised(1, registered_by="110000", channel="web"),
         *raised(2, registered_by="110000", channel="visit"),
         *raised(1, registered_by="370000", channel="app", clocks=[in_time]),
         *raised(3, registered_by="370000", channel="letter", handled_by=None, conflicts=1),
         *raised(4, registered_by="370000", channel="phone",
-                clocks=[FactClock("D02", "110000", NOON, due)]),
+                clocks=[FactClock(names.LANDING, "110000", NOON, due)]),
         *raised(400, registered_by="000000", channel="letter"),
     ])  # fmt: skip
     rows(

@@ -9,6 +9,7 @@ from support.routines import ago, all_events, registered
 from support.supervising import POLICY, audited, issue_it, only, sent, try_it
 from support.world import do, receive, rows
 
+from cases.clocks import names as clocks
 from cases.errors import Refusal
 from node.keys.office import open_office
 from node.postgres.connection import connected
@@ -22,7 +23,7 @@ def test_a_dry_run_proposes_audits_and_issues_nothing(centre: Settings) -> None:
     found = try_it(centre)
     (one,) = found.proposals
     assert (one.case_id, one.to, one.rule, one.kind, one.clock) == (
-        late, "370000", "not_landed", "urged", "D02",
+        late, "370000", "not_landed", "urged", clocks.LANDING,
     )  # fmt: skip
     assert rows(centre, "select count(*) from case_supervision") == [(0,)]
     ((action, detail),) = rows(centre, "select action, detail from audit_log")
@@ -58,7 +59,7 @@ def test_what_is_issued_is_an_event_with_its_answer_due_and_an_audit_line(centre
     assert (body["kind"], body["grounds"], body["to"]) == ("urged", [3], "370000")
     assert "落地接收" in body["requirement"]
     assert "(D02,期限 2" in body["requirement"]
-    assert [clock["clock"] for clock in body["clocks"]] == ["D13"]
+    assert [clock["clock"] for clock in body["clocks"]] == [clocks.SUPERVISION]
     assert audited(centre)[-1] == ("supervision.issued", case_id)
     written = "select right(topic, 6) from outbox where event_id = %s order by 1"
     topics = rows(centre, written, (event_id,))
@@ -76,7 +77,7 @@ def test_the_same_is_not_issued_again_while_it_is_open(centre: Settings) -> None
 def test_two_late_duties_of_one_ground_are_one_letter(centre: Settings) -> None:
     sent(centre, 20)
     late = rows(centre, "select clock from case_clock where ended_at is null and due_at < now()")
-    assert {clock for (clock,) in late} >= {"D02", "D03"}
+    assert {clock for (clock,) in late} >= {clocks.LANDING, clocks.ACCEPTANCE}
     assert [one.rule for one in try_it(centre).proposals] == ["not_landed"]
     issue_it(centre)
     assert try_it(centre).proposals == []
@@ -127,7 +128,7 @@ def test_an_assignment_without_a_day_for_its_report_is_found_by_its_age(centre: 
 def test_an_assignment_that_missed_its_day_is_on_ground_two(centre: Settings) -> None:
     case_id = sent(centre, 30, report_due_at=ago(2))
     (one,) = try_it(centre, only("no_report")).proposals
-    assert (one.case_id, one.clock, one.grounds) == (case_id, "D12", (2,))
+    assert (one.case_id, one.clock, one.grounds) == (case_id, clocks.REPORT, (2,))
 
 
 def test_the_centre_does_not_supervise_itself(centre: Settings) -> None:

@@ -11,6 +11,7 @@ from support.routines import ago, all_events, events_of, registered, served
 from support.world import count, do, receive, rows
 
 from cases.calendar import WorkingDays, due
+from cases.clocks import names
 from node.keys.office import open_office
 from node.postgres.connection import connected
 from node.queries.case_history import read_case
@@ -59,7 +60,7 @@ def test_what_was_evaluated_does_not_expire_and_what_was_not_does(shandong: Sett
 
 def test_nothing_expires_in_the_window_nor_in_the_grace_behind_it(shandong: Settings) -> None:
     case_id = served(shandong, OPEN)
-    (window,) = [one for one in _clocks(shandong, case_id) if one["clock"] == "D16"]
+    (window,) = [one for one in _clocks(shandong, case_id) if one["clock"] == names.EVALUATION]
     day_later = window["due_at"] + _DAY
     turn(shandong)
     turn(shandong, now=day_later - 1)
@@ -161,10 +162,14 @@ def provisional(shandong: Settings, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_provisional_due_instant_is_set_right_when_the_calendar_is_known(
     shandong: Settings, provisional: str
 ) -> None:
-    (before,) = [one for one in _clocks(shandong, provisional) if one["clock"] == "D14"]
+    (before,) = [
+        one for one in _clocks(shandong, provisional) if one["clock"] == names.SIMPLE_REPLY
+    ]
     assert before["provisional"]
     turn(shandong, NEW)
-    first, second = [one for one in _clocks(shandong, provisional) if one["clock"] == "D14"]
+    first, second = [
+        one for one in _clocks(shandong, provisional) if one["clock"] == names.SIMPLE_REPLY
+    ]
     certain = due(before["started_at"], 10, "working_day", calendar=NEW)
     assert (second["due_at"], second["provisional"], second["calendar"]) == certain
     assert second["due_at"] > first["due_at"]
@@ -172,7 +177,7 @@ def test_a_provisional_due_instant_is_set_right_when_the_calendar_is_known(
     assert first["ended_at"] is not None
     assert second["ended_at"] is None
     ((_, body),) = events_of(shandong, "petition.case.corrected.v1")
-    assert "D14" in body["reason"]
+    assert names.SIMPLE_REPLY in body["reason"]
     assert body["corrections"] == []
     turn(shandong, NEW)
     assert len(events_of(shandong, "petition.case.corrected.v1")) == 1
@@ -200,7 +205,7 @@ def test_nobody_can_give_clocks_in_a_command_of_his_own(
 ) -> None:
     from schemas.errors import Invalid
 
-    clock = {"clock": "D14", "started_at": 0, "due_at": 1}
+    clock = {"clock": names.SIMPLE_REPLY, "started_at": 0, "due_at": 1}
     with pytest.raises(Invalid, match="clocks"):
         do(shandong, "correct", case_id=provisional, reason="…", clocks=[clock])
 

@@ -12,7 +12,7 @@ from node.keys.office import open_office
 from node.postgres.connection import connected
 from node.runtime.settings import Settings
 from producers.register import load_mapping, read_register
-from producers.register_export.export_cases import Totals, Wish, export
+from producers.register_export.export_cases import ExportRequest, Totals, export
 from producers.register_import.import_rows import Totals as Imported
 from producers.register_import.import_rows import import_rows
 
@@ -31,11 +31,13 @@ SENTENCES = (
 )
 
 
-def exported(at: Settings, path: Path, wish: Wish | None = None, **more: Any) -> Totals:
+def exported(at: Settings, path: Path, request: ExportRequest | None = None, **more: Any) -> Totals:
     """Export to `path` as the office at this node, by default everything."""
     mapping = load_mapping(more.pop("mapping", "register"))
     with connected(at.dsn, "test") as connection:
-        return export(connection, open_office(at), wish or Wish(), mapping, path, **more)
+        return export(
+            connection, open_office(at), request or ExportRequest(), mapping, path, **more
+        )
 
 
 def imported(at: Settings, path: Path, mapping: str = "register") -> tuple[Imported, list[str]]:

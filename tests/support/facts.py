@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg2.extras import execute_values
 
+from cases.clocks import names
 from node.postgres.connection import connected
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -152,9 +153,12 @@ def _clocks(
     replies = [
         one
         for one in clocks
-        if one.clock in {"D06", "D07", "D14"} and inside(last_day_of(one.due_at))
+        if one.clock in {names.REPLY, names.EXTENSION, names.SIMPLE_REPLY}
+        and inside(last_day_of(one.due_at))
     ]
-    landings = [one for one in clocks if one.clock == "D02" and inside(day_of(one.started_at))]
+    landings = [
+        one for one in clocks if one.clock == names.LANDING and inside(day_of(one.started_at))
+    ]
     return {
         "on_time_reply": (sum(map(_met_in_time, replies)), len(replies)),
         "landing": (sum(map(_met_in_time, landings)), len(landings)),

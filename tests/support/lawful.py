@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from cases.case import Case, Clock
+from cases.clocks import names
 from cases.fold import extend
 from cases.vocabulary import event_types as types
 from cases.vocabulary.commands import COMMANDS
@@ -76,15 +77,17 @@ def _effective(case: Case, events: Iterable[Event]) -> Iterator[Event]:
 
 
 def _check_clocks(case: Case, valid: list[Event]) -> None:
-    running = Counter(one.clock for one in case.clocks if one.runs and one.clock != "D13")
+    running = Counter(
+        one.clock for one in case.clocks if one.runs and one.clock != names.SUPERVISION
+    )
     assert all(times == 1 for times in running.values()), f"two clocks of one name: {running}"
     origin = {event.event_id: event for event in valid}
     for one in case.clocks:
         assert one.event_id in origin, f"{one.clock} of a conflict or of nothing"
-        if one.clock in ("D06", "D14"):
+        if one.clock in (names.REPLY, names.SIMPLE_REPLY):
             assert _is_accepted(valid, origin[one.event_id], one), f"{one.clock} before acceptance"
     if case.state in ("withdrawn", "merged"):
-        assert not any(one.runs for one in case.clocks if one.clock != "D13"), (
+        assert not any(one.runs for one in case.clocks if one.clock != names.SUPERVISION), (
             "a clock runs in a case that ended"
         )
 
@@ -112,7 +115,8 @@ def _check_extensions(case: Case, valid: list[Event]) -> None:
 
 def _extends_what_ran(clocks: list[Clock], event: Event) -> bool:
     return any(
-        one.clock == "D06" and one.ended_at == event.occurred_at < one.due_at for one in clocks
+        one.clock == names.REPLY and one.ended_at == event.occurred_at < one.due_at
+        for one in clocks
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.story import BEIJING, CENTRE, CORPS, REASONS, SHANDONG, Story, instant
 
+from cases.clocks import names
 from cases.fold import fold
 
 HOUR = 3_600_000_000
@@ -32,33 +33,35 @@ VECTORS = [
 @pytest.mark.parametrize(("day", "landing", "objection"), VECTORS)
 def test_a_dispatch_carries_what_the_sender_expects(day: str, landing: str, objection: str) -> None:
     story = Story().at(f"{day}T09:00:00+08:00").to("assigned")
-    assert story.clock("D02").due_at == midnight(landing)
-    assert story.clock("D05").due_at == midnight(objection)
-    assert {story.clock(name).owner for name in ("D02", "D03", "D05")} == {SHANDONG}
-    assert not story.clock("D02").provisional
+    assert story.clock(names.LANDING).due_at == midnight(landing)
+    assert story.clock(names.OBJECTION).due_at == midnight(objection)
+    assert {
+        story.clock(name).owner for name in (names.LANDING, names.ACCEPTANCE, names.OBJECTION)
+    } == {SHANDONG}
+    assert not story.clock(names.LANDING).provisional
 
 
 def test_xf2005_counts_its_own_holidays_and_has_no_objection_clock() -> None:
     story = Story("XF2005").at("2015-02-13T09:00:00+08:00").to("assigned")
-    assert story.clock("D02").due_at == midnight("2015-02-15")
-    assert story.case.latest("D05") is None
+    assert story.clock(names.LANDING).due_at == midnight("2015-02-15")
+    assert story.case.latest(names.OBJECTION) is None
 
 
 def test_beyond_the_published_calendar_a_due_instant_is_provisional() -> None:
     story = Story().at("2026-12-31T09:00:00+08:00").to("assigned")
-    assert story.clock("D02").provisional
-    assert "chinesecalendar" in story.clock("D02").calendar
+    assert story.clock(names.LANDING).provisional
+    assert "chinesecalendar" in story.clock(names.LANDING).calendar
 
 
 # From Monday 2026-03-02 10:00: natural days run through rest days.
 MAIN = [
-    ("registered", "D01", BEIJING, "2026-03-17"),
-    ("landed", "D03", SHANDONG, "2026-03-17"),
-    ("accepted", "D06", SHANDONG, "2026-05-01"),
-    ("served", "D08", SHANDONG, "2026-04-01"),
-    ("served", "D16", SHANDONG, "2026-04-01"),
-    ("review_requested", "D09", SHANDONG, "2026-04-01"),
-    ("recheck_requested", "D11", SHANDONG, "2026-04-01"),
+    ("registered", names.DISPOSAL, BEIJING, "2026-03-17"),
+    ("landed", names.ACCEPTANCE, SHANDONG, "2026-03-17"),
+    ("accepted", names.REPLY, SHANDONG, "2026-05-01"),
+    ("served", names.REVIEW_REQUEST, SHANDONG, "2026-04-01"),
+    ("served", names.EVALUATION, SHANDONG, "2026-04-01"),
+    ("review_requested", names.REVIEW, SHANDONG, "2026-04-01"),
+    ("recheck_requested", names.RECHECK, SHANDONG, "2026-04-01"),
 ]
 
 
@@ -74,28 +77,30 @@ def test_each_clock_of_the_main_line_is_due_at_24_of_its_last_day(
 
 def test_d01_starts_with_receipt_not_with_registration() -> None:
     received = instant("2026-02-20T23:59:59+08:00")
-    one = Story(received_at=received).to("registered").clock("D01")
+    one = Story(received_at=received).to("registered").clock(names.DISPOSAL)
     assert (one.started_at, one.due_at) == (received, midnight("2026-03-07"))
 
 
 def test_landing_is_timed_by_arrival_not_by_the_senders_desk() -> None:
     story = Story().at("2026-03-05T23:00:00+08:00").to("assigned")
-    sent = story.clock("D02")
+    sent = story.clock(names.LANDING)
     story.later(0.5).do(SHANDONG, "land", travelled=2 * HOUR)
-    own = story.clock("D02")
+    own = story.clock(names.LANDING)
     assert own.started_at == sent.started_at + 2 * HOUR
     assert (sent.due_at, own.due_at) == (midnight("2026-03-06"), midnight("2026-03-09"))
     assert own.met_at == story.now
-    assert sum(one.met_at is not None for one in story.case.clocks if one.clock == "D02") == 1
+    assert (
+        sum(one.met_at is not None for one in story.case.clocks if one.clock == names.LANDING) == 1
+    )
 
 
 def test_on_time_is_before_the_due_instant_and_not_at_it() -> None:
     for late, in_time in ((0, False), (-1, True)):
         story = Story().to("accepted")
-        due = story.clock("D06").due_at
+        due = story.clock(names.REPLY).due_at
         story.universe.time.now = due + late
         story.do(SHANDONG, "decide", **OPINION)
-        met_at = story.clock("D06").met_at
+        met_at = story.clock(names.REPLY).met_at
         assert met_at is not None
         assert (met_at < due) is in_time
 
@@ -103,16 +108,16 @@ def test_on_time_is_before_the_due_instant_and_not_at_it() -> None:
 def test_an_extension_takes_the_place_of_d06_and_counts_on_from_its_last_day() -> None:
     story = Story().to("accepted").later(59)
     story.do(SHANDONG, "extend", days=30, **EXTEND)
-    assert story.running() == ["D07"]
-    assert story.clock("D07").due_at == midnight("2026-05-31")
-    assert story.clock("D06").met_at is None
+    assert story.running() == [names.EXTENSION]
+    assert story.clock(names.EXTENSION).due_at == midnight("2026-05-31")
+    assert story.clock(names.REPLY).met_at is None
     story.later(20).do(SHANDONG, "decide", **OPINION)
-    assert story.clock("D07").met_at == story.now
+    assert story.clock(names.EXTENSION).met_at == story.now
 
 
 def test_the_last_instant_to_extend_is_just_before_the_end() -> None:
     story = Story().to("accepted")
-    story.universe.time.now = story.clock("D06").due_at
+    story.universe.time.now = story.clock(names.REPLY).due_at
     assert story.refusal(SHANDONG, "extend", days=1, **EXTEND).rule == "extension_late"
     story.universe.time.now -= 1
     assert story.do(SHANDONG, "extend", days=1, **EXTEND).extended
@@ -121,8 +126,8 @@ def test_the_last_instant_to_extend_is_just_before_the_end() -> None:
 def test_the_simple_procedure_has_ten_working_days_and_no_extension() -> None:
     story = Story().at("2026-02-13T09:00:00+08:00").to("landed")
     story.do(SHANDONG, "accept", procedure="simple")
-    assert story.running() == ["D14"]
-    assert story.clock("D14").due_at == midnight("2026-03-05")
+    assert story.running() == [names.SIMPLE_REPLY]
+    assert story.clock(names.SIMPLE_REPLY).due_at == midnight("2026-03-05")
     assert story.refusal(SHANDONG, "extend", days=1, **EXTEND).rule == "extension_no_clock"
 
 
@@ -141,17 +146,17 @@ def test_which_matters_have_handling_time_and_reviews(
     rule_set: str, matter: dict[str, str], has: bool
 ) -> None:
     story = Story(rule_set, **matter).to("accepted")
-    assert ("D06" in story.running()) is has
-    assert ("D08" in story.to("served").running()) is has
+    assert (names.REPLY in story.running()) is has
+    assert (names.REVIEW_REQUEST in story.to("served").running()) is has
 
 
 def test_an_assignment_is_reported_back_by_the_day_that_it_names() -> None:
     named = instant("2026-04-10T00:00:00+08:00")
     story = Story().to("registered")
     story.do(CENTRE, "assign", to=SHANDONG, report_due_at=named)
-    assert (story.clock("D12").owner, story.clock("D12").due_at) == (SHANDONG, named)
+    assert (story.clock(names.REPORT).owner, story.clock(names.REPORT).due_at) == (SHANDONG, named)
     story.to("decided")
-    assert story.clock("D12").met_at == story.now
+    assert story.clock(names.REPORT).met_at == story.now
 
 
 def test_an_objection_stops_the_time_and_its_refusal_starts_it_again() -> None:
@@ -161,29 +166,31 @@ def test_an_objection_stops_the_time_and_its_refusal_starts_it_again() -> None:
     story.do(SHANDONG, "object", **REASONS)
     assert story.running() == []
     story.later(2).do(CENTRE, "rule_objection", **REASONS, ruling="refused")
-    assert story.running() == ["D02", "D03", "D12"]
-    assert story.clock("D12").due_at == named
+    assert story.running() == [names.LANDING, names.ACCEPTANCE, names.REPORT]
+    assert story.clock(names.REPORT).due_at == named
     assert {one.owner for one in story.case.clocks if one.runs} == {SHANDONG}
     story.do(SHANDONG, "land")
-    assert story.running() == ["D03", "D12"], "who objected once has no window to object again"
+    assert story.running() == [names.ACCEPTANCE, names.REPORT], (
+        "who objected once has no window to object again"
+    )
 
 
 def test_who_had_landed_need_not_land_again_after_a_refused_objection() -> None:
     story = Story().to("landed")
     story.do(SHANDONG, "object", **REASONS)
     story.do(CENTRE, "rule_objection", **REASONS, ruling="refused")
-    assert story.running() == ["D03"]
+    assert story.running() == [names.ACCEPTANCE]
 
 
 def test_a_returned_case_is_to_be_disposed_of_anew_by_who_sent_it() -> None:
     story = Story().to("landed")
     story.do(SHANDONG, "object", **REASONS)
     story.do(CENTRE, "rule_objection", **REASONS, ruling="agreed")
-    assert story.running() == ["D01"]
-    assert story.clock("D01").owner == CENTRE
+    assert story.running() == [names.DISPOSAL]
+    assert story.clock(names.DISPOSAL).owner == CENTRE
     story.do(CENTRE, "assign", to=CORPS)
-    assert story.clock("D01").met_at == story.now
-    assert story.running() == ["D02", "D03", "D05"]
+    assert story.clock(names.DISPOSAL).met_at == story.now
+    assert story.running() == [names.LANDING, names.ACCEPTANCE, names.OBJECTION]
 
 
 def test_a_case_that_the_centre_sends_elsewhere_is_nobodys_duty_where_it_was() -> None:
@@ -197,7 +204,9 @@ def test_a_case_that_the_centre_sends_elsewhere_is_nobodys_duty_where_it_was() -
 def test_passing_on_meets_the_landing_and_hands_the_duties_on() -> None:
     story = Story().to("assigned").later(0.1)
     story.do(SHANDONG, "forward", to=CORPS)
-    passed = next(one for one in story.case.clocks if one.owner == SHANDONG and one.clock == "D02")
+    passed = next(
+        one for one in story.case.clocks if one.owner == SHANDONG and one.clock == names.LANDING
+    )
     assert passed.met_at == story.now
     assert {one.owner for one in story.case.clocks if one.runs} == {CORPS}
 
@@ -209,7 +218,7 @@ def test_a_matter_that_the_centre_registered_has_the_shares_of_the_tiers() -> No
     story.universe.take(centre, centre.do("register", case_id, {
         "title": "供暖不足", "channel": "web", "received_at": story.now}))  # fmt: skip
     story.universe.take(centre, centre.do("forward", case_id, {"to": SHANDONG}))
-    tiers = [one for one in centre.case(case_id).clocks if one.clock == "D01a"]
+    tiers = [one for one in centre.case(case_id).clocks if one.clock == names.TIER]
     assert [(one.owner, one.due_at) for one in tiers] == [
         (CENTRE, midnight("2026-03-07")),
         (SHANDONG, midnight("2026-03-05")),
@@ -225,18 +234,18 @@ def test_a_hearing_pauses_the_recheck() -> None:
         "hearing_until": story.now - 5 * 24 * HOUR,
     }
     story.do(SHANDONG, "decide_recheck", **OPINION | {"outcome": "upheld"}, **hearing)
-    one = story.clock("D11")
+    one = story.clock(names.RECHECK)
     assert one.due_at == midnight("2026-04-03")
     assert one.met_at == one.ended_at == story.now
 
 
 def test_reviews_end_the_windows_of_the_petitioner() -> None:
     story = Story().to("review_requested")
-    assert story.clock("D08").met_at == story.now
+    assert story.clock(names.REVIEW_REQUEST).met_at == story.now
     story.to("review_decided").do(SHANDONG, "serve", document="review_decision")
-    assert story.clock("D10").due_at == midnight("2026-04-01")
+    assert story.clock(names.RECHECK_REQUEST).due_at == midnight("2026-04-01")
     story.to("recheck_requested")
-    assert "D10" not in story.running()
+    assert names.RECHECK_REQUEST not in story.running()
 
 
 @pytest.mark.parametrize("given", [{}, {"answer_due_at": "2026-03-09T17:00:00+08:00"}])
@@ -248,7 +257,7 @@ def test_a_supervision_is_answered_in_30_days_or_by_the_day_that_it_names(
     story.do(CENTRE, "supervise", to=SHANDONG, **order)
     story.do(CENTRE, "supervise", to=SHANDONG, **order)
     due = instant(given["answer_due_at"]) if given else midnight("2026-04-01")
-    both = [one for one in story.case.clocks if one.clock == "D13"]
+    both = [one for one in story.case.clocks if one.clock == names.SUPERVISION]
     assert [(one.owner, one.due_at, one.runs) for one in both] == [(SHANDONG, due, True)] * 2
 
 
@@ -258,20 +267,20 @@ def test_the_evaluation_window_ends_when_both_were_evaluated_or_expired(
 ) -> None:
     story = Story().to("served")
     for about, result in zip(("office", "unit"), results, strict=True):
-        assert "D16" in story.running()
+        assert names.EVALUATION in story.running()
         if result == "good":
             story.do(BEIJING, "evaluate", object=about, satisfaction="satisfied")
         else:
             story.later(31).do(SHANDONG, "expire_evaluation", object=about)
-    assert "D16" not in story.running()
-    assert (story.clock("D16").met_at is not None) is met
+    assert names.EVALUATION not in story.running()
+    assert (story.clock(names.EVALUATION).met_at is not None) is met
 
 
 @pytest.mark.parametrize(
     "matter", [{"litigation": True}, {"petition_class": "claim", "claim_path": "1"}]
 )
 def test_what_is_not_evaluated_has_no_window(matter: dict[str, Any]) -> None:
-    assert Story(**matter).to("served").case.latest("D16") is None
+    assert Story(**matter).to("served").case.latest(names.EVALUATION) is None
 
 
 def test_others_take_the_due_instant_as_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +294,7 @@ def test_others_take_the_due_instant_as_it_was_sent(monkeypatch: pytest.MonkeyPa
 def test_a_matter_corrected_to_have_handling_time_gets_it_from_its_acceptance_on() -> None:
     story = Story(petition_class="suggestion").to("accepted")
     accepted_at = story.now
-    assert "D06" not in story.running()
+    assert names.REPLY not in story.running()
     story.later(3).do(
         BEIJING,
         "correct",
@@ -295,4 +304,7 @@ def test_a_matter_corrected_to_have_handling_time_gets_it_from_its_acceptance_on
             {"field": "claim_path", "value": "6"},
         ],
     )
-    assert (story.clock("D06").started_at, story.clock("D06").owner) == (accepted_at, SHANDONG)
+    assert (story.clock(names.REPLY).started_at, story.clock(names.REPLY).owner) == (
+        accepted_at,
+        SHANDONG,
+    )

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import Schema, catalogue
 from schemas.errors import Invalid
-from schemas.instants import text_of
+from schemas.instants import parse_instant, text_of
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
-from schemas.validation.forms import fill, parse_instant, render
+from schemas.validation.forms import fill
+from schemas.validation.render import render
 
 SCHEMAS = list(catalogue().by_id.values())
 

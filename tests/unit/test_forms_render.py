@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.catalogue import Schema, catalogue
-from schemas.validation.forms import render
+from schemas.validation.render import render
 
 
 def schema_of(name: str) -> Schema:

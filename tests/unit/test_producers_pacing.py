@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from producers.relay.rate_limit import Pace, Rate, rest_seconds
+from producers.relay.rate_limit import Rate, RateLimiter, rest_seconds
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Driven:
 
     def __init__(self, per_second: int) -> None:
         self.clock = Clock()
-        self.pace = Pace(Rate(per_second), self.clock)
+        self.pace = RateLimiter(Rate(per_second), self.clock)
         self.sent: list[tuple[float, int]] = []
 
     def run(self, seconds: float, busy: Callable[[], float]) -> int:
@@ -76,7 +76,7 @@ def test_takes_are_worth_a_round_trip_but_make_nobody_wait_long() -> None:
 
 
 def test_without_a_rate_nothing_waits_and_nothing_is_cut() -> None:
-    pace = Pace(Rate(0), Clock())
+    pace = RateLimiter(Rate(0), Clock())
     for _ in range(3):
         assert pace.wait_seconds() == 0
         assert pace.allowed(4000) == 4000

@@ -8,7 +8,7 @@ from kafka import errors as kafka_errors
 
 from node.runtime.errors import Transient
 from producers.relay.outbox_reader import Pending
-from producers.relay.publisher import Publisher, Refused, TopicsRefused, outcomes
+from producers.relay.publisher import Publisher, TopicsRefused, _FailedFuture, outcomes
 
 
 class Acknowledged:
@@ -37,7 +37,7 @@ def test_nothing_of_a_case_behind_its_first_failure_is_marked() -> None:
     rows = [row(1, "a"), row(2, "a"), row(3, "b"), row(4, "a")]
     futures = [
         Acknowledged(0),
-        Refused(kafka_errors.KafkaTimeoutError("late")),
+        _FailedFuture(kafka_errors.KafkaTimeoutError("late")),
         Acknowledged(1),
         Acknowledged(2),
     ]
@@ -56,7 +56,7 @@ def test_an_unanswered_send_is_transient() -> None:
 
 
 def test_a_forbidden_topic_is_named_and_set_aside() -> None:
-    refused = Refused(kafka_errors.TopicAuthorizationFailedError("petition.uplink.370000"))
+    refused = _FailedFuture(kafka_errors.TopicAuthorizationFailedError("petition.uplink.370000"))
     _, failure = outcomes([row(1, "a")], [refused])
     assert isinstance(failure, TopicsRefused)
     assert failure.topics == ["up"]
@@ -87,7 +87,7 @@ def test_after_a_failure_nobody_waits_for_what_never_ends() -> None:
     publisher._producer = stuck
     publisher._flush_seconds = 0.2
     publisher._await(
-        [Acknowledged(1), Refused(kafka_errors.KafkaTimeoutError("expired")), Unanswered()],
+        [Acknowledged(1), _FailedFuture(kafka_errors.KafkaTimeoutError("expired")), Unanswered()],
         {"up"},
     )
     assert stuck.flushes == 1

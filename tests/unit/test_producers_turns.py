@@ -13,7 +13,7 @@ from node.runtime.metrics import Metrics
 from producers.relay import send_loop as turning
 from producers.relay.outbox_reader import Pending, Published
 from producers.relay.publisher import Failure
-from producers.relay.send_loop import Turns
+from producers.relay.send_loop import SendLoop
 
 MANY = 4
 
@@ -32,8 +32,8 @@ class World:
         self, _: Any, topics: Sequence[str], of_each: int, at_most: int | None = None, **also: Any
     ) -> list[Pending]:
         self._ask()
-        flying = {row.id for row in also.get("flying", ())}
-        found = [row for row in self.waiting if row.id not in flying][:of_each]
+        in_flight = {row.id for row in also.get("in_flight", ())}
+        found = [row for row in self.waiting if row.id not in in_flight][:of_each]
         self.happened.append(("taken", [row.id for row in found]))
         return found
 
@@ -70,7 +70,7 @@ def relaying(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(turning, "mark", world.mark)
         publisher: Any = world
         connection: Any = None
-        with Turns(connection, publisher, Metrics(), MANY) as turns:
+        with SendLoop(connection, publisher, Metrics(), MANY) as turns:
             while pending := turns.taken(["up"], MANY, MANY):
                 turns.publish(pending, ["up"], more)
 
@@ -78,7 +78,7 @@ def relaying(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_every_row_is_sent_and_marked_once_in_order(relaying: Any) -> None:
-    """Seen failing with `flying=()`: what is being sent is taken again."""
+    """Seen failing with `in_flight=()`: what is being sent is taken again."""
     world = World(range(1, 19))
     relaying(world)
     for what in ("sent", "marked"):
@@ -110,7 +110,7 @@ def test_what_was_acknowledged_is_marked_when_the_relay_ends(monkeypatch: Any) -
     monkeypatch.setattr(turning, "take", world.take)
     monkeypatch.setattr(turning, "mark", world.mark)
     untyped: Any = world
-    with Turns(untyped, untyped, Metrics(), MANY) as turns:
+    with SendLoop(untyped, untyped, Metrics(), MANY) as turns:
         turns.publish(turns.taken(["up"], MANY, MANY), ["up"], MANY)
         assert world.those("marked") == []  # left for the next turn
     assert world.those("marked") == [[1, 2, 3, 4]]
@@ -124,7 +124,7 @@ def test_the_first_error_is_the_one_that_is_told(monkeypatch: Any) -> None:
 
     def break_off() -> None:
         untyped: Any = world
-        with Turns(untyped, untyped, Metrics(), MANY) as turns:
+        with SendLoop(untyped, untyped, Metrics(), MANY) as turns:
             turns.publish(turns.taken(["up"], MANY, MANY), ["up"], MANY)
             world.postgres_is_gone = True
             raise ValueError("first")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cases.clocks import names
 from producers.routines.supervision_policy import Policy
 from producers.routines.supervision_rules import MICROS_PER_DAY, Issued, Overdue, propose
 
@@ -13,13 +14,13 @@ POLICY = Policy.model_validate(
     {
         "escalation_days": {"urged": 10, "supervised": 20},
         "rule": [
-            {"name": "late", "clocks": ["D06"], "overdue_days": 1, "kind": "urged"}
+            {"name": "late", "clocks": [names.REPLY], "overdue_days": 1, "kind": "urged"}
             | {"grounds": [1], "requirement": "请办结"}
         ],
     }
 )
 DUE, NOW = 100 * MICROS_PER_DAY, 150 * MICROS_PER_DAY
-DUTY = Overdue("case", "D06", "event", "370000", DUE)
+DUTY = Overdue("case", names.REPLY, "event", "370000", DUE)
 
 
 def issued(days_ago: int, kind: str = "urged", **changed: Any) -> Issued:

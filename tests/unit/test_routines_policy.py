@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cases.clocks import names
 from node.queries.deadlines import duties
 from node.runtime.errors import Fatal
 from producers.routines.supervision_policy import DEFAULT_FILE, Policy, read_policy
@@ -31,7 +32,7 @@ def read(folder: Path, text: str) -> Policy:
 def test_the_shipped_policy_covers_every_duty_but_the_answer_that_escalation_waits_for() -> None:
     policy = read_policy(DEFAULT_FILE)
     clocks = {clock for rule in policy.rule for clock in rule.clocks}
-    assert clocks == {*duties()} - {"D13"}
+    assert clocks == {*duties()} - {names.SUPERVISION}
     assert [rule.name for rule in policy.rule if rule.assigned_days] == ["assigned_without_result"]
     assert [policy.patience_days(kind) for kind in ("urged", "supervised", "listed")] == [
         15,

@@ -6,6 +6,7 @@ import pytest
 from support.story import BEIJING, CENTRE, CORPS, REASONS, SHANDONG, Story
 
 from cases.case import State
+from cases.clocks import names
 
 OPINION = {"outcome": "supported", "opinion": "意见"}
 ORDER = {"kind": "supervised", "grounds": [2], "requirement": "请按期反馈"}
@@ -89,7 +90,7 @@ def test_a_review_that_remands_leads_to_a_new_decision_with_a_review_of_its_own(
     story.do(SHANDONG, "serve", document="review_decision")
     assert story.do(SHANDONG, "decide", **OPINION).outcome == "supported"
     assert story.do(SHANDONG, "serve").state == State.SERVED
-    assert "D08" in story.running()
+    assert names.REVIEW_REQUEST in story.running()
     story.to("recheck_decided")
     assert story.case.conflicts == []
 
@@ -100,7 +101,7 @@ def test_after_a_recheck_that_revokes_the_new_decision_has_no_review() -> None:
     assert story.refusal(SHANDONG, "close").rule == "decide_anew"
     story.do(SHANDONG, "decide", **OPINION)
     story.do(SHANDONG, "serve")
-    assert "D08" not in story.running()
+    assert names.REVIEW_REQUEST not in story.running()
     assert story.refusal(SHANDONG, "request_review", **REASONS).rule == "final"
     assert story.do(SHANDONG, "close").state == State.CLOSED
 
@@ -115,7 +116,7 @@ def test_a_supervision_is_replied_to_and_lifted_beside_the_main_line() -> None:
     assert (one["by"], one["to"], one["grounds"]) == (CENTRE, SHANDONG, [2])
     assert one["issued_at"] < one["replied_at"] < one["lifted_at"] < one["due_at"]
     assert story.case.state == State.LANDED
-    assert story.clock("D13").met_at == one["replied_at"]
+    assert story.clock(names.SUPERVISION).met_at == one["replied_at"]
 
 
 def test_a_supervision_that_is_lifted_unanswered_is_not_met() -> None:
@@ -123,8 +124,8 @@ def test_a_supervision_that_is_lifted_unanswered_is_not_met() -> None:
     story.do(SHANDONG, "supervise", **ORDER, to=SHANDONG)
     (key,) = story.case.supervisions
     story.do(SHANDONG, "lift_supervision", supervision_id=key)
-    assert not story.clock("D13").runs
-    assert story.clock("D13").met_at is None
+    assert not story.clock(names.SUPERVISION).runs
+    assert story.clock(names.SUPERVISION).met_at is None
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,11 @@ def test_a_handler_who_turns_out_to_be_accused_loses_the_case_to_the_centre(
     correction = {"corrections": [{"field": "accused", "value": "山东省"}], "reason": "更正"}
     case = story.do(BEIJING, "correct", **correction)
     assert (case.state, case.handled_by) == (then, CENTRE)
-    duties = [one for one in case.clocks if one.runs and one.clock not in ("D08", "D16")]
+    duties = [
+        one
+        for one in case.clocks
+        if one.runs and one.clock not in (names.REVIEW_REQUEST, names.EVALUATION)
+    ]
     assert not [one for one in duties if one.owner == SHANDONG]
     held = story.universe.nodes[SHANDONG].case(case.case_id)
     assert held.version < case.version, "the correction itself must not reach the accused"
@@ -184,11 +189,11 @@ def test_a_correction_adds_to_the_accused() -> None:
 
 def test_a_class_that_has_no_time_for_handling_ends_it() -> None:
     story = Story().to("accepted")
-    assert story.running() == ["D06"]
+    assert story.running() == [names.REPLY]
     correction = {"field": "petition_class", "value": "suggestion"}
     story.do(SHANDONG, "correct", corrections=[correction], reason="归类")
     assert story.running() == []
-    assert story.clock("D06").met_at is None
+    assert story.clock(names.REPLY).met_at is None
 
 
 def test_first_or_repeat_can_be_found_anew_and_opens_or_closes_evaluation() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.sealing.sealed_record import identity_digest
+from schemas.sealing.petitioner import identity_digest
 
 KEY = bytes(range(32))
 ID = "37010219900307123X"

@@ -20,7 +20,7 @@ from node.queries.export import CaseSelection
 from node.runtime.errors import PetitionLinkError
 from producers.register import load_mapping
 from producers.register.template import write_template
-from producers.register_export.export_cases import Wish, export
+from producers.register_export.export_cases import ExportRequest, export
 
 FileArgument = Annotated[Path, typer.Argument(help="A new .csv or .xlsx file 登记簿文件.")]
 MappingOption = Annotated[
@@ -72,7 +72,9 @@ def export_command(
     Rows that cannot hold all of their case are counted as partial.
     """
     settings = settings_for(node)
-    wish = Wish(_selection(first, last, state, registered_by, handled_by), with_petitioner)
+    request = ExportRequest(
+        _selection(first, last, state, registered_by, handled_by), with_petitioner
+    )
     columns, office = load_mapping(mapping), open_office(settings)
     with own_connected(settings, "export") as connection, counting("rows") as move:
 
@@ -80,7 +82,7 @@ def export_command(
             if done % _EVERY == 0:
                 move(done, total)
 
-        totals = export(connection, office, wish, columns, file, force=force, progress=moved)
+        totals = export(connection, office, request, columns, file, force=force, progress=moved)
     if totals.partial:
         say(
             f"rows that tell only a part of their case: {totals.partial} "

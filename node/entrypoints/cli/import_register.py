@@ -19,7 +19,7 @@ from node.runtime.errors import PetitionLinkError
 from node.runtime.memory import collect_seldom
 from producers.register import RejectWriter, load_mapping, read_register, reject_path
 from producers.register_import.import_rows import Totals, write_parts
-from producers.register_import.iterate_in_subprocess import ahead
+from producers.register_import.iterate_in_subprocess import iterate_in_subprocess
 from producers.register_import.prepare_rows import chunks_of
 from producers.register_import.query_code_file import CodeFile
 
@@ -64,7 +64,9 @@ def import_command(
     with (
         read_register(file, columns) as rows,
         # Each chunk comes with the share of the file that is read by then.
-        ahead((chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows)) as chunks,
+        iterate_in_subprocess(
+            (chunk, rows.progress or 0.0) for chunk in chunks_of(office, rows)
+        ) as chunks,
         own_connected(settings, "import") as connection,
         RejectWriter(rejects, formula_guard=columns.formula_guard) as refused,
         CodeFile(query_codes, office.actor) if query_codes else nullcontext() as codes,

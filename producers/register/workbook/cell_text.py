@@ -1,7 +1,5 @@
 """Convert a cell of a workbook to the text that it would have in a CSV file."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final, NamedTuple

@@ -4,8 +4,6 @@ They are listed after the rows, so the part is read once for them alone. A searc
 much faster than parsing its elements.
 """
 
-from __future__ import annotations
-
 import re
 from collections import deque
 from collections.abc import Iterable

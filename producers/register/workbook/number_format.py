@@ -4,8 +4,6 @@ Leading zeros, decimals, text around and between digits, and words for numbers a
 and powers of ten are not: they hide digits or add marks that are no part of a number.
 """
 
-from __future__ import annotations
-
 import re
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import cached_property

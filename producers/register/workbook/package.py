@@ -5,11 +5,10 @@ opened. `zipfile` returns no more of a part than the directory says and then com
 so a false directory gains nothing. Each part is read at most three times.
 """
 
-from __future__ import annotations
-
 import os
 import posixpath
 import struct
+from collections import deque
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import IO, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from producers.register.errors import RegisterError
-from producers.register.workbook.xml import Handler, read_all
+from producers.register.workbook.xml import Handler, pieces
 
 # Registers unpack to 10 to 40 times their size, thousands of rows with one long text to 120 times,
 # and a deliberate bomb to 1,000 times. A small file does no harm however dense it is.
@@ -80,7 +79,7 @@ class Package:
     def read(self, name: str, handler: Handler) -> None:
         """Pass a whole part to `handler`; raise `KeyError` as above, `NoXml` if it is damaged."""
         with closing(self.chunks(name)) as chunks:
-            read_all(chunks, handler)
+            deque(pieces(chunks, handler), maxlen=0)
 
 
 def check_sizes(path: Path, size: int, parts: list[ZipInfo]) -> None:

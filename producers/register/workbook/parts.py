@@ -1,7 +1,5 @@
 """Read the small parts of a workbook: its sheets, date system, and formats of cells."""
 
-from __future__ import annotations
-
 import posixpath
 from dataclasses import dataclass, field
 from typing import Final

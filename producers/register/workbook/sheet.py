@@ -1,7 +1,5 @@
 """Read the rows of a sheet in a stream: unchanged cells, with their formulas."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Read the table of shared strings of a workbook, which may be larger than the memory."""
 
-from __future__ import annotations
-
 import os
 import re
 import tempfile

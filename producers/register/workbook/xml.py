@@ -4,8 +4,6 @@ Names lose their prefixes, so that transitional and strict Open XML and names su
 read alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Final
 from xml.parsers import expat
@@ -46,12 +44,6 @@ def pieces(chunks: Iterable[bytes], handler: Handler) -> Iterator[None]:
     except expat.ExpatError as error:
         raise NoXml(str(error)) from None
     yield
-
-
-def read_all(chunks: Iterable[bytes], handler: Handler) -> None:
-    """Pass a whole part to `handler`."""
-    for _ in pieces(chunks, handler):
-        pass
 
 
 def _connect(parser: expat.XMLParserType, handler: Handler) -> None:

@@ -15,7 +15,7 @@ from node.entrypoints.web.services import Services, ServicesOf
 from node.queries.database_history import FeedPlace, UnknownHistory
 from node.queries.feed import Page, read_feed
 from schemas.catalogue import catalogue
-from schemas.validation.forms import render
+from schemas.validation.render import render
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
