@@ -50,7 +50,7 @@ def declared(stack: LocalStack) -> object:
     return by_name[TOPIC].settings["max.message.bytes"]
 
 
-def test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
+def test_after_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
     new_centre: Settings,
     new_shandong: Settings,
     new_nodes: LocalStack,
