@@ -57,7 +57,7 @@ def test_after_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """docs/faults.md 13. Seen failing with a producer that is not idempotent
-    (node/kafka/clients.py): what stands behind the refused event is acknowledged and arrives before
+    (node/kafka/clients.py): what follows the refused event is acknowledged and arrives before
     it. That such a row would not be marked either is held by
     tests/unit/test_producers_publishing.py."""
     send_one_by_one(monkeypatch)
