@@ -1,12 +1,12 @@
-"""What tests share: one real broker and one real Postgres for the whole session.
+"""Fixtures that all tests share: one real broker and one real Postgres for the whole session.
 
 Ask for what a test needs; nothing is started for tests that ask for none of it.
 
     def test_something(stack): ...
         The running LocalStack with nodes 000000, 110000, 370000 and 660000. PETITIONLINK_LOCAL
         names its folder, so `stack_settings("370000")`, `localstack.load()` and any
-        `petitionlink … --node 370000` that a test starts find it by themselves. Its databases
-        and topics are shared by all tests of the session: look, or use what follows.
+        `petitionlink … --node 370000` that a test starts find it by themselves. All tests of the
+        session share its databases and topics: only read there, or use what follows.
 
     def test_something(fresh_settings): settings = fresh_settings("370000")
         Settings of a node whose database is new, empty and migrated (about 0.1 s each), on the
@@ -17,8 +17,8 @@ Ask for what a test needs; nothing is started for tests that ask for none of it.
 
     def test_something(empty_topics, fresh_settings): ...
         Nothing of other tests is in the topics of the stack's nodes; offsets go on from where
-        they were. With `fresh_settings` for each node, a world of its own. (Topics are not made
-        anew: for a moment a record may still go to the log that is being deleted.)
+        they were. With `fresh_settings` for each node the test is apart from all others. (Topics
+        are not made again: a record might still go to the log that is being deleted.)
 
     def test_something(new_nodes): ...
         The stack, its nodes as if new: empty tables, positions at the end of the topics.

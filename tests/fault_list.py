@@ -118,7 +118,7 @@ FAULTS = (
             _OFFSETS + "test_a_truncated_topic_stops_its_partition_and_names_the_offsets",
             _RECOVERY
             + "test_a_truncated_topic_stops_the_consumer_until_recover_and_a_resend_heal_it",
-            _RECOVERY + "test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_"
+            _RECOVERY + "test_a_topic_made_again_stops_the_consumer_even_if_it_has_grown_past_the_"
             "position",
         ),
     ),

@@ -107,7 +107,7 @@ CONTROL = (
         "Count = Annotated[int, Field(ge=0)]",
         (
             _MESSAGES
-            + "test_each_message_out_of_bounds_is_dropped_and_counted_and_the_next_one_is_heard",
+            + "test_each_message_out_of_bounds_is_dropped_and_counted_and_the_next_one_is_read",
         ),
     ),
     Protection(
@@ -126,7 +126,7 @@ CONTROL = (
         "if key:",
         (
             _MESSAGES + "test_each_message_out_of_bounds_is_dropped_and_counted_and_the_next_one_"
-            "is_heard",
+            "is_read",
         ),
     ),
     Protection(

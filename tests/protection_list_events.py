@@ -30,7 +30,7 @@ EVENTS = (
         '"true"',
         (
             "tests/integration/test_web_feed.py::"
-            "test_an_event_that_commits_behind_a_later_one_is_not_skipped",
+            "test_an_event_that_commits_after_a_later_one_is_not_skipped",
         ),
     ),
     Protection(
@@ -60,7 +60,7 @@ EVENTS = (
         "if fine:",
         (
             "tests/unit/test_producers_publishing.py::"
-            "test_nothing_of_a_case_behind_its_first_failure_is_marked",
+            "test_nothing_of_a_case_after_its_first_failure_is_marked",
         ),
     ),
     Protection(
@@ -71,7 +71,7 @@ EVENTS = (
         "        enable_idempotence=False,\n",
         (
             "tests/faults/test_partial_publishing.py::"
-            "test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead",
+            "test_after_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead",
         ),
     ),
     Protection(
@@ -222,7 +222,7 @@ EVENTS = (
         ') "\n    f"select {EVENTS.columns} from',
         (
             "tests/integration/test_ledger.py::"
-            "test_events_stand_in_the_feed_in_the_order_in_which_they_are_written",
+            "test_events_are_in_the_feed_in_the_order_in_which_they_are_written",
         ),
     ),
     Protection(

@@ -47,7 +47,10 @@ KAFKA = (
         "node/recovery/own_events.py",
         "library_patches.high_watermarks(client, partitions, timeout_ms=_ANSWER_MS)",
         "client.end_offsets(partitions, timeout_ms=_ANSWER_MS)",
-        (_MARKERS + "test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm",),
+        (
+            _MARKERS
+            + "test_the_look_at_own_topics_waits_for_an_open_transaction_and_notices_sigterm",
+        ),
     ),
     Protection(
         "an open transaction on one own topic holds up no other",

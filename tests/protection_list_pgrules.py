@@ -86,7 +86,7 @@ PGRULES = (
         "node/queries/database_gauges.py",
         "            check_version(cursor, self._settings.node, schema_version())\n",
         "",
-        (_RELEASES + "test_a_process_that_only_reads_hears_of_the_migration_too",),
+        (_RELEASES + "test_a_process_that_only_reads_notices_the_migration_too",),
     ),
     Protection(
         "an encoding that loses characters is refused",

@@ -128,7 +128,7 @@ PROOF = (
         "where held.topic_id <> seen.id order by 1",
         "where false order by 1",
         (
-            _RECOVERY + "test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_"
+            _RECOVERY + "test_a_topic_made_again_stops_the_consumer_even_if_it_has_grown_past_"
             "the_position",
         ),
     ),

@@ -77,7 +77,7 @@ REGISTER = (
         "    if False:\n",
         (
             _BOOKS + "test_a_formula_that_was_never_computed_rejects_its_row_and_names_the_cell",
-            _SPOILT + "test_rows_of_formulas_without_values_stand_in_the_reject_file_with_their_"
+            _SPOILT + "test_rows_of_formulas_without_values_are_in_the_reject_file_with_their_"
             "cells",
         ),
     ),

@@ -171,7 +171,7 @@ WEB = (
         "node/entrypoints/web/pages/evaluate.py",
         "                    _audit(cursor, proven, evaluated)\n",
         "                    pass\n",
-        (_ENQUIRY_EVALUATION + "test_a_ticket_stands_nowhere_and_its_use_is_audited",),
+        (_ENQUIRY_EVALUATION + "test_a_ticket_is_nowhere_and_its_use_is_audited",),
     ),
     Protection(
         "wrong codes lock no case",

@@ -93,7 +93,7 @@ def all_passed(metrics: Metrics, number: int) -> bool:
     return passed(metrics) == number
 
 
-def test_events_of_one_batch_stand_in_the_feed_in_the_order_in_which_they_came(
+def test_events_of_one_batch_are_in_the_feed_in_the_order_in_which_they_came(
     new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """docs/faults.md 10, found by it. Seen failing without the order of the insert

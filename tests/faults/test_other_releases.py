@@ -222,7 +222,7 @@ def test_a_relay_beside_a_new_database_ends_with_a_clear_word(
         assert "the database is at migration 9999" in ended_with(ended)
 
 
-def test_a_process_that_only_reads_hears_of_the_migration_too(fresh_province: Settings) -> None:
+def test_a_process_that_only_reads_notices_the_migration_too(fresh_province: Settings) -> None:
     metrics = Metrics()
     with running(Observer(fresh_province, metrics), metrics) as ended:
         eventually(lambda: not ended and is_observed(fresh_province), "the observer looks")

@@ -50,14 +50,14 @@ def declared(stack: LocalStack) -> object:
     return by_name[TOPIC].settings["max.message.bytes"]
 
 
-def test_behind_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
+def test_after_a_record_that_the_broker_refuses_nothing_of_its_case_goes_ahead(
     new_centre: Settings,
     new_shandong: Settings,
     new_nodes: LocalStack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """docs/faults.md 13. Seen failing with a producer that is not idempotent
-    (node/kafka/clients.py): what stands behind the refused event is acknowledged and arrives before
+    (node/kafka/clients.py): what follows the refused event is acknowledged and arrives before
     it. That such a row would not be marked either is held by
     tests/unit/test_producers_publishing.py."""
     send_one_by_one(monkeypatch)

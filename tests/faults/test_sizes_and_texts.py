@@ -112,7 +112,7 @@ def test_bombs_in_a_topic_cost_next_to_no_memory_and_the_next_record_is_applied(
         bombs = [(key, bomb, headers) for bomb in (ARRAY_BOMB, TEXT_BOMB)]
         last = event("110000-20260401-7K3M9QXB")
         send(new_shandong, downlink("370000"), [*bombs * 10, raw(last)])
-        eventually(lambda: count(new_shandong, "case_event") == 2, "the event behind the bombs")
+        eventually(lambda: count(new_shandong, "case_event") == 2, "the event after the bombs")
         assert process.is_alive
         assert resident_bytes(process.pid, peak=True) - before < MAX_GROWTH_BYTES
         assert rows(new_shandong, "select distinct reason from dead_letter") == [("malformed",)]
@@ -136,7 +136,7 @@ def test_a_compression_bomb_stays_packed_is_dead_lettered_and_the_next_record_is
         before = resident_bytes(process.pid)
         send_bomb(new_shandong, codec)
         send(new_shandong, downlink("370000"), [raw(event("110000-20260401-7K3M9QXA"))])
-        eventually(lambda: count(new_shandong, "case_event") == 1, "the event behind the bomb")
+        eventually(lambda: count(new_shandong, "case_event") == 1, "the event after the bomb")
         assert resident_bytes(process.pid, peak=True) - before < MAX_GROWTH_BYTES
         kept = rows(new_shandong, "select reason, detail from dead_letter")
         assert kept == [
@@ -155,7 +155,7 @@ def test_a_value_larger_than_the_dead_letter_topic_takes_is_kept_in_the_table(
     with running(Consumer(new_shandong, metrics), metrics):
         send_bomb(new_shandong, "lz4", 5_000_000)
         send(new_shandong, downlink("370000"), [raw(event("110000-20260401-7K3M9QXA"))])
-        eventually(lambda: count(new_shandong, "case_event") == 1, "the event behind it")
+        eventually(lambda: count(new_shandong, "case_event") == 1, "the event after it")
     assert rows(new_shandong, "select reason, length(value) from dead_letter") == [
         ("too_large", 5_000_000)
     ]

@@ -34,7 +34,7 @@ def test_eight_writers_with_random_commits_lose_nothing_on_the_whole_way(
     new_centre: Settings, new_shandong: Settings, new_nodes: LocalStack
 ) -> None:
     """docs/faults.md 12. Seen failing with a relay that takes `id > last` instead of what is not
-    marked (producers/relay/outbox_reader.py): rows whose transaction commits behind a later one
+    marked (producers/relay/outbox_reader.py): rows whose transaction commits after a later one
     never leave."""
     chance = random.Random(_SEED)
     writers = [

@@ -94,7 +94,7 @@ def test_a_row_that_is_published_twice_is_counted_once(desks: Desks) -> None:
     assert one.unaccounted == 0
 
 
-def test_what_is_dead_lettered_is_explained_and_the_sender_hears_of_it(desks: Desks) -> None:
+def test_what_is_dead_lettered_is_explained_and_the_sender_learns_of_it(desks: Desks) -> None:
     """Nor is it sent again at every round. Seen failing with `reported_dead_letter` taken out of
     the resend: a new letter each time."""
     centre, beijing, _ = desks

@@ -62,7 +62,7 @@ def dropped(metrics: Metrics, peer: str = SHANDONG) -> float:
     return sum(sample(metrics, "control_messages_total", peer=peer, result=one) for one in results)
 
 
-def test_each_message_out_of_bounds_is_dropped_and_counted_and_the_next_one_is_heard(
+def test_each_message_out_of_bounds_is_dropped_and_counted_and_the_next_one_is_read(
     desks: Desks, caplog: pytest.LogCaptureFixture
 ) -> None:
     """docs/faults.md 32. Formerly: each of the ten ended the process."""

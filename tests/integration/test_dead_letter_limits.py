@@ -120,7 +120,7 @@ def test_a_supervisor_that_starts_it_again_and_again_does_not_drain_the_topic(
     assert rows(province_with_small_limits, HELD) == [(base + 4, 4)]
 
 
-def test_dealing_with_a_letter_begins_the_count_anew_even_while_the_consumer_runs(
+def test_dealing_with_a_letter_begins_the_count_again_even_while_the_consumer_runs(
     province_with_small_limits: Settings, base: int
 ) -> None:
     """Fails without `offsets.acknowledge`: the consumer ends at the sixth."""

@@ -140,7 +140,7 @@ def test_a_ticket_cannot_be_made_from_any_key_that_a_node_has(
     ]
 
 
-def test_a_ticket_stands_nowhere_and_its_use_is_audited(beijing: Settings, client: Client) -> None:
+def test_a_ticket_is_nowhere_and_its_use_is_audited(beijing: Settings, client: Client) -> None:
     case_id = served_case(beijing)
     ticket = ticket_of(ask(client, case_id, code_of(beijing, case_id)))
     evaluate(client, ticket, office="dissatisfied", office_reason="理由不入审计")

@@ -100,7 +100,7 @@ def test_only_the_nodes_that_need_it_can_read_the_petitioner(
         read_at("660000")
 
 
-def test_nothing_personal_stands_in_the_clear_in_event_or_database(beijing: Settings) -> None:
+def test_nothing_personal_is_in_the_clear_in_event_or_database(beijing: Settings) -> None:
     one = do(beijing, "register", title="欠薪", channel="web", petitioner=PERSON).event
     assert PERSON["name"].encode() not in one.value
     assert PERSON["id_number"].encode() not in one.value

@@ -91,7 +91,7 @@ def test_published_rows_go_when_they_are_old_and_their_destination_has_confirmed
     assert left(province_with_retention) == [(0, 4), (None, None)]
 
 
-def test_a_month_of_rows_goes_in_batches_and_a_stop_is_heard_between_them(
+def test_a_month_of_rows_goes_in_batches_and_a_stop_is_noticed_between_them(
     province_with_retention: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH_ROWS", 10)

@@ -155,7 +155,7 @@ def test_ctrl_c_ends_both_and_leaves_whole_chunks(shandong: Settings, tmp_path: 
     assert_whole_chunks(shandong)
 
 
-def test_a_killed_import_leaves_no_helper_behind(shandong: Settings, tmp_path: Path) -> None:
+def test_a_killed_import_leaves_no_helper_after(shandong: Settings, tmp_path: Path) -> None:
     path = register(tmp_path, [line(number) for number in range(_MANY)])
     with importing(shandong, path) as process:
         with held_up(shandong):

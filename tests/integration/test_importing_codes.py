@@ -24,7 +24,7 @@ def codes_in(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_query_codes_open_the_cases_of_their_rows_and_stand_only_in_their_file(
+def test_query_codes_open_the_cases_of_their_rows_and_are_only_in_their_file(
     shandong: Settings, tmp_path: Path
 ) -> None:
     path = tmp_path / "codes.csv"

@@ -68,7 +68,7 @@ def test_one_number_is_one_case_in_csv_and_in_a_workbook(
     assert count(shandong, "petition_case") == 1
 
 
-def test_rows_of_formulas_without_values_stand_in_the_reject_file_with_their_cells(
+def test_rows_of_formulas_without_values_are_in_the_reject_file_with_their_cells(
     shandong: Settings, tmp_path: Path
 ) -> None:
     formula: list[Value] = [*person("X3-1", "")]

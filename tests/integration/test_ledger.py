@@ -18,7 +18,7 @@ FEED = "select event_id::text from case_event order by applied_xid, feed_id"
 
 
 @pytest.mark.parametrize("known", [0, 1], ids=["all new", "one known already"])
-def test_events_stand_in_the_feed_in_the_order_in_which_they_are_written(
+def test_events_are_in_the_feed_in_the_order_in_which_they_are_written(
     fresh_settings: Callable[..., Settings], known: int
 ) -> None:
     """Seen failing with feed numbers given on the way from the temporary table to the ledger: a

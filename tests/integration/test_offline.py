@@ -133,7 +133,7 @@ def give(connection: Connection, office: Office, name: str, **given: Any) -> str
     return handle(connection, office, parse({"command": name, **given}, office)).case.case_id
 
 
-def test_a_case_that_is_urgent_no_longer_stays_behind_its_own_urgent_rows(
+def test_a_case_that_is_urgent_no_longer_stays_after_its_own_urgent_rows(
     beijing_on_slow_line: Settings,
 ) -> None:
     """Fails when `take` gives an ordinary row before an urgent one of the case, in any step."""

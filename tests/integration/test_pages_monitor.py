@@ -103,7 +103,7 @@ def test_the_centre_sees_the_whole_star_and_nothing_counted_is_said_so(
         assert figure(text, name) == "0"
 
 
-def test_rates_lags_and_troubles_stand_in_the_figures(
+def test_rates_lags_and_troubles_are_in_the_figures(
     empty_topics: LocalStack, centre: Settings
 ) -> None:
     metrics = Metrics()

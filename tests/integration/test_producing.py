@@ -34,7 +34,7 @@ def network_threads() -> list[threading.Thread]:
 def test_what_a_closed_producer_had_queued_is_never_sent(
     stack: LocalStack, kafka_link: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen failing with the library's own `close`: the record comes when the link is back, behind
+    """Seen failing with the library's own `close`: the record comes when the link is back, after
     what the next session may have sent, and the thread stays for good."""
     direct = stack_settings(NODE)
     publisher = Publisher(through(direct, kafka=kafka_link), flush_seconds=5.0)

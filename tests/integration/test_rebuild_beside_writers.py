@@ -143,7 +143,7 @@ def test_more_changes_than_writers_can_wait_for_are_not_swapped_in(
     assert rows(lived_centre, SHADOW) == [(0,)]
 
 
-def test_a_report_that_begins_before_the_swap_and_reads_behind_it_sees_every_case(
+def test_a_report_that_begins_before_the_swap_and_reads_after_it_sees_every_case(
     lived_centre: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen failing with the snapshot taken in front of `settle`: as one connection would do it."""

@@ -199,7 +199,7 @@ def cross_case_until_assigned(beijing: Desk, centre: Desk, shandong: Desk) -> st
     return case_id
 
 
-def test_a_topic_made_anew_stops_the_consumer_even_if_it_has_grown_past_the_position(
+def test_a_topic_made_again_stops_the_consumer_even_if_it_has_grown_past_the_position(
     desks: Desks, stack: LocalStack
 ) -> None:
     """docs/faults.md 14. Seen failing with `strangers` giving nothing: records are skipped in

@@ -42,7 +42,7 @@ def ask(dsn: str, days: int = 10, by: str = "category", **more: Any) -> dict[str
         return rising(connection, LAST, days, by, **more)
 
 
-def test_rising_ones_stand_first_and_new_ones_are_marked(dsn: str) -> None:
+def test_rising_ones_come_first_and_new_ones_are_marked(dsn: str) -> None:
     heat, roads, dust = (("供热", "", ""), ("道路", "", ""), ("扬尘", "", ""))
     write_facts(dsn, [
         *raised(1, 9, categories=heat), *raised(11, 6, categories=heat),

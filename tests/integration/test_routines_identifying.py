@@ -65,7 +65,7 @@ def test_of_two_provinces_that_register_one_matter_exactly_one_has_the_first(
     assert dict(rows(centre, owed)) == {"110000": 1, "370000": 2}
 
 
-def test_an_earlier_case_that_arrives_behind_the_finding_is_the_repeat(
+def test_an_earlier_case_that_arrives_after_the_finding_is_the_repeat(
     centre: Settings, fresh_settings: Callable[..., Settings]
 ) -> None:
     beijing, shandong = fresh_settings("110000"), fresh_settings("370000")

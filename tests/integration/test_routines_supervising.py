@@ -165,7 +165,7 @@ def test_a_refused_case_is_audited_and_stops_no_other(centre: Settings) -> None:
     assert rows(centre, "select case_id from case_supervision") == [(other,)]
 
 
-def test_who_stands_accused_is_not_written_to_about_it(centre: Settings) -> None:
+def test_who_is_accused_is_not_written_to_about_it(centre: Settings) -> None:
     _accuse(centre, sent(centre, 12), "370000")
     assert try_it(centre).proposals == []
 
@@ -176,7 +176,7 @@ def _accuse(settings: Settings, case_id: str, code: str) -> None:
     do(settings, "correct", case_id=case_id, reason="补充被检举单位", corrections=named)
 
 
-def test_a_case_that_was_settled_or_supervised_behind_the_look_is_not_written_to(
+def test_a_case_that_was_settled_or_supervised_after_the_look_is_not_written_to(
     centre: Settings,
 ) -> None:
     by_hand, landed = sent(centre, 12), sent(centre, 10)

@@ -58,7 +58,7 @@ def test_what_was_evaluated_does_not_expire_and_what_was_not_does(shandong: Sett
     assert evaluations(shandong, case_id) == {"office": "satisfied", "unit": "expired"}
 
 
-def test_nothing_expires_in_the_window_nor_in_the_grace_behind_it(shandong: Settings) -> None:
+def test_nothing_expires_in_the_window_nor_in_the_grace_after_it(shandong: Settings) -> None:
     case_id = served(shandong, OPEN)
     (window,) = [one for one in _clocks(shandong, case_id) if one["clock"] == names.EVALUATION]
     day_later = window["due_at"] + _DAY
@@ -77,7 +77,7 @@ def _clocks(settings: Settings, case_id: str) -> list[dict[str, Any]]:
         return clocks
 
 
-def test_an_evaluation_made_in_time_that_arrives_behind_the_expiry_still_counts(
+def test_an_evaluation_made_in_time_that_arrives_after_the_expiry_still_counts(
     shandong: Settings, fresh_settings: Callable[..., Settings]
 ) -> None:
     beijing = fresh_settings("110000")

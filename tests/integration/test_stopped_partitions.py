@@ -93,7 +93,7 @@ def assert_shown_everywhere(centre: Settings, topic: str, reason: str, word: str
 def test_a_deleted_topic_stops_alone_is_named_and_flows_again_once_it_is_made_and_recovered(
     centre_with_topics: Settings, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """docs/faults.md 31. Formerly: "was deleted and made anew" ended the centre for all
+    """docs/faults.md 31. Formerly: "was deleted and made again" ended the centre for all
     provinces."""
     caplog.set_level(logging.WARNING, "consumers")
     metrics = Metrics()

@@ -91,7 +91,7 @@ def test_a_row_that_another_changed_meanwhile_is_not_overwritten(
         assert case_rows.put(cursor, [CaseRow(case, 1, None)]) == 0
 
 
-def test_a_prepared_statement_outlives_what_fails_behind_it(connection: Connection) -> None:
+def test_a_prepared_statement_outlives_what_fails_after_it(connection: Connection) -> None:
     """Seen failing with the name recorded after the first use: it was prepared twice."""
     twice = Prepared("twice", "select 2 / %s::integer")
     with pytest.raises(psycopg2.errors.DivisionByZero), connection, connection.cursor() as cursor:

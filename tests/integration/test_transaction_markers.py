@@ -180,7 +180,7 @@ def test_recovery_ends_though_markers_end_every_topic_and_takes_no_aborted_event
     assert rows(settings, "select event_id::text from case_event") == [(done.event.event_id,)]
 
 
-def test_the_look_at_own_topics_waits_for_an_open_transaction_and_hears_sigterm(
+def test_the_look_at_own_topics_waits_for_an_open_transaction_and_notices_sigterm(
     desks: Desks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An own event may stand after the open transaction: publishing before it is read could take

@@ -70,7 +70,7 @@ def test_pages_follow_each_other_and_the_end_stays_put(
     assert page(client, after) == {"items": [], "next": after, "restored": False}
 
 
-def test_an_event_that_commits_behind_a_later_one_is_not_skipped(
+def test_an_event_that_commits_after_a_later_one_is_not_skipped(
     client: httpx.Client, shandong: Settings
 ) -> None:
     before = page(client)["next"]

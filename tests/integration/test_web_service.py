@@ -67,7 +67,7 @@ def test_status_is_what_the_command_gives(client: httpx.Client) -> None:
     assert len(found["partitions"]) == 6
 
 
-# The Kafka library leaves a socket behind when it finds no broker.
+# The Kafka library leaves a socket open when it finds no broker.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_status_without_kafka_has_null_for_what_kafka_knows(settings: Settings) -> None:
     nowhere = {"kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"}

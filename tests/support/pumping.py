@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 _CHUNK_BYTES = 65_536
 # A narrow link takes small bites, or a chunk would sit here for seconds.
 _NARROW_CHUNK_BYTES = 1_024
-# Bytes under way in one direction; behind them the sender feels the pressure.
+# Bytes under way in one direction; with more than these the sender has to wait.
 _BUFFER_BYTES = 1_048_576
 _NARROW_BUFFER_BYTES = 8_192
 # How long a pump with bytes in hand may sleep before it looks at the conditions again.
@@ -71,7 +71,7 @@ class Connection:
     def __init__(self, link: Link, client: socket.socket, server: socket.socket) -> None:
         self.link = link
         self.ended = threading.Event()
-        self.lost = False  # bytes were swallowed: what came behind them would be nonsense
+        self.lost = False  # bytes were swallowed: what came after them would be nonsense
         self.answer_is_lost = False
         self._sockets = (client, server)
         self._reset = False

@@ -13,7 +13,7 @@ from schemas.instants import parse_instant
 
 CENTRE, BEIJING, SHANDONG, CORPS = "000000", "110000", "370000", "660000"
 CASE = "110000-20260302-7K3M9QXA"
-# Mondays, 10:00 in China, with ordinary weeks behind them.
+# Mondays, 10:00 in China, followed by ordinary weeks.
 BEGINNINGS = {"XF2022": "2026-03-02T10:00:00+08:00", "XF2005": "2015-03-02T10:00:00+08:00"}
 REASONS = {"reasons": "理由"}
 

@@ -81,7 +81,7 @@ NAMING: list[tuple[str, str, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("state", "command", "field", "rest"), NAMING)
 @settings(max_examples=8)
 @given(unit=any_unit, under=below, code=st.sampled_from(["660000", "新疆生产建设兵团"]))
-def test_no_draft_names_the_accused_or_who_stands_under_it(
+def test_no_draft_names_the_accused_or_who_is_under_it(
     state: str, command: str, field: str, rest: dict[str, Any], unit: str, under: str, code: str
 ) -> None:
     accused, target = ([code], CORPS) if field == "to" else ([unit], under.format(unit))

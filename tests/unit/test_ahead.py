@@ -34,7 +34,7 @@ def test_nothing_is_taken_for_the_end() -> None:
         assert [*made] == [None, (), [None], 0]
 
 
-def test_what_is_raised_comes_behind_what_was_made_before() -> None:
+def test_what_is_raised_comes_after_what_was_made_before() -> None:
     def breaking() -> Iterator[int]:
         yield 1
         raise RegisterError("the workbook breaks off")

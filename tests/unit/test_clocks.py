@@ -182,7 +182,7 @@ def test_who_had_landed_need_not_land_again_after_a_refused_objection() -> None:
     assert story.running() == [names.ACCEPTANCE]
 
 
-def test_a_returned_case_is_to_be_disposed_of_anew_by_who_sent_it() -> None:
+def test_a_returned_case_is_to_be_disposed_of_again_by_who_sent_it() -> None:
     story = Story().to("landed")
     story.do(SHANDONG, "object", **REASONS)
     story.do(CENTRE, "rule_objection", **REASONS, ruling="agreed")

@@ -63,11 +63,11 @@ def test_so_many_in_a_row_are_let_through_and_the_next_is_named() -> None:
     assert (offset_of(found), found.text.split(",")[0]) == (5, "dead letter 4 in a row")
 
 
-def test_a_good_record_between_them_begins_the_count_anew() -> None:
+def test_a_good_record_between_them_begins_the_count_again() -> None:
     assert judged(LIMITS, batch("xxx.xxx.xxx"), NEW) is None
 
 
-def test_what_the_partition_has_behind_it_counts() -> None:
+def test_what_the_partition_had_before_counts() -> None:
     assert judged(LIMITS, batch("x", 10), DeadLetterHistory(2, 0, (8, 9))) is None
     assert offset_of(judged(LIMITS, batch("xx", 10), DeadLetterHistory(2, 0, (8, 9)))) == 11
     assert judged(LIMITS, batch(".xxx", 10), DeadLetterHistory(3, 0, (7, 8, 9))) is None

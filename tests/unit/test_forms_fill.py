@@ -81,7 +81,7 @@ def test_every_event_type_has_a_form() -> None:
             fill(schema, {"no_such_field": 1})
 
 
-def test_an_unknown_field_hears_the_nearest_name_and_the_list() -> None:
+def test_an_unknown_field_is_answered_with_the_nearest_name_and_the_list() -> None:
     line = refusal(GIVEN | {"titel": "x"})
     assert line.startswith("titel: is unknown (did you mean title? known: origin_number, channel,")
     assert "clocks" not in line  # computed: nothing to offer
@@ -92,7 +92,7 @@ def test_what_the_node_fills_in_cannot_be_given(name: str) -> None:
     assert refusal(GIVEN | {name: None}) == f"{name}: is filled in by the node and cannot be given"
 
 
-def test_all_problems_stand_in_one_line() -> None:
+def test_all_problems_are_in_one_line() -> None:
     assert refusal({"persons": "3", "title": " ", "public": 1}) == (
         "persons: must be a whole number, not text; title: must not be empty; "
         "public: must be true or false, not a whole number; channel: is missing"

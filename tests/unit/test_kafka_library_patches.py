@@ -113,7 +113,7 @@ def test_a_producer_that_cannot_flush_is_closed_by_us_and_not_by_the_library(
     assert producer._sender.is_alive() == (type(producer) is KafkaProducer)
 
 
-def test_an_admin_client_that_reaches_nobody_leaves_its_thread_behind() -> None:
+def test_an_admin_client_that_reaches_nobody_leaves_its_thread_after() -> None:
     """If this fails, `SelfClosingAdminClient` can go."""
     before = {*threading.enumerate()}
     left: list[Any] = []

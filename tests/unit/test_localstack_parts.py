@@ -55,7 +55,7 @@ def test_ports_that_nobody_listens_on_yet_come_to_no_second_stack(turns: Path) -
 
 
 @pytest.mark.parametrize("noted", ["", "no port", "80", "99999999"])
-def test_a_file_of_turns_that_says_nothing_is_begun_anew(turns: Path, noted: str) -> None:
+def test_a_file_of_turns_that_says_nothing_is_begun_again(turns: Path, noted: str) -> None:
     turns.write_text(noted)
     given = ports.free_port()
     assert 20_000 <= given < 32_000

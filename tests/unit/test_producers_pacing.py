@@ -87,7 +87,7 @@ def test_without_a_rate_nothing_waits_and_nothing_is_cut() -> None:
     ("rows", "took", "rests"),
     [(1, 0.004, 0.004), (49, 0.019, 0.019), (49, 3.0, 0.02), (50, 0.004, 0.0), (2000, 0.1, 0.0)],
 )
-def test_behind_few_rows_it_rests_as_long_as_they_took_and_never_long(
+def test_after_few_rows_it_rests_as_long_as_they_took_and_never_long(
     rows: int, took: float, rests: float
 ) -> None:
     assert rest_seconds(rows, took) == rests

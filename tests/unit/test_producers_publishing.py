@@ -33,7 +33,7 @@ def marked(rows: list[Pending], futures: list[Any]) -> list[int]:
     return [one.id for one in outcomes(rows, futures)[0]]
 
 
-def test_nothing_of_a_case_behind_its_first_failure_is_marked() -> None:
+def test_nothing_of_a_case_after_its_first_failure_is_marked() -> None:
     rows = [row(1, "a"), row(2, "a"), row(3, "b"), row(4, "a")]
     futures = [
         Acknowledged(0),

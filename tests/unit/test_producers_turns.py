@@ -87,7 +87,7 @@ def test_every_row_is_sent_and_marked_once_in_order(relaying: Any) -> None:
     assert world.waiting == []
 
 
-def test_nothing_is_sent_behind_a_failure_and_what_was_acknowledged_is_marked(
+def test_nothing_is_sent_after_a_failure_and_what_was_acknowledged_is_marked(
     relaying: Any,
 ) -> None:
     """Seen failing with the failure raised before `_settle` marks."""

@@ -15,7 +15,7 @@ IDS = [one.name for one in PROTECTIONS]
 
 
 @pytest.mark.parametrize("protection", PROTECTIONS, ids=IDS)
-def test_a_protection_stands_once_where_the_list_says_and_can_be_taken_out(
+def test_a_protection_is_once_where_the_list_says_and_can_be_taken_out(
     protection: Protection,
 ) -> None:
     text = (ROOT / protection.file).read_text(encoding="utf-8")

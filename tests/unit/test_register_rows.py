@@ -54,7 +54,7 @@ def test_the_registration_has_its_own_time_not_before_the_petition(tmp_path: Pat
     assert "登记时间 lies before 信访日期" in reason(tmp_path, {**GOOD, "登记时间": "2024-05-05"})
 
 
-def test_the_petitioner_stands_apart_from_the_registration(tmp_path: Path) -> None:
+def test_the_petitioner_is_apart_from_the_registration(tmp_path: Path) -> None:
     read = registration(tmp_path, {**GOOD, "姓名": "张示例", "证件号码": "000", "住址": "\u3000"})
     assert read.petitioner == {"name": "张示例", "id_type": "resident_id", "id_number": "000"}
     assert "张示例" not in str(read.registered)

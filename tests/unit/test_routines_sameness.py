@@ -75,7 +75,7 @@ def test_a_repeat_of_a_repeat_names_the_first() -> None:
     assert findings["c"] == ("repeat", "a")
 
 
-def test_what_was_found_before_stands_although_an_earlier_case_arrives_later() -> None:
+def test_an_earlier_finding_stays_although_an_earlier_case_arrives_later() -> None:
     findings = found(known("a", 1, title="供暖"), known("b", 2, title="供暖", finding="first"))
     assert findings == {"a": ("repeat", "b")}
 

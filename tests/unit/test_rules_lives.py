@@ -170,7 +170,7 @@ def test_a_handler_who_turns_out_to_be_accused_loses_the_case_to_the_centre(
     assert held.version < case.version, "the correction itself must not reach the accused"
 
 
-def test_an_accused_node_that_has_not_heard_of_it_acts_without_effect() -> None:
+def test_an_accused_node_that_does_not_know_of_it_acts_without_effect() -> None:
     story = Story().to("landed")
     correction = {"corrections": [{"field": "accused", "value": "山东省"}], "reason": "更正"}
     story.do(BEIJING, "correct", **correction)
@@ -196,7 +196,7 @@ def test_a_class_that_has_no_time_for_handling_ends_it() -> None:
     assert story.clock(names.REPLY).met_at is None
 
 
-def test_first_or_repeat_can_be_found_anew_and_opens_or_closes_evaluation() -> None:
+def test_first_or_repeat_can_be_found_again_and_opens_or_closes_evaluation() -> None:
     story = Story().to("served")
     story.do(CENTRE, "identify", finding="repeat", repeat_of="110000-20260101-AAAAAAAA")
     good = {"object": "unit", "satisfaction": "basically_satisfied"}
@@ -205,7 +205,7 @@ def test_first_or_repeat_can_be_found_anew_and_opens_or_closes_evaluation() -> N
     assert story.do(BEIJING, "evaluate", **good).evaluations == {"unit": "basically_satisfied"}
 
 
-def test_an_evaluation_given_in_time_counts_though_it_arrives_behind_the_expiry() -> None:
+def test_an_evaluation_given_in_time_counts_though_it_arrives_after_the_expiry() -> None:
     story = Story().to("served")
     beijing, good = story.universe.nodes[BEIJING], {"object": "unit", "satisfaction": "satisfied"}
     in_time = story.later(29).now

@@ -58,7 +58,7 @@ def test_defaults_and_codes_fit_their_fields(schema: Schema) -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.type)
-def test_instants_stand_in_a_field_or_in_the_items_of_an_array(schema: Schema) -> None:
+def test_instants_are_in_a_field_or_in_the_items_of_an_array(schema: Schema) -> None:
     """`check_instants` looks no deeper."""
     types = {field["name"]: field["type"] for field in expanded(schema.avro)["fields"]}
     for path in schema.body_instants:
@@ -90,7 +90,7 @@ def entries() -> list[dict[str, Any]]:
     ("second", "fault"),
     [({"id": 1}, "one id to two schemas"), ({"type": entries()[0]["type"]}, "two schemas to one")],
 )
-def test_an_id_or_type_that_stands_there_twice_is_refused(
+def test_an_id_or_type_that_is_there_twice_is_refused(
     tmp_path: Path, second: dict[str, Any], fault: str
 ) -> None:
     broken = entries()

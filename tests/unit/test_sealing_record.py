@@ -178,7 +178,7 @@ def test_the_same_petitioner_never_seals_to_the_same_bytes() -> None:
     assert len({record["keys"][0]["nonce"] for record in records}) == 20
 
 
-def test_nothing_of_the_petitioner_stands_in_the_record() -> None:
+def test_nothing_of_the_petitioner_is_in_the_record() -> None:
     shown = repr(sealed(SHANDONG, NATIONAL)).encode()
     for value in PETITIONER.values():
         assert value.encode() not in shown

@@ -35,7 +35,7 @@ def test_the_reference_file_names_every_setting_with_its_default() -> None:
             assert named[name] == str(field.default)
 
 
-def test_no_secret_stands_in_a_dump_of_the_settings() -> None:
+def test_no_secret_is_in_a_dump_of_the_settings() -> None:
     settings = load_settings()
     assert "geheim" in settings.dsn
     assert "geheim" not in f"{settings.shown()} {settings!r} {settings}"

@@ -100,7 +100,7 @@ def test_a_link_that_is_down_refuses_and_comes_up_again_on_the_same_port(
         assert answer(again, 1) == b"x"
 
 
-def test_a_reset_reaches_the_client_as_one_and_leaves_nothing_behind(
+def test_a_reset_reaches_the_client_as_one_and_leaves_nothing_after(
     link: Proxy, client: socket.socket
 ) -> None:
     client.sendall(b"x")
@@ -153,7 +153,7 @@ def test_a_narrow_link_takes_as_long_as_its_width_says(link: Proxy, client: sock
     assert time.monotonic() - began > 0.4
 
 
-def test_a_response_is_cut_behind_the_given_byte_and_the_next_connection_is_whole(
+def test_a_response_is_cut_after_the_given_byte_and_the_next_connection_is_whole(
     link: Proxy, client: socket.socket
 ) -> None:
     link.cut_responses(10)

@@ -50,7 +50,7 @@ def repeated_name(names: int) -> bytes:
 
 
 @pytest.mark.parametrize("names", [2, 1000])
-def test_a_name_that_stands_twice_is_found_wherever_it_stands(names: int) -> None:
+def test_a_name_that_is_twice_is_found_wherever_it_is(names: int) -> None:
     assert f"'{names - 1}' is repeated" in refused(repeated_name(names))
 
 
