@@ -37,7 +37,7 @@ from consumers.decode import ReadContext, decode_batch
 from consumers.group_membership import Assignment
 from consumers.lag import LagReporter
 from consumers.policy import ConsumerPolicy
-from consumers.stopped_partitions import StopPartition, StoppedReporter
+from consumers.stopped_partitions import StopPartition, Stopped, StoppedReporter
 from node.kafka import clients
 from node.kafka.clients import TopicPartition
 from node.kafka.record_reader import UnreadableBatch
