@@ -1,7 +1,5 @@
 """`python -m benchmarks`: run the measurements, print the table, write RESULTS.md."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable

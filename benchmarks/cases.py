@@ -4,8 +4,6 @@
 minutes and 9 GB of disk, given back at the end. `make bench FULL=1` does it too.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Sequence

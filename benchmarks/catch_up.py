@@ -5,8 +5,6 @@ accounts, all in effect. The same rows by `psql` in the same run are the limit t
 sets here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Plain SVG, readable on a light and on a dark page: the page's choice decides the
 has its name and its number as text, so that nothing is told by colour or length alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

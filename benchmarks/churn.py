@@ -6,8 +6,6 @@ autovacuum settings, once with those that the migration gives. Autovacuum looks 
 here, for the load of minutes is put into seconds too.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from contextlib import closing

@@ -5,8 +5,6 @@ isolation, offsets fenced in the same transaction. The peers bring the events in
 `ledger_alone` is our consumer without the fold and what follows from it, as the peers do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from benchmarks import catch_up

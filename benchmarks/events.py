@@ -1,7 +1,5 @@
 """Invented events 虚构事件 of one province: ten a case, 0.9 kB on average, all legal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 from typing import Any

@@ -1,7 +1,5 @@
 """A figure: what several runs of one measurement gave, and the reference beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import ceil

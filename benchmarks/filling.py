@@ -1,7 +1,5 @@
 """Putting invented events on a topic, and writing them to a ledger: what precedes the clock."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice

@@ -5,8 +5,6 @@ by the product's own transactions, everything published, vacuumed as autovacuum 
 with some ten thousand events and scaled up; the table of docs/growth.md is this output.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing

@@ -4,8 +4,6 @@ The stack lies in `.local/bench`; Kafka's jars are shared with the project's oth
 of the environment that name another broker or database are ignored: nothing there is touched.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Import: `petitionlink import` of a register, the whole command from start to exit."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

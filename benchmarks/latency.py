@@ -8,8 +8,6 @@ So a figure holds the outbox, two or four network hops, Kafka, the consumer's tr
 one turn of the watcher (about 2 ms). The command itself is not in it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from itertools import product

@@ -5,8 +5,6 @@ compare-and-set of the offsets stay; fold, projection, digests, accounts and onw
 out. `python -m benchmarks.ledger_alone` is the process that is measured.
 """
 
-from __future__ import annotations
-
 from consumers import apply_batch, offsets
 from consumers.batch import Batch
 from consumers.consumer import Consumer

@@ -8,8 +8,6 @@ cases by version, of their clocks and evaluations, and the offset. Same tables, 
 What the centre does besides is not in it: decoding, the fold, routes and onward copies.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import time

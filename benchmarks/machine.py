@@ -1,7 +1,5 @@
 """The machine and versions of a run, in one line: figures of another machine are other figures."""
 
-from __future__ import annotations
-
 import os
 import platform
 from importlib.metadata import version

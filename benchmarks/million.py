@@ -5,8 +5,6 @@ number, so a second run makes the same cases relative to `now`. Secondary indexe
 the rows, as a restore makes them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime

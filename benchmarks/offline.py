@@ -7,8 +7,6 @@
    COMMIT has returned here and stops at its outbox row's `published_at`: acknowledged.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -5,8 +5,6 @@ seen, and what that change brought does not count: so neither the start of the p
 joining of its group is measured, and nothing is counted that was done before the clock ran.
 """
 
-from __future__ import annotations
-
 import subprocess
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What the picture of the rates shows: ours, the limit and the peers, of the same run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from statistics import median
 

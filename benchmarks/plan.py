@@ -1,7 +1,5 @@
 """What a run of the measurements shall do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

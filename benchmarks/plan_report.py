@@ -1,7 +1,5 @@
 """docs/query-plans.md: what was asked, how long it took, against which limit, by which plan."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from os import getloadavg

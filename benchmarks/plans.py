@@ -3,8 +3,6 @@
 By the extension auto_explain in the session that asks: the very statements, not copies of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -5,8 +5,6 @@ statement that the migration uses. The round is the real one, without Kafka betw
 questions and answers, and the snapshots that they read.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from typing import Final

@@ -1,7 +1,5 @@
 """What a node with many cases is asked 查询: the product's own functions, each with its target."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial

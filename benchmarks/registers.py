@@ -1,7 +1,5 @@
 """Invented registers 虚构登记簿 in the product's own format, for the import."""
 
-from __future__ import annotations
-
 import csv
 from datetime import datetime, timedelta
 from pathlib import Path

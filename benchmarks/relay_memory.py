@@ -5,8 +5,6 @@ neither. The process is watched while it drains: its peak, and what it has resid
 against a quarter of the way, which tells whether it grows. A million rows with FULL=1, or a tenth.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ The reference is the client library's own producer with the relay's settings, th
 memory to the same topic, one flush at the end: no database, no marks.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from contextlib import closing

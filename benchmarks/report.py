@@ -4,8 +4,6 @@ What a person wrote about it, in PROFILE.md, follows there: where the time goes,
 not met.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple

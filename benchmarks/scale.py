@@ -4,8 +4,6 @@ Each rate is compared with the first of its kind in the same run. A large ledger
 one that the product wrote: its rows again and again under other ids, with all their indexes.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Invented prose 虚构文本: seeded, of any length, and no easier to compress than real letters."""
 
-from __future__ import annotations
-
 from random import Random
 
 _SUBJECTS = (

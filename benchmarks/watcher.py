@@ -5,8 +5,6 @@ positions. When that has moved, a transaction was committed that applied records
 are new since the last look are fetched, and the instant at which the answer is here is theirs.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import time
 from collections.abc import Iterator, Mapping

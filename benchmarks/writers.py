@@ -6,8 +6,6 @@ with a connection of its own, so that no command waits for another's and no cloc
 interpreter. A case stays with one writer: its commands keep their order.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import time
 from collections.abc import Sequence

@@ -10,8 +10,6 @@ Before: check the limits of dead letters, then publish the poison to the dead-le
 6. Commit. The session commits the offsets to Kafka afterwards, for lag tools only.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 

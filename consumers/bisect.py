@@ -4,8 +4,6 @@ Decoding finds records that are wrong by themselves. A record that only the data
 found by halving the batch: each half is applied in its own transaction, until it is alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from consumers.batch import Batch, DecodedRecord, OffsetRange, Poison

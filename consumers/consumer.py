@@ -1,7 +1,5 @@
 """The consumer 接收端 of a node as a worker: it opens a session with all that the session needs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 

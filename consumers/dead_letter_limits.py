@@ -7,8 +7,6 @@ The counts are in Postgres and are read only for a batch with poison in it. So t
 a restart, for a batch that was halved or retried, and after an operator has resolved letters.
 """
 
-from __future__ import annotations
-
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from itertools import groupby

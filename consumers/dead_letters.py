@@ -4,8 +4,6 @@ They are first written to the node's dead-letter topic and acknowledged there, t
 the transaction that moves the offset. If the topic cannot be written, the offset stays.
 """
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """Decode 解码 records from Kafka into events that are ready for the ledger, or into poison."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

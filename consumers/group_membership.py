@@ -5,8 +5,6 @@ only paused and marked. The session then takes their offsets from Postgres, seek
 that can be read on; the others stay paused (`consumers.stopped_partitions`).
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import secrets

@@ -5,8 +5,6 @@ and a row of `implausible_time` says what is wrong with its dates by the broker'
 this node's own clock may be wrong too.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple

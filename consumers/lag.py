@@ -5,8 +5,6 @@ applied. They are computed when they are read, so that they grow while nothing m
 are also committed to Kafka, for lag tools.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Mapping

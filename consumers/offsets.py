@@ -4,8 +4,6 @@ They move only by compare-and-set in the transaction that applies the records, s
 zombie nor a restored backup can skip or repeat a record.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -4,8 +4,6 @@ The same outcomes make the consumer's metrics, the day's accounts 收支 of each
 of the replay of a dead letter.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date

@@ -4,8 +4,6 @@
 the oldest unapplied record from Kafka. The metrics of the running consumer show the same figures.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from contextlib import closing

@@ -1,7 +1,5 @@
 """The tunables of a consumer 接收参数; tests pass other values."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from consumers.batch import MOST_CASES

@@ -16,8 +16,6 @@ continues, so that the group keeps this member; afterwards the offsets come from
 because only Postgres knows what was applied. Any other error ends the process.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -7,8 +7,6 @@ has no leader, or it is mostly poison) is paused and stored in the table `stoppe
 intervals and continues by itself once it was repaired.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence

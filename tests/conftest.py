@@ -37,8 +37,6 @@ a time uses it. If Java, Kafka's jars or Postgres are missing, tests
 fail with the line to run; they are never skipped.
 """
 
-from __future__ import annotations
-
 import fcntl
 import itertools
 import json

@@ -1,7 +1,5 @@
 """The faults that nodes survive, and the tests that show it: a row each, numbered for ever."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

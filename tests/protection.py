@@ -1,7 +1,5 @@
 """One protection: what holds it, and the tests that fail when it is taken out."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

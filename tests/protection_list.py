@@ -4,8 +4,6 @@
 runner is `python -m protections check`, the table docs/protections.md.
 """
 
-from __future__ import annotations
-
 from protection import Protection
 from protection_list_control import CONTROL
 from protection_list_database import DATABASE

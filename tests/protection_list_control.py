@@ -1,7 +1,5 @@
 """Protections of topics that go, of control messages, of clocks and of names in the group."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _STOPPED = "tests/integration/test_stopped_partitions.py::"

@@ -1,7 +1,5 @@
 """Protections against what becomes of Postgres and of those who write to it."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _OFFSETS = "tests/integration/test_consumer_offsets.py::"

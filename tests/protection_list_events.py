@@ -1,7 +1,5 @@
 """Protections of events on their way: published, taken, judged, folded."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _CONSUMER = "tests/integration/test_consumer.py::"

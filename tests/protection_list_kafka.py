@@ -1,7 +1,5 @@
 """Protections against what Kafka may hold: markers, foreign codecs, letters of many events."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _MARKERS = "tests/integration/test_transaction_markers.py::"

@@ -1,7 +1,5 @@
 """Protections of the own topic and of the gate of commands."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _OWN = "tests/integration/test_own_topic.py::"

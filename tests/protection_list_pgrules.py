@@ -1,7 +1,5 @@
 """Protections of the feed over a restore, between releases, and against what Postgres is set to."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _MODEL = (

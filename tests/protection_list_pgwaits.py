@@ -1,7 +1,5 @@
 """Protections of every wait on Postgres, and of the size of what is asked of it."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _ANSWERS = "tests/faults/test_answers.py::"

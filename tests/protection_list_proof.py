@@ -1,7 +1,5 @@
 """Protections of the proof between nodes, of recovery and of limits."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _PROOF = "tests/integration/test_reconciliation.py::"

@@ -1,7 +1,5 @@
 """Protections of registers: figures and texts that programs have spoilt, files made to be big."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _DIGITS = "tests/unit/test_register_lost_digits.py::"

@@ -1,7 +1,5 @@
 """Protections of the scrub: rows are recomputed from their bytes, and healed."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _SCRUB = "tests/integration/test_scrub.py::"

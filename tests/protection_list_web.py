@@ -1,7 +1,5 @@
 """Protections against what strangers may send: to the web service, in files, to a terminal."""
 
-from __future__ import annotations
-
 from protection import Protection
 
 _READING = "tests/unit/test_web_reading.py::"

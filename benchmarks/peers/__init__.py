@@ -11,8 +11,6 @@ Their versions are pinned in `scripts/*.txt` and `connect/pom.xml`; everything g
 `.local/peers`, nothing into the product's own environment.
 """
 
-from __future__ import annotations
-
 from benchmarks.peers.debezium import Debezium
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.python_peer import PythonPeer

@@ -1,7 +1,5 @@
 """A Kafka Connect worker by its REST interface: ready, a connector more, a connector less."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import time

@@ -10,8 +10,6 @@ topic once, uncounted; it is deleted, and a second one in the same process, of a
 into a fresh table, is what is measured.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What a peer 同类 is: something else that brings the same topic into the same Postgres."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from node.localstack import LocalStack

@@ -4,8 +4,6 @@ The packages stand in a requirements file beside the script and go into a virtua
 the peer's own, so that nothing of it ever reaches the product's.
 """
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 import venv

@@ -1,7 +1,5 @@
 """One run of a peer 一次运行: the same clock for all, from outside the process."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import uuid

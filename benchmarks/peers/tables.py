@@ -5,8 +5,6 @@ as JSON; `value` has the bytes as they travelled where a peer keeps them, as our
 index, the primary key. It is made anew for each run.
 """
 
-from __future__ import annotations
-
 from contextlib import closing
 
 from psycopg2 import errors

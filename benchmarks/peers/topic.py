@@ -1,7 +1,5 @@
 """What a topic holds, as far as the peers' runs must know it."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from typing import Any
 

@@ -5,8 +5,6 @@ onward copies, digests. The letter and the accounts change in the same transacti
 is either replayed or still open.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import NamedTuple
 

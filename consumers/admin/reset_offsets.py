@@ -4,8 +4,6 @@ The consumer itself never does this: the records in between were not applied and
 Kafka. After a reset the sources send them again; the audit log keeps the old offsets.
 """
 
-from __future__ import annotations
-
 import uuid
 from contextlib import closing
 from typing import NamedTuple

@@ -4,8 +4,6 @@ This also records that a person looked at its partition: the counts of dead lett
 partition begin again.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Final, NamedTuple
 

@@ -10,8 +10,6 @@ attempts cannot exceed the limit together. Cases that do not exist are counted l
 table holds only keyed digests of addresses and cases.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import ipaddress

@@ -4,8 +4,6 @@ A code is random, shown once, void after the next one, and known only to the nod
 no event has it. The database stores only a salted scrypt digest.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os

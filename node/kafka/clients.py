@@ -10,8 +10,6 @@ Values are bytes: `poll()` would call a deserializer that raises again and again
 `node.kafka.library_patches` has all that depends on the inside of the library.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable
 from contextlib import closing

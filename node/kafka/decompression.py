@@ -5,8 +5,6 @@ or broker makes the broker compress it again. Each codec stops at `MAX_BATCH_BYT
 compression bomb costs no more memory than that.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Callable

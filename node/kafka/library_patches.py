@@ -15,8 +15,6 @@ if the library no longer does what a patch corrects. Only this module and
 | `high_watermarks` | `Fetcher._isolation_level`, for one call | there is no other way to ask |
 """
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Final

@@ -5,8 +5,6 @@ kafka-python hashes the key again for each event, in Python, which takes a tenth
 sending a record; here hashes are cached.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

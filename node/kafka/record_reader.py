@@ -6,8 +6,6 @@ consumer needs; headers stay packed until they are read. Batches are decompresse
 (`node.kafka.decompression`), their checksums are verified, and aborted ones are skipped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -3,8 +3,6 @@
 That happens while another producer's transaction is open in it, or if the broker is at fault.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Mapping

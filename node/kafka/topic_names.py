@@ -1,7 +1,5 @@
 """The names of all topics 主题 (docs/contract.md §1)."""
 
-from __future__ import annotations
-
 from cases.nodes import NATIONAL, PROVINCES
 
 

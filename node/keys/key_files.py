@@ -1,7 +1,5 @@
 """Files of a key folder: a private one is refused if others may read it; writes are atomic."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import fcntl

@@ -9,8 +9,6 @@ A key id is a digest of the public key, not a serial number or a date: nobody ha
 numbers, two keys never get the same id, and every reader can check that id and key match.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The office 信访机构 that acts: it has what a node needs to make events of its own."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 `load` finds it, `up` makes or completes it, `down` ends it, `health` looks at it.
 """
 
-from __future__ import annotations
-
 from node.localstack.health import StackHealth, health
 from node.localstack.stack import LocalStack, load
 from node.localstack.updown import DEFAULT_NODES, cluster_settings, down, up

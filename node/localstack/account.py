@@ -5,8 +5,6 @@ If that user cannot enter the project (say, under /root), the server's folder is
 instead, private to that user and named after the project's path.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import pwd

@@ -1,7 +1,5 @@
 """The programs of the stack: Postgres, Java, and the jars of Kafka, run without shell scripts."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re

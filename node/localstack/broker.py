@@ -1,7 +1,5 @@
 """The stack's own broker: one process of Apache Kafka in KRaft mode, run by java directly."""
 
-from __future__ import annotations
-
 import base64
 import os
 import signal

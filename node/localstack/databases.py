@@ -1,7 +1,5 @@
 """The databases of the nodes, in our own server or in an outside one."""
 
-from __future__ import annotations
-
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT

@@ -8,8 +8,6 @@
 - postgres/     data/, postgres.log; elsewhere if its user cannot get here (see account.py)
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

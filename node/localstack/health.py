@@ -1,7 +1,5 @@
 """`stack status`: ask the parts of the stack whether they are up."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Ports of this machine: free ones, and whether a server answers on one."""
 
-from __future__ import annotations
-
 import fcntl
 import itertools
 import os

@@ -1,7 +1,5 @@
 """The stack's own Postgres: a real server with its own data folder, run by an unprivileged user."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 import signal

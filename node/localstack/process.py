@@ -5,8 +5,6 @@ use, and signalled through a handle that the kernel ties to that very process, s
 number that was given to another program is never hit.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import time

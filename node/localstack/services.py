@@ -7,8 +7,6 @@ Outside services, which the environment names, are used and never started or sto
 them until it is taken down: its databases hold positions in one cluster's topics.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

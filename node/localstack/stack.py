@@ -1,7 +1,5 @@
 """The local stack as the rest of the code sees it: addresses, ports, keys and settings of nodes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import environ

@@ -3,8 +3,6 @@
 It has no process numbers: processes are found in /proc by their command line (process.py).
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`stack up` and `stack down`: make, complete and end the whole stack."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 `try_lock` locks for the session: whoever loses the connection loses the lock.
 """
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import Final
 

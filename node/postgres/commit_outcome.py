@@ -3,8 +3,6 @@
 Only Postgres knows whether it was committed.
 """
 
-from __future__ import annotations
-
 import time
 
 from node.postgres.connection import Connection, Cursor

@@ -4,8 +4,6 @@ A connection belongs to one thread, which replaces it when it is broken; there i
 each loop needs exactly one.
 """
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

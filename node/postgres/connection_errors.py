@@ -5,8 +5,6 @@ libpq can give the SQLSTATE instead, if told so while it connects; so a failed a
 once that way.
 """
 
-from __future__ import annotations
-
 import ctypes
 import re
 import select

@@ -4,8 +4,6 @@ A cell is a four-byte length and the type's binary form; most functions here mak
 type, NULL for None. Binary COPY was measured 10–20 % faster than text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import date as Date  # noqa: N812 - it is a class
 from functools import lru_cache

@@ -4,8 +4,6 @@ Advisory locks, prepared statements, LISTEN and settings belong to a session. In
 statement pooling each transaction may run in another session, and two processes may share one.
 """
 
-from __future__ import annotations
-
 import time
 
 import psycopg2

@@ -1,7 +1,5 @@
 """Reading what a query returns: one value, or rows as dictionaries."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from node.postgres.connection import Connection, Cursor

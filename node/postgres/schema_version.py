@@ -6,8 +6,6 @@ what a connection of another release writes. Each connection tells which migrati
 the setting `petitionlink.schema`, so the check costs no round trip.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from functools import cache

@@ -1,7 +1,5 @@
 """A snapshot 同一时点, so that several queries see the same state of the database."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -5,8 +5,6 @@ them, three times as much for a wide statement. So statements whose answers nobo
 together, and those that recur are prepared once in each connection.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from itertools import count

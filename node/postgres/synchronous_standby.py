@@ -6,8 +6,6 @@ this server has it, which the administrator has ruled out. So a process opens no
 writes until the old commits are confirmed, or each try would use up one more backend.
 """
 
-from __future__ import annotations
-
 from node.postgres.connection import Cursor
 from node.postgres.rows import read_value
 from node.runtime.errors import Transient

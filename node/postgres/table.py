@@ -5,8 +5,6 @@ them may exist already. Few are sent as JSON in the statement, because a tempora
 than a few rows do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import call
 from typing import Any, NamedTuple

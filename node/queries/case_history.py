@@ -1,7 +1,5 @@
 """Queries 查询 of a case, its events, and the hops of each event."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from cases.case import Case

@@ -5,8 +5,6 @@ order of registration, newest first; cases whose registration has not arrived co
 others. Paging is by key, so that a page costs the same at any depth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ It runs apart from the loops, so that it works while one is stuck. Cases are cou
 than the outbox: deadlines take days, and counting reads more rows.
 """
 
-from __future__ import annotations
-
 import logging
 from contextlib import closing
 from datetime import UTC, datetime

@@ -5,8 +5,6 @@ restored database has the epochs of its backup and then other ones than the lost
 place that names its epoch is either in this history or after the point where the two part.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

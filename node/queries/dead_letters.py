@@ -1,7 +1,5 @@
 """Queries of dead letters 死信; the payload is read only on request."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple

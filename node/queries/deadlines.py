@@ -5,8 +5,6 @@ computed the due instant once. Each clock is a range of its own in the index `ca
 so that lapsed rights are skipped, and the oldest of every clock are found at once.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final, NamedTuple

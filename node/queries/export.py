@@ -1,7 +1,5 @@
 """Cases with their events for an export 导出, streamed to keep memory constant."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta

@@ -6,8 +6,6 @@ still runs: nothing can appear before its end any more. A restored database give
 to other events; `database_history` finds where to go on there.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from node.postgres.connection import Connection, Cursor

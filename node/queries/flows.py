@@ -3,8 +3,6 @@
 A province sees its link to the centre, the centre its links to all 32 provinces.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Final, NamedTuple
 

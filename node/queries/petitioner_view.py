@@ -5,8 +5,6 @@ extension, and opinions, each with its date. Only the fields named below are rea
 notes, accounts, supervision, conflicts and everything about the person never leave it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial

@@ -1,7 +1,5 @@
 """The state of a node 运行状态, as its tables have it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from node.kafka.topic_names import own_topic

@@ -1,7 +1,5 @@
 """Compare shadow with live tables: the cases that differ are stored as rows, not in memory."""
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 from node.postgres.connection import Cursor

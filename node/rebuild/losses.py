@@ -1,7 +1,5 @@
 """Find lost and damaged events, so that a rebuild does not swap in a fold without them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Final
 

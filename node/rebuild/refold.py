@@ -4,8 +4,6 @@ The connection's search path begins with the shadow schema: `petition_case` is t
 `case_event` the node's own ledger.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cases.case import Case

@@ -11,8 +11,6 @@ Steps 3 and 4 are given up and tried again while another transaction uses the ta
 no longer than the lock's limit and the folding of the last few cases.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress

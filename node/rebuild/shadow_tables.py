@@ -5,8 +5,6 @@ tables. Indexes and constraints have the same names, so that the database after 
 the migrations made it.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from node.postgres.connection import Cursor

@@ -4,8 +4,6 @@ It is read in one snapshot with the digests. An event is not missing while it is
 outbox, is on the topic after the receiver's position, or was applied after the sender's cut.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from node.kafka.topic_names import topic_between

@@ -4,8 +4,6 @@ Each direction of a link has one topic with one partition, in JSON. A reader beg
 next account or round repeats what is lost. No message has a person or the content of an event.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterator, Sequence

@@ -7,8 +7,6 @@
 knows what is in flight, and tells the receiver.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ A `Round` holds the answers so far; each step reads or writes the database once,
 transaction. A round that gets no answer is given up: the next one repeats it.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple

@@ -5,8 +5,6 @@ that the database or our code cannot handle, is dropped; only an error of the en
 Postgres away) is raised, because it affects every message.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

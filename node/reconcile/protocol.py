@@ -4,8 +4,6 @@ All lengths, numbers, lists and texts are bounded, so that the database can hold
 What does not match its model is dropped (`message_intake`): nothing depends on a single message.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Annotated, Literal, TypeVar
 

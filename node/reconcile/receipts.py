@@ -5,8 +5,6 @@ dead letters that it names. An account is sent after each change, and a whole on
 which makes up for lost ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 

@@ -7,8 +7,6 @@ replayed or discarded the letter. A round may be ahead of the account in which t
 its letters, so what is at or after the position of its last account waits for the next one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@
 `answer_events` names the events of the differing cases and sends again what the peer lacks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Literal

@@ -4,8 +4,6 @@ If two nodes hold different bytes for one event, neither is preferred: the event
 scrub checks the case; only the side whose row does not match its own recorded digest gives way.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

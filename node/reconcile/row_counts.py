@@ -4,8 +4,6 @@ It detects a deleted or truncated ledger at once, but no changed byte, which the
 large ledger it takes too long, and is given up.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import NamedTuple
 

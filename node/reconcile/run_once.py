@@ -1,7 +1,5 @@
 """One round at once 即时核对, for a command: over Kafka, or between two databases 同机对账."""
 
-from __future__ import annotations
-
 import os
 import time
 import uuid

@@ -1,8 +1,6 @@
 """A node's end of the conversation 会话: it reads messages, handles each in a transaction of its
 own, and sends the answers. Digests are read in one snapshot."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from typing import Protocol

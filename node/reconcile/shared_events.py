@@ -4,8 +4,6 @@ A province shares all events with the centre. The centre shares with a province 
 and what was sent to it since it became a participant, without what was withheld from it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -9,8 +9,6 @@
 Only the process that holds the advisory lock does this.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import socket

@@ -1,7 +1,5 @@
 """The flag of a recovering node 恢复中, which accepts its own events from its peers."""
 
-from __future__ import annotations
-
 from node.postgres.connection import Cursor
 from node.postgres.statements import scalar
 

@@ -5,8 +5,6 @@ made again. A transaction takes a few cases and stores how far it got. The rows 
 lane, so that new events go first.
 """
 
-from __future__ import annotations
-
 import logging
 from contextlib import closing
 

@@ -12,8 +12,6 @@ records after it cannot be read; they may be ours, so its end is waited for (Kaf
 minutes). A relay does not wait: it skips that topic for now (`HeldUp`) and reads the others.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ gone may still arrive for as long as a producer tries to deliver them. So for an
 the one confirmed last the topics are read twice, the second time after that long.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ batch, and would stop the same batch again. So the next one is half as large, do
 twice as large again after a series of successes.
 """
 
-from __future__ import annotations
-
 import logging
 from typing import Final
 

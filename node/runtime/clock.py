@@ -3,8 +3,6 @@
 All code uses instants in microseconds since the epoch, UTC ("micros").
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -4,8 +4,6 @@ libpq's errors quote what it cannot parse, and a password with a character that 
 escaped ends up in their host or port. So an ambiguous address is refused before.
 """
 
-from __future__ import annotations
-
 import psycopg2
 from psycopg2.extensions import parse_dsn
 

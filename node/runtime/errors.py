@@ -8,8 +8,6 @@
 Any other exception is a defect of ours and stops the process with its traceback in the log.
 """
 
-from __future__ import annotations
-
 import sys
 
 import psycopg2

@@ -8,8 +8,6 @@ After a backlog of large batches the C library keeps free pages between used one
 process would look as large as the backlog for ever. Only glibc can return them.
 """
 
-from __future__ import annotations
-
 import ctypes
 import gc
 from collections.abc import Callable

@@ -5,8 +5,6 @@ seconds, and of a few connections the oldest is closed for the next one, so that
 neither use up descriptors nor keep Prometheus out.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

@@ -1,10 +1,8 @@
 """Settings 设置 of one node, from environment variables with the prefix `PETITIONLINK_`.
 
 `deploy/petitionlink.env` is the commented reference. For a node of the local stack,
-`node.localstack.settings` adds the addresses, ports and keys.
+`node.localstack.stack` adds the addresses, ports and keys.
 """
-
-from __future__ import annotations
 
 import ipaddress
 import re

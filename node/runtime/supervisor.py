@@ -4,8 +4,6 @@ A worker's session is opened again after each transient error, with growing paus
 of any worker stops the whole process: half a node is worse than a clear message.
 """
 
-from __future__ import annotations
-
 import logging
 import signal
 import threading

@@ -1,7 +1,5 @@
 """The findings 校验所见 of the scrub, each open until it is healed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 

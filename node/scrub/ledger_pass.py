@@ -1,7 +1,5 @@
 """A pass 一轮校验 over the ledger takes chunks of cases, each in a snapshot of its own."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple

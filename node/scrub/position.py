@@ -1,7 +1,5 @@
 """The position of the present pass and the end of the last complete one, stored in Postgres."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from node.postgres.connection import Cursor

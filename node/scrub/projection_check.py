@@ -5,8 +5,6 @@ rebuild uses. In a session of the scrub the live tables come first on the search
 the twins are filled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from node.postgres.connection import Connection, Cursor

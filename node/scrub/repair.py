@@ -9,8 +9,6 @@
 Everything is audited. If a writer changes the case meanwhile, it is examined again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple

@@ -1,7 +1,5 @@
 """Verify 校验 some cases: recompute them from their bytes in one snapshot."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 

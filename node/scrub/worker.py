@@ -8,8 +8,6 @@ The position is stored in Postgres, so that a pass continues after a restart. Th
 the connection lets one process of the node work.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Sequence

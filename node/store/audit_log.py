@@ -1,7 +1,5 @@
 """The audit log 操作审计 records acts of people and routines that are no events of a case."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from psycopg2.extras import Json

@@ -4,8 +4,6 @@ They repeat parts of the fold. Only changes are written: rows that are new or di
 upserted, rows that a new fold no longer has are deleted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple

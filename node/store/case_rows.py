@@ -4,8 +4,6 @@ Each write of a row raises its `revision` by one, so that nobody overwrites a ro
 it was read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple

@@ -10,8 +10,6 @@ process compares its own clock with Postgres's, and so with the broker's, also o
     wrong      beyond a bound: routines wait; beyond a larger one, commands are refused
 """
 
-from __future__ import annotations
-
 import time
 from typing import NamedTuple
 

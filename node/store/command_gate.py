@@ -8,8 +8,6 @@ promotion changes one of them. A copy of the cluster's files changes none, but P
 started on it. Each connection asks once: it cannot outlive a change of server.
 """
 
-from __future__ import annotations
-
 from enum import Enum
 from weakref import WeakSet
 

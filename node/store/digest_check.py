@@ -4,8 +4,6 @@ The stored digests are written in the transaction that writes the rows. So a row
 count was not written by a node, and a row that they count and that is not there was deleted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple

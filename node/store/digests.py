@@ -9,8 +9,6 @@ A province shares all its events with the centre. The centre shares with a provi
 this emitted and those that were put into the outbox for it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from functools import lru_cache

@@ -3,8 +3,6 @@
 Producers write the node's own events, consumers those that arrived.
 """
 
-from __future__ import annotations
-
 import base64
 from binascii import b2a_base64
 from collections.abc import Iterable, Sequence

@@ -6,8 +6,6 @@ the receiver counts those received, applied and dead-lettered, in the same trans
 append changes and so never wait for each other; `compact` adds them up.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date

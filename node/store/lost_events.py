@@ -5,8 +5,6 @@ own topic returns it, only the row and the digests are restored. The projection 
 the case is checked again: it still shows the lost events, which a fold of the others would not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from node.postgres.connection import Cursor

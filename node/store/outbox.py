@@ -4,8 +4,6 @@ Rows are written in the transaction that made or applied the event, while the ca
 so the rows of a case are in the order in which their transactions committed.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

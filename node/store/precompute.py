@@ -5,8 +5,6 @@ rows are packed. The transaction of that batch locks the rows and compares their
 all that was precomputed is valid and is used, or all is folded again from the locked rows (ADR 31).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Event as Flag
 from typing import NamedTuple

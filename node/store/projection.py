@@ -4,8 +4,6 @@
 it. A writer locks the rows of its cases until the transaction ends, so there is one at a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from operator import add
 from typing import NamedTuple

@@ -5,8 +5,6 @@ in batches, each a transaction of its own. The audit log 操作审计 is never p
 must be kept for three years.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple

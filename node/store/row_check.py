@@ -1,7 +1,5 @@
 """Check a ledger row against its bytes; `value` is right if it matches the recorded digest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 

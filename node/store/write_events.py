@@ -7,8 +7,6 @@
 All of it happens in the caller's transaction, in which the caller may write further rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A released schema is never edited, and a new version must fit all the others."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The bytes on the wire stay what they were, and others than us can read them."""
 
-from __future__ import annotations
-
 import io
 import json
 from datetime import UTC, datetime

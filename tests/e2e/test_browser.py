@@ -1,7 +1,5 @@
 """The pages in a real Chromium: by keyboard, without script, on a phone, and readable."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

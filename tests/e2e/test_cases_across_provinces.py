@@ -1,7 +1,5 @@
 """Cases that travel between four nodes, each a process of its own, by the real command line."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple

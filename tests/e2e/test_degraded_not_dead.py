@@ -1,7 +1,5 @@
 """Nodes under load while they are stopped, and while Kafka or Postgres is away."""
 
-from __future__ import annotations
-
 import time
 from functools import partial
 from pathlib import Path

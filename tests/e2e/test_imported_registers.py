@@ -1,7 +1,5 @@
 """Registers imported by the real command line; the centre holds the same soon afterwards."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path

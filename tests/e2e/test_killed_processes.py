@@ -1,7 +1,5 @@
 """kill -9 in the middle of an import stream: nothing lost, nothing doubled, nothing half."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

@@ -1,7 +1,5 @@
 """Fault tests break things on purpose, on the session's stack with its own databases."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

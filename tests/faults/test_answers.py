@@ -1,7 +1,5 @@
 """docs/faults.md 37: a Postgres that holds its connections and answers nothing."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -1,7 +1,5 @@
 """docs/faults.md 23: a very long case, and a hundredfold burst; work is counted, not timed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

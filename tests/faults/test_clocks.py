@@ -1,7 +1,5 @@
 """docs/faults.md 22: a node whose clock is wrong by ten minutes, or is set back while it runs."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from functools import partial
 

@@ -4,8 +4,6 @@ The cut is made by a proxy that sees the statement pass: once before Postgres ge
 Postgres has done it and before anybody hears.
 """
 
-from __future__ import annotations
-
 import pytest
 from support.flows import flowing, live, live_many
 from support.ledgers import assert_sound, await_settled

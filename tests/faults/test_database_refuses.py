@@ -1,8 +1,6 @@
 """docs/faults.md 6: what Postgres refuses for its own reasons is waited for or stops us, never
 poison."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator

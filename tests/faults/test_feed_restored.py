@@ -1,7 +1,5 @@
 """The feed over a restore: what a reader has not seen is never skipped."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """docs/faults.md 6: somebody's session holds the row of a case, as a forgotten psql does."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

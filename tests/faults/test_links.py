@@ -1,8 +1,6 @@
 """docs/faults.md 9 and 10: the link to the centre's broker, and to Postgres, broken in every
 way."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,8 +1,6 @@
 """docs/faults.md 20 on real parts: every event twice, in any order, to the centre and to a
 province."""
 
-from __future__ import annotations
-
 import random
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Processes and migrations of two releases at one database: a clear word, before any write."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from contextlib import closing

@@ -1,7 +1,5 @@
 """docs/faults.md 13 on a real broker: one record of a batch is refused, the others are not."""
 
-from __future__ import annotations
-
 import time
 from contextlib import closing
 from typing import Any

@@ -1,7 +1,5 @@
 """PgBouncer in front of Postgres: session pooling serves, other modes are noticed at the start."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 

@@ -1,8 +1,6 @@
 """docs/faults.md 25: faults drawn at random under load, a short run of what `make soak` does for
 long."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Postgres refuses connections, in whatever language; and some databases lose characters."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import closing
 

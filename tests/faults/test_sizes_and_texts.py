@@ -1,7 +1,5 @@
 """docs/faults.md 16, 17 and 18 on the whole way: sizes, texts and bombs, through real topics."""
 
-from __future__ import annotations
-
 import pytest
 from kafka import KafkaProducer
 from support.bombs import ARRAY_BOMB, TEXT_BOMB

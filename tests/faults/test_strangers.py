@@ -1,7 +1,5 @@
 """docs/faults.md 19: events for another province, and events of long ago."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from support.offices import CENTRE, SHANDONG, Desk

@@ -1,7 +1,5 @@
 """docs/faults.md 12: many writers that commit in any order, and a transaction that is left open."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time

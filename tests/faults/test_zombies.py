@@ -1,7 +1,5 @@
 """docs/faults.md 3 and 11: consumers of one node that take over from each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 

@@ -1,13 +1,11 @@
 """Nodes with an empty database in the states that integration tests begin with."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from node.localstack.settings import stack_settings
+from node.localstack.stack import stack_settings
 from support.cli import as_environment
 from support.consuming import TOPIC
 from support.rebuilding import arrive

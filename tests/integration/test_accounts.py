@@ -1,7 +1,5 @@
 """The audit of loss in numbers 清点 and receipts 回执: both ends of a flow, by day."""
 
-from __future__ import annotations
-
 import time
 from contextlib import closing
 

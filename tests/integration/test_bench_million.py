@@ -1,7 +1,5 @@
 """The generator of the benchmark's million cases gives a valid database, with a few of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime
 

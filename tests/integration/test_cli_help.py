@@ -1,7 +1,5 @@
 """Every command explains itself, quickly and without any settings."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """`--format json`: exactly one JSON document on stdout, everything else on stderr."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

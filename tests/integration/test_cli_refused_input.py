@@ -1,7 +1,5 @@
 """A register, command or dead letter that is refused: one clear line, exit code 1 or 2."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Wrong use and a world that is not as it should be: one clear line, exit code 1 or 2."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """A wrong clock 时钟偏差: said as what it is; routines do nothing by it; commands are refused."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The gate of commands 指令闸门: nothing is emitted by a database that may lack own events."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -2,8 +2,6 @@
 
 docs/faults.md 28, on the real broker with its real cleaner."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """Batches in every compression of Kafka, and batches that cannot be read. docs/faults.md 29."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 import subprocess

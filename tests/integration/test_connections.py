@@ -1,7 +1,5 @@
 """No Python code of ours runs inside the driver while it waits on our connections."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """The consumer on real Kafka and Postgres: what arrives, and what becomes of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Two machines of one host name and port: both consume, one says so, nobody is thrown out."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A join that the client has lost sight of is taken up again (kafka-python 3.0.12)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from kafka import KafkaConsumer

@@ -1,7 +1,5 @@
 """The consumer takes its offsets from Postgres alone. docs/contract.md §3."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from typing import Any
 

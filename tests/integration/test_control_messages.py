@@ -1,7 +1,5 @@
 """Control messages 控制消息 out of bounds: dropped, counted, logged once; nothing ends."""
 
-from __future__ import annotations
-
 import json
 import logging
 import random

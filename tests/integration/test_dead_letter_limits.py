@@ -1,8 +1,6 @@
 """docs/faults.md 21: much poison stops the loop; it does not drain the topic into the dead
 letters."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any

@@ -1,7 +1,5 @@
 """Dead letters dealt with by people: seen, replayed as they came, discarded, all on record."""
 
-from __future__ import annotations
-
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import closing

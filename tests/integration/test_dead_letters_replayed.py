@@ -1,7 +1,5 @@
 """A replayed dead letter is applied from its original bytes, once, whoever else replays it."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Deadlines: only duties, the longest due first, paged without loss, counted, and as metrics."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

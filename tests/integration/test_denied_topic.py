@@ -2,8 +2,6 @@
 
 On a broker of its own, with Kafka's own authorizer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path

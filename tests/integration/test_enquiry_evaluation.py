@@ -1,7 +1,5 @@
 """/enquiry takes evaluations from those who showed a code, once and in time."""
 
-from __future__ import annotations
-
 import base64
 import hmac
 import re

@@ -1,7 +1,5 @@
 """/enquiry counts wrong codes by address and checks only a few codes at once."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Export 导出: which cases, which columns, what stays sealed; nothing is said that is not so."""
 
-from __future__ import annotations
-
 import csv
 import stat
 from datetime import UTC, date, datetime, timedelta

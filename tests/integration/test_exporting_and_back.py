@@ -1,7 +1,5 @@
 """A case that one office exports 导出 is the same at another one, or is counted as partial."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import Any

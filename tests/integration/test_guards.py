@@ -1,7 +1,5 @@
 """The router as the second guard, on a real database: what a producer let pass by mistake."""
 
-from __future__ import annotations
-
 import pytest
 from support.world import do, event, receive, rows
 

@@ -1,7 +1,5 @@
 """Commands on a real database: one transaction each, refused before anything exists."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

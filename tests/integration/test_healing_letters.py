@@ -1,8 +1,6 @@
 """Events in dead letters come back: after a replay, or sent again after a discard. docs/faults.md
 30."""
 
-from __future__ import annotations
-
 import json
 import re
 

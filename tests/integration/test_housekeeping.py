@@ -1,7 +1,5 @@
 """Housekeeping: what is pruned and what is never, partitions ahead, nobody waits for long."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any

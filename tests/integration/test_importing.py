@@ -1,7 +1,5 @@
 """Importing on a real database: a row becomes a case once, whoever else imports it meanwhile."""
 
-from __future__ import annotations
-
 import threading
 from contextlib import closing
 from pathlib import Path

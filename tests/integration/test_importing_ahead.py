@@ -1,7 +1,5 @@
 """The whole command, with the process that prepares rows: known rows, a lost helper, Ctrl-C."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

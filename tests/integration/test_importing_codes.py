@@ -1,7 +1,5 @@
 """An import issues a query code for each new case, into a file of its own only."""
 
-from __future__ import annotations
-
 import csv
 import stat
 from pathlib import Path

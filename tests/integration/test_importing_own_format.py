@@ -1,7 +1,5 @@
 """A register in the product's own format brings petitioners, dispatches and replies."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

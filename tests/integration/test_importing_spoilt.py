@@ -1,7 +1,5 @@
 """Registers that programs have spoilt, through the real command, Postgres and export."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import Any

@@ -1,8 +1,6 @@
 """Indicators are those of docs/domain.md §6: by vectors, by an independent oracle, by a case's
 life."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """The indicators in SQL agree with plain Python on generated cases."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The ledger 事件账 on a real Postgres: what a batch writes, in which order the feed gives it."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """The ledger by month: an old ledger becomes the first part, every event has one place."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import closing

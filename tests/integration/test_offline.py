@@ -1,7 +1,5 @@
 """A node that was long without the centre: a backlog drains in order, at a rate, urgent first."""
 
-from __future__ import annotations
-
 import threading
 from collections import defaultdict
 from collections.abc import Callable

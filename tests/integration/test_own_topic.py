@@ -1,7 +1,5 @@
 """Every event that a node emits is on its own topic 自有主题, outside its database."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from functools import partial
 

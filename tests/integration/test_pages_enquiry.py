@@ -1,7 +1,5 @@
 """/enquiry: what a petitioner sees, what nobody else learns, and what stays inside."""
 
-from __future__ import annotations
-
 import psycopg2
 import pytest
 from httpx import Client

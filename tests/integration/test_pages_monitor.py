@@ -1,7 +1,5 @@
 """/monitor: the star in figures and as a picture, and what it says while something is away."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Precomputed batches are used if they are still valid, or folded again; the rows are the same."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing

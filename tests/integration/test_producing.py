@@ -1,7 +1,5 @@
 """A producer whose broker is away: closing it is the end of it, and of what it had queued."""
 
-from __future__ import annotations
-
 import threading
 import time
 

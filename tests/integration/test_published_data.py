@@ -4,8 +4,6 @@ The other computation uses the standard library alone, on the file itself: no re
 clock and no calendar of ours. Both must agree on every case, not only in their sums.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta

@@ -1,7 +1,5 @@
 """Rebuild: the ledger's truth takes the place of the projections, and nobody notices."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

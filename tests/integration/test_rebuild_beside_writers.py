@@ -1,7 +1,5 @@
 """A rebuild beside writers, reports and migrations loses nothing and makes nobody wait."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """Reconciliation 对账 over real Kafka: equality in one exchange, differences named and healed."""
 
-from __future__ import annotations
-
 import threading
 
 from support.offices import (

@@ -1,7 +1,5 @@
 """Recovery 恢复 on real parts: yesterday's backup, a lost database, a log that is gone."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from support.backups import Backup, lose_database, lose_records

@@ -1,7 +1,5 @@
 """A topic of ours is deleted and made again: what its receiver had not read is published again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

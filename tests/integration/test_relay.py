@@ -1,7 +1,5 @@
 """The relay on real Kafka and Postgres: every committed row once marked, in order per case."""
 
-from __future__ import annotations
-
 import random
 import select
 import threading

@@ -1,7 +1,5 @@
 """The relay keeps to its rate and to its size of a take. docs/faults.md 12."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

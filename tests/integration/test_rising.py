@@ -1,7 +1,5 @@
 """The node tells which matters people raise of late, and facts of the interconnect."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime, timedelta

@@ -1,7 +1,5 @@
 """The centre finds first and repeat: once, nationwide, quickly, beside other processes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Routine supervision on a real database: shown first, issued once, raised when unanswered."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

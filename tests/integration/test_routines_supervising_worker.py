@@ -1,7 +1,5 @@
 """The supervising routine as a worker and as a command: which process acts, and when."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

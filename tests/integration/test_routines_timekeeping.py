@@ -1,7 +1,5 @@
 """As time passes, unused windows expire and provisional due instants become final."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import date
 from typing import Any

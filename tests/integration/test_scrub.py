@@ -1,7 +1,5 @@
 """The scrub 校验: a ledger that was changed by hand is noticed from its bytes, healed by peers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial

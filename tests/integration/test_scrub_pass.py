@@ -1,7 +1,5 @@
 """A pass of the scrub: its position, its rate, its limits, and a rebuild of damaged events."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

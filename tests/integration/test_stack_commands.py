@@ -1,7 +1,5 @@
 """`petitionlink stack …` as a person runs it: what is printed where, and the exit code."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

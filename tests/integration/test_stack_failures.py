@@ -1,7 +1,5 @@
 """A server that does not start says why: its own last lines, or the cure."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

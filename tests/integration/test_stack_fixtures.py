@@ -1,7 +1,5 @@
 """The fixtures that other tests use give what they promise."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import psycopg2

@@ -3,8 +3,6 @@
 The tests share one stack, since a cold one takes seconds; each begins by bringing it up.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

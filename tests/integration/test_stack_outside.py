@@ -1,7 +1,5 @@
 """A broker and a Postgres that the environment names are used and never stopped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

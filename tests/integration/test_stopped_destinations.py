@@ -1,7 +1,5 @@
 """A topic that a node sends to and that is gone or unreadable stops no other. docs/faults.md 23."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

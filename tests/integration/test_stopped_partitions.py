@@ -1,7 +1,5 @@
 """One topic that cannot be read stops alone; all others flow on, and it does once it is mended."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 

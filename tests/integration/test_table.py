@@ -1,7 +1,5 @@
 """Rows written few at a time, as JSON, and many at a time, by COPY, on a real Postgres."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any

@@ -1,7 +1,5 @@
 """The `avro` package, Apache's own, reads our values with the shipped schemas alone."""
 
-from __future__ import annotations
-
 import io
 import json
 from datetime import UTC, datetime

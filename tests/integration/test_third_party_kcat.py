@@ -1,7 +1,5 @@
 """Debian's kcat, which knows nothing of us, reads our topic."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Declared topics against the real broker, on topics of nodes that the stack does not have."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest

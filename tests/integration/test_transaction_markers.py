@@ -2,8 +2,6 @@
 
 docs/faults.md 28, with a transactional producer on the real broker."""
 
-from __future__ import annotations
-
 import threading
 from contextlib import closing
 from functools import partial

@@ -3,8 +3,6 @@
 `pytest tests/integration/test_visited_files.py -s` prints the files with their functions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """Lists of cases, one case and its events over HTTP."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import httpx

@@ -1,7 +1,5 @@
 """`POST /v1/commands`: done once, refused with a problem, whatever a client sends."""
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A cursor that somebody changed: a wrong page is never given, and nothing breaks."""
 
-from __future__ import annotations
-
 import base64
 import json
 import random

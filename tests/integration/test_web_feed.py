@@ -1,7 +1,5 @@
 """The feed: everything this node has applied, once, in commit order, and nothing skipped."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Requests that cost Postgres much: a few at once, and what exceeds its limits is refused."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """DNS rebinding and foreign forms: only names of the node, only pages of the node."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import httpx

@@ -1,7 +1,5 @@
 """schemathesis against a live node: every answer is what the OpenAPI document promises."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """`petitionlink serve` as an operator runs it."""
 
-from __future__ import annotations
-
 import httpx
 from support.processes import Process
 from support.world import eventually

@@ -1,7 +1,5 @@
 """The web service as a whole: health, limits, errors, and life without Postgres or Kafka."""
 
-from __future__ import annotations
-
 import gc
 import json
 import socket

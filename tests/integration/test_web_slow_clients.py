@@ -1,7 +1,5 @@
 """Slow, silent and many clients: they are ended, and everybody else is answered."""
 
-from __future__ import annotations
-
 import os
 import resource
 import socket

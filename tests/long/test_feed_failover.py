@@ -1,7 +1,5 @@
 """The feed over a failover to an asynchronous standby, and back to the old server by mistake."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from psycopg2.extensions import make_dsn

@@ -3,8 +3,6 @@
 Each wait has its real bound, so these tests take a minute each.
 """
 
-from __future__ import annotations
-
 import math
 import threading
 from collections.abc import Iterator

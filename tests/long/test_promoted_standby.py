@@ -1,7 +1,5 @@
 """A standby promoted a few commits short 备库提升, under load, with no hand on the node."""
 
-from __future__ import annotations
-
 import threading
 import uuid
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ environment. A soak that was killed goes on with its next phase when it is start
 same seed, or without one. Exit code 1 if anything was found.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -4,8 +4,6 @@ Each process of the soak reads the offset of its node from a file (`support.cloc
 clock is changed: monotonic clocks go on as they are.
 """
 
-from __future__ import annotations
-
 import random
 import time
 

@@ -4,8 +4,6 @@ Each takes the world and a source of chance, breaks something, waits, and puts i
 them looks at the outcome: that is the oracle's business, when all is quiet.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

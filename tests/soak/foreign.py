@@ -4,8 +4,6 @@ A transactional producer leaves markers and aborted records on the topics; an ad
 another compression codec, or deletes a topic.
 """
 
-from __future__ import annotations
-
 import random
 import time
 import uuid

@@ -1,7 +1,5 @@
 """The journal of a soak: a line per phase, so that one that was killed goes on where it stood."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Faults of a ledger that somebody writes to by hand: rows deleted, added or altered."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

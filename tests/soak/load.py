@@ -1,7 +1,5 @@
 """The load of the soak: desks at every node that move cases on, whatever is broken."""
 
-from __future__ import annotations
-
 import random
 import threading
 from collections import Counter

@@ -7,8 +7,6 @@ digests and accounts included, says so; (d) the memory,
 threads and file descriptors of a process are what they were when it was first quiet.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One phase of the soak: load and faults for some minutes, then quiet, then the oracle."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections import Counter

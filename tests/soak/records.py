@@ -1,7 +1,5 @@
 """Records that the soak writes by hand: poison of every reason, and true ones again."""
 
-from __future__ import annotations
-
 import random
 import uuid
 from typing import Any

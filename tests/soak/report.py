@@ -1,7 +1,5 @@
 """The report of a soak in Markdown: what was done, what was found, how to do it again."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections import Counter

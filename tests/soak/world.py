@@ -1,7 +1,5 @@
 """The world that the soak breaks: nodes as processes, each with links of its own."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -1,7 +1,5 @@
 """Databases copied, put back and lost, as a disaster would have it."""
 
-from __future__ import annotations
-
 from contextlib import closing
 
 import psycopg2

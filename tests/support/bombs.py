@@ -1,7 +1,5 @@
 """Values made to exhaust a decoder: short bytes that promise millions of items."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any

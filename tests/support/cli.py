@@ -1,7 +1,5 @@
 """The real `petitionlink` in processes of its own: what a person types, and what comes back."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """Wall clocks of node processes that a test sets ahead or back while they run."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Postgres clusters of a test's own: stopped, copied, put back, followed by a standby."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import subprocess

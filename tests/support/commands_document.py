@@ -1,7 +1,5 @@
 """The tables of docs/commands.md 指令表 as the code has them: rules, schemas, rule sets."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """One consumer of Shandong in tests: where its topic ends and what it has applied."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from support.world import (

@@ -1,7 +1,5 @@
 """Control messages for tests: a valid one of each kind, and a channel that holds them in memory."""
 
-from __future__ import annotations
-
 import copy
 import json
 import random

@@ -1,7 +1,5 @@
 """Damage to a batch in the broker's log, on disk, as a failing disk or a bug would do it."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

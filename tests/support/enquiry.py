@@ -1,7 +1,5 @@
 """The petitioner's page in tests: query codes, requests, tickets and evaluations."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Events to send through the codec and the headers, all invented."""
 
-from __future__ import annotations
-
 from io import BytesIO
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Export and import 导出导入 in tests: cases that took some steps, written and read."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 The oracle of node/queries: plain Python over lists, sharing nothing with the SQL under test.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta

@@ -1,7 +1,5 @@
 """A reader of the feed, as a province's own system is one."""
 
-from __future__ import annotations
-
 import itertools
 from contextlib import closing
 

@@ -1,7 +1,5 @@
 """A flow of events in this process: Shandong's relay and the centre's consumer as threads."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """The gate of commands, opened and closed by hand."""
 
-from __future__ import annotations
-
 from support.world import eventually
 
 from node.postgres.connection import connected

@@ -1,7 +1,5 @@
 """Commands as somebody may give them 指令内容: mostly sensible, `detail` chooses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from support.universe import CODES, DAY

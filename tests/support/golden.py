@@ -1,7 +1,5 @@
 """The golden examples 黄金样例: what is on the wire, bytes beside JSON, one pair of files each."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The table of guards 规则一览: one example for each rule name, often several."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple

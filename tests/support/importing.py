@@ -1,7 +1,5 @@
 """Registers in tests, of published messages and in the product's own format, and their import."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

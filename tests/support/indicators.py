@@ -1,7 +1,5 @@
 """Questions to the indicators in tests."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Any
 

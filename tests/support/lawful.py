@@ -4,8 +4,6 @@ Source: docs/domain.md §4 and docs/contract.md §3. `check` takes a case with t
 folded from.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """Comparison of what nodes hold: the oracle of the end-to-end tests."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from contextlib import closing

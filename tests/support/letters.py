@@ -1,7 +1,5 @@
 """Dead letters for tests: put into a node's table as the consumer puts them, or by its way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ A Kafka client asks the first address it knows for the broker's own and goes on 
 broker gets a listener for each link, and tells who comes by it the address of the link's proxy.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Nodes of an integration test: a database each, their loops in threads of this process."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple

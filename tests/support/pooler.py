@@ -1,7 +1,5 @@
 """The real PgBouncer between a node and its Postgres."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """Batches of the consumer without Kafka in tests: made, precomputed, applied and compared."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import closing
 from random import Random

@@ -8,8 +8,6 @@ Two threads for each connection, one per direction. What the bytes mean is nobod
 but a `watch` may look at what the client sends and have the connection cut at that very point.
 """
 
-from __future__ import annotations
-
 import random
 import socket
 import threading

@@ -1,7 +1,5 @@
 """A case with events of six types on a topic, as third parties find them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from support.world import do, eventually, rows, running

@@ -4,8 +4,6 @@ The project must run without it, so a clone that stands alone skips these tests 
 same paths are held there by registers that the tests make up. Nothing else is ever skipped.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Rebuilds in tests, and the content of the projections."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Registers as CSV, JSON lines and workbooks in tests."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """One row of a register, read in tests."""
 
-from __future__ import annotations
-
 import csv
 from datetime import datetime, timedelta, timezone
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Registers made up for tests, in the shape of the citizens' messages (mapping `messages`)."""
 
-from __future__ import annotations
-
 import csv
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Dead letters of Shandong in tests, and their replay."""
 
-from __future__ import annotations
-
 from support.cli import Done, as_environment, in_process
 
 from consumers.admin.replay import replay

@@ -1,7 +1,5 @@
 """Tools for tests of routines: cases of the past, events carried over by hand."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

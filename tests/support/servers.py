@@ -1,7 +1,5 @@
 """The stack's own servers, stopped and started again under whoever uses them."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

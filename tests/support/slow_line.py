@@ -1,7 +1,5 @@
 """Beijing on a slow line in tests: a relay at a rate, and what waits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

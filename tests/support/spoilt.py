@@ -1,7 +1,5 @@
 """Checks of commands that go wrong in tests: they print nothing, or JSON."""
 
-from __future__ import annotations
-
 import json
 
 from support.cli import Done

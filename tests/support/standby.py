@@ -1,7 +1,5 @@
 """A real asynchronous standby of the stack's Postgres, promoted a few commits short."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """A stream of imports at one node, under which processes are killed, stopped and starved."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

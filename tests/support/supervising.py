@@ -1,7 +1,5 @@
 """The supervising routine in tests."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from support.routines import ago, registered

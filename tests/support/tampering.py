@@ -1,7 +1,5 @@
 """A ledger that somebody changed by hand, and the scrub that is to notice it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from support.offices import Desk

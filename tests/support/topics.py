@@ -1,7 +1,5 @@
 """Topics deleted and made again, as somebody might who wants to clean up."""
 
-from __future__ import annotations
-
 from contextlib import closing
 
 from support.world import eventually

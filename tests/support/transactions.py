@@ -1,7 +1,5 @@
 """A producer that writes in transactions, as exactly-once mirrors do, and foreign compression."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any

@@ -5,8 +5,6 @@ order and as often as the walk likes. `tests/integration/test_guards.py` holds t
 outbox.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache

@@ -1,7 +1,5 @@
 """Count the product's files and functions that run inside a function of it."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections import defaultdict

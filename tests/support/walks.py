@@ -1,7 +1,5 @@
 """Histories 随机历史: what offices may happen to do, sensible or not, at any time."""
 
-from __future__ import annotations
-
 from collections import Counter
 from random import Random
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The web service for tests: a live server on a free port, and what clients send it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """One row of a workbook, read in tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """XLSX workbooks made by hand in tests: what openpyxl does not write, as other programs do."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A small world for integration tests: offices, workers in threads, records written by hand."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

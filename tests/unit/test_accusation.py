@@ -1,7 +1,5 @@
 """The hard guards: accusation material 检举控告 never reaches the accused, secrets never travel."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

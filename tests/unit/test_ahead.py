@@ -1,7 +1,5 @@
 """A helper process that works ahead: in order, never far ahead, and never silently gone."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

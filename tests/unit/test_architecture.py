@@ -1,7 +1,5 @@
 """Imports go one way: one ordered list of layers, the inside of `node/` included, and no circle."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The picture of the rates: what it draws and what it says to those who do not see it."""
 
-from __future__ import annotations
-
 from xml.etree import ElementTree
 
 from benchmarks.chart import Bar, Kind, svg

@@ -1,7 +1,5 @@
 """Goals of the benchmark's figures, as the table tells them."""
 
-from __future__ import annotations
-
 import pytest
 
 from benchmarks import report

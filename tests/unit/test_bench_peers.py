@@ -1,7 +1,5 @@
 """The benchmark's peers: pinned, told, and counted without slowing what is counted."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

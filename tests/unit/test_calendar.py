@@ -1,7 +1,5 @@
 """Clocks are due by natural days or working days, also in years without published days off."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 import chinese_calendar

@@ -1,7 +1,5 @@
 """Text of others is shown on a terminal and never acts on it."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

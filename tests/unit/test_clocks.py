@@ -1,7 +1,5 @@
 """The clocks 时限 of a life: when they start, are due and end, and whose they are."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

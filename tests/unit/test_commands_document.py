@@ -1,7 +1,5 @@
 """docs/commands.md says what the code does: its tables are held to the rules and the schemas."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from support.commands_document import CHINESE, command_rows, refusal_rows

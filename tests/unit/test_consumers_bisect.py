@@ -1,7 +1,5 @@
 """Bisection: the culprit alone is dead-lettered, its neighbours are applied, no offset is lost."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import psycopg2

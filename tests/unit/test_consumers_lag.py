@@ -1,7 +1,5 @@
 """Lag in seconds, by clocks that do not agree."""
 
-from __future__ import annotations
-
 from consumers.lag import LagGauges
 from node.kafka.clients import TopicPartition
 from node.runtime.metrics import Metrics

@@ -1,7 +1,5 @@
 """Limits of dead-lettering: where the loop must stop, record by record, however it is cut up."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """The outcome of each record is decided once, and everything that counts agrees with it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any, NamedTuple
 

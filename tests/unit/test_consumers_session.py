@@ -1,7 +1,5 @@
 """A consumer's session applies one batch while the next is made: order, waiting, failures."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The sections, rows, pages and files that code, tests and documents refer to exist."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The address of the database is never quoted, however it is wrong."""
 
-from __future__ import annotations
-
 import pytest
 
 from node.postgres.connection import connect

@@ -1,7 +1,5 @@
 """Whatever becomes of databases and whichever of them a reader asks, the feed skips no event."""
 
-from __future__ import annotations
-
 import copy
 import itertools
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The fold: pure, total, the same for any order and any repetition of a set of events."""
 
-from __future__ import annotations
-
 from functools import cache
 from random import Random
 

@@ -1,7 +1,5 @@
 """A command says what the schema lets it say, and hears of all its mistakes at once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Forms and instants against whatever JSON there is."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 

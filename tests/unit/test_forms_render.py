@@ -1,7 +1,5 @@
 """A body is shown with zones and base64, and sealed data only to those whom it is for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from schemas.catalogue import Schema, catalogue

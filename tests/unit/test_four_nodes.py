@@ -9,8 +9,6 @@ refusals.
 That this can fail is shown: each guard in MUTANTS, taken away, is missed within a few histories.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from random import Random

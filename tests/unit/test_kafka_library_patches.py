@@ -3,8 +3,6 @@
 A test that fails here after an upgrade of the library says which patch to look at again.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import threading

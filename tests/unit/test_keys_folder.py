@@ -1,7 +1,5 @@
 """The key folder: made once, never replaced, refused when it is not what it should be."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """The small parts of the local stack: ports, lock, programs, folders, log lines."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import socket

@@ -1,7 +1,5 @@
 """A process is known by its command line, and only then is it ended."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The stack's file, and the stack as others see it."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Memory that a burst took is given back to the system."""
 
-from __future__ import annotations
-
 import gc
 import os
 import weakref

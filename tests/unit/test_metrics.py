@@ -1,7 +1,5 @@
 """The list of metrics is the contract's, and the document is made from it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from prometheus_client import generate_latest

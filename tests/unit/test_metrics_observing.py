@@ -1,7 +1,5 @@
 """Observing many values at once gives what observing each gives."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram

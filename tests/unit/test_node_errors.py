@@ -1,7 +1,5 @@
 """Each error of the driver is classified as transient or fatal."""
 
-from __future__ import annotations
-
 import psycopg2
 import pytest
 

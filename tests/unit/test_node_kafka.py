@@ -1,7 +1,5 @@
 """Clients of Kafka that cannot reach it leave nothing open."""
 
-from __future__ import annotations
-
 import gc
 import os
 import threading

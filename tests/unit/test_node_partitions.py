@@ -1,7 +1,5 @@
 """The partition of a key: the same as the library's, which is the same as every other client's."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

@@ -1,7 +1,5 @@
 """The rate of the relay: arithmetic on a clock that the test moves."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 

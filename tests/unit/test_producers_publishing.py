@@ -1,7 +1,5 @@
 """After a batch of sends a prefix of each case is marked, and the first failure is named."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from kafka import errors as kafka_errors

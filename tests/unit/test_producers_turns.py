@@ -1,7 +1,5 @@
 """The relay's turns beside one another: the promises are those of one after the other."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The list of protections is in step with the code and with docs/protections.md."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Query codes as people type them, and addresses as they are counted."""
 
-from __future__ import annotations
-
 import hashlib
 
 import pytest

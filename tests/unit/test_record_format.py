@@ -1,7 +1,5 @@
 """Our reader of Kafka's record batches against the library's own, and headers that stay packed."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Registers made to be big: refused early, or read within bounds of memory and work."""
 
-from __future__ import annotations
-
 import os
 import tracemalloc
 from collections.abc import Iterator

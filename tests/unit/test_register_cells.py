@@ -1,7 +1,5 @@
 """Cleaning of texts and reading of dates, cell by cell."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta, timezone
 
 import pytest

@@ -1,7 +1,5 @@
 """Characters: those of GB18030-2022, those that XML cannot hold, and all others on the way back."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Formats, encodings and dialects: the same register comes out the same, the wrong file not."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from pathlib import Path

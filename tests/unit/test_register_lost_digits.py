@@ -1,7 +1,5 @@
 """Numbers and codes: what programs put around them comes off, what lost its digits is refused."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Mappings: the shipped ones, and what is refused in one's own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A published message becomes commands: registered, accepted, decided, served."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A file that is no register, or a damaged one, is refused with one line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from zipfile import ZipFile
 

@@ -1,7 +1,5 @@
 """The reject file: there only if something was rejected, and good to correct and import again."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

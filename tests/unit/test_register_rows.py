@@ -1,7 +1,5 @@
 """Rows of the product's own format: what a registration has, and why a row is rejected."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The sample register that ships, and the real messages where they are at hand."""
 
-from __future__ import annotations
-
 import csv
 import tracemalloc
 from collections import Counter

@@ -1,7 +1,5 @@
 """Headers, merged cells and escapes are read as Excel shows them; other files are refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile

@@ -1,7 +1,5 @@
 """Workbooks as other programs write them: what a cell shows is read, or its row is rejected."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

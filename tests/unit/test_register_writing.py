@@ -1,7 +1,5 @@
 """Writing registers: cells that read back as they were, templates, files put in place whole."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The rule sets as data: what they say, and that a wrong file is refused in one line."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The proposal for an overdue duty depends on what was issued about it before."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The supervision policy: what it may say, and what is said of a wrong one."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

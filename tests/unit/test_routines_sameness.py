@@ -1,7 +1,5 @@
 """First or repeat: of one matter of one person exactly one case is the first."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

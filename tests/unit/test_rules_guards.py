@@ -1,7 +1,5 @@
 """Every guard of docs/domain.md §4 and every rule refuses by its name and article."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Whole lives 全过程: the ways that a case can take beside the main line."""
 
-from __future__ import annotations
-
 import pytest
 from support.story import BEIJING, CENTRE, CORPS, REASONS, SHANDONG, Story
 

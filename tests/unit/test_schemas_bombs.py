@@ -1,7 +1,5 @@
 """Bytes made to exhaust a decoder are refused quickly and cost next to no memory."""
 
-from __future__ import annotations
-
 import time
 import tracemalloc
 

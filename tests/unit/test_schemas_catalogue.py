@@ -1,7 +1,5 @@
 """The catalogue and the shape of the shipped schemas."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

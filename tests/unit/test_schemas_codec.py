@@ -1,7 +1,5 @@
 """The codec refuses bad values, each with its reason."""
 
-from __future__ import annotations
-
 import copy
 import re
 from typing import Any

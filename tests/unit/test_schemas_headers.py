@@ -1,7 +1,5 @@
 """The way in and out of an event: key, headers, what agrees and what is kept."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from typing import Any

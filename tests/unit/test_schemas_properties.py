@@ -1,7 +1,5 @@
 """Whatever bytes come, they are an event or poison; whatever text goes out comes back."""
 
-from __future__ import annotations
-
 import contextlib
 from typing import Any
 

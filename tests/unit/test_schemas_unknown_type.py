@@ -1,7 +1,5 @@
 """A newer node's new type of event is kept and passed on, neither lost nor fatal."""
 
-from __future__ import annotations
-
 from io import BytesIO
 from typing import Any
 

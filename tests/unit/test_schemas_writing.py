@@ -1,7 +1,5 @@
 """Our writer of records gives the bytes of fastavro, and judges as the check does."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """The bytes of docs/sealing.md, written down a second time without our own modules."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

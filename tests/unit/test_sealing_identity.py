@@ -1,7 +1,5 @@
 """The digest by which a repeat petition 重复信访 is found without knowing who it is."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 

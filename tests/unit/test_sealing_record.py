@@ -1,7 +1,5 @@
 """A sealed record can be read only by the named nodes, and only in its own case."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

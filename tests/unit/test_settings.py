@@ -1,7 +1,5 @@
 """Settings: one commented reference, every wrong value named with its cure, no secret shown."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The size of a step under a time limit: halved down to one row, and back after a while."""
 
-from __future__ import annotations
-
 from node.runtime.adaptive_batch import StepSize
 
 

@@ -1,7 +1,5 @@
 """The proxy that fault tests break links with does to the bytes what it says."""
 
-from __future__ import annotations
-
 import socket
 import socketserver
 import threading

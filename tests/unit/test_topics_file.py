@@ -1,7 +1,5 @@
 """The declared topics: names by rule, values by layer, mistakes in one line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

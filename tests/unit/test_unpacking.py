@@ -1,7 +1,5 @@
 """Every codec of Kafka is unpacked within a bound; a batch that cannot be is named."""
 
-from __future__ import annotations
-
 import gzip
 import struct
 import tracemalloc

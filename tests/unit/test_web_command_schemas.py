@@ -1,7 +1,5 @@
 """The commands in OpenAPI are those of the schemas: nothing more, nothing less."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

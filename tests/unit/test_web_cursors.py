@@ -1,7 +1,5 @@
 """Cursors: what was written is read again, anything else is a problem and never an error."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The time for reading a request is proportional to its length, whatever it contains."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

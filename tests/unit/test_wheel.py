@@ -1,7 +1,5 @@
 """The wheel has the five packages with their data, and nothing else."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import zipfile

@@ -3,8 +3,6 @@
 They run in environments of their own, without the product: only its schema files are read.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -3,8 +3,6 @@
 The next batch is fetched and decoded while Postgres works on the one before.
 """
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

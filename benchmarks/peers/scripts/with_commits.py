@@ -1,7 +1,5 @@
 """confluent-kafka and psycopg2, one event after the other: INSERT, COMMIT, then its offset."""
 
-from __future__ import annotations
-
 import psycopg2
 from confluent_kafka import Consumer
 from records import BROKER, COLUMNS, GROUP, TOPIC, columns

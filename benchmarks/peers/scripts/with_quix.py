@@ -1,7 +1,5 @@
 """Quix Streams with its own PostgreSQLSink; at least once, as it comes."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

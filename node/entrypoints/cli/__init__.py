@@ -4,8 +4,6 @@ Nothing imports this package. Each module has one group of commands: it reads se
 the command needs, runs it and prints the result.
 """
 
-from __future__ import annotations
-
 import signal
 import sys
 

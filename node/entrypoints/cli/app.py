@@ -1,7 +1,5 @@
 """The program of all commands; here alone an error becomes a line and an exit code."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module

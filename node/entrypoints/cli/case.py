@@ -1,7 +1,5 @@
 """`petitionlink case show` and `case trace`: one case, and how its events travelled."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """`petitionlink command`: case commands as JSON lines."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

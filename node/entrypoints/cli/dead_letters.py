@@ -1,7 +1,5 @@
 """`petitionlink deadletters`: list, show, replay and discard dead letters."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum

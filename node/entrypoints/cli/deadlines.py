@@ -1,7 +1,5 @@
 """`petitionlink deadlines`: duties that are overdue or soon due."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any

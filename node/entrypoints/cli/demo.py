@@ -1,7 +1,5 @@
 """`petitionlink demo`: cases live a whole life across four nodes of the local stack."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import closing

@@ -5,8 +5,6 @@ supervised.
 Every step waits until the step before has arrived over Kafka.
 """
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ Two nodes are compared by counts and digests over all events and folded states o
 share. That needs both databases; nodes prove it to each other by `node/reconcile/` 对账.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families

@@ -1,7 +1,5 @@
 """`petitionlink export` and `petitionlink template`: a register of cases, or an empty one."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path

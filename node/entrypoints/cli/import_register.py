@@ -1,7 +1,5 @@
 """`petitionlink import`: turn a case register into events."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`petitionlink indicators`, `rising` and `overview`: figures about the cases."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Final

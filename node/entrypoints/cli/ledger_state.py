@@ -1,7 +1,5 @@
 """The state of this node's own ledger, beside a proof: rows counted, findings of the scrub."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

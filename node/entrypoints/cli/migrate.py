@@ -1,7 +1,5 @@
 """`petitionlink migrate`: the node's database, forward only."""
 
-from __future__ import annotations
-
 import typer
 
 from node.entrypoints.cli.node_settings import NodeOption, settings_for

@@ -1,7 +1,5 @@
 """Node processes 节点进程 of the local stack: each is started on its own and ended with SIGTERM."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """The node that a command works for: that of the environment, or one of the local stack."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Output of commands: data on stdout as one JSON document or as tables, all else on stderr."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum

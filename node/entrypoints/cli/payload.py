@@ -1,7 +1,5 @@
 """The payload of a dead letter 死信内容 in full, and the few headers that everybody may see."""
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The progress bar 进度 of long commands, on stderr."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 

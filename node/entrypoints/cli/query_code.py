@@ -1,7 +1,5 @@
 """`petitionlink query-code`: issue a new query code to a petitioner who lost theirs."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`petitionlink rebuild`: make the projections again from the ledger, while the node runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

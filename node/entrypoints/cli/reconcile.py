@@ -1,7 +1,5 @@
 """`petitionlink reconcile` and `audit`: prove that nothing is lost, in events and in numbers."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """`petitionlink recover`: bring back a node whose database was lost or restored from a backup."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """`petitionlink run`, `relay`, `consume`, `serve`: the long-lived processes of a node."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import sys

@@ -1,7 +1,5 @@
 """`petitionlink stack up / down / status`: the local stack 本地环境."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`petitionlink status`: show whether this node keeps up."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`petitionlink supervise`: show or issue the routine supervision of the centre."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

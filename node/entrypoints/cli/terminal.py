@@ -4,8 +4,6 @@ A title, an actor or a line of a file may hold escape codes, which recolour, ove
 terminals type, and marks that reverse the direction of the text after them.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 

@@ -1,7 +1,5 @@
 """`petitionlink topics plan / apply`: bring the cluster in line with the declared topics 主题."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`petitionlink verify`: recompute the whole ledger from its bytes, now."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any
 

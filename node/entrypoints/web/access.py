@@ -4,8 +4,6 @@ Nobody is authenticated yet. Until then a node listens on its own machine only (
 an operator who opens it to a network must put a gate in front.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import Depends, Request

@@ -1,7 +1,5 @@
 """The web application 网络应用 of a node: limits, problems, API, pages, the OpenAPI document."""
 
-from __future__ import annotations
-
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any

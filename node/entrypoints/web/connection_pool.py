@@ -6,8 +6,6 @@ that was idle for long is tried before it is lent. Heavy queries 重查询 get f
 indicators of a year take seconds, and eight of them at once would hold all connections.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

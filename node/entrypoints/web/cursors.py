@@ -4,8 +4,6 @@ A cursor names its purpose, so that a cursor of another list or node is refused 
 giving a wrong page.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Execute one command 执行指令 of a request, with or without an idempotency key."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

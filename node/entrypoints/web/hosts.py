@@ -6,8 +6,6 @@ answered. A form on a foreign page needs no such trick, so the site that a brows
 too.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import socket
 from collections.abc import Iterable

@@ -8,8 +8,6 @@ The digest of a request is keyed, because a request may hold personal data. A qu
 kept, so a repeated answer is without it.
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 from typing import Any, NamedTuple

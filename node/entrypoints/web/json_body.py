@@ -5,8 +5,6 @@ a name that an object has twice. The fields check the bounds of their numbers. T
 the length of the body.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

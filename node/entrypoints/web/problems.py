@@ -4,8 +4,6 @@ Here alone is decided what a client may read: our own one-line messages, and nev
 unexpected error.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Limits 限制 and headers of every request."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders

@@ -1,7 +1,5 @@
 """The web server 网络服务 as a worker of a node: uvicorn runs in the worker's own thread."""
 
-from __future__ import annotations
-
 import ipaddress
 import logging
 import socket

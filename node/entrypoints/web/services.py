@@ -1,7 +1,5 @@
 """The services that requests share 服务: settings, office, connections, partition status."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import logging

@@ -5,8 +5,6 @@ lose their order), lowers it (Kafka cannot), moves replicas (that copies data), 
 resets a setting that is not declared.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from enum import StrEnum

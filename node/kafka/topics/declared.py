@@ -4,8 +4,6 @@ A checkout has the file in its `deploy` folder; an installed wheel has none, and
 PETITIONLINK_TOPICS_FILE names it.
 """
 
-from __future__ import annotations
-
 import os
 import tomllib
 from collections.abc import Mapping, Sequence

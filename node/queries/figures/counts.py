@@ -4,8 +4,6 @@ Each query returns rows of numbers by node, from an index alone while the table 
 (docs/query-plans.md). `first` 初次 means that the case was not found to be a repeat.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 

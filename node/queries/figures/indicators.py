@@ -4,8 +4,6 @@ Each is {numerator, denominator, value}; `value` is null ("n/a") if nothing was 
 docs/indicators.md says what each counts, for whom, and on which date.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime

@@ -3,8 +3,6 @@
 The centre has them for the whole country, other nodes for their own cases.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from typing import Any, Final
 

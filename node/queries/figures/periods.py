@@ -4,8 +4,6 @@ A due instant 时限 is 24:00 of its last day, which is 00:00 of the next: it be
 ends with it. Other instants of 00:00 belong to the day that begins with them.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The ratios 指标 as data: their names, and the tallies of numerator and denominator."""
 
-from __future__ import annotations
-
 from typing import Any, Final, NamedTuple
 
 from cases.nodes import NODES

@@ -3,8 +3,6 @@
 All cases count, by the day of registration; repeats too, because a repeat raises the matter again.
 """
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from typing import Any, Final
 

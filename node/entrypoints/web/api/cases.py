@@ -1,7 +1,5 @@
 """`GET /v1/cases`, one case, and its events 信访件查询."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 

@@ -4,8 +4,6 @@ The schemas tell clients and their generators what `schemas.validation.forms` ac
 remain the judge. Rules that need the case or the clock are not in a schema.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`POST /v1/commands`: one case command 办件指令 or a list of them."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import orjson

@@ -1,7 +1,5 @@
 """`GET /v1/events`: the feed 事件流水 for a province's own systems."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query

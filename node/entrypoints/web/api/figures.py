@@ -1,7 +1,5 @@
 """`GET /v1/indicators` 指标 and `/v1/rising`: the matters raised lately 近期反映."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """The answers 应答 of the API, as OpenAPI shows them. Instants are RFC 3339 with zone."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, Literal
 

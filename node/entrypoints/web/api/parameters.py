@@ -1,7 +1,5 @@
 """Parameters 参数 that several routes share."""
 
-from __future__ import annotations
-
 import re
 from datetime import date
 from typing import Annotated, Any

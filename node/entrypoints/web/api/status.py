@@ -1,7 +1,5 @@
 """`GET /v1/status`, `/healthz` and `/readyz` 运行状态."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -10,8 +10,6 @@ A page never waits for a reading: it gets the last one, and an old reading is co
 thread, once for however many ask. Where no reading is there in time, the page says so.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -3,8 +3,6 @@
 There is no cookie, no script and nothing in the address: every step posts a form.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, Final
 

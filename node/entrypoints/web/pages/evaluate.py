@@ -3,8 +3,6 @@
 The rules that judge the command also say what is open; nothing is decided here.
 """
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 from cases.case import Case

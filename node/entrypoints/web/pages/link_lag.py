@@ -4,8 +4,6 @@ Our own positions are in our Postgres; the readers of our topics commit theirs t
 second. A reader that never committed has everything before it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import closing
 from typing import NamedTuple

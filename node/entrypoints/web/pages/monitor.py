@@ -4,8 +4,6 @@ The centre sees the whole star, a province its own part. The page is answered wi
 Kafka is away it says so.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any, Final
 

@@ -4,8 +4,6 @@ A wrong case and a wrong code give the same answer after the same work. Only an 
 too often is told so, and at once: that says nothing about a case.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 import unicodedata

@@ -1,7 +1,5 @@
 """Render a template 页面输出 into an answer: escaping, headers, and errors as pages."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime, time, timedelta

@@ -3,8 +3,6 @@
 The width of a line shows the rate, its colour the lag; the table beside it has both in figures.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final, NamedTuple
 

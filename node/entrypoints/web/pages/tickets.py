@@ -6,8 +6,6 @@ when a new query code is issued. It travels in forms only, never in an address. 
 a node accepts the tickets of the others.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from datetime import datetime
