@@ -22,10 +22,10 @@ from node.kafka import clients
 from node.localstack import LocalStack
 from node.localstack.stack import stack_settings
 from node.postgres.connection import Cursor, connected
-from node.runtime.clock import now_micros
 from node.runtime.errors import PetitionLinkError
 from node.store import events as store_events
 from node.store.write_events import pack, write_events
+from schemas.instants import now_micros
 from schemas.wire import read_event
 
 NAME = "the same rows by psql"

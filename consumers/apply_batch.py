@@ -21,13 +21,13 @@ from consumers.implausible_dates import Doubt
 from consumers.outcomes import Outcome, classify, flow_entries
 from node.postgres.connection import Connection, Cursor, Database
 from node.postgres.statements import Prepared, Statement, run
-from node.runtime.clock import Clock
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from node.store import flow_counts
 from node.store.clock_skew import ClockCheck
 from node.store.flow_counts import FlowKey
 from node.store.write_events import write_events
+from schemas.instants import Clock
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,8 @@ class BatchApplier:
         """
         connection = self._database.connection()
         self._guard.check(connection, batch)
-        self._dead_letter_topic.publish(batch.poison)
+        if batch.poison:
+            self._dead_letter_topic.publish(batch.poison)
         doubts = self._doubts(connection, batch)
         with self._metrics.consumer_batch_seconds.time():
             results = apply_batch(connection, self._node, batch, doubts)
@@ -97,7 +98,8 @@ def apply_batch(
     with connection, connection.cursor() as cursor:
         offsets.advance(cursor, batch.ranges, poison_tails(batch))
         results, used_precomputed = write_batch(cursor, node, batch)
-        dead_letters.keep(cursor, batch.poison)
+        if batch.poison:
+            dead_letters.keep(cursor, batch.poison)
         implausible_dates.keep(cursor, doubts)
         count_flow(cursor, results, batch.read_at, flow_entries(node, results))
     if batch.precomputed is not None and used_precomputed:

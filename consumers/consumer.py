@@ -12,10 +12,10 @@ from consumers.policy import DEFAULT_POLICY, ConsumerPolicy
 from consumers.session import ConsumerSession
 from node.kafka import clients
 from node.postgres.connection import Database
-from node.runtime.clock import Clock, now_micros
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
+from schemas.instants import Clock, now_micros
 
 
 class Consumer:

@@ -67,8 +67,6 @@ class DeadLetterTopic:
 
     def publish(self, poison: Sequence[Poison]) -> None:
         """Send and wait for the acknowledgement; raises a Kafka error or `Fatal` if it fails."""
-        if not poison:
-            return
         try:
             producer = self._producer or self._opened()
             futures = [

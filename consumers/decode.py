@@ -1,6 +1,6 @@
 """Decode 解码 records from Kafka into events that are ready for the ledger, or into poison."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from kafka.consumer.fetcher import ConsumerRecord
@@ -21,12 +21,13 @@ _EMITTER_OF = {uplink(code): code for code in NODES}
 class ReadContext(NamedTuple):
     """The node that reads and the time (micros) at which it reads.
 
-    While it recovers, it accepts its own events 回归 from the topics of others.
+    `accepts_own_events` is asked about an own event 回归 on the topic of another node: such events
+    are accepted while the node recovers.
     """
 
     node: str
     now: int
-    accepts_own_events: bool = False
+    accepts_own_events: Callable[[], bool]
 
 
 def decode_batch(
@@ -62,7 +63,7 @@ def _check_sender(topic: str, event: Event, context: ReadContext) -> None:
     expected = _EMITTER_OF.get(topic)
     if expected in (None, event.emitter):
         return
-    if not (context.accepts_own_events and event.emitter == context.node):
+    if event.emitter != context.node or not context.accepts_own_events():
         raise Undecodable(WRONG_EMITTER, f"an event of {event.emitter} on the uplink of {expected}")
 
 

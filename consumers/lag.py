@@ -19,8 +19,8 @@ from consumers.policy import ConsumerPolicy
 from consumers.stopped_partitions import DEAD_LETTERS, UNREADABLE, Stopped
 from node.kafka import library_patches
 from node.kafka.clients import TopicPartition
-from node.runtime.clock import Clock
 from node.runtime.metrics import Metrics
+from schemas.instants import Clock
 
 log = logging.getLogger(__name__)
 

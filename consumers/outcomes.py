@@ -4,15 +4,17 @@ The same outcomes make the consumer's metrics, the day's accounts 收支 of each
 of the replay of a dead letter.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
 from kafka.consumer.fetcher import ConsumerRecord
+from prometheus_client import Histogram
 
 from consumers.batch import Batch
-from node.runtime.metrics import Metrics, observe_all
+from node.runtime.metrics import Metrics
 from node.store import flow_counts
 from node.store.flow_counts import FlowKey, day_of
 from schemas.errors import Invalid
@@ -99,3 +101,12 @@ def count(metrics: Metrics, outcomes: Sequence[Outcome], now: int) -> None:
         # The source's clock may be ahead of ours; a delivery time is never negative.
         seconds = [max(0.0, (now - instant) / 1_000_000) for instant in instants]
         observe_all(metrics.event_delivery_seconds.labels(emitter), seconds)
+
+
+def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
+    """Observe each value; a batch has thousands, and the library takes only one a call."""
+    bounds = histogram._upper_bounds
+    places = Counter(bisect_left(bounds, value) for value in values)
+    for place, number in places.items():
+        histogram._buckets[place].inc(number)
+    histogram._sum.inc(sum(values))

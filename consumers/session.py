@@ -20,6 +20,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -43,12 +44,12 @@ from node.kafka.topic_names import consumed_topics
 from node.postgres.connection import Database
 from node.recovery.flag import is_recovering
 from node.runtime.adaptive_batch import StepSize
-from node.runtime.clock import Clock
 from node.runtime.errors import Fenced, Transient, is_too_slow
 from node.runtime.metrics import DEPENDENCIES, Metrics
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Backoff, Stop, as_transient
 from node.store.precompute import Precompute
+from schemas.instants import Clock
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +134,8 @@ class ConsumerSession:
     def decode(self, polled: Polled) -> Batch:
         """Decode the records and compute the changes of their cases."""
         records = [*chain.from_iterable(polled.records.values())]
-        accepts_own_events = bool(records) and self._is_recovering()
-        context = ReadContext(self._node, self._clock(), accepts_own_events)
+        # Asked once for a batch, and only if it has an own event.
+        context = ReadContext(self._node, self._clock(), cache(self._is_recovering))
         batch = decode_batch(records, polled.ranges, context)
         events = [decoded.event for decoded in batch.records]
         return batch.with_precomputed(self._precompute.batch(events, batch.read_at))

@@ -1,11 +1,19 @@
-"""Convert instants 时刻 between the text of people and JSON and the micros of records (UTC)."""
+"""Instants 时刻: the clock, and conversions between text and the micros of records.
+
+All code uses instants in microseconds since the epoch, UTC ("micros").
+"""
 
 import re
+import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Final
 
 from schemas.errors import Invalid
 from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS
+
+Clock = Callable[[], int]
+"""The clock as a value, so that a test can replace it; it returns micros."""
 
 CHINA: Final = timezone(timedelta(hours=8))  # 北京时间, the zone of texts without one
 
@@ -16,6 +24,10 @@ _WRITTEN: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE
 )
 _HINT: Final = "write it as 2026-02-13T09:30:00+08:00"
+
+
+def now_micros() -> int:
+    return time.time_ns() // 1000
 
 
 def parse_instant(name: str, value: Any) -> int:

@@ -18,9 +18,10 @@ from schemas.cloudevents import (
     wire_headers,
 )
 from schemas.codec import decode_as, encode, schema_of, unknown_schema
-from schemas.envelope import check_envelope, decode_envelope
+from schemas.envelope import decode_envelope
 from schemas.errors import EMPTY, Invalid, Undecodable
 from schemas.event import ENVELOPE_FIELDS, Event
+from schemas.validation.record_check import check_envelope
 
 __all__ = ["Headers", "make_event", "new_traceparent", "read_event", "wire_headers"]
 

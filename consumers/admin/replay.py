@@ -6,6 +6,7 @@ is either replayed or still open.
 """
 
 from collections import Counter
+from functools import partial
 from typing import NamedTuple
 
 import psycopg2
@@ -82,7 +83,7 @@ def _replay_once(connection: Connection, node: str, id_: int, actor: str, now: i
 
 
 def _decoded(cursor: Cursor, node: str, letter: Letter, now: int) -> Batch:
-    context = ReadContext(node, now, is_recovering(cursor))
+    context = ReadContext(node, now, partial(is_recovering, cursor))
     batch = decode_batch([letter], [], context)
     for _, reason, detail in batch.poison:
         raise StillPoison(letter.id, reason, detail + _hint(letter))

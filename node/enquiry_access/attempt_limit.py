@@ -17,7 +17,7 @@ import logging
 from typing import Final, NamedTuple
 
 from node.postgres.connection import Cursor
-from node.postgres.rows import read_value
+from node.postgres.statements import read_value
 
 log = logging.getLogger(__name__)
 

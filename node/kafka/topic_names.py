@@ -1,5 +1,7 @@
 """The names of all topics 主题 (docs/contract.md §1)."""
 
+from functools import cache
+
 from cases.nodes import NATIONAL, PROVINCES
 
 
@@ -13,6 +15,7 @@ def downlink(node: str) -> str:
     return f"petition.downlink.{node}"
 
 
+@cache
 def own_topic(node: str) -> str:
     """Return the topic 自有 that holds every event that `node` emits, outside its database.
 
@@ -46,6 +49,7 @@ def peers_of(node: str) -> list[str]:
     return [*PROVINCES] if node == NATIONAL else [NATIONAL]
 
 
+@cache
 def topic_between(sender: str, receiver: str) -> str:
     """Return the topic that `sender` writes for `receiver`; one of them is the centre."""
     return uplink(sender) if receiver == NATIONAL else downlink(receiver)

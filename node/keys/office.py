@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from cases.nodes import NATIONAL
 from node.keys.key_ring import NodeKeys, load_keys
 from node.postgres.connection import Cursor
-from node.runtime.clock import Clock, now_micros
 from node.runtime.settings import Settings
 from node.store.clock_skew import ClockCheck
-from schemas.instants import date_in_china
+from schemas.instants import Clock, date_in_china, now_micros
 from schemas.sealing.sealed_record import PublicKey, Sealer
 
 # Crockford's base 32: it has no letters that are mistaken for digits when read aloud.

@@ -6,7 +6,7 @@ Only Postgres knows whether it was committed.
 import time
 
 from node.postgres.connection import Connection, Cursor
-from node.postgres.rows import read_value
+from node.postgres.statements import read_value
 from node.runtime.errors import Transient
 
 # A backend whose client is gone ends its commit within the time of one write to the disk.

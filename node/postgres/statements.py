@@ -65,7 +65,20 @@ def columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def scalar(cursor: Cursor, sql: str, values: Any = None) -> Any:
-    """Run a query and return the first value of its first row; None if there is no row."""
-    cursor.execute(sql, values)
-    return (cursor.fetchone() or (None,))[0]
+def read_value(cursor: Cursor, query: str, values: Any = None) -> Any:
+    """Return the first column of the first row; None if there is no row."""
+    cursor.execute(query, values)
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def read_rows(cursor: Cursor, query: str, values: Any = None) -> list[dict[str, Any]]:
+    cursor.execute(query, values)
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def query_rows(connection: Connection, query: str, values: Any = None) -> list[dict[str, Any]]:
+    """Do `read_rows` in a transaction of its own."""
+    with connection, connection.cursor() as cursor:
+        return read_rows(cursor, query, values)

@@ -7,7 +7,7 @@ writes until the old commits are confirmed, or each try would use up one more ba
 """
 
 from node.postgres.connection import Cursor
-from node.postgres.rows import read_value
+from node.postgres.statements import read_value
 from node.runtime.errors import Transient
 
 # A slow standby that is alive confirms within this time.

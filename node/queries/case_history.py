@@ -4,7 +4,7 @@ from typing import Any
 
 from cases.case import Case
 from node.postgres.connection import Connection, Cursor
-from node.postgres.rows import query_rows, read_value
+from node.postgres.statements import query_rows, read_value
 from node.runtime.errors import PetitionLinkError
 
 _CASE = "select fold from petition_case where case_id = %s"

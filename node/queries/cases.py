@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from node.postgres.connection import Connection, Cursor
-from node.postgres.rows import query_rows, read_rows, read_value
+from node.postgres.statements import query_rows, read_rows, read_value
 
 _COLUMNS = """
     c.case_id, c.state, c.title, c.channel, c.area, c.content_category_1, c.content_category_2,

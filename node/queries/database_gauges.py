@@ -13,18 +13,18 @@ from math import nan
 from cases.nodes import NATIONAL, PROVINCES
 from node.kafka.topic_names import own_topic, produced_topics
 from node.postgres.connection import Connection, Cursor, connect, own_database
-from node.postgres.rows import read_value
 from node.postgres.schema_version import check_version, schema_version
+from node.postgres.statements import read_value
 from node.postgres.synchronous_standby import description, unconfirmed_seconds
 from node.queries.deadlines import cases_by_clock, due_within, overdue
 from node.queries.figures.overview import attention
-from node.runtime.clock import Clock, now_micros
 from node.runtime.memory import give_back
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from node.store import command_gate
 from node.store.clock_skew import ClockCheck
+from schemas.instants import Clock, now_micros
 
 log = logging.getLogger(__name__)
 

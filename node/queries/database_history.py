@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from node.postgres.connection import Cursor
-from node.postgres.rows import read_value
+from node.postgres.statements import read_value
 
 # A place names so many epochs, newest first: the first common one shows where to go on.
 MOST_EPOCHS = 8

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from node.postgres.connection import Cursor
-from node.postgres.rows import read_rows
+from node.postgres.statements import read_rows
 from node.runtime.errors import PetitionLinkError
 
 OPEN: Final = "open"

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from cases.regulations import RULE_SETS, regulation
 from node.postgres.connection import Connection, Cursor
-from node.postgres.rows import query_rows
+from node.postgres.statements import query_rows
 from schemas.errors import Invalid
 
 MAX_PAGE: Final = 200

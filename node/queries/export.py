@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from node.postgres.connection import Connection
-from node.postgres.rows import read_value
+from node.postgres.statements import read_value
 from schemas.instants import CHINA
 
 _BATCH_ROWS = 500

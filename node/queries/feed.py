@@ -9,8 +9,8 @@ to other events; `database_history` finds where to go on there.
 from typing import Any, NamedTuple
 
 from node.postgres.connection import Connection, Cursor
-from node.postgres.rows import query_rows, read_rows
 from node.postgres.snapshot import snapshot
+from node.postgres.statements import query_rows, read_rows
 from node.queries.database_history import DatabaseHistory, FeedPlace, is_standby, read_history
 from node.runtime.errors import Transient
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from cases.nodes import NATIONAL, PROVINCES
 from node.kafka.topic_names import downlink, uplink
 from node.postgres.connection import Connection, Cursor
-from node.postgres.rows import read_value
+from node.postgres.statements import read_value
 
 # Long enough for a steady rate, short enough for a current one.
 MINUTES: Final = 5

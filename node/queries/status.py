@@ -4,7 +4,7 @@ from typing import Any
 
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection
-from node.postgres.rows import query_rows
+from node.postgres.statements import query_rows
 from node.store import command_gate
 
 _OUTBOX = """

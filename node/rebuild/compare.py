@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from node.postgres.connection import Cursor
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 from node.rebuild.shadow_tables import SCHEMA, TABLES
 
 # More names than this are of no use; the count is exact.
@@ -81,14 +81,14 @@ def differing(cursor: Cursor, live: str, schema: str, case_ids: list[str]) -> di
 def differences(cursor: Cursor) -> Differences:
     counts, names = {}, {}
     for kind in _KINDS:
-        counts[kind] = scalar(cursor, _COUNT, (kind,))
+        counts[kind] = read_value(cursor, _COUNT, (kind,))
         cursor.execute(_NAMES, (kind,))
         names[kind] = [case_id for (case_id,) in cursor]
     return Differences(counts, names)
 
 
 def _statement(cursor: Cursor, live: str, schema: str, table: str, some: str) -> str:
-    key = scalar(cursor, _KEY, (f"{live}.{table}",))
+    key = read_value(cursor, _KEY, (f"{live}.{table}",))
     cursor.execute(_COLUMNS, (f"{live}.{table}",))
     columns = [name for (name,) in cursor]
     return _DIFFERING.format(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from cases.case import Case
 from cases.fold import fold
 from node.postgres.connection import Connection, Cursor
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 from node.rebuild.losses import Losses
 from node.rebuild.shadow_tables import TABLES
 from node.store import case_details, case_rows, row_check
@@ -36,7 +36,7 @@ _REVISIONS = "select case_id, revision from {live}.petition_case where case_id =
 def horizon(connection: Connection) -> str:
     """Return the oldest transaction that may still add rows to the ledger."""
     with connection, connection.cursor() as cursor:
-        return str(scalar(cursor, _HORIZON))
+        return str(read_value(cursor, _HORIZON))
 
 
 def fold_all(

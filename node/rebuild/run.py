@@ -21,7 +21,7 @@ from psycopg2.errors import DeadlockDetected, DependentObjectsStillExist, LockNo
 
 from node.postgres.advisory_lock import Lock, try_lock
 from node.postgres.connection import Connection, Cursor, own_connected
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 from node.rebuild import compare, refold, shadow_tables
 from node.rebuild.compare import Differences
 from node.rebuild.losses import Losses
@@ -238,4 +238,4 @@ def _swap(cursor: Cursor, live: str, differences: Differences, actor: str) -> No
 
 def _number(connection: Connection, query: str) -> int:
     with connection, connection.cursor() as cursor:
-        return int(scalar(cursor, query))
+        return int(read_value(cursor, query))

@@ -8,7 +8,7 @@ the migrations made it.
 from typing import Final
 
 from node.postgres.connection import Cursor
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 
 SCHEMA: Final = "petitionlink_rebuild"
 # In the order in which writers lock them.
@@ -39,7 +39,7 @@ _GRANTS = """
 
 def current_schema(cursor: Cursor) -> str:
     query = "select relnamespace::regnamespace::text from pg_class where oid = %s::regclass"
-    return str(scalar(cursor, query, ("petition_case",)))
+    return str(read_value(cursor, query, ("petition_case",)))
 
 
 def clear(cursor: Cursor) -> None:

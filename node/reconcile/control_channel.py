@@ -22,9 +22,9 @@ from kafka.errors import (
 from node.kafka import clients
 from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import control_between, peers_of
-from node.runtime.clock import Clock
 from node.runtime.errors import PetitionLinkError
 from node.runtime.settings import Settings
+from schemas.instants import Clock
 
 log = logging.getLogger(__name__)
 

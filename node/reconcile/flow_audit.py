@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from node.kafka.topic_names import peers_of, topic_between
 from node.postgres.connection import Cursor
-from node.postgres.rows import read_value
+from node.postgres.statements import read_value
 from node.reconcile.results import results
 from node.runtime.metrics import Metrics
 from node.store import digests, flow_counts

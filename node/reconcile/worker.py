@@ -27,13 +27,13 @@ from node.reconcile.control_channel import Channel, NoControlTopic
 from node.reconcile.initiator import Round
 from node.reconcile.message_intake import Intake
 from node.reconcile.session import Conversation
-from node.runtime.clock import Clock, now_micros
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from node.store import clock_skew, digests, flow_counts
 from node.store.flow_counts import day_of
 from node.store.lost_events import number_lost
+from schemas.instants import Clock, now_micros
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The flag of a recovering node 恢复中, which accepts its own events from its peers."""
 
 from node.postgres.connection import Cursor
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 
 _RECOVERING = "select recovering_since is not null from node_state"
 _BEGIN = "update node_state set recovering_since = coalesce(recovering_since, now())"
@@ -10,7 +10,7 @@ _END = "update node_state set recovering_since = null where recovering_since is 
 
 def is_recovering(cursor: Cursor) -> bool:
     """Return whether a recovery was begun and not ended."""
-    return bool(scalar(cursor, _RECOVERING))
+    return bool(read_value(cursor, _RECOVERING))
 
 
 def begin(cursor: Cursor) -> None:

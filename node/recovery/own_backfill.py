@@ -12,7 +12,7 @@ from cases.nodes import NATIONAL
 from node.kafka import clients, library_patches
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 from node.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def step(connection: Connection, node: str) -> bool:
         return False
     with connection.cursor() as cursor:
         values = {"cases": _CASES, "topic": own_topic(node), "node": node}
-        return bool(scalar(cursor, _STEP, values))
+        return bool(read_value(cursor, _STEP, values))
 
 
 def notice_new_topic(connection: Connection, settings: Settings) -> None:

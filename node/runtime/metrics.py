@@ -6,12 +6,10 @@ docs/metrics.md is made from this list: `python -m node.runtime.metrics > docs/m
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter as Counts
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.metrics import MetricWrapperBase
@@ -29,7 +27,7 @@ _Kind = TypeVar("_Kind", bound=MetricWrapperBase)
 
 
 class _Metric(Generic[_Kind]):
-    """A line of the list; as an attribute of a `Metrics` it is the metric in that registry."""
+    """A line of the list. Each `Metrics` has an attribute of the same name: the metric itself."""
 
     def __init__(self, kind: type[_Kind], text: str, *labels: str, **options: Any) -> None:
         self._make: Callable[..., _Kind] = partial(
@@ -41,10 +39,11 @@ class _Metric(Generic[_Kind]):
 
     def add_to(self, metrics: Metrics) -> None:
         """Make the metric; its name is that of the attribute."""
-        metrics.by_name[self._name] = self._make(self._name, registry=metrics.registry)
+        setattr(metrics, self._name, self._make(self._name, registry=metrics.registry))
 
     def __get__(self, metrics: Metrics, _owner: object) -> _Kind:
-        return cast(_Kind, metrics.by_name[self._name])
+        """Tell the type of the attribute; the attribute itself is found without this method."""
+        raise AttributeError(self._name)
 
 
 _info = partial(_Metric, Info)
@@ -210,7 +209,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.by_name: dict[str, MetricWrapperBase] = {}
         for declared in vars(Metrics).values():
             if isinstance(declared, _Metric):
                 declared.add_to(self)
@@ -220,15 +218,6 @@ class Metrics:
         for dependency in DEPENDENCIES:
             self.dependency_up.labels(dependency).set(0)
         self.build.info({"version": version("petitionlink"), "node": node})
-
-
-def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
-    """Observe each value; a batch has thousands, and the library takes only one a call."""
-    bounds = histogram._upper_bounds
-    places = Counts(bisect_left(bounds, value) for value in values)
-    for place, number in places.items():
-        histogram._buckets[place].inc(number)
-    histogram._sum.inc(sum(values))
 
 
 def documentation() -> str:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from node.postgres.connection import Cursor
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 
 _READ = """
     select last_case, extract(epoch from began_at)::float, events, quarantined,
@@ -83,7 +83,7 @@ def take_requests(cursor: Cursor, limit: int) -> list[str]:
 
 def wants_own_topics(cursor: Cursor) -> bool:
     """Return whether own events are missing, so that our own topics must be read again."""
-    return bool(scalar(cursor, _OWN_WANTED))
+    return bool(read_value(cursor, _OWN_WANTED))
 
 
 def own_topics_read(cursor: Cursor) -> None:

@@ -14,9 +14,9 @@ import time
 from typing import NamedTuple
 
 from node.postgres.connection import Cursor
-from node.runtime.clock import Clock, now_micros
 from node.runtime.settings import Settings
 from schemas.errors import PetitionLinkError
+from schemas.instants import Clock, now_micros
 
 _MICROS = 1_000_000
 # A process uses a reading for this long, unless its clock jumps.

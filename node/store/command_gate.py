@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection, Cursor
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 from node.runtime.errors import Transient
 
 
@@ -110,7 +110,7 @@ def confirmation_since(connection: Connection) -> tuple[Confirmation, float]:
     """
     with connection, connection.cursor() as cursor:
         known = confirmation(cursor)
-        return known, scalar(cursor, _SEEN) if known is Confirmation.OTHER else 0.0
+        return known, read_value(cursor, _SEEN) if known is Confirmation.OTHER else 0.0
 
 
 def confirm(cursor: Cursor) -> None:

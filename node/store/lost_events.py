@@ -8,7 +8,7 @@ the case is checked again: it still shows the lost events, which a fold of the o
 from collections.abc import Iterable, Mapping, Sequence
 
 from node.postgres.connection import Cursor
-from node.postgres.statements import columns, run, scalar
+from node.postgres.statements import columns, read_value, run
 from node.store import digest_check, digests
 from node.store.digests import Share
 from schemas.event import Event
@@ -53,7 +53,7 @@ def lost_of(cursor: Cursor, case_ids: Iterable[str]) -> list[LostEvent]:
 
 
 def number_lost(cursor: Cursor) -> int:
-    return int(scalar(cursor, "select count(*) from lost_event"))
+    return int(read_value(cursor, "select count(*) from lost_event"))
 
 
 def request(cursor: Cursor, case_ids: Iterable[str]) -> None:
@@ -68,7 +68,7 @@ def restore(
 
     The digests count them again.
     """
-    if not new or not scalar(cursor, _ANY):
+    if not new or not read_value(cursor, _ANY):
         return []
     keys = [(event.case_id, event.emitter, event.emitter_sequence, event.event_id) for event in new]
     cursor.execute(_TAKE, columns(keys))

@@ -15,7 +15,7 @@ from psycopg2.errors import LockNotAvailable
 from cases.nodes import NATIONAL
 from node.kafka.topic_names import own_topic
 from node.postgres.connection import Connection, Cursor
-from node.postgres.statements import scalar
+from node.postgres.statements import read_value
 from node.runtime.adaptive_batch import StepSize
 from node.runtime.errors import is_too_slow
 from node.runtime.supervisor import Stop
@@ -93,7 +93,7 @@ def make_partitions(connection: Connection) -> int | None:
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(f"set local lock_timeout = '{_LOCK_WAIT}'")
-            return int(scalar(cursor, _MAKE_AHEAD))
+            return int(read_value(cursor, _MAKE_AHEAD))
     except LockNotAvailable:
         return None
 
@@ -110,7 +110,7 @@ def prune(connection: Connection, keep: Retention, stop: Stop) -> Pruned:
 def analyse_ledger(connection: Connection) -> bool:
     """Renew the statistics of the whole ledger once a day; return whether it was done now."""
     with connection, connection.cursor() as cursor:
-        due = not scalar(cursor, _ANALYSED)
+        due = not read_value(cursor, _ANALYSED)
         if due:
             cursor.execute("analyze case_event")
     return due

@@ -9,9 +9,10 @@ from node.postgres.connection import Cursor
 from node.store import digests
 from node.store.events import body_json
 from schemas.codec import decode_as, schema_of
-from schemas.envelope import check_envelope, decode_envelope
+from schemas.envelope import decode_envelope
 from schemas.errors import Undecodable
 from schemas.event import ENVELOPE_FIELDS, Event
+from schemas.validation.record_check import check_envelope
 
 # The kinds of findings about one row.
 VALUE_ALTERED: Final = "value_altered"  # the value does not match its digest

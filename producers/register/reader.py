@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
-from node.runtime.clock import Clock, now_micros
 from producers.register.column_check import check_columns
 from producers.register.csv_source import open_csv
 from producers.register.errors import RegisterError
@@ -16,6 +15,7 @@ from producers.register.records import Registration, Rejected
 from producers.register.row_reader import RowReader
 from producers.register.source import Source
 from producers.register.xlsx_source import open_xlsx
+from schemas.instants import Clock, now_micros
 
 _START_BYTES: Final = 4096
 _JSON_SUFFIXES = (".jsonl", ".ndjson")

@@ -20,13 +20,13 @@ from cases.evaluable import OBJECTS
 from cases.regulations import regulation
 from node.keys.office import Office
 from node.postgres.connection import Connection
-from node.runtime.clock import Clock as Now
-from node.runtime.clock import now_micros
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from producers.commands.act_on_many import Plan, act
 from producers.commands.draft_event import Command
 from producers.routines.routine import DEFAULT_POLICY, Resting, Routine, RoutinePolicy
+from schemas.instants import Clock as Now
+from schemas.instants import now_micros
 
 ACTOR: Final = "routine:timekeeping"
 BATCH_CASES: Final = 200

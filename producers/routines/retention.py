@@ -4,11 +4,11 @@ import logging
 
 from node.keys.office import Office
 from node.postgres.connection import Connection
-from node.runtime.clock import Clock, now_micros
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from node.store import retention
 from producers.routines.routine import Routine
+from schemas.instants import Clock, now_micros
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from node.keys.office import Office, open_office
 from node.postgres.advisory_lock import Lock, try_lock
 from node.postgres.connection import Connection, connect, own_database
 from node.postgres.synchronous_standby import refuse_while_unconfirmed
-from node.runtime.clock import Clock, now_micros
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
+from schemas.instants import Clock, now_micros
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from typing import Final
 from cases.errors import Refusal
 from node.keys.office import Office
 from node.postgres.connection import Connection
-from node.runtime.clock import Clock, now_micros
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from producers.routines import supervision
 from producers.routines.routine import Resting, Routine
 from producers.routines.supervision_policy import Policy, policy_file, read_policy
+from schemas.instants import Clock, now_micros
 
 log = logging.getLogger(__name__)
 

@@ -1,17 +1,41 @@
-"""Find what is wrong with a record that cannot be written; check the instants of a read one."""
+"""Check records: one that is to be written, and envelope and instants of one that was read."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from schemas.catalogue import FieldPath, Schema
-from schemas.errors import OUT_OF_RANGE, Invalid, Undecodable
-from schemas.limits import MAX_INSTANT_MICROS, MIN_INSTANT_MICROS, is_uuid
+from schemas.errors import INVALID_TEXT, MALFORMED, OUT_OF_RANGE, Invalid, Undecodable
+from schemas.limits import (
+    MAX_CASE_ID_CHARACTERS,
+    MAX_INSTANT_MICROS,
+    MAX_NUMBER,
+    MIN_INSTANT_MICROS,
+    is_uuid,
+)
 from schemas.validation.field_spec import INSTANT, UUID, FieldSpec, fields_of
 
 
 def check_record(schema: Schema, record: dict[str, Any]) -> None:
     """Raise Invalid, naming the field, unless the record can be written."""
     _check_fields(fields_of(schema), record, "")
+
+
+def check_envelope(record: dict[str, Any]) -> None:
+    """Raise Undecodable unless the envelope can be stored: ranges, ids, no NUL in its texts."""
+    if not is_uuid(record["event_id"]):
+        raise Undecodable(MALFORMED, "event_id is no UUID of 36 characters in lower case")
+    case_id = record["case_id"]
+    if not 0 < len(case_id) <= MAX_CASE_ID_CHARACTERS:
+        raise Undecodable(MALFORMED, f"case_id has {len(case_id)} characters")
+    if "\0" in case_id + record["emitter"] + record["actor"] + record["rule_set"]:
+        raise Undecodable(INVALID_TEXT, "NUL in the envelope")
+    if not (
+        0 < record["version"] <= MAX_NUMBER
+        and 0 < record["emitter_sequence"] <= MAX_NUMBER
+        and MIN_INSTANT_MICROS <= record["occurred_at"] <= MAX_INSTANT_MICROS
+        and MIN_INSTANT_MICROS <= record["recorded_at"] <= MAX_INSTANT_MICROS
+    ):
+        raise Undecodable(OUT_OF_RANGE, "a number or an instant of the envelope is out of range")
 
 
 def check_instants(paths: Iterable[FieldPath], record: dict[str, Any]) -> None:

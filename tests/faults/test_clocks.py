@@ -11,9 +11,9 @@ from support.world import count, eventually
 from node.keys.office import open_office
 from node.localstack import LocalStack
 from node.postgres.connection import connect
-from node.runtime.clock import Clock, now_micros
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
+from schemas.instants import Clock, now_micros
 
 _TEN_MINUTES_MICROS = 600 * 1_000_000
 

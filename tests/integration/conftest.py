@@ -5,7 +5,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from node.localstack.stack import stack_settings
 from support.cli import as_environment
 from support.consuming import TOPIC
 from support.rebuilding import arrive
@@ -17,6 +16,7 @@ from support.web import client_of
 from support.world import do, end_offset, register
 
 from node.localstack import LocalStack
+from node.localstack.stack import stack_settings
 from node.runtime.settings import Settings
 
 

@@ -16,7 +16,6 @@ from node.postgres.connection import connected
 from node.queries.database_gauges import Observer
 from node.reconcile import control_channel
 from node.reconcile.worker import Reconciler
-from node.runtime.clock import Clock, now_micros
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from node.store import clock_skew
@@ -26,6 +25,7 @@ from producers.commands.parse import parse
 from producers.relay.relay import Relay
 from producers.routines.expiry import Timekeeping
 from producers.routines.routine import RoutinePolicy
+from schemas.instants import Clock, now_micros
 
 SHANDONG, BEIJING = "370000", "110000"
 _HOUR = 3_600_000_000

@@ -31,10 +31,10 @@ from node.kafka.clients import TopicPartition
 from node.kafka.topic_names import downlink, uplink
 from node.localstack import LocalStack
 from node.postgres.connection import connected
-from node.runtime.clock import now_micros
 from node.runtime.settings import Settings
 from producers.relay.relay import Relay
 from schemas.event import Event
+from schemas.instants import now_micros
 
 # Compacted as soon as the cleaner comes by, each 15 s; the segment that is written to never is.
 _COMPACT = {

@@ -13,11 +13,11 @@ from cases.clocks import names
 from node.keys.office import open_office
 from node.postgres.connection import connected
 from node.queries.case_history import read_case
-from node.runtime.clock import now_micros
 from node.runtime.settings import Settings
 from node.runtime.supervisor import Stop
 from producers.routines import expiry
 from producers.routines.expiry import Timekeeping
+from schemas.instants import now_micros
 
 _DAY = 86_400_000_000
 # Holds for cases that were accepted and served long ago: a window of 30 days.

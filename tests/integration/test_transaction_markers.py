@@ -35,12 +35,12 @@ from node.kafka.topic_names import control_between, downlink, uplink
 from node.localstack import LocalStack
 from node.postgres.connection import connected
 from node.recovery.own_events import bring_home
-from node.runtime.clock import now_micros
 from node.runtime.errors import Transient
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from producers.relay import topic_locks
 from producers.relay.relay import Relay
+from schemas.instants import now_micros
 
 TOPIC = downlink(SHANDONG)
 POSITIONS = "select partition, next_offset from consumer_offset where topic = %s"

@@ -11,12 +11,12 @@ from cases.vocabulary.commands import event_type_of
 from consumers.consumer import Consumer
 from node.keys.office import Office, open_office
 from node.postgres.connection import Connection, connect
-from node.runtime.clock import Clock, now_micros
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from producers.commands.handle import handle
 from producers.commands.parse import parse
 from producers.relay.relay import Relay
+from schemas.instants import Clock, now_micros
 
 # A short life within one office: whatever happens, these three are legal in this order.
 LIFE = (

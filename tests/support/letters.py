@@ -17,7 +17,7 @@ from schemas.errors import MALFORMED, Undecodable
 
 _ALL = 'select id, status, reason, actor, resolution from dead_letter order by "offset"'
 
-CONTEXT = ReadContext("000000", 0)
+CONTEXT = ReadContext("000000", 0, lambda: False)
 
 
 class Record(NamedTuple):

@@ -8,11 +8,11 @@ from support.world import rows
 from node.postgres.connection import connected
 from node.rebuild import shadow_tables
 from node.rebuild.run import Rebuilt, rebuild
-from node.runtime.clock import now_micros
 from node.runtime.settings import Settings
 from node.store import events as store_events
 from node.store.write_events import pack, write_events
 from schemas.event import Event
+from schemas.instants import now_micros
 
 TABLES = shadow_tables.TABLES
 SHADOW = "select count(*) from pg_namespace where nspname = 'petitionlink_rebuild'"

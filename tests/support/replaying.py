@@ -5,8 +5,8 @@ from support.cli import Done, as_environment, in_process
 from consumers.admin.replay import replay
 from node.kafka.topic_names import downlink
 from node.postgres.connection import connected
-from node.runtime.clock import now_micros
 from node.runtime.settings import Settings
+from schemas.instants import now_micros
 
 SHANDONG, CENTRE = "370000", "000000"
 TOPIC = downlink(SHANDONG)

@@ -7,10 +7,10 @@ from support.world import do, rows
 
 from node.keys.office import open_office
 from node.postgres.connection import connected
-from node.runtime.clock import now_micros
 from node.runtime.settings import Settings
 from producers.routines.supervision import Look, Outcome, dry_run, issue
 from producers.routines.supervision_policy import DEFAULT_FILE, Policy, read_policy
+from schemas.instants import now_micros
 
 DAY = 86_400_000_000
 POLICY = read_policy(DEFAULT_FILE)

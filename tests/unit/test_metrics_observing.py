@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from node.runtime.metrics import observe_all
+from consumers.outcomes import observe_all
 
 BOUNDS = (0.005, 0.1, 1, 86400)
 

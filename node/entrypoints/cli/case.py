@@ -20,9 +20,8 @@ from node.entrypoints.cli.output import (
 from node.kafka.topic_names import receiver_of
 from node.postgres.connection import own_connected
 from node.queries.case_history import read_case, read_events, read_hops
-from node.runtime.clock import now_micros
 from node.runtime.settings import Settings
-from schemas.instants import CHINA, text_of
+from schemas.instants import CHINA, now_micros, text_of
 
 CaseArgument = Annotated[str, typer.Argument(metavar="ID", help="The case id 信访件编号.")]
 

@@ -16,11 +16,11 @@ from node.entrypoints.cli.payload import known_headers, payload_as_data, payload
 from node.postgres.connection import Connection
 from node.queries import dead_letters
 from node.queries.dead_letters import LetterSelection, Payload
-from node.runtime.clock import now_micros
 from node.runtime.errors import PetitionLinkError
 from node.runtime.settings import Settings
 from node.store import audit_log
 from schemas.errors import REASONS
+from schemas.instants import now_micros
 
 _SEEN = "deadletter.payload_seen"
 _LAST_ID = 2**63 - 1

@@ -31,12 +31,12 @@ from node.reconcile.flow_audit import Audited, audit
 from node.reconcile.initiator import RoundOutcome
 from node.reconcile.protocol import CaseDifference
 from node.reconcile.run_once import ANSWER_SECONDS, reconcile, reconcile_side_by_side
-from node.runtime.clock import now_micros
 from node.runtime.errors import PetitionLinkError, Transient
 from node.runtime.settings import Settings
 from node.scrub import projection_check
 from node.scrub.ledger_pass import verify_ledger
 from node.scrub.repair import Context
+from schemas.instants import now_micros
 
 # After this time without an answer, the database of a node of the local stack is read instead.
 _LOCAL_ANSWER_SECONDS = 6.0

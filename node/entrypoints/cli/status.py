@@ -14,11 +14,11 @@ from node.entrypoints.cli.verify import findings_table
 from node.postgres.connection import Connection
 from node.queries.status import read_status
 from node.reconcile.results import results
-from node.runtime.clock import now_micros
 from node.runtime.errors import classified
 from node.runtime.settings import Settings
 from node.scrub import findings, position
 from node.store import clock_skew
+from schemas.instants import now_micros
 
 _MOST_FINDINGS = 100
 

@@ -17,9 +17,9 @@ from node.entrypoints.web.connection_pool import Connections, HeavyConnections
 from node.keys.key_ring import NodeKeys
 from node.keys.office import Office
 from node.postgres.connection import Connection
-from node.runtime.clock import now_micros
 from node.runtime.errors import classified
 from node.runtime.settings import Settings
+from schemas.instants import now_micros
 from schemas.sealing.cipher_suites import Secret
 
 log = logging.getLogger(__name__)

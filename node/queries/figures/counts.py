@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from node.postgres.connection import Cursor
-from node.postgres.rows import read_rows
+from node.postgres.statements import read_rows
 from node.queries.figures.periods import Period
 
 # The online share 网信占比 excludes letters and visits.

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from cases.nodes import NATIONAL, PROVINCES
 from node.postgres.connection import Connection, Cursor
-from node.postgres.rows import read_value
 from node.postgres.snapshot import snapshot
+from node.postgres.statements import read_value
 from node.queries.figures.counts import Row, count, values
 from node.queries.figures.periods import all_time, period
 from node.queries.figures.ratios import named, share

@@ -13,8 +13,8 @@ from consumers.partition_status import PartitionStatus, bounds_of, measure, part
 from node.entrypoints.web.pages.open_case import Connections
 from node.kafka import clients
 from node.kafka.topic_names import consumed_topics, peer_topics
-from node.runtime.clock import now_micros
 from node.runtime.settings import Settings
+from schemas.instants import now_micros
 
 
 class Lag(NamedTuple):
