@@ -82,7 +82,7 @@ def _chosen(only: str) -> list[str]:
     names = [name.strip() for name in only.split(",") if name.strip()]
     unknown = [name for name in names if name not in _MEASURES]
     if unknown:
-        raise typer.BadParameter(f"no measurement {unknown[0]}: choose of {', '.join(_MEASURES)}")
+        raise typer.BadParameter(f"no measurement {unknown[0]}: choose from {', '.join(_MEASURES)}")
     return names
 
 

@@ -9,8 +9,8 @@ Ask for what a test needs; nothing is started for tests that ask for none of it.
         session share its databases and topics: only read there, or use what follows.
 
     def test_something(fresh_settings): settings = fresh_settings("370000")
-        Settings of a node whose database is new, empty and migrated (about 0.1 s each), on the
-        stack's broker with the stack's keys. The database is dropped after the test.
+        Settings of a node whose database is empty and migrated, on the stack's broker with the
+        stack's keys. It is emptied after the test and used again (support/databases.py).
 
     def test_something(fresh_dsn): dsn = fresh_dsn("370000")
         The same for tests that need only the database.
@@ -43,16 +43,15 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import hypothesis
-import psycopg2
 import pytest
-from psycopg2 import sql
-from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
+from psycopg2.extensions import make_dsn
 from pydantic import SecretStr
+from support.databases import Databases
 from support.gate import confirm_database
 from support.ledgers import empty_groups, forget_everything
 from support.links import Listener, broker_with, kafka_link_of, make_listeners
@@ -66,7 +65,6 @@ from node.kafka.clients import TopicPartition
 from node.kafka.topics import apply as topics
 from node.localstack import LocalStack
 from node.localstack.stack import stack_settings
-from node.postgres.connection import migrate
 from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 
@@ -167,38 +165,27 @@ def kafka_link(stack: LocalStack, _listener: Listener) -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="session")
-def _templates(stack: LocalStack) -> Iterator[Callable[[str], str]]:
-    """The name of the migrated database that fresh ones of a node are copied from."""
-    made: dict[str, str] = {}
-
-    def template(node: str) -> str:
-        if node not in made:
-            name = f"template_{os.getpid()}_{node}"
-            _execute(stack, sql.SQL("create database {}").format(sql.Identifier(name)))
-            made[node] = name
-            migrate(make_dsn(stack.postgres_dsn, dbname=name), node)
-        return made[node]
-
-    yield template
-    _drop_databases(stack, made.values())
+def _databases(stack: LocalStack) -> Iterator[Databases]:
+    databases = Databases(stack.postgres_dsn)
+    yield databases
+    databases.drop_all()
 
 
 @pytest.fixture
-def fresh_dsn(stack: LocalStack, _templates: Callable[[str], str]) -> Iterator[Callable[..., str]]:
+def fresh_dsn(stack: LocalStack, _databases: Databases) -> Iterator[Callable[..., str]]:
     """A maker of fresh databases; see above."""
-    made: list[str] = []
+    taken: list[tuple[str, str]] = []
 
     def make(node: str = "370000") -> str:
-        name = f"test_{os.getpid()}_{next(_counter)}_{node}"
-        statement = sql.SQL("create database {} template {}")
-        _execute(stack, statement.format(sql.Identifier(name), sql.Identifier(_templates(node))))
-        made.append(name)
+        name = _databases.take(node)
+        taken.append((node, name))
         dsn = make_dsn(stack.postgres_dsn, dbname=name)
         confirm_database(dsn)
         return dsn
 
     yield make
-    _drop_databases(stack, made)
+    for node, name in taken:
+        _databases.give_back(node, name)
 
 
 @pytest.fixture
@@ -230,21 +217,6 @@ def empty_topics(stack: LocalStack) -> Iterator[LocalStack]:
         missing = [topic for topic in declared if topic.name not in there]
         new = [topics.TopicChange(topic.name, topics.Action.CREATE) for topic in missing]
         topics.apply(client, missing, new)
-
-
-def _drop_databases(stack: LocalStack, names: Iterable[str]) -> None:
-    for name in names:
-        _execute(stack, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-
-def _execute(stack: LocalStack, statement: sql.Composed) -> None:
-    connection = psycopg2.connect(stack.postgres_dsn)
-    try:
-        connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def chosen_duties(clock: str | None) -> list[str]:
     if clock is None:
         return [*duties()]
     if clock not in duties():
-        raise Invalid(f"clock {clock} is no duty: choose of {', '.join(duties())}")
+        raise Invalid(f"clock {clock} is no duty: choose from {', '.join(duties())}")
     return [clock]
 
 

@@ -49,6 +49,16 @@ def settled(desk: Desk, way: tuple[str, str]) -> Audited:
     return audited(desk)[way]
 
 
+def await_flow(desk: Desk, way: tuple[str, str], number: int) -> None:
+    """Wait until both ends have counted so many events; the figures of a peer come in messages."""
+
+    def is_complete() -> bool:
+        flow = settled(desk, way)
+        return (flow.committed, flow.applied, flow.unaccounted) == (number, number, 0)
+
+    eventually(is_complete, f"{desk.node} counts {number} events on {way}")
+
+
 def test_both_ends_tell_the_same_of_what_was_committed_published_received_and_applied(
     desks: Desks,
 ) -> None:
@@ -58,9 +68,8 @@ def test_both_ends_tell_the_same_of_what_was_committed_published_received_and_ap
         cross_case(beijing, centre, shandong)
         await_confirmed(*desks)
         for desk, peer, sent, got in ((beijing, CENTRE, 1, 2), (shandong, CENTRE, 1, 2)):
-            out, back = settled(desk, (desk.node, peer)), settled(desk, (peer, desk.node))
-            assert (out.committed, out.applied, out.unaccounted) == (sent, sent, 0)
-            assert (back.committed, back.applied, back.unaccounted) == (got, got, 0)
+            await_flow(desk, (desk.node, peer), sent)
+            await_flow(desk, (peer, desk.node), got)
         eventually(
             lambda: (
                 sample(

@@ -147,7 +147,7 @@ def test_an_unknown_case_is_one_line(desk: Environment, command: str) -> None:
         (("replay",), "--all with --reason CODE"),
         (("replay", "7", "--all", "--reason", "malformed"), "--all with --reason CODE"),
         (("replay", "--all"), "--all with --reason CODE"),
-        (("list", "--reason", "ugly"), "ugly is no reason: choose of empty, too_short"),
+        (("list", "--reason", "ugly"), "ugly is not a reason: choose from empty, too_short"),
         (("list", "--status", "lost"), "lost"),
     ],
 )

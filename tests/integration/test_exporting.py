@@ -125,7 +125,7 @@ def test_the_file_is_the_owners_whole_or_not_there_and_never_replaced_unasked(
         exported(beijing, path)
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("producers.register_export.export_cases.told", lambda case: 1 / 0)
+        patch.setattr("producers.register_export.export_cases.case_to_row", lambda case: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             exported(beijing, path, force=True)
     assert path.read_bytes() == before

@@ -149,7 +149,7 @@ def test_the_online_share_can_be_taken_on_each_of_the_three_dates(dsn: str) -> N
     ])  # fmt: skip
     shares = {basis: pair(ask(dsn, by_date=basis)["total"], "online_share") for basis in BASES}
     assert shares == {"registration": (1, 1), "petition": (0, 0), "exchange": (0, 1)}
-    with pytest.raises(Invalid, match="choose of registration"):
+    with pytest.raises(Invalid, match="choose from registration"):
         ask(dsn, by_date="moon")
 
 

@@ -37,7 +37,7 @@ def indicators(
     """
     chosen = period(first, last)
     if by_date not in BASES:
-        raise Invalid(f"the online share by {by_date}: choose of {', '.join(BASES)}")
+        raise Invalid(f"the online share by {by_date}: choose from {', '.join(BASES)}")
     at = now or datetime.now(UTC)
     with snapshot(connection) as cursor:
         tallies = _tallies(cursor, values(chosen, at))

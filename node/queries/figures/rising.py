@@ -53,7 +53,7 @@ def rising(
     for what was not stated. `ratio` is null for a `new` item.
     """
     if by not in KEYS:
-        raise Invalid(f"rising by {by}: choose of {', '.join(KEYS)}")
+        raise Invalid(f"rising by {by}: choose from {', '.join(KEYS)}")
     if not 1 <= days <= _MAX_DAYS:
         raise Invalid(f"rising over {days} days: choose 1 to {_MAX_DAYS}")
     now, before = (period(first, until) for first, until in _halves(last, days))
