@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.cli import as_environment, petitionlink
+from support.cli import as_environment, petitionlink, run_cli
 from support.registers import make_register
 from support.world import register
 
@@ -49,7 +49,7 @@ def test_import_of_a_register_without_faults_leaves_no_reject_file(
 
 def test_status_prints_positions_outbox_and_counts(settings: Settings) -> None:
     register(settings)
-    shown = petitionlink("status", "--format", "json", settings=as_environment(settings)).json()
+    shown = run_cli("status", "--format", "json", settings=as_environment(settings)).json()
     assert shown["node"] == SHANDONG
     assert (shown["events"], shown["cases"], shown["dead_letters_open"]) == (1, 1, 0)
     (outbox,) = shown["outbox"]
@@ -63,7 +63,7 @@ def test_status_prints_positions_outbox_and_counts(settings: Settings) -> None:
 def test_case_show_prints_the_fold_and_the_events(settings: Settings) -> None:
     case_id = register(settings)
     environment = as_environment(settings)
-    shown = petitionlink("case", "show", case_id, "--format", "json", settings=environment).json()
+    shown = run_cli("case", "show", case_id, "--format", "json", settings=environment).json()
     assert shown["case"]["case_id"] == case_id
     assert shown["case"]["state"] == "registered"
     (event,) = shown["events"]
@@ -74,25 +74,25 @@ def test_case_show_prints_the_fold_and_the_events(settings: Settings) -> None:
 def test_case_trace_prints_the_hops(settings: Settings) -> None:
     case_id = register(settings)
     environment = as_environment(settings)
-    trace = petitionlink("case", "trace", case_id, "--format", "json", settings=environment).json()
+    trace = run_cli("case", "trace", case_id, "--format", "json", settings=environment).json()
     assert trace["case_id"] == case_id
     assert [hop["hop"] for hop in trace["hops"]] == ["emitted", "pending"]
 
 
 def test_stack_status_prints_servers_and_nodes(stack: LocalStack) -> None:
-    shown = petitionlink("stack", "status", "--format", "json").json()
+    shown = run_cli("stack", "status", "--format", "json").json()
     assert shown["up"] is True
     assert {node["node"] for node in shown["nodes"]} >= {SHANDONG, "000000"}
 
 
 def test_topics_plan_prints_each_topic(stack: LocalStack) -> None:
-    shown = petitionlink("topics", "plan", "--format", "json").json()
+    shown = run_cli("topics", "plan", "--format", "json").json()
     topics = {change["topic"]: change["action"] for change in shown}
     assert topics[f"petition.uplink.{SHANDONG}"] == "unchanged"
 
 
 def test_a_table_is_what_a_person_gets_unless_json_is_asked_for(settings: Settings) -> None:
-    done = petitionlink("status", settings=as_environment(settings))
+    done = run_cli("status", settings=as_environment(settings))
     assert done.code == 0
     assert f"node {SHANDONG}" in done.out
     with pytest.raises(json.JSONDecodeError):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.cli import as_environment, in_process, petitionlink, refused
+from support.cli import as_environment, in_process, petitionlink, refused, run_cli
 from support.letters import kept, misread, states
 from support.spoilt import SHANDONG, Environment, json_or_silent, silent
 
@@ -96,7 +96,7 @@ _REFUSED = [
 
 def test_a_command_that_is_refused_says_why_on_its_result_line(desk: Environment) -> None:
     lines = "\n".join(line for line, _, _ in _REFUSED)
-    done = petitionlink("command", "-", stdin=lines, settings=desk)
+    done = run_cli("command", "-", stdin=lines, settings=desk)
     results = done.lines()
     assert [result["line"] for result in results] == [*range(1, len(_REFUSED) + 1)]
     assert [result["ok"] for result in results] == [False] * len(_REFUSED)
@@ -117,7 +117,7 @@ def test_a_command_that_the_state_forbids_changes_nothing_and_stops_no_other(
         _REGISTER | {"case_id": case_id},
         {"command": "forward", "case_id": case_id, "to": "999999"},
     ]
-    done = petitionlink("command", "-", stdin="\n".join(map(json.dumps, lines)), settings=desk)
+    done = run_cli("command", "-", stdin="\n".join(map(json.dumps, lines)), settings=desk)
     results = done.lines()
     assert [result["ok"] for result in results] == [True, False, True, False, False]
     rules = [result.get("rule") for result in results]
@@ -127,13 +127,13 @@ def test_a_command_that_the_state_forbids_changes_nothing_and_stops_no_other(
 
 
 def test_a_command_file_that_is_not_there_is_named(desk: Environment, here: Path) -> None:
-    line = refused(silent(petitionlink("command", "missing.jsonl", settings=desk)))
+    line = refused(silent(run_cli("command", "missing.jsonl", settings=desk)))
     assert "missing.jsonl" in line
 
 
 @pytest.mark.parametrize("command", ["show", "trace"])
 def test_an_unknown_case_is_one_line(desk: Environment, command: str) -> None:
-    done = petitionlink("case", command, "nowhere", "--format", "json", settings=desk)
+    done = run_cli("case", command, "nowhere", "--format", "json", settings=desk)
     assert "case nowhere is unknown to this node" in refused(json_or_silent(done))
 
 

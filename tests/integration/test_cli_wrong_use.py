@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from psycopg2.extensions import make_dsn
-from support.cli import Done, petitionlink, refused
+from support.cli import Done, petitionlink, refused, run_cli
 from support.spoilt import BEIJING, NOT_IN_THE_STACK, SHANDONG, Environment, silent
 
 from node.keys.key_ring import make_local_keys
@@ -39,16 +39,16 @@ _DATABASE_COMMANDS = [
 def test_what_the_command_line_does_not_know_is_wrong_usage(
     arguments: tuple[str, ...], names: str
 ) -> None:
-    assert names in refused(silent(petitionlink(*arguments)), code=2)
+    assert names in refused(silent(run_cli(*arguments)), code=2)
 
 
 def test_wrong_usage_names_the_command_whose_help_explains_it() -> None:
-    assert "see `petitionlink case show --help`" in petitionlink("case", "show").err
+    assert "see `petitionlink case show --help`" in run_cli("case", "show").err
 
 
 @pytest.mark.parametrize("command", ["status", "run"])
 def test_an_unknown_node_is_refused(stack: LocalStack, command: str) -> None:
-    line = refused(silent(petitionlink(command, "--node", "999999")))
+    line = refused(silent(run_cli(command, "--node", "999999")))
     assert "'999999' is unknown" in line
     assert "370000" in line
 
@@ -57,13 +57,13 @@ def test_an_unknown_node_is_refused(stack: LocalStack, command: str) -> None:
 def test_a_node_outside_the_local_stack_is_refused_with_the_cure(
     stack: LocalStack, command: str
 ) -> None:
-    line = refused(silent(petitionlink(command, "--node", NOT_IN_THE_STACK)))
+    line = refused(silent(run_cli(command, "--node", NOT_IN_THE_STACK)))
     assert f"petitionlink stack up --nodes {NOT_IN_THE_STACK}" in line
 
 
 def test_without_a_local_stack_a_node_cannot_be_picked(tmp_path: Path) -> None:
     away = {"PETITIONLINK_LOCAL": str(tmp_path)}
-    line = refused(silent(petitionlink("status", "--node", SHANDONG, settings=away)))
+    line = refused(silent(run_cli("status", "--node", SHANDONG, settings=away)))
     assert "petitionlink stack up" in line
 
 
@@ -71,7 +71,7 @@ def test_without_a_local_stack_a_node_cannot_be_picked(tmp_path: Path) -> None:
 def test_without_any_settings_the_missing_ones_are_named(
     stack: LocalStack, here: Path, command: tuple[str, ...]
 ) -> None:
-    line = refused(silent(petitionlink(*command)))
+    line = refused(silent(run_cli(*command)))
     assert "PETITIONLINK_NODE is not set" in line
     assert "PETITIONLINK_POSTGRES_DSN is not set" in line
     assert "--node" in line
@@ -89,7 +89,7 @@ def test_without_any_settings_the_missing_ones_are_named(
 def test_a_setting_that_makes_no_sense_is_named_and_no_secret_is_shown(
     good_environment: Environment, name: str, value: str
 ) -> None:
-    line = refused(silent(petitionlink("status", settings=good_environment | {name: value})))
+    line = refused(silent(run_cli("status", settings=good_environment | {name: value})))
     assert name in line
     assert good_environment["PETITIONLINK_POSTGRES_DSN"] not in line
 
@@ -98,7 +98,7 @@ def test_keys_that_are_not_there_are_named(
     good_environment: Environment, here: Path, tmp_path: Path
 ) -> None:
     without = good_environment | {"PETITIONLINK_KEY_FOLDER": str(tmp_path / "nowhere")}
-    line = refused(silent(petitionlink("command", "-", settings=without)))
+    line = refused(silent(run_cli("command", "-", settings=without)))
     assert f"{SHANDONG}.key" in line
 
 
@@ -107,7 +107,7 @@ def test_a_postgres_that_is_away_is_one_line(
     stack: LocalStack, good_environment: Environment, here: Path, command: tuple[str, ...]
 ) -> None:
     away = _with_dsn(good_environment, make_dsn(stack.dsn(SHANDONG), port=free_port()))
-    line = refused(silent(petitionlink(*command, settings=away)))
+    line = refused(silent(run_cli(*command, settings=away)))
     assert "Postgres is away" in line
 
 
@@ -143,7 +143,7 @@ def test_a_database_that_does_not_exist_is_one_line(
     stack: LocalStack, good_environment: Environment
 ) -> None:
     missing = _with_dsn(good_environment, make_dsn(stack.dsn(SHANDONG), dbname="nothing"))
-    line = refused(silent(petitionlink("status", settings=missing)))
+    line = refused(silent(run_cli("status", settings=missing)))
     assert "nothing" in line
     assert "PETITIONLINK_POSTGRES_DSN" in line
 
@@ -170,7 +170,7 @@ def test_status_without_a_broker_is_one_line_and_still_shows_what_postgres_knows
     good_environment: Environment,
 ) -> None:
     away = _without_broker(good_environment)
-    done = petitionlink("status", "--format", "json", settings=away)
+    done = run_cli("status", "--format", "json", settings=away)
     assert "Kafka" in refused(done)
     shown = json.loads(done.out)
     assert shown["node"] == SHANDONG
@@ -178,9 +178,7 @@ def test_status_without_a_broker_is_one_line_and_still_shows_what_postgres_knows
 
 
 def test_topics_without_a_broker_is_one_line(good_environment: Environment) -> None:
-    line = refused(
-        silent(petitionlink("topics", "plan", settings=_without_broker(good_environment)))
-    )
+    line = refused(silent(run_cli("topics", "plan", settings=_without_broker(good_environment))))
     assert "Kafka" in line
 
 

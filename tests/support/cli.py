@@ -17,6 +17,7 @@ from node.entrypoints.cli.app import main
 from node.runtime.settings import Settings
 
 PROGRAM = Path(sys.executable).with_name("petitionlink")
+_OF_OWN_PROCESS = ("import", "run", "relay", "consume", "serve", "demo", "rebuild")
 
 
 class Done(NamedTuple):
@@ -54,12 +55,21 @@ def petitionlink(
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def in_process(*arguments: str, settings: Mapping[str, str] | None = None) -> Done:
+def run_cli(*arguments: str, stdin: str = "", settings: Mapping[str, str] | None = None) -> Done:
+    """Run a command in a process of its own only if it starts threads or processes."""
+    if arguments[:1] in {(name,) for name in _OF_OWN_PROCESS}:
+        return petitionlink(*arguments, stdin=stdin, settings=settings)
+    return in_process(*arguments, stdin=stdin, settings=settings)
+
+
+def in_process(*arguments: str, stdin: str = "", settings: Mapping[str, str] | None = None) -> Done:
     """Do the same without a process of its own, in a twentieth of the time."""
     out, err = io.StringIO(), io.StringIO()
+    given = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
     with (
         mock.patch.dict(os.environ, settings or {}),
         mock.patch.object(sys, "argv", ["petitionlink", *arguments]),
+        mock.patch.object(sys, "stdin", given),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

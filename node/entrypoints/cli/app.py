@@ -68,7 +68,7 @@ def main() -> None:
     """Run one command; the exit code is 1 if it was refused or failed, 2 for wrong usage."""
     try:
         # With standalone_mode, wrong usage would be drawn in several lines.
-        code = app_for(sys.argv[1:])(standalone_mode=False) or 0
+        code = app_for(sys.argv[1:])(prog_name="petitionlink", standalone_mode=False) or 0
         if code == _INTERRUPTED:
             say("interrupted")
         sys.exit(code)
