@@ -23,6 +23,8 @@ from node.runtime.settings import Settings
 STOP_SECONDS = 30.0
 # Imported registers are years old: their evaluation windows would expire in the middle of a count.
 _NO_EXPIRY = {"PETITIONLINK_EVALUATION_GRACE_HOURS": "876000"}
+# Shows what the Kafka clients did if a process does not become ready.
+_VERBOSE = {"PETITIONLINK_LOG_LEVEL": "debug"}
 _started: weakref.WeakSet[Process] = weakref.WeakSet()
 
 
@@ -53,7 +55,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env=environment() | _NO_EXPIRY | own | dict(variables or {}),
+                env=environment() | _VERBOSE | _NO_EXPIRY | own | dict(variables or {}),
             )
         _started.add(self)
 
@@ -70,7 +72,7 @@ class Process:
         try:
             eventually(self._is_ready, f"{self.command} of {self.node} is ready", seconds)
         except AssertionError as error:
-            said = f"it said: {self.text()[-2000:]}; the broker: {self._of_broker()}"
+            said = f"it said: {self.text()[-6000:]}; the broker: {self._of_broker()}"
             raise AssertionError(f"{error}; {said}") from error
 
     def _is_ready(self) -> bool:

@@ -105,3 +105,6 @@ def _log_to_stderr(level: str) -> None:
     form = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
     handler.setFormatter(SafeFormatter(form))
     logging.basicConfig(level=level.upper(), handlers=[handler])
+    if level == "debug":
+        # What `node.kafka.clients` silences: each connection of the library, and why it was lost.
+        logging.getLogger("kafka").setLevel(logging.INFO)
