@@ -30,7 +30,7 @@ test: setup-tests  ## all tests, on a stack of their own
 	@$(VENV)/pytest $(or $(PYTEST),$(PARALLEL) --ignore tests/long)
 
 test-long: setup-tests  ## what takes minutes: tests/long, then every protection taken out once
-	@$(VENV)/pytest tests/long
+	@$(VENV)/pytest --numprocesses 2 --dist loadfile tests/long
 	@PYTHONPATH=tests $(VENV)/python -m protections check
 
 check: setup-tests  ## lint, format, types, schemas, direction of imports, docs in step and their links

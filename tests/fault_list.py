@@ -16,15 +16,15 @@ _OFFSETS = "integration/test_consumer_offsets.py::"
 _RECOVERY = "integration/test_recovery.py::"
 _STOPPED = "integration/test_stopped_partitions.py::"
 _STOPPED_DESTINATIONS = "integration/test_stopped_destinations.py::"
-_DEGRADED = "e2e/test_degraded_not_dead.py::"
+_DEGRADED = "long/test_degraded_not_dead.py::"
 
 FAULTS = (
-    Fault(1, "consumer killed at any moment", ("e2e/test_killed_processes.py",)),
+    Fault(1, "consumer killed at any moment", ("long/test_killed_processes.py",)),
     Fault(
         2,
         "relay killed after the acknowledgement",
         (
-            "e2e/test_killed_processes.py",
+            "long/test_killed_processes.py",
             "integration/test_relay.py::"
             "test_what_was_acknowledged_but_not_marked_is_sent_again_and_marked",
         ),
