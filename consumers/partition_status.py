@@ -26,7 +26,7 @@ _ANSWER_MS = 5_000
 _LOOK_MS = 2_000
 
 
-class PartitionStatus(NamedTuple):
+class PartitionLag(NamedTuple):
     """The status of a partition; `lag_seconds` is None if its oldest record is not readable."""
 
     topic: str
@@ -37,7 +37,7 @@ class PartitionStatus(NamedTuple):
     lag_seconds: float | None
 
 
-def partition_status(settings: Settings, connection: Connection, now: int) -> list[PartitionStatus]:
+def partition_status(settings: Settings, connection: Connection, now: int) -> list[PartitionLag]:
     """Return the status of every partition that the node applies at `now` (micros), in order.
 
     Raises a Kafka error while the broker is away.
@@ -64,7 +64,7 @@ def measure(
     bounds: Mapping[TopicPartition, tuple[int, int]],
     positions: Mapping[TopicPartition, int],
     now: int,
-) -> list[PartitionStatus]:
+) -> list[PartitionLag]:
     """Return the status of the partitions in `bounds`, whose reader is at `positions`."""
     behind = {
         one: positions[one] for one, (first, end) in bounds.items() if first <= positions[one] < end
@@ -128,9 +128,9 @@ def _polled(client: KafkaConsumer) -> dict[Any, Any]:
 
 def _status(
     place: TopicPartition, position: int, end: int, oldest_millis: int | None, now: int
-) -> PartitionStatus:
+) -> PartitionLag:
     records = lag_records(position, end)
     seconds: float | None = 0.0
     if records:
         seconds = None if oldest_millis is None else lag_seconds(oldest_millis * 1000, now)
-    return PartitionStatus(place.topic, place.partition, position, end, records, seconds)
+    return PartitionLag(place.topic, place.partition, position, end, records, seconds)

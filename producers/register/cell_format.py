@@ -4,7 +4,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as Table
 from typing import Any
 
-from producers.register.targets import Kind, Target
+from producers.register.targets import FieldKind, Target
 from schemas.instants import text_of
 
 Cell = str | int
@@ -18,13 +18,13 @@ def cell_maker(target: Target, words: Table[str, Any]) -> Callable[[Any], Cell]:
 
     `words` are those of the mapping; the first word for a code is used.
     """
-    if target.kind is Kind.INSTANT:
+    if target.kind is FieldKind.INSTANT:
         return instant_cell
-    if target.kind is Kind.FLAG:
+    if target.kind is FieldKind.FLAG:
         return lambda value: "是" if value else "否"
-    if target.kind is Kind.NUMBER:
+    if target.kind is FieldKind.NUMBER:
         return int
-    if target.kind is Kind.LIST:
+    if target.kind is FieldKind.LIST:
         return _LIST_MARK.join
     by_code = words_by_code(target, words)
     return lambda value: by_code.get(value, value)

@@ -19,7 +19,7 @@ from producers.register.code_cells import (
 )
 from producers.register.dates import parse_instant
 from producers.register.errors import CellError
-from producers.register.targets import Kind, Target
+from producers.register.targets import FieldKind, Target
 
 Converter = Callable[[str], Any]
 
@@ -46,15 +46,15 @@ def converter(filled: tuple[Target, ...], words: Table[str, Any], now: int) -> C
     `now` (micros) bounds dates.
     """
     kind = filled[0].kind
-    if kind is Kind.INSTANT:
+    if kind is FieldKind.INSTANT:
         return partial(_instant, now=BOUNDLESS if filled[0].is_deadline else now)
-    if kind is Kind.TEXT:
+    if kind is FieldKind.TEXT:
         return partial(_text, limit=_limit(filled))
-    if kind is Kind.LINE:
+    if kind is FieldKind.LINE:
         return _Line(filled, words)
-    if kind is Kind.FLAG:
+    if kind is FieldKind.FLAG:
         return partial(_flag, words={**_FLAGS, **words})
-    return partial(_number if kind is Kind.NUMBER else _list, target=filled[0])
+    return partial(_number if kind is FieldKind.NUMBER else _list, target=filled[0])
 
 
 class _Line:

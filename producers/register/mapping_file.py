@@ -36,7 +36,7 @@ from producers.register.case_steps import HANDLING
 from producers.register.cell_values import BOUNDLESS, converter
 from producers.register.errors import CellError, RegisterError
 from producers.register.mapping import Mapping, same_headers
-from producers.register.targets import AT, Kind, Target, parts_of, required_targets, targets
+from producers.register.targets import AT, FieldKind, Target, parts_of, required_targets, targets
 
 SHIPPED_FOLDER: Final = Path(__file__).parent.parent / "mappings"
 
@@ -114,7 +114,7 @@ class _Parser:
     ) -> Iterator[tuple[str, Any]]:
         for name, given in self._table(table, "constants").items():
             target = self._target(name, "constants")
-            if target.kind is Kind.INSTANT:
+            if target.kind is FieldKind.INSTANT:
                 raise self._wrong(f"constants: {name} is a date and needs a column")
             yield name, self._converted(target, given, values.get(name, {}), "constants")
 
@@ -122,7 +122,7 @@ class _Parser:
         target = self._target(name, "values")
         if not isinstance(words, dict):
             raise self._wrong(f"values.{name}: must be a table of words and codes")
-        if target.kind not in (Kind.LINE, Kind.FLAG):
+        if target.kind not in (FieldKind.LINE, FieldKind.FLAG):
             raise self._wrong(f"values.{name}: a {target.kind.value} has no words")
         return MappingProxyType(
             {

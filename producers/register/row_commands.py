@@ -6,7 +6,7 @@ from producers.register.case_steps import HANDLING
 from producers.register.dates import Instant, not_before
 from producers.register.errors import RowError
 from producers.register.mapping import Mapping
-from producers.register.targets import AT, REGISTERED_AT, Kind, parts_of, targets
+from producers.register.targets import AT, REGISTERED_AT, FieldKind, parts_of, targets
 
 Fields = dict[str, Any]
 Command = tuple[str, int, Fields]
@@ -19,7 +19,9 @@ class Handling:
         self._mapping = mapping
         self._constants = {command: mapping.constants_of(command) for command in HANDLING}
         self._required = {command: _fields_of(command, required=True) for command in HANDLING}
-        self._instants = {command: _fields_of(command, kind=Kind.INSTANT) for command in HANDLING}
+        self._instants = {
+            command: _fields_of(command, kind=FieldKind.INSTANT) for command in HANDLING
+        }
         self._columns = _handling_columns(mapping)
 
     def commands(
@@ -98,7 +100,7 @@ class Handling:
         return self._mapping.column_of(f"{command}.{field}")
 
 
-def _fields_of(command: str, *, required: bool = False, kind: Kind | None = None) -> list[str]:
+def _fields_of(command: str, *, required: bool = False, kind: FieldKind | None = None) -> list[str]:
     """Return the fields of a command except its time, required ones or those of one kind."""
     parts = ((*parts_of(name), target) for name, target in targets().items())
     return [

@@ -51,14 +51,14 @@ _NODE_NAMES: Mapping[str, str] = {node.chinese: code for code, node in NODES.ite
 _ABOUT = {
     REGISTERED_AT: "When it was registered; as received if empty. 登记时刻,空则取信访日期。",
     "petitioner.name": "Name, sealed. 信访人姓名,密封保存。",
-    "petitioner.id_type": "Kind of identity document, sealed. 证件类型,密封保存。",
+    "petitioner.id_type": "FieldKind of identity document, sealed. 证件类型,密封保存。",
     "petitioner.id_number": "Number of that document, sealed. 证件号码,密封保存。",
     "petitioner.phone": "Telephone, sealed. 电话,密封保存。",
     "petitioner.address": "Address, sealed. 住址,密封保存。",
 }
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """The way to read a cell; the value is its name in error messages."""
 
     LINE = "text of one line"
@@ -78,7 +78,7 @@ class Target:
     """
 
     name: str
-    kind: Kind
+    kind: FieldKind
     max_length: int | None = None
     codes: tuple[str, ...] = ()
     minimum: int | None = None
@@ -116,19 +116,19 @@ def _registered() -> Iterator[Target]:
     for target in _fields_of(types.REGISTERED, ""):
         yield target
         if target.name == "received_at":
-            yield Target(REGISTERED_AT, Kind.INSTANT, about=_ABOUT[REGISTERED_AT])
+            yield Target(REGISTERED_AT, FieldKind.INSTANT, about=_ABOUT[REGISTERED_AT])
 
 
 def _petitioner() -> Iterator[Target]:
     for field_name in PETITIONER_FIELDS:
         name = f"{PETITIONER}.{field_name}"
-        yield Target(name, Kind.LINE, MAX_FIELD_CHARACTERS, about=_ABOUT[name])
+        yield Target(name, FieldKind.LINE, MAX_FIELD_CHARACTERS, about=_ABOUT[name])
 
 
 def _handling() -> Iterator[Target]:
     for command, step in HANDLING.items():
         done = f"When it was done. {step.chinese}时刻。"
-        yield Target(f"{command}.{AT}", Kind.INSTANT, required=True, about=done)
+        yield Target(f"{command}.{AT}", FieldKind.INSTANT, required=True, about=done)
         yield from _fields_of(step.event_type, f"{command}.")
 
 
@@ -139,7 +139,7 @@ def _fields_of(event_type: str, prefix: str) -> Iterator[Target]:
             yield _target(avro, prefix, kind)
 
 
-def _target(avro: dict[str, Any], prefix: str, kind: Kind) -> Target:
+def _target(avro: dict[str, Any], prefix: str, kind: FieldKind) -> Target:
     leads = avro["name"] == _DESTINATION
     return Target(
         prefix + avro["name"],
@@ -155,15 +155,17 @@ def _target(avro: dict[str, Any], prefix: str, kind: Kind) -> Target:
     )
 
 
-def _kind(field: dict[str, Any]) -> Kind | None:
+def _kind(field: dict[str, Any]) -> FieldKind | None:
     """Return how to read a cell for this field; None if no cell can hold it (attachments)."""
     types = field["type"] if isinstance(field["type"], list) else [field["type"]]
     type_ = next(t for t in types if t != "null")
     if type_ == "string":
         long = (field.get("max_length") or 0) > _ONE_LINE_CHARACTERS
-        return Kind.TEXT if long else Kind.LINE
+        return FieldKind.TEXT if long else FieldKind.LINE
     if isinstance(type_, str):
-        return {"boolean": Kind.FLAG, "int": Kind.NUMBER, "long": Kind.NUMBER}.get(type_)
+        return {"boolean": FieldKind.FLAG, "int": FieldKind.NUMBER, "long": FieldKind.NUMBER}.get(
+            type_
+        )
     if type_.get("logicalType") == INSTANT:
-        return Kind.INSTANT
-    return Kind.LIST if type_.get("items") == "string" else None
+        return FieldKind.INSTANT
+    return FieldKind.LIST if type_.get("items") == "string" else None

@@ -15,18 +15,18 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from producers.register.cell_format import words_by_code
 from producers.register.file_writers import SHEET, new_file, new_register
 from producers.register.mapping import Mapping
-from producers.register.targets import Kind, Target
+from producers.register.targets import FieldKind, Target
 
 _GUIDE: Final = "填表说明"
 _GUIDE_HEADER: Final = ("栏目", "是否必填", "填写方式", "可选值", "说明", "对应字段")
 _GUIDE_WIDTHS: Final = (18, 10, 24, 40, 60, 28)
 _KINDS: Final = {
-    Kind.LINE: "单行文字",
-    Kind.TEXT: "多行文字",
-    Kind.INSTANT: "日期时间,如 2026-01-31 09:30(北京时间)",
-    Kind.NUMBER: "整数",
-    Kind.FLAG: "是或否",
-    Kind.LIST: "多项,以顿号分隔",
+    FieldKind.LINE: "单行文字",
+    FieldKind.TEXT: "多行文字",
+    FieldKind.INSTANT: "日期时间,如 2026-01-31 09:30(北京时间)",
+    FieldKind.NUMBER: "整数",
+    FieldKind.FLAG: "是或否",
+    FieldKind.LIST: "多项,以顿号分隔",
 }
 _REQUIRED_FILL: Final = PatternFill("solid", fgColor="FFF2CC")
 _WIDTH: Final = 18
@@ -108,7 +108,7 @@ def _fill_row(guide: Any, row: int, texts: Sequence[str]) -> None:
 
 def _choices(mapping: Mapping, target: Target) -> list[str]:
     """Return the words to choose from, one for each code."""
-    if target.kind is Kind.FLAG:
+    if target.kind is FieldKind.FLAG:
         return ["是", "否"]
     words = words_by_code(target, mapping.values.get(target.name, {}))
     codes = [code for code in target.codes if code] or [*words]
@@ -118,7 +118,9 @@ def _choices(mapping: Mapping, target: Target) -> list[str]:
 def _way(target: Target) -> str:
     limits = []
     if target.max_length is not None and not target.codes:
-        limits.append(f"至多 {target.max_length:,} {'项' if target.kind is Kind.LIST else '字'}")
+        limits.append(
+            f"至多 {target.max_length:,} {'项' if target.kind is FieldKind.LIST else '字'}"
+        )
     if target.minimum is not None:
         limits.append(f"不小于 {target.minimum:,}")
     if target.maximum is not None:

@@ -15,7 +15,7 @@ from producers.register.file_kinds import zip_kind
 from producers.register.mapping import Mapping
 from producers.register.records import CASE_ID, REST
 from producers.register.source import RawRow, Source, check_width
-from producers.register.targets import Kind
+from producers.register.targets import FieldKind
 from producers.register.workbook.cell_text import Wanted, cell_text
 from producers.register.workbook.merged import Area, Covered, merged_areas
 from producers.register.workbook.package import Package
@@ -29,7 +29,7 @@ _DAMAGED_WORKBOOK = (
     IndexError, EOFError, OSError, OverflowError,
 )  # fmt: skip
 
-_SHOWN: Final = (Kind.LINE, Kind.TEXT, Kind.LIST)
+_SHOWN: Final = (FieldKind.LINE, FieldKind.TEXT, FieldKind.LIST)
 
 
 def open_xlsx(path: Path, mapping: Mapping) -> Source:

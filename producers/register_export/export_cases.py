@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass
-class Totals:
+class ExportTotals:
     """The numbers of exported rows: `whole` ones hold all of their case, `partial` ones not all.
 
     `petitioners` were opened; `unreadable` ones are not sealed for this node.
@@ -53,12 +53,12 @@ def export(
     *,
     force: bool = False,
     progress: Progress = lambda done, total: None,
-) -> Totals:
+) -> ExportTotals:
     """Write the register to `path`, where it appears only when all was written and audited.
 
     Memory does not grow with it. Raises `RegisterError` and errors of the driver.
     """
-    totals = Totals()
+    totals = ExportTotals()
     writer = RowWriter(mapping, office.clock())
     with new_register(path, force=force, formula_guard=mapping.formula_guard) as sink:
         if request.petitioners:  # before anything is opened: a crash must not hide it
@@ -78,7 +78,7 @@ def export(
 
 
 def _rows(
-    connection: Connection, office: Office, request: ExportRequest, totals: Totals
+    connection: Connection, office: Office, request: ExportRequest, totals: ExportTotals
 ) -> Iterator[Told]:
     for case in read_cases(connection, request.selection):
         row = case_to_row(case)

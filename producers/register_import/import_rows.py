@@ -21,7 +21,7 @@ from node.runtime.errors import Transient, is_data_error, is_too_slow
 from node.store.projection import no_case, transition
 from node.store.write_events import write_own_events
 from producers.register import Rejected
-from producers.register_import.prepare_rows import Prepared, Row, chunks_of
+from producers.register_import.prepare_rows import PreparedRow, Row, chunks_of
 from producers.register_import.query_code_file import CodeFile
 
 _ATTEMPTS = 5
@@ -47,7 +47,7 @@ _UNSTORABLE = "Postgres refuses a value of this row (SQLSTATE {}): it may be too
 
 
 @dataclass(slots=True)
-class Totals:
+class ImportTotals:
     """The numbers of rows: read = registered + duplicates + rejected."""
 
     read: int = 0
@@ -56,7 +56,7 @@ class Totals:
     rejected: int = 0
     events: int = 0
 
-    def add(self, other: Totals) -> None:
+    def add(self, other: ImportTotals) -> None:
         """Add the numbers of another chunk."""
         for name, number in asdict(other).items():
             setattr(self, name, getattr(self, name) + number)
@@ -73,7 +73,7 @@ class _KnownRows(NamedTuple):
 class Chunk:
     """The result of one transaction."""
 
-    totals: Totals = field(default_factory=Totals)
+    totals: ImportTotals = field(default_factory=ImportTotals)
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -92,7 +92,7 @@ def import_rows(
 def write_parts(
     connection: Connection,
     node: str,
-    rows: Sequence[Prepared | Rejected],
+    rows: Sequence[PreparedRow | Rejected],
     codes: CodeFile | None = None,
 ) -> Iterator[Chunk]:
     """Write the rows; each yielded chunk is committed.
@@ -109,9 +109,9 @@ def write_parts(
             middle = len(rows) // 2
             for half in (rows[:middle], rows[middle:]):
                 yield from write_parts(connection, node, half, codes)
-        elif is_data_error(error) and isinstance(rows[0], Prepared):
+        elif is_data_error(error) and isinstance(rows[0], PreparedRow):
             reason = _UNSTORABLE.format(error.pgcode)
-            yield Chunk(Totals(read=1, rejected=1), [_refused(rows[0], reason)])
+            yield Chunk(ImportTotals(read=1, rejected=1), [_refused(rows[0], reason)])
         else:
             raise
     else:
@@ -121,7 +121,7 @@ def write_parts(
 def write_chunk(
     connection: Connection,
     node: str,
-    rows: Sequence[Prepared | Rejected],
+    rows: Sequence[PreparedRow | Rejected],
     codes: CodeFile | None = None,
 ) -> Chunk:
     """Write and commit the rows that are new at `node` in one transaction."""
@@ -141,11 +141,11 @@ def write_chunk(
 
 
 def _write(
-    cursor: Cursor, node: str, rows: Sequence[Prepared | Rejected], codes: CodeFile | None
+    cursor: Cursor, node: str, rows: Sequence[PreparedRow | Rejected], codes: CodeFile | None
 ) -> Chunk:
-    known = _read_known(cursor, [row for row in rows if isinstance(row, Prepared)])
-    chunk = Chunk(Totals(read=len(rows)))
-    new: list[Prepared] = []
+    known = _read_known(cursor, [row for row in rows if isinstance(row, PreparedRow)])
+    chunk = Chunk(ImportTotals(read=len(rows)))
+    new: list[PreparedRow] = []
     for row in rows:
         _sort_in(row, known, chunk, new)
     packed = [one for row in new for one in row.packed]
@@ -162,7 +162,7 @@ def _write(
     return chunk
 
 
-def _read_known(cursor: Cursor, rows: Sequence[Prepared]) -> _KnownRows:
+def _read_known(cursor: Cursor, rows: Sequence[PreparedRow]) -> _KnownRows:
     cursor.execute(_KNOWN, ([row.source for row in rows], [row.origin_number for row in rows]))
     known = {(source, number): (digest, case_id) for source, number, digest, case_id in cursor}
     exported = [row.exported_case for row in rows if row.exported_case]
@@ -171,7 +171,7 @@ def _read_known(cursor: Cursor, rows: Sequence[Prepared]) -> _KnownRows:
     return _KnownRows(known, {case_id for (case_id,) in cursor} if exported else set())
 
 
-def _write_known(cursor: Cursor, rows: Sequence[Prepared]) -> None:
+def _write_known(cursor: Cursor, rows: Sequence[PreparedRow]) -> None:
     """Record which cases these rows became; raise `Transient` if another import was faster."""
     values = ((row.source, row.origin_number, row.case_id, row.content_digest) for row in rows)
     try:
@@ -181,7 +181,7 @@ def _write_known(cursor: Cursor, rows: Sequence[Prepared]) -> None:
 
 
 def _sort_in(
-    row: Prepared | Rejected, known: _KnownRows, chunk: Chunk, new: list[Prepared]
+    row: PreparedRow | Rejected, known: _KnownRows, chunk: Chunk, new: list[PreparedRow]
 ) -> None:
     if isinstance(row, Rejected):
         chunk.rejected.append(row)
@@ -200,5 +200,5 @@ def _sort_in(
         new.append(row)
 
 
-def _refused(row: Prepared, reason: str) -> Rejected:
+def _refused(row: PreparedRow, reason: str) -> Rejected:
     return Rejected(row.row, row.line, reason, row.cells)

@@ -35,7 +35,7 @@ class Drafted(NamedTuple):
     events: list[Event]
 
 
-class Prepared(NamedTuple):
+class PreparedRow(NamedTuple):
     """A row with its new case, folded, and the packed events; not yet written.
 
     `refusal` is why there is no case, or ""; it does not matter if the row is known. The other
@@ -64,7 +64,7 @@ class Prepared(NamedTuple):
         return self.case.case_id
 
 
-PreparedChunk = list[Prepared | Rejected]
+PreparedChunk = list[PreparedRow | Rejected]
 
 
 def chunks_of(
@@ -76,7 +76,7 @@ def chunks_of(
         yield chunk
 
 
-def prepare(office: Office, row: Row) -> Prepared | Rejected:
+def prepare(office: Office, row: Row) -> PreparedRow | Rejected:
     """Return the prepared row or the reason why there is no case; raise as `chunks_of`."""
     if isinstance(row, Rejected):
         return row
@@ -89,8 +89,10 @@ def prepare(office: Office, row: Row) -> Prepared | Rejected:
     return _prepared(row, case, [_packed(event) for event in events])
 
 
-def _prepared(row: Registration, case: Case, packed: list[Packed], refusal: str = "") -> Prepared:
-    return Prepared(
+def _prepared(
+    row: Registration, case: Case, packed: list[Packed], refusal: str = ""
+) -> PreparedRow:
+    return PreparedRow(
         *(row.row, row.line, row.source, row.origin_number, row.content_digest),
         *(row.exported_case, row.cells, case, packed, refusal),
     )

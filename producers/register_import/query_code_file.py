@@ -10,7 +10,7 @@ from typing import Self
 
 from node.enquiry_access.query_codes import issue
 from node.postgres.connection import Cursor
-from producers.register_import.prepare_rows import Prepared
+from producers.register_import.prepare_rows import PreparedRow
 from schemas.errors import PetitionLinkError
 
 _HEADER = ("信访件编号", "登记编号", "查询码")
@@ -44,7 +44,7 @@ class CodeFile:
             self._file.truncate(self._kept)
             self._file.close()
 
-    def issue(self, cursor: Cursor, cases: Sequence[Prepared]) -> None:
+    def issue(self, cursor: Cursor, cases: Sequence[PreparedRow]) -> None:
         """Issue a code for each case in the transaction of `cursor`; raise `PetitionLinkError`,
         which ends the transaction too, if the file cannot be written."""
         lines = [

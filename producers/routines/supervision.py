@@ -44,7 +44,7 @@ class Look(NamedTuple):
     more: bool
 
 
-class Outcome(NamedTuple):
+class SupervisionOutcome(NamedTuple):
     """The outcome of a proposal: the event that was issued, or the rule that refused it."""
 
     proposal: Proposal
@@ -82,7 +82,7 @@ def issue(
     policy: Policy,
     actor: str,
     resting: Collection[str] = (),
-) -> tuple[Look, Iterator[Outcome]]:
+) -> tuple[Look, Iterator[SupervisionOutcome]]:
     """Return the proposals, and an iterator that issues them one by one.
 
     Raises `Refusal` at once if no dry run of this policy was audited. A refused proposal is an
@@ -132,7 +132,7 @@ def _proposals(connection: Connection, policy: Policy, now: int) -> Iterator[Pro
 
 def _issue(
     connection: Connection, office: Office, policy: Policy, proposal: Proposal, actor: str
-) -> Outcome:
+) -> SupervisionOutcome:
     (rule,) = (one for one in policy.rule if one.name == proposal.rule)
     detail = {"policy": policy.digest, **proposal._asdict()}
     command = _command(rule, proposal, office.clock(), actor)
@@ -146,8 +146,8 @@ def _issue(
         with connection, connection.cursor() as cursor:
             whole = {**detail, "refusal": name}
             audit_log.note(cursor, actor, _REFUSED, whole, proposal.case_id)
-        return Outcome(proposal, None, name, str(error))
-    return Outcome(proposal, done.event.event_id)
+        return SupervisionOutcome(proposal, None, name, str(error))
+    return SupervisionOutcome(proposal, done.event.event_id)
 
 
 def _judge_again(policy: Policy, rule: PolicyRule, proposal: Proposal, done: Done) -> None:

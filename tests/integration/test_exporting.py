@@ -27,7 +27,7 @@ from node.runtime.settings import Settings
 from producers.register import load_mapping
 from producers.register.errors import RegisterError
 from producers.register_export.case_to_row import _STATES
-from producers.register_export.export_cases import ExportRequest, Totals
+from producers.register_export.export_cases import ExportRequest, ExportTotals
 from schemas.errors import PetitionLinkError
 
 
@@ -38,9 +38,9 @@ def test_petitioners_are_opened_only_when_asked_for_and_that_is_audited(
     life(beijing, petitioner=petitioner)
     life(beijing, origin_number="虚构-2", anonymous=True)
     plain, full = tmp_path / "plain.csv", tmp_path / "full.csv"
-    assert exported(beijing, plain) == Totals(exported=2, whole=2)
+    assert exported(beijing, plain) == ExportTotals(exported=2, whole=2)
     assert "张示例" not in plain.read_text(encoding="utf-8")
-    assert exported(beijing, full, ExportRequest(petitioners=True)) == Totals(2, 2, 0, 1, 0)
+    assert exported(beijing, full, ExportRequest(petitioners=True)) == ExportTotals(2, 2, 0, 1, 0)
     assert "张示例" in full.read_text(encoding="utf-8")
     audited = rows(beijing, "select actor, action, detail from audit_log order by id")
     assert [action for _, action, _ in audited] == ["export", "export.begun", "export"]
@@ -73,7 +73,7 @@ def test_a_case_that_a_row_cannot_tell_is_partial(beijing: Settings, tmp_path: P
     case_id = life(beijing, origin_number="虚构-4")
     corrections = [{"field": "area", "value": "110105"}]
     do(beijing, "correct", case_id=case_id, corrections=corrections, reason="写错")
-    assert exported(beijing, tmp_path / "r.csv") == Totals(exported=4, whole=1, partial=3)
+    assert exported(beijing, tmp_path / "r.csv") == ExportTotals(exported=4, whole=1, partial=3)
     with (tmp_path / "r.csv").open(encoding="utf-8-sig", newline="") as file:
         areas = {row["登记编号"][-1]: row["问题属地"] for row in csv.DictReader(file)}
     assert areas == {"1": "", "2": "", "3": "", "4": "110105"}

@@ -27,7 +27,7 @@ from node.runtime.settings import Settings
 from node.store.write_events import pack_own, write_own_events
 from producers.commands.draft_event import Command, draft
 from producers.register import Registration, Rejected, load_mapping, read_register
-from producers.register_export.export_cases import Totals
+from producers.register_export.export_cases import ExportTotals
 from producers.register_import.prepare_rows import draft_row
 from schemas.catalogue import catalogue
 from schemas.validation.forms import fill
@@ -41,7 +41,7 @@ def test_what_one_office_wrote_comes_back_at_another(
         life(beijing, *steps, origin_number=f"虚构-{number}", text=SENTENCES[number])
     path = tmp_path / f"register{suffix}"
     made = exported(beijing, path)
-    assert made == Totals(exported=len(LIVES), whole=len(LIVES))
+    assert made == ExportTotals(exported=len(LIVES), whole=len(LIVES))
     totals, reasons = imported(shandong, path)
     assert (totals.registered, reasons) == (len(LIVES), [])
     assert rows(shandong, TOLD) == rows(beijing, TOLD)
@@ -141,7 +141,7 @@ def test_what_another_office_did_is_told_but_not_imported_as_ones_own(
     with connected(beijing.dsn, "test") as connection, connection, connection.cursor() as cursor:
         write_own_events(cursor, BEIJING, pack_own([landed]))
     path = tmp_path / "r.csv"
-    assert exported(beijing, path) == Totals(exported=2, whole=1, partial=1)
+    assert exported(beijing, path) == ExportTotals(exported=2, whole=1, partial=1)
     totals, (reason,) = imported(shandong, path)
     assert totals.registered == 1
     assert "case" in reason
@@ -174,7 +174,7 @@ def test_the_published_messages_come_back(
 ) -> None:
     imported(beijing, MESSAGES_WITH_REPLIES, "messages")
     path = tmp_path / f"register{suffix}"
-    assert exported(beijing, path) == Totals(exported=1400, whole=1400)
+    assert exported(beijing, path) == ExportTotals(exported=1400, whole=1400)
     totals, reasons = imported(shandong, path)
     assert (totals.registered, reasons) == (1400, [])
     assert rows(shandong, TOLD) == rows(beijing, TOLD)

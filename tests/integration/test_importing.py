@@ -12,14 +12,14 @@ from node.keys.office import open_office
 from node.postgres.connection import connect
 from node.runtime.settings import Settings
 from producers.register import load_mapping, read_register
-from producers.register_import.import_rows import Totals, import_rows
+from producers.register_import.import_rows import ImportTotals, import_rows
 
 
 def test_a_message_with_a_reply_was_accepted_when_it_came_and_served_when_it_was_answered(
     shandong: Settings, tmp_path: Path
 ) -> None:
     totals, _ = run(shandong, register_file(tmp_path, lines(1, 2)))
-    assert totals == Totals(read=1, registered=1, events=4)
+    assert totals == ImportTotals(read=1, registered=1, events=4)
     assert rows(
         shandong,
         "select event_type, (occurred_at at time zone 'Asia/Shanghai')::text, rule_set "
@@ -41,7 +41,7 @@ def test_a_second_run_adds_nothing_and_new_rows_are_added(
 ) -> None:
     run(shandong, register_file(tmp_path, lines(1, 5)))
     again, _ = run(shandong, register_file(tmp_path, lines(1, 8)))
-    assert again == Totals(read=7, registered=3, duplicates=4, events=12)
+    assert again == ImportTotals(read=7, registered=3, duplicates=4, events=12)
     assert count(shandong, "petition_case") == 7
 
 
@@ -51,7 +51,7 @@ def test_a_known_number_with_other_content_is_rejected_and_says_which_case(
     run(shandong, register_file(tmp_path, lines(1, 3)))
     changed = [lines(1, 2)[0].replace("请解决", "请尽快解决"), *lines(2, 3)]
     totals, rejected = run(shandong, register_file(tmp_path, changed))
-    assert totals == Totals(read=2, duplicates=1, rejected=1)
+    assert totals == ImportTotals(read=2, duplicates=1, rejected=1)
     (case_id,) = rows(shandong, "select case_id from imported_row where origin_number = '1'")[0]
     assert f"number 1 is already registered as case {case_id} with other content" in (
         rejected[0].reason
@@ -62,7 +62,7 @@ def test_a_known_number_with_other_content_is_rejected_and_says_which_case(
 def test_one_number_twice_in_a_file_is_registered_once(shandong: Settings, tmp_path: Path) -> None:
     other = lines(1, 2)[0].replace("已解决", "正在解决")
     totals, rejected = run(shandong, register_file(tmp_path, [*lines(1, 2), *lines(1, 2), other]))
-    assert totals == Totals(read=3, registered=1, duplicates=1, rejected=1, events=4)
+    assert totals == ImportTotals(read=3, registered=1, duplicates=1, rejected=1, events=4)
     assert len(rejected) == 1
 
 
@@ -70,7 +70,7 @@ def test_two_imports_of_one_file_at_once_register_each_row_once(
     shandong: Settings, tmp_path: Path
 ) -> None:
     path = register_file(tmp_path, lines(1, 1200))
-    done: list[Totals] = []
+    done: list[ImportTotals] = []
     imports = [
         threading.Thread(target=lambda: done.append(run(shandong, path)[0])) for _ in range(3)
     ]
@@ -112,7 +112,7 @@ def test_a_chunk_that_takes_longer_than_statement_timeout_is_written_in_parts(
 ) -> None:
     """Seen failing with whole chunks only. A command of the shipped program has no such limit."""
     rows(shandong, _SLOW)
-    totals = Totals()
+    totals = ImportTotals()
     with (
         read_register(register_file(tmp_path, lines(1, 21)), load_mapping("messages")) as found,
         closing(connect(shandong.dsn, "test")) as connection,

@@ -13,7 +13,7 @@ from node.postgres.connection import connected
 from node.runtime.settings import Settings
 from node.store.events import bytes_of
 from producers.register import load_mapping, read_register
-from producers.register_import.import_rows import Totals, import_rows
+from producers.register_import.import_rows import ImportTotals, import_rows
 from schemas.sealing.sealed_record import unseal
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "demo" / "register.csv"
@@ -33,7 +33,7 @@ def test_a_row_that_the_rules_refuse_is_rejected_with_its_cells(
         connected(shandong.dsn, "test") as connection,
     ):
         (chunk,) = import_rows(connection, open_office(shandong), found)
-    assert chunk.totals == Totals(read=2, registered=1, rejected=1, events=1)
+    assert chunk.totals == ImportTotals(read=2, registered=1, rejected=1, events=1)
     assert "never travel here" in chunk.rejected[0].reason
     assert chunk.rejected[0].cells["登记编号"] == "甲1"
 

@@ -19,7 +19,7 @@ from node.postgres.connection import connected
 from node.queries.figures.indicators import indicators
 from node.runtime.settings import Settings
 from producers.register import load_mapping, read_register
-from producers.register_import.import_rows import Totals, import_rows
+from producers.register_import.import_rows import ImportTotals, import_rows
 
 CHINA = ZoneInfo("Asia/Shanghai")
 NODE = "370000"
@@ -68,14 +68,14 @@ def messages() -> dict[str, Message]:
 def node(fresh_settings: Callable[..., Settings]) -> Settings:
     """A node that imported the messages, with their real times."""
     settings = fresh_settings(NODE)
-    totals = Totals()
+    totals = ImportTotals()
     with (
         read_register(MESSAGES_WITH_REPLIES, load_mapping("messages")) as found,
         connected(settings.dsn, "test") as connection,
     ):
         for chunk in import_rows(connection, open_office(settings), found):
             totals.add(chunk.totals)
-    assert totals == Totals(read=MESSAGES, registered=MESSAGES, events=4 * MESSAGES)
+    assert totals == ImportTotals(read=MESSAGES, registered=MESSAGES, events=4 * MESSAGES)
     return settings
 
 

@@ -169,6 +169,7 @@ def _reset(cursor: Any, original: _Original) -> bool:
             )
     for name, state in original.sequences.items():
         cursor.execute("select setval(%s, %s, %s)", (name, *state))
+    cursor.execute("select pg_stat_reset()")  # when a table was analysed last, too
     return True
 
 

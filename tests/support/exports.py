@@ -10,8 +10,8 @@ from node.keys.office import open_office
 from node.postgres.connection import connected
 from node.runtime.settings import Settings
 from producers.register import load_mapping, read_register
-from producers.register_export.export_cases import ExportRequest, Totals, export
-from producers.register_import.import_rows import Totals as Imported
+from producers.register_export.export_cases import ExportRequest, ExportTotals, export
+from producers.register_import.import_rows import ImportTotals as Imported
 from producers.register_import.import_rows import import_rows
 
 BEIJING, SHANDONG = "110000", "370000"
@@ -29,7 +29,9 @@ SENTENCES = (
 )
 
 
-def exported(at: Settings, path: Path, request: ExportRequest | None = None, **more: Any) -> Totals:
+def exported(
+    at: Settings, path: Path, request: ExportRequest | None = None, **more: Any
+) -> ExportTotals:
     """Export to `path` as the office at this node, by default everything."""
     mapping = load_mapping(more.pop("mapping", "register"))
     with connected(at.dsn, "test") as connection:

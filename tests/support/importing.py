@@ -7,7 +7,7 @@ from node.keys.office import open_office
 from node.postgres.connection import connected
 from node.runtime.settings import Settings
 from producers.register import Rejected, load_mapping, read_register
-from producers.register_import.import_rows import Totals, import_rows
+from producers.register_import.import_rows import ImportTotals, import_rows
 from producers.register_import.query_code_file import CodeFile
 
 HEADER = "留言编号,留言用户,留言主题,留言时间,留言详情,答复意见,答复时间\n"
@@ -28,8 +28,8 @@ def lines(first: int, last: int) -> list[str]:
 
 def run(
     settings: Settings, path: Path, codes: CodeFile | None = None
-) -> tuple[Totals, list[Rejected]]:
-    totals, rejected = Totals(), []
+) -> tuple[ImportTotals, list[Rejected]]:
+    totals, rejected = ImportTotals(), []
     with (
         read_register(path, load_mapping("messages")) as found,
         connected(settings.dsn, "test") as connection,

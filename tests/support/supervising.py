@@ -8,7 +8,7 @@ from support.world import do, rows
 from node.keys.office import open_office
 from node.postgres.connection import connected
 from node.runtime.settings import Settings
-from producers.routines.supervision import Look, Outcome, dry_run, issue
+from producers.routines.supervision import Look, SupervisionOutcome, dry_run, issue
 from producers.routines.supervision_policy import DEFAULT_FILE, Policy, read_policy
 from schemas.instants import now_micros
 
@@ -29,7 +29,9 @@ def try_it(centre: Settings, policy: Policy = POLICY, days_later: int = 0) -> Lo
         return dry_run(connection, office, policy, "desk-1")
 
 
-def issue_it(centre: Settings, policy: Policy = POLICY, days_later: int = 0) -> list[Outcome]:
+def issue_it(
+    centre: Settings, policy: Policy = POLICY, days_later: int = 0
+) -> list[SupervisionOutcome]:
     office = open_office(centre, clock=lambda: now_micros() + days_later * DAY)
     with connected(centre.dsn, "test") as connection:
         return [*issue(connection, office, policy, "desk-1")[1]]

@@ -13,7 +13,7 @@ from producers.register import Registration, Rejected, load_mapping, read_regist
 from producers.register.cell_values import BOUNDLESS, converter
 from producers.register.code_cells import clean_code, number_or_none
 from producers.register.errors import CellError
-from producers.register.targets import Kind, targets
+from producers.register.targets import FieldKind, targets
 
 MAPPING = load_mapping("register")
 GOOD = {"登记编号": "虚构-1", "信访形式": "来信", "信访日期": "2024-05-06", "标题": "虚构标题"}
@@ -244,7 +244,9 @@ def test_the_number_as_the_person_sees_it_is_the_same_in_every_format(tmp_path: 
     assert len({one.content_digest for one in found}) == 1
 
 
-@pytest.mark.parametrize("name", [n for n, t in targets().items() if t.kind is not Kind.INSTANT])
+@pytest.mark.parametrize(
+    "name", [n for n, t in targets().items() if t.kind is not FieldKind.INSTANT]
+)
 def test_an_error_of_a_spreadsheet_is_no_value_of_any_field(name: str) -> None:
     for cell in ERRORS:
         with pytest.raises(CellError):

@@ -15,7 +15,7 @@ from producers.register.dates import parse_instant
 from producers.register.file_writers import XlsxSink, new_register
 from producers.register.formula_guard import guarded, unguarded
 from producers.register.row_writer import RowWriter, Told
-from producers.register.targets import Kind, targets
+from producers.register.targets import FieldKind, targets
 from producers.register.template import write_template
 
 REGISTER = load_mapping("register")
@@ -156,7 +156,7 @@ def test_a_template_explains_marks_and_offers(tmp_path: Path) -> None:
     coded = [
         column
         for column, (first, *_) in REGISTER.columns.items()
-        if first.codes or first.kind is Kind.FLAG or first.name in REGISTER.values
+        if first.codes or first.kind is FieldKind.FLAG or first.name in REGISTER.values
     ]
     assert len(lists) == len(coded)
     place = lists["B2:B10001"].replace("$", "").partition("!")[2].split(":")

@@ -34,7 +34,7 @@ IdArgument = Annotated[int, typer.Argument(metavar="ID", min=1, max=_LAST_ID)]
 IdsArgument = Annotated[list[int], typer.Argument(metavar="ID", min=1, max=_LAST_ID)]
 
 
-class Status(StrEnum):
+class LetterStatus(StrEnum):
     """The dead letters that are listed, by status."""
 
     open = dead_letters.OPEN
@@ -66,7 +66,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_command(
-    status: Annotated[Status, typer.Option(help="Which 状态.")] = Status.open,
+    status: Annotated[LetterStatus, typer.Option(help="Which 状态.")] = LetterStatus.open,
     reason: ReasonOption = None,
     topic: Annotated[str | None, typer.Option(metavar="T", help="Only of this topic 主题.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most letters 条数.")] = 50,
@@ -77,7 +77,7 @@ def list_command(
     output: FormatOption = Format.table,
 ) -> None:
     """List dead letters in the order of their arrival, without payload 死信清单."""
-    selected = None if status is Status.all else status.value
+    selected = None if status is LetterStatus.all else status.value
     selection = LetterSelection(selected, reason, topic, after, limit)
     with (
         node_database(node, "deadletters") as (settings, connection),
@@ -91,7 +91,7 @@ def list_command(
         say(f"there may be more: --after {more}")
 
 
-def _letter_table(node: str, status: Status, letters: Iterable[dict[str, Any]]) -> Table:
+def _letter_table(node: str, status: LetterStatus, letters: Iterable[dict[str, Any]]) -> Table:
     """Return two lines per letter, to fit into 80 columns; with the status if it can differ."""
     columns = ["id", "where 位置", "why 原因", "age", "size"]
     rows = [
@@ -103,7 +103,7 @@ def _letter_table(node: str, status: Status, letters: Iterable[dict[str, Any]]) 
         ]
         for letter in letters
     ]
-    if status is Status.all:
+    if status is LetterStatus.all:
         columns.append("status")
     shown = (row[: len(columns)] for row in rows)
     return table(f"dead letters 死信 of node {node}: {status}", columns, shown)

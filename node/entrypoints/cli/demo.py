@@ -22,7 +22,7 @@ from node.localstack import LocalStack
 from node.postgres.connection import connected
 from node.runtime.errors import PetitionLinkError
 from producers.register import Rejected, load_mapping, read_register
-from producers.register_import.import_rows import Totals, import_rows
+from producers.register_import.import_rows import ImportTotals, import_rows
 
 DEMO_NODES = (NATIONAL, "110000", "370000", "660000")
 # The beginnings of numbers that tell which rows of the one register belong to which province.
@@ -108,7 +108,7 @@ def _indented(text: str) -> None:
 
 def _import(code: str) -> str:
     settings = settings_for(code)
-    totals = Totals()
+    totals = ImportTotals()
     register = read_register(_REGISTER, load_mapping("register"))
     with closing(register), connected(settings.dsn, "demo-import") as connection:
         own = (

@@ -16,7 +16,7 @@ from node.recovery.own_topics import await_gate
 from node.runtime.errors import PetitionLinkError
 from node.runtime.memory import collect_seldom
 from producers.register import RejectWriter, load_mapping, read_register, reject_path
-from producers.register_import.import_rows import Totals, write_parts
+from producers.register_import.import_rows import ImportTotals, write_parts
 from producers.register_import.iterate_in_subprocess import iterate_in_subprocess
 from producers.register_import.prepare_rows import chunks_of
 from producers.register_import.query_code_file import CodeFile
@@ -56,7 +56,7 @@ def import_command(
     rejects = rejects or reject_path(file)
     _check_apart(("--rejects", rejects), ("--query-codes", query_codes), ("the register", file))
     office = open_office(settings)
-    totals = Totals()
+    totals = ImportTotals()
     collect_seldom()
     await_gate(settings)
     with (

@@ -12,7 +12,7 @@ from node.keys.office import Office, open_office
 from node.postgres.connection import Connection, own_connected
 from node.recovery.own_topics import await_gate
 from node.runtime.errors import PetitionLinkError
-from producers.routines.supervision import Look, Outcome, dry_run, issue
+from producers.routines.supervision import Look, SupervisionOutcome, dry_run, issue
 from producers.routines.supervision_policy import policy_file, read_policy
 from schemas.instants import text_of
 
@@ -67,7 +67,7 @@ def _check_clock(office: Office, connection: Connection) -> None:
 
 
 def _data(
-    node: str, digest: str, look: Look, outcomes: list[Outcome], *, issued: bool
+    node: str, digest: str, look: Look, outcomes: list[SupervisionOutcome], *, issued: bool
 ) -> dict[str, Any]:
     items: list[dict[str, Any]] = [
         {**proposal._asdict(), "due_at": text_of(proposal.due_at)} for proposal in look.proposals

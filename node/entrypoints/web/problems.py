@@ -31,7 +31,7 @@ _MOST_ERRORS = 20
 _LONGEST_DETAIL = 2000
 
 
-class Kind(NamedTuple):
+class ProblemKind(NamedTuple):
     """One kind of problem: its name in the type URI, its status, its title."""
 
     name: str
@@ -44,22 +44,22 @@ class Kind(NamedTuple):
         return f"urn:petitionlink:problem:{self.name}"
 
 
-NO_JSON = Kind("no_json", 400, "Body is no JSON 请求体不是 JSON")
-BAD_REQUEST = Kind("bad_request", 400, "Bad request 请求无法理解")
-NOT_FOUND = Kind("not_found", 404, "Not found 未找到")
-WRONG_METHOD = Kind("wrong_method", 405, "Method not allowed 方法不允许")
-CROSS_SITE = Kind("cross_site", 403, "Sent by another site 跨站请求")
-REFUSED = Kind("refused", 409, "Refused by the rules 不符合规定")
-GONE = Kind("gone", 410, "Cursor of a database that is gone 游标所属数据库已不存在")
-TOO_LARGE = Kind("too_large", 413, "Body too large 请求体过大")
-URI_TOO_LONG = Kind("uri_too_long", 414, "Address too long 请求地址过长")
-WRONG_MEDIA_TYPE = Kind("wrong_media_type", 415, "Unsupported media type 媒体类型不支持")
-WRONG_HOST = Kind("wrong_host", 421, "Not the name of this node 主机名不符")
-INVALID = Kind("invalid", 422, "Invalid request 请求内容有误")
-KEY_REUSED = Kind("key_reused", 422, "Idempotency key used before 幂等键已用于其他请求")
-HEADERS_TOO_LARGE = Kind("headers_too_large", 431, "Too many headers 请求头过多")
-INTERNAL = Kind("internal", 500, "Internal error 内部错误")
-UNAVAILABLE = Kind("unavailable", 503, "Service unavailable 服务暂不可用")
+NO_JSON = ProblemKind("no_json", 400, "Body is no JSON 请求体不是 JSON")
+BAD_REQUEST = ProblemKind("bad_request", 400, "Bad request 请求无法理解")
+NOT_FOUND = ProblemKind("not_found", 404, "Not found 未找到")
+WRONG_METHOD = ProblemKind("wrong_method", 405, "Method not allowed 方法不允许")
+CROSS_SITE = ProblemKind("cross_site", 403, "Sent by another site 跨站请求")
+REFUSED = ProblemKind("refused", 409, "Refused by the rules 不符合规定")
+GONE = ProblemKind("gone", 410, "Cursor of a database that is gone 游标所属数据库已不存在")
+TOO_LARGE = ProblemKind("too_large", 413, "Body too large 请求体过大")
+URI_TOO_LONG = ProblemKind("uri_too_long", 414, "Address too long 请求地址过长")
+WRONG_MEDIA_TYPE = ProblemKind("wrong_media_type", 415, "Unsupported media type 媒体类型不支持")
+WRONG_HOST = ProblemKind("wrong_host", 421, "Not the name of this node 主机名不符")
+INVALID = ProblemKind("invalid", 422, "Invalid request 请求内容有误")
+KEY_REUSED = ProblemKind("key_reused", 422, "Idempotency key used before 幂等键已用于其他请求")
+HEADERS_TOO_LARGE = ProblemKind("headers_too_large", 431, "Too many headers 请求头过多")
+INTERNAL = ProblemKind("internal", 500, "Internal error 内部错误")
+UNAVAILABLE = ProblemKind("unavailable", 503, "Service unavailable 服务暂不可用")
 KINDS = (
     *(NO_JSON, BAD_REQUEST, CROSS_SITE, NOT_FOUND, WRONG_METHOD, REFUSED, GONE, TOO_LARGE),
     *(URI_TOO_LONG, WRONG_MEDIA_TYPE, WRONG_HOST, INVALID, KEY_REUSED, HEADERS_TOO_LARGE),
@@ -83,7 +83,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 class ProblemError(Exception):
     """Raised by a handler to answer with a problem."""
 
-    def __init__(self, kind: Kind, detail: str, rule: str = "", **extra: Any) -> None:
+    def __init__(self, kind: ProblemKind, detail: str, rule: str = "", **extra: Any) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
@@ -91,7 +91,7 @@ class ProblemError(Exception):
         self.extra = extra
 
 
-def problem(kind: Kind, detail: str, rule: str = "", **extra: Any) -> dict[str, Any]:
+def problem(kind: ProblemKind, detail: str, rule: str = "", **extra: Any) -> dict[str, Any]:
     """Return the members of a problem; `rule` is a stable short name for programs."""
     return {
         "type": kind.uri,
@@ -104,7 +104,11 @@ def problem(kind: Kind, detail: str, rule: str = "", **extra: Any) -> dict[str, 
 
 
 def answer(
-    kind: Kind, detail: str, rule: str = "", headers: Mapping[str, str] | None = None, **extra: Any
+    kind: ProblemKind,
+    detail: str,
+    rule: str = "",
+    headers: Mapping[str, str] | None = None,
+    **extra: Any,
 ) -> Response:
     """Return a problem as a response."""
     headers = dict(headers or {})

@@ -11,7 +11,7 @@ from node.entrypoints.web.problems import (
     TOO_LARGE,
     URI_TOO_LONG,
     WRONG_MEDIA_TYPE,
-    Kind,
+    ProblemKind,
     answer,
 )
 
@@ -114,7 +114,7 @@ def _refused_body(scope: Scope, body: bytes | None, allowed: _Body) -> Response 
     return None
 
 
-def _closing(kind: Kind, detail: str) -> Response:
+def _closing(kind: ProblemKind, detail: str) -> Response:
     """Return a problem that closes the connection, on which more of the same may be coming."""
     return answer(kind, detail, headers={"Connection": "close"})
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from cases.nodes import NATIONAL
-from consumers.partition_status import PartitionStatus, bounds_of, measure, partition_status
+from consumers.partition_status import PartitionLag, bounds_of, measure, partition_status
 from node.entrypoints.web.pages.open_case import Connections
 from node.kafka import clients
 from node.kafka.topic_names import consumed_topics, peer_topics
@@ -37,7 +37,7 @@ def lags(settings: Settings, connections: Connections) -> dict[str, Lag]:
     return _by_topic(read_by_us) | _by_topic(_read_by_others(settings))
 
 
-def _read_by_others(settings: Settings) -> list[PartitionStatus]:
+def _read_by_others(settings: Settings) -> list[PartitionLag]:
     with closing(clients.admin(settings)) as client:
         existing = set(client.list_topics())
         topics = [topic for topic in peer_topics(settings.node) if topic in existing]
@@ -62,7 +62,7 @@ def _group(topic: str) -> str:
     return clients.group_of(reader)
 
 
-def _by_topic(partitions: Iterable[PartitionStatus]) -> dict[str, Lag]:
+def _by_topic(partitions: Iterable[PartitionLag]) -> dict[str, Lag]:
     by_topic: dict[str, Lag] = {}
     for status in partitions:
         before = by_topic.get(status.topic)
