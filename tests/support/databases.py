@@ -75,6 +75,14 @@ _SCHEMA = """
 """
 
 
+# The planner's and those of the activity; a superuser may write to the catalogue.
+_FORGET_STATISTICS = """
+    delete from pg_statistic using pg_class
+    where starelid = pg_class.oid and relnamespace = 'public'::regnamespace;
+    select pg_stat_reset()
+"""
+
+
 class _Original(NamedTuple):
     """The content of a template: its schema, the rows of its tables, the state of its sequences."""
 
@@ -169,7 +177,7 @@ def _reset(cursor: Any, original: _Original) -> bool:
             )
     for name, state in original.sequences.items():
         cursor.execute("select setval(%s, %s, %s)", (name, *state))
-    cursor.execute("select pg_stat_reset()")  # when a table was analysed last, too
+    cursor.execute(_FORGET_STATISTICS)
     return True
 
 
