@@ -22,8 +22,9 @@ from node.runtime.supervisor import Stop
 
 log = logging.getLogger(__name__)
 
-# The most connections that are accepted before one of them can be refused.
-_BACKLOG = 64
+# The most connections that are accepted before one of them can be refused; those of two rounds,
+# closed and not, fit into the reserved descriptors.
+_BACKLOG = 32
 # Answers take milliseconds; a longer one waits for something that is away.
 _GRACE_SECONDS = 5
 _IDLE_SECONDS = 15
