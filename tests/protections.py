@@ -34,9 +34,9 @@ ROOT = Path(__file__).parents[1]
 # Time for one run: a stack that starts on a busy machine, and a test that waits in vain.
 _LIMIT_SECONDS = 600
 _GOODBYE_SECONDS = 60
-# Without its protection a test waits for a state that does not come. The same bound holds in the
-# run with the protection, so a machine that is too slow for it is noticed there.
-_WAIT_SECONDS = "45"
+# Without its protection a test waits for a state that does not come. It waits for twice as long as
+# the whole test took with the protection, just before on the same machine, but within these bounds.
+_LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS = 10.0, 60.0
 _ATTEMPTS = 2
 # Most tests wait, for a broker or for a process; four at a time keep two cores busy.
 _JOBS = 4
@@ -156,11 +156,14 @@ def _verdicts(trees: Queue[Tree], protection: Protection) -> list[Verdict]:
 def _result(tree: Tree, protection: Protection, test: str) -> str:
     has_stack = not test.startswith(_WITHOUT_STACK)
     keeps_stack = has_stack and not protection.file.startswith(_MAKES_STACK)
+    began = time.monotonic()
     if has_stack and not tree.passes([test], keeps_stack):
         return "fails with the protection"
+    took = time.monotonic() - began
+    wait = min(max(_LEAST_WAIT_SECONDS, 2 * took), _MOST_WAIT_SECONDS)
     with tree.without(protection):
         for _ in range(_ATTEMPTS):
-            code, _output = tree.run([test], keeps_stack)
+            code, _output = tree.run([test], keeps_stack, wait)
             # None: it waits for ever for what the protection would have given.
             if code in (_FAILED, None):
                 return "fails"
@@ -198,17 +201,22 @@ class Tree:
     def passes(self, tests: Sequence[str], keeps_stack: bool = False) -> bool:
         """Return True if all tests pass; the second attempt is made on a new stack."""
         for _ in range(_ATTEMPTS):
-            code, output = self.run(tests, keeps_stack)
+            code, output = self.run(tests, keeps_stack, _MOST_WAIT_SECONDS)
             if code == 0:
                 return True
             print(f"{' '.join(tests)}: {output[-3000:]}", flush=True)
             self._take_down(self._kept_stack)
         return False
 
-    def run(self, tests: Sequence[str], keeps_stack: bool) -> tuple[int | None, str]:
-        """Run pytest; return its exit code, None if it had to be ended, and its output."""
+    def run(
+        self, tests: Sequence[str], keeps_stack: bool, wait_seconds: float
+    ) -> tuple[int | None, str]:
+        """Run pytest; return its exit code, None if it had to be ended, and its output.
+
+        The tests wait for each state for `wait_seconds`.
+        """
         environment = {**os.environ, "PYTHONPATH": str(self._folder)}
-        environment.setdefault("TEST_WAIT_SECONDS", _WAIT_SECONDS)
+        environment.setdefault("TEST_WAIT_SECONDS", f"{wait_seconds:.0f}")
         if keeps_stack:
             environment["TEST_STACK"] = str(self._kept_stack)
         with tempfile.TemporaryFile() as output:
