@@ -6,8 +6,20 @@ _MARKERS = "tests/integration/test_transaction_markers.py::"
 _CODECS = "tests/integration/test_compression.py::"
 _LETTERS = "tests/integration/test_healing_letters.py::"
 _UNPACKING = "tests/unit/test_unpacking.py::"
+_PATCHES = "tests/unit/test_kafka_library_patches.py::"
 
 KAFKA = (
+    Protection(
+        "one thread at a time compiles a decoder of the Kafka library",
+        "8",
+        "node/kafka/clients.py",
+        "install_compile_lock()\n",
+        "",
+        (
+            _PATCHES + "test_two_clients_that_read_a_kind_of_message_for_the_first_time_can_both_"
+            "read_it",
+        ),
+    ),
     Protection(
         "a poll without records moves the position 事务标记",
         "28",

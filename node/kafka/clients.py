@@ -21,6 +21,7 @@ from kafka import TopicPartition as TopicPartition  # exported
 from node.kafka.library_patches import (
     ForceClosingProducer,
     SelfClosingAdminClient,
+    install_compile_lock,
     install_record_reader,
     wait_while_heartbeat_is_overdue,
 )
@@ -52,6 +53,7 @@ _LOOK_TIMEOUT_MS = 5_000
 _METADATA_AGE_MS = 30_000
 # Outbox rows that are not acknowledged by then stay pending and are sent again.
 DELIVERY_TIMEOUT_SECONDS = 30.0
+install_compile_lock()
 install_record_reader()
 # The library logs each failed reconnection at WARNING or ERROR; the node logs it once.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -8,6 +8,7 @@ if the library no longer does what a patch corrects. Only this module and
 | patch | replaces | why |
 |---|---|---|
 | `install_record_reader` | `Fetcher.PartitionRecords._unpack_records` | cost, bombs |
+| `install_compile_lock` | `StructField.compiled_decode_from` | a race breaks all clients |
 | `ForceClosingProducer` | `KafkaProducer.close` | a closed producer goes on sending |
 | `SelfClosingAdminClient` | `KafkaAdminClient.__init__` | a thread and sockets stay open |
 | `wait_while_heartbeat_is_overdue` | `time_to_next_poll` of the coordinator | `poll` spins |
@@ -15,6 +16,8 @@ if the library no longer does what a patch corrects. Only this module and
 | `high_watermarks` | `Fetcher._isolation_level`, for one call | there is no other way to ask |
 """
 
+import functools
+import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -23,6 +26,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import KafkaError
 from kafka.protocol.consumer import IsolationLevel
+from kafka.protocol.schemas.fields.struct import StructField
 
 from node.kafka import record_reader
 
@@ -36,6 +40,38 @@ def install_record_reader() -> None:
     without a bound. It is safe to call this again.
     """
     Fetcher.PartitionRecords._unpack_records = record_reader.records_of_fetch
+
+
+def install_compile_lock() -> None:
+    """Let one thread at a time compile the decoder of a kind of message.
+
+    The library compiles a decoder when a message of a kind first arrives, and meanwhile replaces
+    a proxy of the message's class by the class itself. If two clients of a process did that at the
+    same moment, the first one restored the proxy while the second one compiled, and the second
+    decoder raised `TypeError` for good: no client of the process could read that kind of message
+    any more, and all requests timed out until the process was started again. It is safe to call
+    this again.
+    """
+    compile_decoder = StructField.compiled_decode_from
+    if hasattr(compile_decoder, "__wrapped__"):
+        return
+    lock = threading.RLock()
+
+    @functools.wraps(compile_decoder)
+    def compiled_decode_from(
+        field: Any,
+        version: int,
+        compact: bool = False,
+        tagged: bool = False,
+        data_class: type | None = None,
+    ) -> Any:
+        compiled = field._compiled_encoders.get(("decode", version, compact, tagged, data_class))
+        if compiled is not None:
+            return compiled
+        with lock:
+            return compile_decoder(field, version, compact, tagged, data_class)
+
+    StructField.compiled_decode_from = compiled_decode_from
 
 
 class ForceClosingProducer(KafkaProducer):  # type: ignore[misc]
