@@ -235,8 +235,10 @@ def _held_folder(folder: Path) -> Iterator[Path]:
     """Hold the folder by a lock that the kernel releases when this session ends."""
     folder.mkdir(parents=True)
     lock = folder.with_suffix(".session")
-    with lock.open("w") as file:
+    with folder.with_suffix(".new").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        # Only now: another session removes what has this name and is not locked.
+        Path(file.name).rename(lock)
         yield folder
         shutil.rmtree(folder)
         lock.unlink()
