@@ -21,7 +21,7 @@ from node.postgres.connection import Cursor, connect
 from node.runtime.errors import PetitionLinkError
 
 _STANDING, _ROWS, _BATCH = 500_000, 400_000, 2_000
-# A batch each so many seconds: with autovacuum looking every five, as 330 rows a second do with its
+# Seconds between two batches: with autovacuum looking every five, as 330 rows a second do with its
 # usual minute.
 _PACE_SECONDS = 0.5
 _PARTITIONS = 33 * 6

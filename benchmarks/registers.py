@@ -27,7 +27,7 @@ _REPLY_COLUMNS = (
 
 
 def write_register(path: Path, rows: int, *, reply: bool, seed: int) -> Path:
-    """Write a CSV of so many rows; with a reply each row gives four events, else one."""
+    """Write a CSV of `rows` rows; with a reply each row gives four events, else one."""
     texts = Texts(seed)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -156,7 +156,7 @@ def _run(stack: LocalStack, load: _Load) -> float:
 
 
 def _grow(stack: LocalStack, events: int) -> None:
-    """Copy what the centre holds until it holds so many events."""
+    """Copy what the centre holds until it holds `events` events."""
     copies = events // _asked(stack, _HELD) - 1
     with closing(connect(stack.dsn(NATIONAL), "bench")) as connection:
         connection.autocommit = True

@@ -34,7 +34,7 @@ class Texts:
         return self._corpus[start : start + length]
 
     def digits(self, count: int) -> str:
-        """A number of so many digits."""
+        """Return a number of at most `count` digits."""
         return str(self._random.randrange(10 ** (count - 1), 10**count))
 
 

@@ -37,7 +37,7 @@ class Watch:
         self._pipe = pipe
 
     def until(self, events: int, limit_seconds: float) -> dict[str, Seen]:
-        """Wait until each database has shown so many events, or the time is over; what was seen."""
+        """Wait until each database has `events` events, or the limit; return what was seen."""
         self._pipe.send((events, time.time() + limit_seconds))
         if not self._pipe.poll(limit_seconds + _START_SECONDS):
             raise PetitionLinkError("the watcher does not answer")

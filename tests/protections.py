@@ -2,7 +2,7 @@
 
     python -m protections            print docs/protections.md
     python -m protections check      check all of them; `check WORD` those whose name has the word;
-                                     `--jobs 4` checks so many at a time, each in a copy of its own
+                                     `--jobs 4` checks four at a time, each in a copy of its own
 
 Each test runs twice in the same copy: with the protection, where it must pass, and without it,
 where it must fail. The tests of a copy share one stack that stays up between the runs; a copy gets

@@ -48,7 +48,7 @@ class Course:
 def course(
     stack: LocalStack, name: str, topic: str, events: int, part: int | None = None
 ) -> Course:
-    """A fresh table, a new group, the topic from its beginning; with `part` only so many rows."""
+    """Prepare an empty table and a new group at the start of the topic; `part` limits the rows."""
     last = last_event_ids(topic, events)
     goal = min(part or events, events)
     group = f"bench.{name}.{uuid.uuid4().hex[:8]}"

@@ -15,7 +15,7 @@ _ANSWER_MS = 20_000
 def last_event_ids(topic: str, events: int) -> list[str]:
     """The event id of the last record of every partition that has any.
 
-    Raises `PetitionLinkError` unless `topic` holds exactly so many records, from offset 0 on.
+    Raises `PetitionLinkError` unless `topic` holds exactly `events` records, from offset 0 on.
     """
     with closing(clients.plain_consumer(stack_settings(NATIONAL), "bench")) as client:
         places = [

@@ -96,7 +96,7 @@ def _array(oid: bytes, cells: Sequence[bytes]) -> bytes:
 
 
 def count(cells: int) -> bytes:
-    """Return the bytes that begin each row of so many cells."""
+    """Return the header of a row that has `cells` cells."""
     return _COUNT(cells)
 
 

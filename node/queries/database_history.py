@@ -11,7 +11,8 @@ from typing import NamedTuple
 from node.postgres.connection import Cursor
 from node.postgres.statements import read_value
 
-# A place names so many epochs, newest first: the first common one shows where to go on.
+# Limit of the epochs in a cursor, newest first. The feed continues from the first epoch that the
+# database has too.
 MOST_EPOCHS = 8
 EPOCH_ID_CHARACTERS = 10
 

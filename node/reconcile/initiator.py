@@ -201,7 +201,7 @@ class Round:
         )
 
 
-# The peer is told, and the database keeps, at most so many cases; all are counted.
+# Limit of the cases that are named to the peer and stored. The counts include all cases.
 MOST_NAMED = 1000
 
 

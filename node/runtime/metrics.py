@@ -62,8 +62,8 @@ class Metrics:
         "be read from Postgres meanwhile is NaN, or has no sample.",
         "dependency",
     )
-    # It holds back the feed and vacuum, of whatever database; other roles' transactions are
-    # told only to a member of pg_monitor.
+    # A long transaction in any database of the cluster holds back the feed and vacuum. Postgres
+    # shows those of other roles only to a member of pg_monitor.
     postgres_oldest_transaction_seconds = _gauge(
         "Age of the oldest transaction open in the Postgres cluster, idle ones too, 0 if there "
         "is none; without the role pg_monitor only of those of the node's own role."

@@ -25,7 +25,7 @@ _HAVE_OPEN = """
 """
 _CORRUPT = "XX"  # SQLSTATE: internal error, data or index corrupted
 
-# One statement, thus one snapshot: writers change cases and buckets in the same transaction.
+# A single statement has one snapshot, and writers change cases and buckets in one transaction.
 _BUCKETS = """
     with cases as (
         select peer, bucket, sum(events) as events, bit_xor(digest) as digest

@@ -25,7 +25,8 @@ _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.0+)?", re.ASCII)
 _WITH_ZERO_FRACTION: Final = re.compile(r"[+-]?(\d+)\.0+", re.ASCII)
 # 15 or 18 digits, the last of which may be X.
 _IDENTITY: Final = re.compile(r"\d{15}|\d{17}[\dXx]", re.ASCII)
-# Area, date of birth, and three zeros in place of the digits that Excel drops.
+# Matches an identity number whose last digits Excel has replaced by zeros: area code, date of
+# birth, three zeros.
 _ROUNDED_IDENTITY: Final = re.compile(
     r"[1-9]\d{5}(?:18|19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d000", re.ASCII
 )

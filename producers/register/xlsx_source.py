@@ -23,7 +23,8 @@ from producers.register.workbook.parts import Workbook, open_workbook
 from producers.register.workbook.sheet import RawLine, lines, name_of
 from producers.register.workbook.xml import NoXml
 
-# The modules for ZIP files and XML raise these for a file that is damaged or no workbook.
+# The modules for ZIP files and XML raise these for a file that is damaged or no workbook. zipfile
+# raises NotImplementedError for encryption and compression methods that it cannot read.
 _DAMAGED_WORKBOOK = (
     BadZipFile, NoXml, zlib.error, NotImplementedError, KeyError, ValueError, TypeError,
     IndexError, EOFError, OSError, OverflowError,

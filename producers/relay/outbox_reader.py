@@ -76,7 +76,7 @@ _TAKE = Prepared(
     order by urgent desc, id
     """,
 )
-# One statement, thus one transaction: the flow counts are exactly the rows that are marked.
+# A single statement is atomic, so the flow counts include exactly the rows that it marks.
 _MARK = Prepared(
     "mark_published",
     """

@@ -75,7 +75,7 @@ class RateLimiter:
 
 
 def rest_seconds(rows: int, took: float) -> float:
-    """Return how long to rest after a take of `rows` that took so many seconds.
+    """Return how long to rest (seconds) after a take of `rows` that took `took` seconds.
 
     After few rows it is the time that they took: rows that arrive meanwhile are sent together,
     which saves more than it costs. After many rows there is no rest.

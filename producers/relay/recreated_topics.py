@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 # Kafka's identity of each topic; None while it is not known.
 Ids = dict[str, uuid.UUID | None]
 
-# One statement, thus one transaction, which sees all tables in their state before it. A confirmed
+# A single statement is atomic and sees all tables as they were before it. A confirmed
 # row keeps its mark and loses its offset. The flow counts have a row that is published again once.
 _NOTICE = """
     with seen as (

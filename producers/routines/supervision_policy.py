@@ -39,7 +39,7 @@ class _Strict(BaseModel):
 
 
 class PolicyRule(_Strict):
-    """A rule: supervise duties overdue by so many days, or assignments without a result."""
+    """A rule: supervise duties that are overdue by `days`, or assignments without a result."""
 
     name: Name
     clocks: list[str] = []

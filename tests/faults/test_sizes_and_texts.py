@@ -44,7 +44,7 @@ def corrections(room: int) -> list[dict[str, str]]:
 
 
 def correct(settings: Settings, case_id: str, room: int) -> int:
-    """Make a correction that takes so much room; return the length of its value."""
+    """Make a correction whose last text has `room` characters; return the length of its value."""
     given = {"case_id": case_id, "corrections": corrections(room), "reason": "更正"}
     return len(do(settings, "correct", **given).event.value)
 
@@ -160,7 +160,7 @@ def test_a_value_larger_than_the_dead_letter_topic_takes_is_kept_in_the_table(
 
 
 def send_bomb(settings: Settings, codec: str, size: int = BOMB_BYTES) -> None:
-    """Send a record of so many zeros, packed into next to nothing."""
+    """Send a compressed record whose value is `size` zero bytes."""
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         api_version=(4, 0),

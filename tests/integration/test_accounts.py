@@ -50,7 +50,7 @@ def settled(desk: Desk, way: tuple[str, str]) -> Audited:
 
 
 def await_flow(desk: Desk, way: tuple[str, str], number: int) -> None:
-    """Wait until both ends have counted so many events; the figures of a peer come in messages."""
+    """Wait until both ends have counted `number` events; a peer's figures come in messages."""
 
     def is_complete() -> bool:
         flow = settled(desk, way)

@@ -44,7 +44,7 @@ def turn(settings: Settings) -> float:
 def publish(
     settings: Settings, days_ago: float, offsets: Sequence[int], partition: int = 0
 ) -> None:
-    """Outbox rows that were published so many days ago at these offsets."""
+    """Write outbox rows that were published `days_ago` days ago at these offsets."""
     rows(
         settings,
         "insert into outbox (topic, case_id, event_id, enqueued_at, published_at, partition, "

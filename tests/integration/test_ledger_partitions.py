@@ -51,14 +51,14 @@ def id_of(moment: datetime, tail: int = 1) -> str:
 
 
 def months_ahead(number: int) -> datetime:
-    """Return the middle of the month so many months from now."""
+    """Return the middle of the month that is `number` months from now."""
     now = datetime.now(UTC)
     months = now.year * 12 + now.month - 1 + number
     return datetime(months // 12, months % 12 + 1, 15, tzinfo=UTC)
 
 
 def place(number: int) -> str:
-    """Return the partition of the month so many months from now."""
+    """Return the partition of the month that is `number` months from now."""
     return f"case_event_{months_ahead(number):%Y_%m}"
 
 

@@ -33,7 +33,7 @@ def drained(settings: Settings) -> None:
 
 
 def published(settings: Settings, number: int) -> set[str]:
-    """Events on the topic as it is now, once there are so many."""
+    """Wait for `number` records on the present topic; return the ids of their events."""
     return {dict(one.headers)["ce_id"].decode() for one in read_topic(settings, TOPIC, number)}
 
 

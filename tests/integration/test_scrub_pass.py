@@ -22,7 +22,7 @@ from node.scrub.worker import DEFAULT_POLICY, Scrub, ScrubPolicy
 def steps(
     settings: Settings, number: int, rate: int = 100, policy: ScrubPolicy = DEFAULT_POLICY
 ) -> list[float]:
-    """Do so many steps of the scrub in a session of its own; return the rests that it asks for."""
+    """Do `number` steps of the scrub in a session of its own; return the rests it asks for."""
     paced = settings.model_copy(update={"scrub_events_per_second": rate})
     with connected(settings.dsn, "test") as connection:
         scrub = Scrub(paced, Metrics(), connection, policy)

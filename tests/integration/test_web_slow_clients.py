@@ -148,7 +148,7 @@ def test_one_address_never_has_more_than_its_half_and_others_are_answered(
 
 @contextmanager
 def few_descriptors(number: int) -> Iterator[None]:
-    """Processes that are started inside have so many descriptors."""
+    """Limit the descriptors of processes that are started inside the block to `number`."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (number, before[1]))
     try:

@@ -84,7 +84,7 @@ class Cluster(NamedTuple):
 
 
 def use_transactions(dsn: str, number: int) -> None:
-    """Let the server's counter of transactions go on by so many."""
+    """Advance the server's transaction counter by `number`."""
     with closing(psycopg2.connect(dsn)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:

@@ -26,7 +26,7 @@ def start(settings: Settings, metrics: Metrics) -> Any:
 
 
 def applied(settings: Settings, number: int) -> None:
-    """Wait until so many events are in the ledger."""
+    """Wait until `number` events are in the ledger."""
     eventually(lambda: count(settings, "case_event") == number, f"{number} events in the ledger")
 
 

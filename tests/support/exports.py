@@ -54,7 +54,7 @@ def imported(at: Settings, path: Path, mapping: str = "register") -> tuple[Impor
 
 
 def instant(days: float) -> int:
-    """Return the instant so many days after 2019-01-07 09:00 in China, in micros."""
+    """Return the instant `days` after 2019-01-07 09:00 in China, in micros."""
     return int((_FIRST + timedelta(days=days)).timestamp() * 1_000_000)
 
 

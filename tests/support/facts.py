@@ -207,5 +207,5 @@ def last_day_of(due: datetime) -> date:
 
 
 def within(start: datetime, done: datetime | None, days: int) -> bool:
-    """Tell if it was done by the last of so many days; the first is not counted."""
+    """Return whether it was done within `days`; the first day is not counted."""
     return done is not None and (day_of(done) - day_of(start)).days <= days

@@ -43,7 +43,7 @@ class Reader:
 
 
 def write_events(settings: Settings, number: int) -> list[str]:
-    """Write so many events, a transaction each, as a consumer does; return their ids."""
+    """Write `number` events, a transaction each, as a consumer does; return their ids."""
     written = []
     with closing(connect(settings.dsn, "test")) as connection:
         for _ in range(number):

@@ -47,7 +47,7 @@ def flowing(centre: Settings, source: Settings, clock: Clock = now_micros) -> It
 
 
 def live(connection: Connection, office: Office, number: int = len(LIFE)) -> str:
-    """Make a new case with so many events of its office; return its id."""
+    """Make a new case with `number` events of its office; return its id."""
     case_id = None
     for given in LIFE[:number]:
         named = given if case_id is None else {**given, "case_id": case_id}
@@ -57,7 +57,7 @@ def live(connection: Connection, office: Office, number: int = len(LIFE)) -> str
 
 
 def live_many(settings: Settings, cases: int, number: int = len(LIFE)) -> int:
-    """Live so many new cases; return the number of their events."""
+    """Make `cases` new cases; return the number of their events."""
     office = open_office(settings)
     with closing(connect(settings.dsn, "test")) as connection:
         for _ in range(cases):
@@ -86,7 +86,7 @@ class Load(threading.Thread):
             self.failure = error
 
     def await_more(self, cases: int) -> None:
-        """Wait until so many further cases have lived."""
+        """Wait until `cases` further cases were made."""
         wanted = len(self.cases) + cases
         eventually(lambda: len(self.cases) >= wanted or self.failure is not None, "load")
 

@@ -84,7 +84,7 @@ class Proxy:
         self._end_all(reset=True)
 
     def cut_responses(self, *after_bytes: int) -> None:
-        """Reset the connection after so many further bytes of responses, once for each number."""
+        """Reset the connection after each of these numbers of further response bytes."""
         with self._lock:
             self._cuts.extend(after_bytes)
 

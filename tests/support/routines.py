@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 
 
 def ago(days: float) -> str:
-    """Return the instant so many days before now, as a command gives it."""
+    """Return the instant `days` before now, in the form that a command takes."""
     return (datetime.now(UTC) - days * DAY).isoformat()
 
 
@@ -24,14 +24,14 @@ def person(number: int) -> dict[str, str]:
 
 
 def registered(settings: Settings, days_ago: float = 1, **given: Any) -> Event:
-    """Register a case of the sixth path so many days ago at the node of `settings`."""
+    """Register a case of the sixth path at the node of `settings`, dated `days_ago` days ago."""
     at = ago(days_ago)
     kind = {"title": "供暖不足", "channel": "web", "petition_class": "claim", "claim_path": "6"}
     return do(settings, "register", **{**kind, "occurred_at": at, "received_at": at, **given}).event
 
 
 def served(settings: Settings, days_ago: float, **given: Any) -> str:
-    """Make a case whose decision was served so many days ago; return its id."""
+    """Make a case whose decision was served `days_ago` days ago; return its id."""
     case_id = registered(settings, days_ago + 1, **given).case_id
     for name, more in (
         ("accept", {"unit": "示例单位", "procedure": "ordinary"}),

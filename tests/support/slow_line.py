@@ -44,7 +44,7 @@ def waiting(settings: Settings) -> int:
 
 
 def backlog(settings: Settings, cases: int) -> None:
-    """Write so many ordinary cases in one transaction, as an import does."""
+    """Write `cases` ordinary cases in one transaction, as an import does."""
     office = open_office(settings)
     with connected(settings.dsn, "test") as connection, connection, connection.cursor() as cursor:
         events = []

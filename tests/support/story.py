@@ -50,7 +50,7 @@ class Story:
         return self.universe.centre.case(CASE)
 
     def later(self, days: float) -> Story:
-        """Let so much time pass."""
+        """Advance the clock by `days`."""
         self.universe.time.now += int(days * DAY)
         return self
 

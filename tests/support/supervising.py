@@ -17,7 +17,7 @@ POLICY = read_policy(DEFAULT_FILE)
 
 
 def sent(centre: Settings, days_ago: float, name: str = "assign", **given: Any) -> str:
-    """Make a case that the centre sent to Shandong so many days ago, without an answer."""
+    """Make a case that the centre sent to Shandong `days_ago` days ago, without an answer."""
     case_id = registered(centre, days_ago + 0.1).case_id
     do(centre, name, case_id=case_id, to="370000", occurred_at=ago(days_ago), **given)
     return case_id

@@ -54,7 +54,7 @@ class Walk:
         self.conflicts = 0
 
     def run(self, steps: int) -> None:
-        """Do so many steps, then deliver everything, in any order with repeats."""
+        """Do `steps` steps, then deliver everything, in any order with repeats."""
         for _ in range(steps):
             letters = self.universe.letters
             if letters and self.chance.randrange(10) < 5:

@@ -27,7 +27,7 @@ class Driven:
         self.sent: list[tuple[float, int]] = []
 
     def run(self, seconds: float, busy: Callable[[], float]) -> int:
-        """Send for so long; each take keeps the relay `busy` that long. How many were sent."""
+        """Send for `seconds`; each take keeps the relay busy for `busy()`. Return the rows sent."""
         end = self.clock.now + seconds
         while self.clock.now < end:
             wait = self.pace.wait_seconds()

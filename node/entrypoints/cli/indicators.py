@@ -51,7 +51,7 @@ def rising_command(
         str, typer.Option(help=f"What makes a matter 统计口径: {', '.join(KEYS)}.")
     ] = "category",
     last: Annotated[datetime | None, TO_DAY] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many lines.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most lines.")] = 50,
     node: NodeOption = None,
     output: FormatOption = Format.table,
 ) -> None:

@@ -10,7 +10,7 @@ from node.entrypoints.cli.output import err
 
 @contextmanager
 def counting(noun: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a function that moves the bar to so many of a total, which may be unknown."""
+    """Yield a function that sets the bar to `done` of `total`; `total` is None while unknown."""
     with rows_progress() as bar:
         task = bar.add_task(noun, total=None, rows=0)
         yield lambda done, total: bar.update(task, completed=done, total=total, rows=done)

@@ -118,7 +118,7 @@ def values(chosen: Period, now: datetime) -> dict[str, Any]:
 
 
 def _shifted(chosen: Period, days: int) -> dict[str, datetime]:
-    """Return the registration bounds of what is due in the period, so many days later."""
+    """Return the bounds of registration for what becomes due, `days` later, in the period."""
     earlier = timedelta(days=days)
     return {f"begin_{days}": chosen.begin - earlier, f"end_{days}": chosen.end - earlier}
 
