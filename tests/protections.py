@@ -43,7 +43,7 @@ _JOBS = 4
 _FAILED = 1  # pytest's exit code: tests were run and some failed
 # Tests without a stack cannot spoil one for the next run: they are run once for all of them.
 _WITHOUT_STACK = ("tests/unit/", "tests/contract/")
-# What stands here decides how a stack is made, so its tests start one of their own.
+# The code in these folders makes the stack, so its tests start a stack of their own.
 _MAKES_STACK = ("node/localstack/", "node/postgres/migrations/", "node/kafka/topics/")
 _HEAD = """# Protections
 

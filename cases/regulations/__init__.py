@@ -1,4 +1,4 @@
-"""The rule sets 法规 as data, one file each, and which of them a case lives under.
+"""The rule sets 法规 as data, one file each, and the one that applies to a case.
 
 XF2005 《信访条例》 holds from 2005-05-01 to 2022-04-30, XF2022 《信访工作条例》 from 2022-05-01.
 That a case keeps the rule set of its registration is an assumption of ours, as is XF2005 for

@@ -18,7 +18,7 @@ from node.runtime.metrics import Metrics
 from node.runtime.settings import Settings
 from producers.relay.relay import Relay
 
-# So many are needed today; who needs more finds out why here.
+# The numbers of today: a change that needs more files should say why.
 MOST_FILES_OF_RECORD = 41
 MOST_FILES_OF_COMMAND = 42
 MOST_FILES_OF_RELAY_TURN = 11
